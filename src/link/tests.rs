@@ -1,0 +1,71 @@
+//! The link against its oracle, a queue; and across two threads.
+
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+
+use crate::link::link;
+use crate::model::{Command, CommandKind, Group, Line, SeqNo};
+
+fn message(seq: u64, lines: u8) -> Group<Command> {
+    let mut group =
+        Group::new(Command { seq: SeqNo(seq), lines, ..Command::new(CommandKind::Enter) });
+    for (place, line) in group.rest_mut().iter_mut().enumerate() {
+        *line = Line([seq * 10 + place as u64; 8]);
+    }
+    group
+}
+
+proptest! {
+    #[test]
+    fn behaves_as_a_queue(
+        depth in 4usize..40,
+        steps in prop::collection::vec((any::<bool>(), 1u8..=4), 1..400),
+    ) {
+        let (mut producer, mut consumer) = link::<Command>(depth);
+        let mut oracle: VecDeque<Group<Command>> = VecDeque::new();
+        let mut used = 0;
+        for (seq, (push, lines)) in steps.into_iter().enumerate() {
+            if push {
+                let sent = message(seq as u64, lines);
+                let room = used + lines as usize <= depth;
+                prop_assert_eq!(producer.credits(depth), depth - used);
+                prop_assert_eq!(producer.push(&sent), room);
+                if room { used += lines as usize; oracle.push_back(sent); }
+            } else {
+                let mut got = message(0, 1);
+                prop_assert_eq!(consumer.peek().map(|h| h.seq), oracle.front().map(|m| m.head.seq));
+                let popped = consumer.pop(&mut got);
+                prop_assert_eq!(popped, !oracle.is_empty());
+                if let Some(sent) = oracle.pop_front() {
+                    used -= sent.head.lines as usize;
+                    prop_assert_eq!(got.head, sent.head);
+                    prop_assert_eq!(got.rest(), sent.rest());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn crosses_threads_whole_and_in_order() {
+    const COUNT: u64 = 200_000;
+    let (mut producer, mut consumer) = link::<Command>(64);
+    let sender = std::thread::spawn(move || {
+        for seq in 0..COUNT {
+            let group = message(seq, 1 + (seq % 4) as u8);
+            while !producer.push(&group) {
+                std::thread::yield_now();
+            }
+        }
+    });
+    let mut got = message(0, 1);
+    for seq in 0..COUNT {
+        while !consumer.pop(&mut got) {
+            std::thread::yield_now();
+        }
+        let sent = message(seq, 1 + (seq % 4) as u8);
+        assert_eq!((got.head, got.rest()), (sent.head, sent.rest()));
+    }
+    sender.join().unwrap();
+}

@@ -1,0 +1,3 @@
+//! The `wirematch` binary: names the commands.
+
+fn main() {}

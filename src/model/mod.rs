@@ -1,0 +1,21 @@
+//! The words every module shares: units, identifiers, orders, messages. No I/O, no unsafe.
+
+#[macro_use]
+mod coded;
+mod command;
+mod event;
+mod fault;
+mod ids;
+mod line;
+mod order;
+mod reject;
+mod units;
+
+pub use command::{Command, CommandKind, Flags, Request, Scope, Verdict};
+pub use event::{CancelReason, Event, EventFlags, EventId, EventKind};
+pub use fault::Fault;
+pub use ids::{AccountId, InstrumentId, OrderId, SessionId};
+pub use line::{Group, Head, LINES_MAX, Line, LineKind, MODEL_VERSION, Parties, Terms, Text};
+pub use order::{Capacity, OrderType, SelfTrade, Side, Symbol, TimeInForce};
+pub use reject::RejectCode;
+pub use units::{Nanos, Notional, PRICE_ONE, Price, Quantity, SeqNo};

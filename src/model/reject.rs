@@ -1,0 +1,74 @@
+//! Why an order was refused: one code, with its OUCH reason, its FIX reason and its sentence.
+
+/// Declares the codes with their three faces in one table.
+macro_rules! rejects {
+    ($(
+        $variant:ident = $code:literal, ouch $ouch:literal, fix $fix:literal, $sentence:literal;
+    )+) => {
+        coded! {
+            /// Why an order was refused. 0 in a message means "not refused".
+            RejectCode { $(#[doc = $sentence] $variant = $code,)+ }
+        }
+
+        impl RejectCode {
+            /// OUCH 5.0 reject reason.
+            pub const fn ouch(self) -> u16 {
+                match self { $(Self::$variant => $ouch,)+ }
+            }
+
+            /// FIX OrdRejReason (tag 103).
+            pub const fn fix(self) -> u16 {
+                match self { $(Self::$variant => $fix,)+ }
+            }
+
+            /// What was wrong, in a sentence.
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$variant => $sentence,)+ }
+            }
+        }
+    };
+}
+
+rejects! {
+    UnknownSession = 1, ouch 0x000c, fix 0, "the session is not known or not enabled";
+    UnknownAccount = 2, ouch 0x000c, fix 15, "the account is not known to this session";
+    UnknownInstrument = 3, ouch 0x0017, fix 1, "the instrument is not known";
+    InvalidQuantity = 4, ouch 0x0013, fix 13, "the quantity is zero or above the format's bound";
+    InvalidPrice = 5, ouch 0x001d, fix 99, "the price is zero, off the tick or out of range";
+    QuantityLimit = 6, ouch 0x0031, fix 3, "the quantity is above the limit for one order";
+    NotionalLimit = 7, ouch 0x0030, fix 3, "price times quantity is above the limit for one order";
+    PriceCollar = 8, ouch 0x0026, fix 99, "the price is too far from the reference price";
+    OpenOrderLimit = 9, ouch 0x0020, fix 3, "too many orders open in this instrument";
+    MessageRate = 10, ouch 0x0029, fix 3, "too many messages in too short a time";
+    BuyingPower = 11, ouch 0x0020, fix 3, "the buying power does not cover the order";
+    Exposure = 12, ouch 0x0020, fix 3, "the account's exposure limit would be exceeded";
+    Killed = 13, ouch 0x0022, fix 2, "the kill switch is on";
+    InvalidSide = 14, ouch 0x0009, fix 99, "the side is not one this market knows";
+    Unsupported = 15, ouch 0x000f, fix 11, "these instructions do not go together here";
+    PostOnlyWouldTrade = 16, ouch 0x0012, fix 99, "a post-only order would have traded at once";
+    FillOrKill = 17, ouch 0x000f, fix 99, "a fill-or-kill order could not be filled whole";
+    BookFull = 18, ouch 0x000a, fix 3, "the book has no room for another resting order";
+    DuplicateOrder = 19, ouch 0x002a, fix 6, "the session already used this order number";
+    UnknownOrder = 20, ouch 0x0015, fix 5, "the order to replace is not open";
+    NoReferencePrice = 21, ouch 0x000e, fix 99, "there is no reference price to check the order against";
+    JournalFull = 22, ouch 0x000a, fix 99, "the journal has no room: only cancels are taken";
+    Banned = 23, ouch 0x0029, fix 99, "the session sent far too fast and is shut out for a while";
+    Closed = 24, ouch 0x0007, fix 2, "the instrument is not open for trading";
+    InvalidDisplay = 25, ouch 0x0003, fix 99, "the display instruction is not one this market knows";
+    RestrictedInstrument = 26, ouch 0x0022, fix 99, "the account may not trade this instrument";
+    EntryDisabled = 27, ouch 0x0022, fix 2, "order entry was disabled for this firm by request";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_finds_itself_again() {
+        for &code in RejectCode::ALL {
+            assert_eq!(RejectCode::from_code(code.code()), Some(code));
+            assert!(code.sentence().len() > 10);
+        }
+        assert_eq!(RejectCode::from_code(0), None);
+    }
+}

@@ -3,8 +3,18 @@
 //!
 //! The modules in dependency order; `tidy` keeps who may import whom.
 
-pub mod link;
 pub mod model;
+
+pub mod engine;
+pub mod journal;
+pub mod link;
+pub mod port;
+pub mod runtime;
+pub mod wire;
+
+pub mod flow;
+
+pub mod command;
 
 #[cfg(test)]
 mod tidy;

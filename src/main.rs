@@ -1,3 +1,32 @@
-//! The `wirematch` binary: names the commands.
+//! The `wirematch` binary: names the commands and turns their outcome into an exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use wirematch::command::{Exit, Outcome};
+
+/// A trading appliance: orders in from the wire, risk-checked, matched, answered.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments.command) {
+        Ok(()) => Exit::Good.into(),
+        Err(failure) => {
+            eprintln!("wirematch: {:#}", failure.error);
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(command: &Command) -> Outcome {
+    match *command {}
+}

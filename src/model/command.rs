@@ -26,7 +26,7 @@ coded! {
         NotApplied = 7,
         /// A session logged in.
         SessionUp = 8,
-        /// A session ended or fell silent; its orders die if it asked for that.
+        /// A session ended or fell silent; its orders die if `quantity` is not 0.
         SessionDown = 9,
         /// Kill switch on for a [`Scope`]: nothing new, resting orders cancelled.
         Kill = 10,
@@ -48,7 +48,7 @@ coded! {
         Unthrottle = 18,
         /// Nothing but the passing of time.
         Tick = 19,
-        /// Which order number the session may use next.
+        /// Which order number the session may use next; the gateway puts it in `target`.
         AccountQuery = 20,
         /// The firm's order entry is off until `EnableEntry`.
         DisableEntry = 21,

@@ -41,8 +41,9 @@ coded! {
         NextOrdinal = 16,
         EntryDisabled = 17,
         EntryEnabled = 18,
-        /// An order kept its price but lost its place in the queue.
-        PriorityLost = 19,
+        /// `quantity` of an order rests at `price` after part of it traded or others made way.
+        /// for it. Only the feed is told: an order that rests whole says so in its own event.
+        Rested = 20,
         /// Reserved: events of several legs.
         MultiLegAccepted = 64,
         MultiLegExecuted = 65,
@@ -133,7 +134,7 @@ impl EventFlags {
     pub const MAKER: EventFlags = EventFlags(1 << 2);
     /// `Replaced`: the order kept its place and its reference.
     pub const KEPT_PRIORITY: EventFlags = EventFlags(1 << 3);
-    /// The order rests in the book after this event (the feed shows it).
+    /// `Accepted`, `Replaced`: the order rests whole, at once; the feed shows it.
     pub const RESTS: EventFlags = EventFlags(1 << 4);
 
     /// Whether all of `other` is set.

@@ -43,18 +43,16 @@ rejects! {
     BuyingPower = 11, ouch 0x0020, fix 3, "the buying power does not cover the order";
     Exposure = 12, ouch 0x0020, fix 3, "the account's exposure limit would be exceeded";
     Killed = 13, ouch 0x0022, fix 2, "the kill switch is on";
-    InvalidSide = 14, ouch 0x0009, fix 99, "the side is not one this market knows";
-    Unsupported = 15, ouch 0x000f, fix 11, "these instructions do not go together here";
-    PostOnlyWouldTrade = 16, ouch 0x0012, fix 99, "a post-only order would have traded at once";
-    FillOrKill = 17, ouch 0x000f, fix 99, "a fill-or-kill order could not be filled whole";
+    InvalidSide = 14, ouch 0x0009, fix 99, "the side is not known here";
+    Unsupported = 15, ouch 0x000f, fix 11, "the instructions do not go together here";
     BookFull = 18, ouch 0x000a, fix 3, "the book has no room for another resting order";
     DuplicateOrder = 19, ouch 0x002a, fix 6, "the session already used this order number";
     UnknownOrder = 20, ouch 0x0015, fix 5, "the order to replace is not open";
     NoReferencePrice = 21, ouch 0x000e, fix 99, "there is no reference price to check the order against";
     JournalFull = 22, ouch 0x000a, fix 99, "the journal has no room: only cancels are taken";
-    Banned = 23, ouch 0x0029, fix 99, "the session sent far too fast and is shut out for a while";
+    Banned = 23, ouch 0x0029, fix 99, "the session sent far too fast and is shut out";
     Closed = 24, ouch 0x0007, fix 2, "the instrument is not open for trading";
-    InvalidDisplay = 25, ouch 0x0003, fix 99, "the display instruction is not one this market knows";
+    InvalidDisplay = 25, ouch 0x0003, fix 99, "the display instruction is not known here";
     RestrictedInstrument = 26, ouch 0x0022, fix 99, "the account may not trade this instrument";
     EntryDisabled = 27, ouch 0x0022, fix 2, "order entry was disabled for this firm by request";
 }

@@ -161,7 +161,7 @@ fn write_decimal(f: &mut std::fmt::Formatter<'_>, value: i64) -> std::fmt::Resul
     let sign = if value < 0 { "-" } else { "" };
     let whole = value.unsigned_abs() / PRICE_ONE as u64;
     let part = value.unsigned_abs() % PRICE_ONE as u64;
-    if part % 100 == 0 {
+    if part.is_multiple_of(100) {
         f.pad(&format!("{sign}{whole}.{:02}", part / 100))
     } else {
         f.pad(&format!("{sign}{whole}.{part:04}"))

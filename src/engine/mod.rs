@@ -1,0 +1,1 @@
+//! The deterministic core: (state, command) → events. No clock, no I/O, no unsafe, no float.

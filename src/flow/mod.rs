@@ -1,0 +1,1 @@
+//! Order-flow files: reading, making and replaying them.

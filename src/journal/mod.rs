@@ -1,0 +1,1 @@
+//! The two logs: commands, which are the truth, and the events derived from them.

@@ -1,0 +1,58 @@
+//! Frames in and out of the machine. Every port speaks Ethernet frames, so that the same stage
+//! and the same wrappers serve a card, a TAP device, a kernel socket, a capture and memory.
+
+use crate::model::Nanos;
+
+/// Where a frame's time of receipt came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimeSource {
+    /// Not stamped: the reader's own `now` is as good as any.
+    #[default]
+    None,
+    /// Stamped by software on this machine.
+    Software,
+    /// Stamped by the device.
+    Hardware,
+}
+
+/// What a port knows of a frame besides its bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FrameMeta {
+    /// Time of receipt; 0 where `source` is `None`.
+    pub received_at: Nanos,
+    /// Where that time came from.
+    pub source: TimeSource,
+}
+
+/// A port has no room for another frame now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// Frames in and out. A received frame is lent for one call and never leaves it.
+pub trait Port: Send {
+    /// Shows up to `budget` received frames to `each`; returns how many.
+    fn receive(&mut self, budget: usize, each: &mut dyn FnMut(&[u8], FrameMeta)) -> usize;
+
+    /// Builds one frame of `length` bytes in place.
+    ///
+    /// # Errors
+    /// [`Full`] when the port takes no more for now; `fill` was not called.
+    fn transmit(&mut self, length: usize, fill: &mut dyn FnMut(&mut [u8])) -> Result<(), Full>;
+
+    /// Rings the doorbell for everything transmitted since the last flush.
+    fn flush(&mut self);
+}
+
+impl<P: Port + ?Sized> Port for Box<P> {
+    fn receive(&mut self, budget: usize, each: &mut dyn FnMut(&[u8], FrameMeta)) -> usize {
+        (**self).receive(budget, each)
+    }
+
+    fn transmit(&mut self, length: usize, fill: &mut dyn FnMut(&mut [u8])) -> Result<(), Full> {
+        (**self).transmit(length, fill)
+    }
+
+    fn flush(&mut self) {
+        (**self).flush();
+    }
+}

@@ -1,0 +1,1 @@
+//! What runs a stage, knowing nothing of any stage.

@@ -42,7 +42,7 @@ coded! {
         EntryDisabled = 17,
         EntryEnabled = 18,
         /// `quantity` of an order rests at `price` after part of it traded or others made way.
-        /// for it. Only the feed is told: an order that rests whole says so in its own event.
+        /// Only the feed is told: an order that rests whole says so in its own event.
         Rested = 20,
         /// Reserved: events of several legs.
         MultiLegAccepted = 64,

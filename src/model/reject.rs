@@ -48,7 +48,7 @@ rejects! {
     BookFull = 18, ouch 0x000a, fix 3, "the book has no room for another resting order";
     DuplicateOrder = 19, ouch 0x002a, fix 6, "the session already used this order number";
     UnknownOrder = 20, ouch 0x0015, fix 5, "the order to replace is not open";
-    NoReferencePrice = 21, ouch 0x000e, fix 99, "there is no reference price to check the order against";
+    NoReferencePrice = 21, ouch 0x000e, fix 99, "there is no reference price to check against";
     JournalFull = 22, ouch 0x000a, fix 99, "the journal has no room: only cancels are taken";
     Banned = 23, ouch 0x0029, fix 99, "the session sent far too fast and is shut out";
     Closed = 24, ouch 0x0007, fix 2, "the instrument is not open for trading";

@@ -1,1 +1,21 @@
-//! What runs a stage, knowing nothing of any stage.
+//! What runs a stage, knowing nothing of any stage: the lap, the clock, the pin, the numbers.
+
+mod affinity;
+mod clock;
+mod core;
+mod counters;
+mod histogram;
+mod idle;
+mod memory;
+mod stage;
+mod watermark;
+
+pub use affinity::{available_cpus, pin};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use core::{Core, CoreTimes, StopFlag};
+pub use counters::{CounterNames, CounterReader, Counters};
+pub use histogram::{LatencyReader, LatencyRecorder, Percentiles, latency};
+pub use idle::Idle;
+pub use memory::{CountingAllocator, allocations_of_this_thread, lock_memory};
+pub use stage::Stage;
+pub use watermark::Watermark;

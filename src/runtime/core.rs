@@ -1,0 +1,139 @@
+//! A core: a pinned CPU and the stages it laps over, in packet order.
+//!
+//! With all stages on one core a lap is run-to-completion; with one each it is a pipeline.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::model::{Fault, Nanos};
+use crate::runtime::{Clock, Idle, Stage, allocations_of_this_thread, pin};
+
+/// Laps between two looks at the chores.
+const LAPS_PER_CHORES: u32 = 1 << 12;
+
+/// How long a core must find nothing to do, once told to stop, before it does.
+const QUIET_BEFORE_STOP: Nanos = Nanos(50_000_000);
+
+/// Asks every core to finish; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct StopFlag(Arc<AtomicBool>);
+
+impl StopFlag {
+    /// Asks.
+    pub fn raise(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether somebody asked.
+    #[inline]
+    pub fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Where a core's time went, in nanoseconds; read from any thread.
+#[derive(Debug, Default)]
+pub struct CoreTimes {
+    /// Laps in which some stage did something.
+    pub busy: AtomicU64,
+    /// Laps in which none did.
+    pub idle: AtomicU64,
+    /// Chores.
+    pub housekeeping: AtomicU64,
+    /// Allocations since the core began to lap: 0, or something is wrong.
+    pub allocations: AtomicU64,
+}
+
+/// The stages placed on one CPU, in packet order.
+pub struct Core {
+    /// The CPU, or none: where the scheduler likes.
+    pub cpu: Option<usize>,
+    /// What to do after a lap without work.
+    pub idle: Idle,
+    /// The stages.
+    pub stages: Vec<Box<dyn Stage>>,
+    /// Where the time went.
+    pub times: Arc<CoreTimes>,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = self.stages.iter().map(|stage| stage.name()).collect();
+        write!(f, "Core(cpu {:?}, {:?}, {})", self.cpu, self.idle, names.join(" ▸ "))
+    }
+}
+
+impl Core {
+    /// One pass over the stages; says how much was done.
+    ///
+    /// # Errors
+    /// The first stage's [`Fault`].
+    #[inline]
+    pub fn lap(&mut self, now: Nanos) -> Result<usize, Fault> {
+        let mut work = 0;
+        for stage in &mut self.stages {
+            work += stage.poll(now)?;
+        }
+        Ok(work)
+    }
+
+    /// Laps until told to stop and nothing is left to do.
+    ///
+    /// # Errors
+    /// The [`Fault`] that ended it; the other cores are asked to stop too.
+    pub fn run(&mut self, clock: &impl Clock, stop: &StopFlag) -> Result<(), Fault> {
+        if let Some(cpu) = self.cpu {
+            pin(cpu);
+        }
+        let outcome = self.lap_until_stopped(clock, stop);
+        if outcome.is_err() {
+            stop.raise();
+        }
+        self.housekeep(clock.now());
+        outcome
+    }
+
+    fn lap_until_stopped(&mut self, clock: &impl Clock, stop: &StopFlag) -> Result<(), Fault> {
+        let allocations_at_start = allocations_of_this_thread();
+        let (mut busy, mut idle, mut chores) = (0, 0, 0);
+        let mut laps = 0u32;
+        let mut quiet_since = None;
+        let mut now = clock.now();
+        loop {
+            let work = self.lap(now)?;
+            laps = laps.wrapping_add(1);
+            if laps.is_multiple_of(LAPS_PER_CHORES) {
+                let begun = clock.now();
+                self.housekeep(begun);
+                chores += clock.now().0 - begun.0;
+                let allocations = allocations_of_this_thread() - allocations_at_start;
+                self.times.busy.store(busy, Ordering::Relaxed);
+                self.times.idle.store(idle, Ordering::Relaxed);
+                self.times.housekeeping.store(chores, Ordering::Relaxed);
+                self.times.allocations.store(allocations, Ordering::Relaxed);
+                if stop.is_raised() {
+                    match quiet_since {
+                        None => self.stages.iter_mut().for_each(|stage| stage.stop(begun)),
+                        Some(since) if begun.0 > since + QUIET_BEFORE_STOP.0 => return Ok(()),
+                        Some(_) => {}
+                    }
+                    quiet_since = quiet_since.or(Some(begun.0));
+                }
+            }
+            if work > 0 && quiet_since.is_some() {
+                quiet_since = Some(now.0);
+            }
+            self.idle.after(work);
+            let after = clock.now();
+            *(if work > 0 { &mut busy } else { &mut idle }) += after.0 - now.0;
+            now = after;
+        }
+    }
+
+    /// Every stage's chores.
+    pub fn housekeep(&mut self, now: Nanos) {
+        for stage in &mut self.stages {
+            stage.housekeep(now);
+        }
+    }
+}

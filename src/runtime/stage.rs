@@ -1,0 +1,21 @@
+//! One step of the hot path.
+
+use crate::model::{Fault, Nanos};
+
+/// One step of the hot path: owns its state and its link ends, runs on one core.
+pub trait Stage: Send {
+    /// Its name, as placements and tables write it.
+    fn name(&self) -> &str;
+
+    /// Does a bounded burst of work and says how much. Must not block, allocate or read a clock.
+    ///
+    /// # Errors
+    /// A [`Fault`] when an invariant broke: the core stops.
+    fn poll(&mut self, now: Nanos) -> Result<usize, Fault>;
+
+    /// Chores a few hundred times a second: publishes counters, hands over histograms.
+    fn housekeep(&mut self, _now: Nanos) {}
+
+    /// The appliance is stopping: take nothing new from outside, finish what is inside.
+    fn stop(&mut self, _now: Nanos) {}
+}

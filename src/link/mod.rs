@@ -37,13 +37,20 @@ impl<H: Head> Producer<H> {
     #[inline]
     #[must_use = "a message that found no room must be offered again"]
     pub fn push(&mut self, message: &Group<H>) -> bool {
-        let rest = message.rest();
+        self.push_parts(&message.head, message.rest())
+    }
+
+    /// Sends a message given as its head and the further lines the head counts.
+    #[inline]
+    #[must_use = "a message that found no room must be offered again"]
+    pub fn push_parts(&mut self, head: &H, rest: &[Line]) -> bool {
+        debug_assert_eq!(head.lines(), 1 + rest.len(), "the head counts its lines");
         if rest.is_empty() {
-            return self.push_head(&message.head);
+            return self.push_head(head);
         }
         let count = 1 + rest.len();
         let Ok(chunk) = self.ring.write_chunk_uninit(count) else { return false };
-        let head = std::iter::once(bytemuck::cast(message.head));
+        let head = std::iter::once(bytemuck::cast(*head));
         chunk.fill_from_iter(head.chain(rest.iter().copied()));
         self.free = self.free.saturating_sub(count);
         true

@@ -1,0 +1,99 @@
+//! The price collar: how far from the reference price an order may be.
+//!
+//! The reference is the last trade, and the configured price until there is one.
+
+use crate::model::{Instrument, InstrumentId, Price, RejectCode};
+
+const BPS_ONE: i64 = 10_000;
+
+/// One instrument as the gate sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Listed {
+    pub(super) tick: Price,
+    pub(super) lot: u32,
+    pub(super) reference: Price,
+}
+
+/// The instruments with their reference prices, by id.
+#[derive(Clone, Debug)]
+pub(super) struct Collar {
+    listed: Box<[Option<Listed>]>,
+}
+
+impl Collar {
+    pub(super) fn new(instruments: &[Instrument]) -> Self {
+        let highest = instruments.iter().map(|listed| listed.id.index()).max().unwrap_or(0);
+        let mut listed = vec![None; highest + 1];
+        for instrument in instruments {
+            listed[instrument.id.index()] = Some(Listed {
+                tick: instrument.tick,
+                lot: instrument.lot.0.max(1),
+                reference: instrument.reference_price,
+            });
+        }
+        Self { listed: listed.into() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.listed.len()
+    }
+
+    /// The instrument, if it is known.
+    #[inline]
+    pub(super) fn listed(&self, id: InstrumentId) -> Option<Listed> {
+        self.listed.get(id.index()).copied().flatten()
+    }
+
+    /// A trade, or a command, sets the reference.
+    #[inline]
+    pub(super) fn set_reference(&mut self, id: InstrumentId, price: Price) {
+        if let Some(Some(listed)) = self.listed.get_mut(id.index()) {
+            listed.reference = price;
+        }
+    }
+}
+
+impl Listed {
+    /// The lowest and highest price allowed at `bps` hundredths of a percent from the reference.
+    #[inline]
+    pub(super) fn band(&self, bps: u32) -> Result<(Price, Price), RejectCode> {
+        if self.reference.0 <= 0 {
+            return Err(RejectCode::NoReferencePrice);
+        }
+        let span = self.reference.0.saturating_mul(bps as i64) / BPS_ONE;
+        let low = self.reference.0.saturating_sub(span).max(1);
+        Ok((Price(low), Price(self.reference.0.saturating_add(span))))
+    }
+
+    /// The worst price a market order may trade at: the end of the band, on the tick, inside.
+    #[inline]
+    pub(super) fn protection(&self, buys: bool, bps: u32) -> Result<Price, RejectCode> {
+        let (low, high) = self.band(bps)?;
+        let tick = self.tick.0.max(1);
+        let price = if buys {
+            high.0 / tick * tick
+        } else {
+            low.0.saturating_add(tick - 1) / tick * tick
+        };
+        Ok(Price(price.max(tick)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_band_is_a_tenth_by_default_and_protection_is_on_the_tick() {
+        let listed = Listed { tick: Price(100), lot: 1, reference: Price(1_000_050) };
+        assert_eq!(listed.band(1_000), Ok((Price(900_045), Price(1_100_055))));
+        assert_eq!(listed.protection(true, 1_000), Ok(Price(1_100_000)));
+        assert_eq!(listed.protection(false, 1_000), Ok(Price(900_100)));
+    }
+
+    #[test]
+    fn no_reference_is_a_refusal() {
+        let listed = Listed { tick: Price(1), lot: 1, reference: Price(0) };
+        assert_eq!(listed.band(1_000), Err(RejectCode::NoReferencePrice));
+    }
+}

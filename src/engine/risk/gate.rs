@@ -1,0 +1,286 @@
+//! The gate: runs the checks in order and stamps the verdict into the command.
+
+use crate::engine::risk::collar::{Collar, Listed};
+use crate::engine::risk::exposure::{AccountState, Exposure, HeldOrder};
+use crate::engine::risk::kill_switch::KillSwitch;
+use crate::engine::risk::rate::Rate;
+use crate::engine::risk::{AccountLimits, RiskOptions, SessionRights};
+use crate::model::{
+    AccountId, CancelReason, Command, CommandKind, Event, EventFlags, EventKind, Fault, Notional, OrderId,
+    OrderType, Price, Quantity, RejectCode, Side,
+};
+
+/// What a session may do, and how fast it is going.
+#[derive(Clone, Debug)]
+struct SessionState {
+    rights: SessionRights,
+    rate: Rate,
+    entry_disabled: bool,
+}
+
+/// The gate's whole state: a fold over commands and the events that came back.
+#[derive(Debug)]
+pub struct RiskGate {
+    kill_switch: KillSwitch,
+    sessions: Box<[Option<SessionState>]>,
+    collar: Collar,
+    exposure: Exposure,
+    throttled: bool,
+}
+
+impl RiskGate {
+    /// With all tables taken at once.
+    pub fn new(options: &RiskOptions) -> Self {
+        let collar = Collar::new(&options.instruments);
+        let session = |rights: &Option<SessionRights>| {
+            rights.map(|rights| SessionState {
+                rights,
+                rate: Rate::new(rights.rate),
+                entry_disabled: false,
+            })
+        };
+        Self {
+            kill_switch: KillSwitch::new(
+                options.sessions.len(),
+                options.accounts.len(),
+                collar.len(),
+            ),
+            sessions: options.sessions.iter().map(session).collect(),
+            exposure: Exposure::new(&options.accounts, options.orders_max, options.holdings_max),
+            collar,
+            throttled: false,
+        }
+    }
+
+    /// Stamps the verdict; for a replace also what the order it names is about, and for a market
+    /// order its protection price.
+    #[inline]
+    pub fn check(&mut self, command: &mut Command) {
+        if let Err(code) = self.judge(command) {
+            command.verdict = code.code();
+        }
+    }
+
+    /// The verdict. A command refused already by the gateway still pays its rate.
+    fn judge(&mut self, command: &mut Command) -> Result<(), RejectCode> {
+        match command.kind() {
+            Some(CommandKind::Enter) => self.enter(command),
+            Some(CommandKind::Replace) => self.replace(command),
+            Some(CommandKind::Kill) => {
+                self.kill_switch.set(command, true);
+                Ok(())
+            }
+            Some(CommandKind::Revive) => {
+                self.kill_switch.set(command, false);
+                Ok(())
+            }
+            Some(CommandKind::SetBuyingPower) => {
+                self.set_limit(command, |limits, money| limits.buying_power = money)
+            }
+            Some(CommandKind::SetExposureLimit) => {
+                self.set_limit(command, |limits, money| limits.exposure_max = money)
+            }
+            Some(CommandKind::SetReferencePrice) => {
+                self.collar.set_reference(command.instrument, command.price);
+                Ok(())
+            }
+            Some(CommandKind::Throttle) => {
+                self.throttled = true;
+                Ok(())
+            }
+            Some(CommandKind::Unthrottle) => {
+                self.throttled = false;
+                Ok(())
+            }
+            Some(CommandKind::DisableEntry) => self.set_entry(command, true),
+            Some(CommandKind::EnableEntry) => self.set_entry(command, false),
+            _ => Ok(()),
+        }
+    }
+
+    fn set_limit(
+        &mut self,
+        command: &Command,
+        set: impl FnOnce(&mut AccountLimits, Notional),
+    ) -> Result<(), RejectCode> {
+        let limits = self.exposure.limits_mut(command.account);
+        set(limits.ok_or(RejectCode::UnknownAccount)?, Notional(command.price.0));
+        Ok(())
+    }
+
+    fn set_entry(&mut self, command: &Command, disabled: bool) -> Result<(), RejectCode> {
+        self.session(command)?.entry_disabled = disabled;
+        Ok(())
+    }
+
+    fn session(&mut self, command: &Command) -> Result<&mut SessionState, RejectCode> {
+        let session = self.sessions.get_mut(command.session.index());
+        session.and_then(Option::as_mut).ok_or(RejectCode::UnknownSession)
+    }
+
+    /// What every new or changed order must pass before its fields are looked at.
+    #[inline]
+    fn admit(&mut self, command: &Command) -> Result<SessionRights, RejectCode> {
+        let throttled = self.throttled;
+        let session = self.session(command)?;
+        session.rate.take(command.timestamp)?;
+        if let Some(code) = command.refused() {
+            return Err(code);
+        }
+        if command.verdict != 0 {
+            return Err(RejectCode::Unsupported);
+        }
+        if session.entry_disabled {
+            return Err(RejectCode::EntryDisabled);
+        }
+        if throttled {
+            return Err(RejectCode::JournalFull);
+        }
+        Ok(session.rights)
+    }
+
+    fn enter(&mut self, command: &mut Command) -> Result<(), RejectCode> {
+        let rights = self.admit(command)?;
+        let account = command.account;
+        if account < rights.first_account || account > rights.last_account {
+            return Err(RejectCode::UnknownAccount);
+        }
+        let limits = *self.exposure.limits(account).ok_or(RejectCode::UnknownAccount)?;
+        let listed =
+            self.collar.listed(command.instrument).ok_or(RejectCode::UnknownInstrument)?;
+        if self.kill_switch.stops(command) {
+            return Err(RejectCode::Killed);
+        }
+        let side = command.side().ok_or(RejectCode::InvalidSide)?;
+        check_quantity(command.quantity, &listed, &limits)?;
+        command.price = price_of(command, side, &listed, &limits)?;
+        check_notional(command.price, command.quantity, &limits)?;
+        if self.exposure.order(command.order_id()).is_some() {
+            return Err(RejectCode::DuplicateOrder);
+        }
+        let order = HeldOrder {
+            account,
+            instrument: command.instrument,
+            price: command.price,
+            open: command.quantity,
+            side: !side.is_buy() as u8,
+            entered: command.seq,
+            ..HeldOrder::default()
+        };
+        self.exposure.hold(command.order_id(), order, Notional::ZERO)
+    }
+
+    fn replace(&mut self, command: &mut Command) -> Result<(), RejectCode> {
+        self.admit(command)?;
+        let old = *self.exposure.order(command.target_id()).ok_or(RejectCode::UnknownOrder)?;
+        command.account = old.account;
+        command.instrument = old.instrument;
+        let limits = *self.exposure.limits(old.account).ok_or(RejectCode::UnknownAccount)?;
+        let listed = self.collar.listed(old.instrument).ok_or(RejectCode::UnknownInstrument)?;
+        if self.kill_switch.stops(command) {
+            return Err(RejectCode::Killed);
+        }
+        let side = if old.side == 0 { Side::Buy } else { Side::Sell };
+        check_quantity(command.quantity, &listed, &limits)?;
+        command.price = price_of(command, side, &listed, &limits)?;
+        check_notional(command.price, command.quantity, &limits)?;
+        if self.exposure.order(command.order_id()).is_some() {
+            return Err(RejectCode::DuplicateOrder);
+        }
+        let open = command.quantity.saturating_sub(Quantity(old.executed));
+        let order = HeldOrder { price: command.price, open, entered: command.seq, ..old };
+        self.exposure.hold(command.order_id(), order, self.exposure.held_for(&old))
+    }
+
+    /// Takes an event that is due.
+    ///
+    /// # Errors
+    /// [`Fault::MalformedMessage`] for an event of a kind nobody writes.
+    #[inline]
+    pub fn apply(&mut self, event: &Event) -> Result<(), Fault> {
+        let id = event.order_id();
+        match event.kind()? {
+            EventKind::Executed => {
+                self.exposure.executed(event);
+                if event.flags.has(EventFlags::MAKER) {
+                    self.collar.set_reference(event.instrument, event.price);
+                }
+            }
+            EventKind::Cancelled => {
+                self.exposure.reduce(id, event.quantity);
+                if event.cancel_reason() == Some(CancelReason::ReplacedBelowExecuted) {
+                    self.exposure.release(OrderId::new(event.session, event.target));
+                }
+            }
+            EventKind::Modified => self.exposure.resize(id, event.quantity),
+            EventKind::Replaced => {
+                let old = OrderId::new(event.session, event.target);
+                self.exposure.replaced(old, id, event.quantity);
+            }
+            EventKind::Rejected => self.exposure.rejected(id, event.id.seq()),
+            _ => return Ok(()),
+        }
+        if event.flags.has(EventFlags::DONE) {
+            self.exposure.release(id);
+        }
+        Ok(())
+    }
+
+    /// An account's usage.
+    pub fn account(&self, account: AccountId) -> Option<&AccountState> {
+        self.exposure.account(account)
+    }
+
+    /// Orders money is held for.
+    pub fn open_orders(&self) -> usize {
+        self.exposure.open_orders()
+    }
+
+    /// Folds the gate's usage into a digest.
+    pub fn digest(&self, fold: impl FnMut(u64)) {
+        self.exposure.digest(fold);
+    }
+}
+
+fn check_quantity(
+    quantity: Quantity,
+    listed: &Listed,
+    limits: &AccountLimits,
+) -> Result<(), RejectCode> {
+    if quantity.0 == 0 || !quantity.0.is_multiple_of(listed.lot) {
+        return Err(RejectCode::InvalidQuantity);
+    }
+    if quantity > limits.order_quantity_max {
+        return Err(RejectCode::QuantityLimit);
+    }
+    Ok(())
+}
+
+/// The price an order is held and matched at: its own inside the collar, or its protection.
+fn price_of(
+    command: &Command,
+    side: Side,
+    listed: &Listed,
+    limits: &AccountLimits,
+) -> Result<Price, RejectCode> {
+    if command.order_type() == Some(OrderType::Market) {
+        return listed.protection(side.is_buy(), limits.collar_bps);
+    }
+    let price = command.price;
+    if price.0 <= 0 || price.0 % listed.tick.0.max(1) != 0 {
+        return Err(RejectCode::InvalidPrice);
+    }
+    let (low, high) = listed.band(limits.collar_bps)?;
+    if price < low || price > high { Err(RejectCode::PriceCollar) } else { Ok(price) }
+}
+
+fn check_notional(
+    price: Price,
+    quantity: Quantity,
+    limits: &AccountLimits,
+) -> Result<(), RejectCode> {
+    match price.notional(quantity) {
+        Some(notional) if notional <= limits.order_notional_max => Ok(()),
+        _ => Err(RejectCode::NotionalLimit),
+    }
+}

@@ -1,0 +1,22 @@
+//! The risk gate: stamps a verdict into every command and fails closed.
+//!
+//! ```text
+//! command ─► feedback (events that are due) ─► gate: kill switch, rate, fields, collar, exposure ─► verdict
+//!                ▲                                                                            │
+//!                └──────────── events of earlier commands, after a fixed lag of log time ◄────┘
+//! ```
+
+mod collar;
+mod exposure;
+mod feedback;
+mod gate;
+mod kill_switch;
+mod limits;
+mod rate;
+#[cfg(test)]
+mod tests;
+
+pub use exposure::AccountState;
+pub use feedback::{Feedback, Readiness};
+pub use gate::RiskGate;
+pub use limits::{AccountLimits, RateClass, RiskOptions, SessionRights};

@@ -1,0 +1,227 @@
+//! Drives a matcher, software or hardware, and deals its events to all who want them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use crate::engine::Matcher;
+use crate::link::{Consumer, Producer};
+use crate::model::{
+    Command, CommandKind, Event, Fault, Group, InstrumentId, Nanos, Request, SessionId,
+};
+use crate::runtime::{Counters, LatencyRecorder, Stage};
+use crate::stage::BURST;
+
+crate::counters! {
+    /// What the matching stage counts.
+    pub MatchingCounter {
+        Commands: "commands matched",
+        Events: "events made of them",
+        Fills: "executions, each side counted",
+        Backpressured: "polls that found no room behind",
+    }
+}
+
+/// Best bid and offer of one instrument, as last published; 0 where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TopOfBook {
+    /// Best bid, in price units.
+    pub bid: i64,
+    /// Quantity there.
+    pub bid_quantity: u64,
+    /// Best offer, in price units.
+    pub ask: i64,
+    /// Quantity there.
+    pub ask_quantity: u64,
+}
+
+#[derive(Debug, Default)]
+struct BoardRow {
+    bid: AtomicI64,
+    bid_quantity: AtomicU64,
+    ask: AtomicI64,
+    ask_quantity: AtomicU64,
+}
+
+/// What matching shows to people: refreshed in housekeeping, never exact to the instant.
+#[derive(Debug)]
+pub struct Board {
+    instruments: Box<[InstrumentId]>,
+    rows: Box<[BoardRow]>,
+    open_orders: AtomicU64,
+}
+
+impl Board {
+    /// For these instruments.
+    pub fn new(instruments: &[InstrumentId]) -> Arc<Self> {
+        Arc::new(Self {
+            instruments: instruments.into(),
+            rows: instruments.iter().map(|_| BoardRow::default()).collect(),
+            open_orders: AtomicU64::new(0),
+        })
+    }
+
+    /// Orders resting in all books.
+    pub fn open_orders(&self) -> u64 {
+        self.open_orders.load(Ordering::Relaxed)
+    }
+
+    /// The instruments and their tops.
+    pub fn tops(&self) -> impl Iterator<Item = (InstrumentId, TopOfBook)> + '_ {
+        let tops = self.rows.iter().map(|row| TopOfBook {
+            bid: row.bid.load(Ordering::Relaxed),
+            bid_quantity: row.bid_quantity.load(Ordering::Relaxed),
+            ask: row.ask.load(Ordering::Relaxed),
+            ask_quantity: row.ask_quantity.load(Ordering::Relaxed),
+        });
+        self.instruments.iter().copied().zip(tops)
+    }
+}
+
+/// Where events go: each gateway its sessions', recorder, feed and risk all of them.
+pub struct EventLinks {
+    /// One per gateway.
+    pub gateways: Vec<Producer<Event>>,
+    /// Which gateway owns a session, by session id.
+    pub gateway_of: Box<[u8]>,
+    /// Back to risk.
+    pub risk: Producer<Event>,
+    /// To the event log.
+    pub recorder: Producer<Event>,
+    /// To market data.
+    pub feed: Producer<Event>,
+}
+
+impl EventLinks {
+    /// Events every link has room for.
+    #[inline]
+    fn credits(&mut self, wanted: usize) -> usize {
+        let credits = self.risk.credits(wanted).min(self.recorder.credits(wanted));
+        let credits = credits.min(self.feed.credits(wanted));
+        self.gateways.iter_mut().fold(credits, |least, link| least.min(link.credits(wanted)))
+    }
+
+    /// Sends an event to all who want it; there is room, or a limit was broken.
+    #[inline]
+    fn send(&mut self, event: &Event) -> bool {
+        let told = match event.session {
+            // The operator's events are every session's: start of day, kills.
+            SessionId(0) => self.gateways.iter_mut().all(|link| link.push_head(event)),
+            session => {
+                let owner = self.gateway_of.get(session.index()).copied().unwrap_or(0);
+                let link = self.gateways.get_mut(owner as usize);
+                link.is_none_or(|link| link.push_head(event))
+            }
+        };
+        told & self.risk.push_head(event)
+            & self.recorder.push_head(event)
+            & self.feed.push_head(event)
+    }
+}
+
+/// The matching stage.
+pub struct Matching<M: Matcher> {
+    matcher: M,
+    commands: Consumer<Command>,
+    links: EventLinks,
+    /// Back to the sequencer: the next step of an unfinished mass cancel.
+    sequencer: Producer<Request>,
+    sweep_asked: bool,
+    events_per_command_max: usize,
+    command: Group<Command>,
+    board: Arc<Board>,
+    /// Counters, for whoever shows them.
+    pub counters: Counters<MatchingCounter>,
+    matched: LatencyRecorder,
+}
+
+impl<M: Matcher> Matching<M> {
+    /// Goes on from a matcher that a replay may have filled.
+    pub fn new(
+        matcher: M,
+        events_per_command_max: usize,
+        commands: Consumer<Command>,
+        links: EventLinks,
+        sequencer: Producer<Request>,
+        board: Arc<Board>,
+        matched: LatencyRecorder,
+    ) -> Self {
+        Self {
+            matcher,
+            commands,
+            links,
+            sequencer,
+            sweep_asked: false,
+            events_per_command_max,
+            command: Group::new(Command::new(CommandKind::Tick)),
+            board,
+            counters: Counters::default(),
+            matched,
+        }
+    }
+
+    /// Asks for the next step of a mass cancel, once.
+    fn ask_for_sweep(&mut self, now: Nanos) {
+        if self.matcher.wants_sweep() && !self.sweep_asked {
+            self.sweep_asked =
+                self.sequencer.push_head(&Request::new(CommandKind::Sweep, now));
+        }
+    }
+
+    fn deal_events(&mut self) -> Result<(), Fault> {
+        let Self { matcher, links, counters, .. } = self;
+        let mut sent = true;
+        let count = matcher.drain(usize::MAX, &mut |event| {
+            let is_fill = event.kind == crate::model::EventKind::Executed.code();
+            counters.add(MatchingCounter::Fills, is_fill as u64);
+            sent &= links.send(event);
+        });
+        counters.add(MatchingCounter::Events, count as u64);
+        if sent { Ok(()) } else { Err(Fault::LimitBroken) }
+    }
+}
+
+impl<M: Matcher> Stage for Matching<M> {
+    fn name(&self) -> &str {
+        "matching"
+    }
+
+    fn poll(&mut self, now: Nanos) -> Result<usize, Fault> {
+        let mut work = 0;
+        while work < BURST {
+            let room = self.events_per_command_max;
+            if self.links.credits(room) < room {
+                self.counters.count(MatchingCounter::Backpressured);
+                break;
+            }
+            if !self.commands.pop(&mut self.command) {
+                break;
+            }
+            if self.command.head.kind() == Some(CommandKind::Sweep) {
+                self.sweep_asked = false;
+            }
+            if self.matcher.submit(&self.command).is_err() {
+                return Err(Fault::LimitBroken);
+            }
+            self.deal_events()?;
+            self.matched.record(self.command.head.received_at(), now);
+            work += 1;
+        }
+        self.counters.add(MatchingCounter::Commands, work as u64);
+        self.ask_for_sweep(now);
+        Ok(work)
+    }
+
+    fn housekeep(&mut self, _now: Nanos) {
+        self.counters.publish();
+        self.matched.hand_over();
+        self.board.open_orders.store(self.matcher.open_orders() as u64, Ordering::Relaxed);
+        for (id, row) in self.board.instruments.iter().zip(self.board.rows.iter()) {
+            let top = self.matcher.top(*id);
+            let (bid, ask) = (top.bid.unwrap_or_default(), top.ask.unwrap_or_default());
+            row.bid.store(bid.0.0, Ordering::Relaxed);
+            row.bid_quantity.store(bid.1, Ordering::Relaxed);
+            row.ask.store(ask.0.0, Ordering::Relaxed);
+            row.ask_quantity.store(ask.1, Ordering::Relaxed);
+        }
+    }
+}

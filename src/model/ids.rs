@@ -43,6 +43,42 @@ id! {
     OrderId(u64)
 }
 
+impl AccountId {
+    /// The highest account a four-character code can name.
+    pub const CODED_MAX: Self = Self(36 * 36 * 36 * 36 - 1);
+
+    /// The account's code, as order entry carries it in the Firm option: base 36, four characters.
+    pub const fn code(self) -> [u8; 4] {
+        const DIGITS: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        let mut code = [b'0'; 4];
+        let mut rest = self.0;
+        let mut place = 4;
+        while place > 0 {
+            place -= 1;
+            code[place] = DIGITS[(rest % 36) as usize];
+            rest /= 36;
+        }
+        code
+    }
+
+    /// The account a code names; `None` for characters no code has.
+    #[inline]
+    pub const fn from_code(code: [u8; 4]) -> Option<Self> {
+        let mut number = 0;
+        let mut place = 0;
+        while place < 4 {
+            let digit = match code[place] {
+                byte @ b'0'..=b'9' => byte - b'0',
+                byte @ b'A'..=b'Z' => byte - b'A' + 10,
+                _ => return None,
+            };
+            number = number * 36 + digit as u32;
+            place += 1;
+        }
+        Some(Self(number))
+    }
+}
+
 impl OrderId {
     /// The order a session calls `ordinal`.
     #[inline]
@@ -60,5 +96,26 @@ impl OrderId {
     #[inline]
     pub const fn ordinal(self) -> u32 {
         self.0 as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_finds_itself_by_its_code() {
+        for number in [0, 1, 35, 36, 1_000, AccountId::CODED_MAX.0] {
+            let account = AccountId(number);
+            assert_eq!(AccountId::from_code(account.code()), Some(account));
+        }
+        assert_eq!(AccountId(1_000).code(), *b"00RS");
+        assert_eq!(AccountId::from_code(*b"00 1"), None);
+    }
+
+    #[test]
+    fn an_order_knows_its_session() {
+        let order = OrderId::new(SessionId(7), 9);
+        assert_eq!((order.session(), order.ordinal()), (SessionId(7), 9));
     }
 }

@@ -1,0 +1,441 @@
+//! `appliance.toml` as types. Every key has its default here and its sentence in
+//! `config/appliance.toml`; a test holds the two equal. Unknown keys are refused.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use crate::model::SelfTrade;
+use crate::runtime::Idle;
+use crate::topology::Decimal;
+
+/// The whole configuration.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "snake_case")]
+pub struct Config {
+    /// Directory of journal and positions.
+    pub data: PathBuf,
+    /// What a reply waits for.
+    pub release: ReleaseGate,
+    /// Binary order entry.
+    pub entry: EntryConfig,
+    /// Market data out.
+    pub feed: FeedConfig,
+    /// The two logs.
+    pub journal: JournalConfig,
+    /// Sizes and meaning of the deterministic core.
+    pub engine: EngineConfig,
+    /// Limits an account has unless its own say otherwise.
+    pub risk: RiskConfig,
+    /// Classes of message rate, by name.
+    pub rate: BTreeMap<String, RateConfig>,
+    /// What is traded.
+    pub instrument: Vec<Spanned<InstrumentConfig>>,
+    /// Ranges of accounts.
+    pub account: Vec<Spanned<AccountConfig>>,
+    /// Clients' sessions.
+    pub session: Vec<Spanned<SessionConfig>>,
+    /// Stages dealt onto cores.
+    pub core: Vec<Spanned<CoreConfig>>,
+    /// The slow thread.
+    pub slow: SlowConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("run"),
+            release: ReleaseGate::Journaled,
+            entry: EntryConfig::default(),
+            feed: FeedConfig::default(),
+            journal: JournalConfig::default(),
+            engine: EngineConfig::default(),
+            risk: RiskConfig::default(),
+            rate: default_rates(),
+            instrument: unspanned(default_instruments()),
+            account: unspanned(vec![AccountConfig::default()]),
+            session: unspanned(default_sessions()),
+            core: unspanned(vec![CoreConfig::default()]),
+            slow: SlowConfig::default(),
+        }
+    }
+}
+
+/// Puts values that stand in no file where spanned ones are expected.
+fn unspanned<T>(values: Vec<T>) -> Vec<Spanned<T>> {
+    values.into_iter().map(|value| Spanned::new(0..0, value)).collect()
+}
+
+/// What everything that leaves the appliance waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReleaseGate {
+    /// Nothing: an order may be answered and then lost with the process.
+    Sequenced,
+    /// The command's record is in the page cache: survives the process, not the machine.
+    Journaled,
+}
+
+/// A device to send and receive frames by, as the configuration names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "String")]
+pub enum DeviceName {
+    /// Kernel UDP; needs no privilege.
+    Socket,
+    /// A TAP device opened directly, by name.
+    Tun(String),
+    /// The near end of a wire in memory, for tests and benchmarks.
+    Memory,
+    /// A capture file played in; what is sent goes nowhere.
+    Capture(PathBuf),
+}
+
+impl std::str::FromStr for DeviceName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "socket" => Ok(Self::Socket),
+            None if text == "memory" => Ok(Self::Memory),
+            Some(("tun", name)) if (1..=15).contains(&name.len()) => Ok(Self::Tun(name.into())),
+            Some(("capture", path)) if !path.is_empty() => Ok(Self::Capture(path.into())),
+            _ => Err(format!(
+                "`{text}` is not a device: write `socket`, `tun:NAME` (at most 15 letters), \
+                 `capture:FILE` or `memory`"
+            )),
+        }
+    }
+}
+
+impl std::fmt::Display for DeviceName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Socket => f.write_str("socket"),
+            Self::Memory => f.write_str("memory"),
+            Self::Tun(name) => write!(f, "tun:{name}"),
+            Self::Capture(path) => write!(f, "capture:{}", path.display()),
+        }
+    }
+}
+
+impl From<DeviceName> for String {
+    fn from(name: DeviceName) -> Self {
+        name.to_string()
+    }
+}
+
+impl<'de> Deserialize<'de> for DeviceName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Binary order entry: OUCH 5.0 over the sequenced UDP session.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EntryConfig {
+    pub device: DeviceName,
+    pub address: SocketAddrV4,
+    pub heartbeat_ms: u16,
+    pub hold_us: u32,
+    pub reply_cache: u32,
+    pub window: u16,
+    /// Keeps a capture of what passed.
+    pub record: Option<PathBuf>,
+}
+
+impl Default for EntryConfig {
+    fn default() -> Self {
+        Self {
+            device: DeviceName::Socket,
+            address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9100),
+            heartbeat_ms: 100,
+            hold_us: 500,
+            reply_cache: 65_536,
+            window: 512,
+            record: None,
+        }
+    }
+}
+
+/// Market data out: ITCH 5.0 over MoldUDP64.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FeedConfig {
+    pub device: DeviceName,
+    pub address: SocketAddrV4,
+    pub group: SocketAddrV4,
+    pub session: String,
+    pub heartbeat_ms: u16,
+    pub rewind_messages: u32,
+    /// Keeps a capture of what passed.
+    pub record: Option<PathBuf>,
+}
+
+impl Default for FeedConfig {
+    fn default() -> Self {
+        Self {
+            device: DeviceName::Socket,
+            address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9200),
+            group: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9201),
+            session: "WIREMATCH1".into(),
+            heartbeat_ms: 10,
+            rewind_messages: 1 << 20,
+            record: None,
+        }
+    }
+}
+
+/// The two logs.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct JournalConfig {
+    pub segment_kib: u32,
+    pub sync_interval_ms: u32,
+}
+
+impl Default for JournalConfig {
+    fn default() -> Self {
+        Self { segment_kib: 64 << 10, sync_interval_ms: 5 }
+    }
+}
+
+/// Sizes and meaning of the deterministic core.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EngineConfig {
+    pub orders_max: u32,
+    pub fills_per_command_max: u16,
+    pub ladder_ticks: u32,
+    pub feedback_lag_us: u32,
+    pub feedback_window: u32,
+    pub link_depth: u32,
+    pub lock_memory: bool,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            orders_max: 1 << 20,
+            fills_per_command_max: 256,
+            ladder_ticks: 4096,
+            feedback_lag_us: 20,
+            feedback_window: 256,
+            link_depth: 8192,
+            lock_memory: false,
+        }
+    }
+}
+
+/// Limits of an account.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RiskConfig {
+    pub order_quantity_max: u32,
+    pub order_notional_max: Decimal,
+    pub collar_percent: Decimal,
+    pub open_orders_max: u32,
+}
+
+impl Default for RiskConfig {
+    fn default() -> Self {
+        Self {
+            order_quantity_max: 100_000,
+            order_notional_max: Decimal(50_000_000_0000),
+            collar_percent: Decimal(10_0000),
+            open_orders_max: 1000,
+        }
+    }
+}
+
+/// A class of message rate.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateConfig {
+    pub per_second: u32,
+    #[serde(default)]
+    pub burst: u32,
+    #[serde(default)]
+    pub ban_above: u32,
+    #[serde(default)]
+    pub ban_s: u32,
+}
+
+fn default_rates() -> BTreeMap<String, RateConfig> {
+    let standard = RateConfig { per_second: 100, burst: 200, ban_above: 1000, ban_s: 10 };
+    let load_test = RateConfig { per_second: 0, burst: 0, ban_above: 0, ban_s: 0 };
+    [("standard".into(), standard), ("load-test".into(), load_test)].into()
+}
+
+/// One traded instrument.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstrumentConfig {
+    pub symbol: String,
+    pub reference_price: Decimal,
+    #[serde(default = "one_cent")]
+    pub tick: Decimal,
+    #[serde(default = "one")]
+    pub lot: u32,
+}
+
+fn one_cent() -> Decimal {
+    Decimal(100)
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn default_instruments() -> Vec<InstrumentConfig> {
+    let table = [("ACME", 150), ("BOLT", 20), ("CRUX", 480), ("DYNE", 75)];
+    let instrument = |(symbol, price): (&str, i64)| InstrumentConfig {
+        symbol: symbol.into(),
+        reference_price: Decimal(price * 10_000),
+        tick: one_cent(),
+        lot: 1,
+    };
+    table.into_iter().map(instrument).collect()
+}
+
+/// A range of accounts with the same limits.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AccountConfig {
+    pub first: u32,
+    pub count: u32,
+    pub buying_power: Decimal,
+    pub exposure_max: Decimal,
+    /// Limits that differ from `[risk]`.
+    pub risk: Option<RiskConfig>,
+}
+
+impl Default for AccountConfig {
+    fn default() -> Self {
+        Self {
+            first: 1,
+            count: 1000,
+            buying_power: Decimal(1_000_000_000_0000),
+            exposure_max: Decimal(2_000_000_000_0000),
+            risk: None,
+        }
+    }
+}
+
+/// A client's session.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionConfig {
+    pub id: u32,
+    pub key: String,
+    pub first_account: u32,
+    pub last_account: u32,
+    pub rate: String,
+    #[serde(default = "yes")]
+    pub cancel_on_disconnect: bool,
+    #[serde(default)]
+    pub self_trade: SelfTradeConfig,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What happens when an order of the session would trade with its own account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SelfTradeConfig {
+    Allow,
+    #[default]
+    CancelNewest,
+    CancelOldest,
+    CancelBoth,
+}
+
+impl From<SelfTradeConfig> for SelfTrade {
+    fn from(setting: SelfTradeConfig) -> Self {
+        match setting {
+            SelfTradeConfig::Allow => SelfTrade::Allow,
+            SelfTradeConfig::CancelNewest => SelfTrade::CancelNewest,
+            SelfTradeConfig::CancelOldest => SelfTrade::CancelOldest,
+            SelfTradeConfig::CancelBoth => SelfTrade::CancelBoth,
+        }
+    }
+}
+
+fn default_sessions() -> Vec<SessionConfig> {
+    let session = |id: u32, rate: &str| SessionConfig {
+        id,
+        key: format!("change-me-{id}"),
+        first_account: 1,
+        last_account: 1000,
+        rate: rate.into(),
+        cancel_on_disconnect: true,
+        self_trade: SelfTradeConfig::CancelNewest,
+    };
+    vec![session(1, "standard"), session(2, "standard"), session(3, "load-test")]
+}
+
+/// The name of a stage, in packet order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StageName {
+    Gateway,
+    Sequencer,
+    Risk,
+    Matching,
+    Recorder,
+    Feed,
+}
+
+impl StageName {
+    /// All of them, in packet order.
+    pub const ALL: [Self; 6] = [
+        Self::Gateway,
+        Self::Sequencer,
+        Self::Risk,
+        Self::Matching,
+        Self::Recorder,
+        Self::Feed,
+    ];
+
+    /// As the configuration writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Sequencer => "sequencer",
+            Self::Risk => "risk",
+            Self::Matching => "matching",
+            Self::Recorder => "recorder",
+            Self::Feed => "feed",
+        }
+    }
+}
+
+/// A core and the stages it laps over.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct CoreConfig {
+    /// The CPU; absent: one is chosen, the last ones first.
+    pub cpu: Option<usize>,
+    #[serde(default)]
+    pub idle: Idle,
+    pub stages: Vec<StageName>,
+}
+
+impl Default for CoreConfig {
+    fn default() -> Self {
+        Self { cpu: None, idle: Idle::Spin, stages: StageName::ALL.to_vec() }
+    }
+}
+
+/// The slow thread.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SlowConfig {
+    /// The CPU; absent: where the scheduler likes.
+    pub cpu: Option<usize>,
+}

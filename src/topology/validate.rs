@@ -1,0 +1,285 @@
+//! What a configuration means: tables for the stages, or what does not fit together and the cure.
+
+use std::ops::Range;
+
+use toml::Spanned;
+
+use crate::engine::risk::{AccountLimits, RateClass, RiskOptions, SessionRights};
+use crate::model::{
+    AccountId, Instrument, InstrumentId, Nanos, Price, Quantity, SelfTrade, SessionId, Symbol,
+};
+use crate::topology::config::{AccountConfig, InstrumentConfig, RateConfig, RiskConfig};
+use crate::topology::{Config, ConfigError};
+
+/// The most sessions an appliance has: their numbers fit the session token's first characters.
+const SESSIONS_MAX: u32 = 4096;
+
+/// A client's session, resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionSpec {
+    /// Its number.
+    pub id: SessionId,
+    /// The secret it proves at login.
+    pub key: Vec<u8>,
+    /// The account its orders are for when they name none.
+    pub first_account: AccountId,
+    /// Whether its orders die when it falls silent.
+    pub cancel_on_disconnect: bool,
+    /// What happens when it would trade with its own account.
+    pub self_trade: SelfTrade,
+}
+
+/// The tables of a configuration, resolved and checked.
+#[derive(Clone, Debug)]
+pub struct Catalogue {
+    /// What is traded; ids from 1, in the order of the file.
+    pub instruments: Vec<Instrument>,
+    /// By session id.
+    pub sessions: Vec<Option<SessionSpec>>,
+    /// What the risk gate is told.
+    pub risk: RiskOptions,
+}
+
+/// Where a mistake stands.
+struct Source<'a> {
+    file: &'a str,
+    text: &'a str,
+}
+
+impl Source<'_> {
+    fn error(&self, span: Range<usize>, message: impl AsRef<str>) -> ConfigError {
+        ConfigError::at(self.file, self.text, span, message.as_ref())
+    }
+}
+
+/// Checks what the types cannot and resolves the tables.
+///
+/// `file` and `text` are what errors point into.
+///
+/// # Errors
+/// The first thing that does not fit together, with its place and the cure.
+pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, ConfigError> {
+    let source = Source { file, text };
+    check_numbers(config, &source)?;
+    let instruments = instruments(config, &source)?;
+    let accounts = accounts(config, &source)?;
+    let (sessions, rights) = sessions(config, &source, accounts.len())?;
+    let engine = &config.engine;
+    let holdings_max = (accounts.len() * instruments.len()).min(HOLDINGS_MAX);
+    let risk = RiskOptions {
+        instruments: instruments.clone(),
+        accounts,
+        sessions: rights,
+        // An order lives in the gate a little longer than in the book, until its events are due.
+        orders_max: engine.orders_max as usize + 2 * engine.feedback_window as usize,
+        holdings_max,
+        feedback_lag: Nanos(engine.feedback_lag_us as u64 * 1_000),
+        feedback_window: engine.feedback_window,
+    };
+    Ok(Catalogue { instruments, sessions, risk })
+}
+
+/// Pairs of account and instrument the gate keeps room for: 32 bytes each and an index.
+const HOLDINGS_MAX: usize = 1 << 20;
+
+fn check_numbers(config: &Config, source: &Source<'_>) -> Result<(), ConfigError> {
+    let bound = |name: &str, value: u64, low: u64, high: u64| {
+        if (low..=high).contains(&value) {
+            return Ok(());
+        }
+        let message = format!("`{name}` is {value}: it must be from {low} to {high}");
+        Err(source.error(find_key(source.text, name), message))
+    };
+    let engine = &config.engine;
+    bound("orders_max", engine.orders_max as u64, 16, 1 << 26)?;
+    bound("fills_per_command_max", engine.fills_per_command_max as u64, 1, 4096)?;
+    bound("ladder_ticks", engine.ladder_ticks as u64, 64, 1 << 20)?;
+    bound("feedback_window", engine.feedback_window as u64, 1, 65_536)?;
+    // Matching takes a command only with room for all its events.
+    let events = 2 * engine.fills_per_command_max as u64 + 256;
+    bound("link_depth", engine.link_depth as u64, events, 1 << 22)?;
+    bound("segment_kib", config.journal.segment_kib as u64, 64, 4 << 20)?;
+    bound("sync_interval_ms", config.journal.sync_interval_ms as u64, 1, 60_000)?;
+    bound("heartbeat_ms", config.entry.heartbeat_ms as u64, 1, 60_000)?;
+    bound("heartbeat_ms", config.feed.heartbeat_ms as u64, 1, 60_000)?;
+    bound("hold_us", config.entry.hold_us as u64, 0, 1_000_000)?;
+    bound("reply_cache", config.entry.reply_cache as u64, 64, 1 << 24)?;
+    bound("window", config.entry.window as u64, 1, 4096)?;
+    bound("rewind_messages", config.feed.rewind_messages as u64, 64, 1 << 26)?;
+    let name = config.feed.session.as_bytes();
+    if name.len() != 10 || !name.iter().all(u8::is_ascii_graphic) {
+        let message = "`session` of the feed must be ten letters, digits or signs";
+        return Err(source.error(find_key(source.text, "session"), message));
+    }
+    Ok(())
+}
+
+/// Where a key stands in a text; empty if it does not.
+fn find_key(text: &str, key: &str) -> Range<usize> {
+    let mut offset = 0;
+    for line in text.split_inclusive('\n') {
+        let name = line.split('=').next().unwrap_or("").trim();
+        if name == key && line.contains('=') {
+            let start = offset + line.find(key).unwrap_or(0);
+            return start..start + key.len();
+        }
+        offset += line.len();
+    }
+    0..0
+}
+
+fn instruments(config: &Config, source: &Source<'_>) -> Result<Vec<Instrument>, ConfigError> {
+    let mut instruments: Vec<Instrument> = Vec::new();
+    if config.instrument.is_empty() || config.instrument.len() > u16::MAX as usize {
+        let message = "an appliance has from 1 to 65535 [[instrument]] tables";
+        return Err(source.error(0..0, message));
+    }
+    for (place, spanned) in config.instrument.iter().enumerate() {
+        let instrument = instrument(place, spanned.get_ref())
+            .map_err(|message| source.error(spanned.span(), message))?;
+        if instruments.iter().any(|other| other.symbol == instrument.symbol) {
+            let message =
+                format!("instrument `{}` stands twice: keep one", instrument.symbol.name());
+            return Err(source.error(spanned.span(), message));
+        }
+        instruments.push(instrument);
+    }
+    Ok(instruments)
+}
+
+fn instrument(place: usize, config: &InstrumentConfig) -> Result<Instrument, String> {
+    let symbol = Symbol::new(&config.symbol).ok_or_else(|| {
+        format!("`symbol` is `{}`: it must be 1 to 8 letters, digits or signs", config.symbol)
+    })?;
+    let (tick, reference) = (config.tick.price(), config.reference_price.price());
+    if tick.0 <= 0 {
+        return Err(format!("`tick` of `{}` must be above 0", config.symbol));
+    }
+    if reference.0 <= 0 || reference.0 % tick.0 != 0 || reference.0 > PRICE_MAX.0 {
+        return Err(format!(
+            "`reference_price` of `{}` must be above 0, a multiple of its tick and at most \
+             {PRICE_MAX}",
+            config.symbol
+        ));
+    }
+    if config.lot == 0 {
+        return Err(format!("`lot` of `{}` must be above 0", config.symbol));
+    }
+    let id = InstrumentId(place as u32 + 1);
+    Ok(Instrument { id, symbol, tick, lot: Quantity(config.lot), reference_price: reference })
+}
+
+/// OUCH 5.0's highest price.
+const PRICE_MAX: Price = Price(1_999_999_900);
+
+fn accounts(
+    config: &Config,
+    source: &Source<'_>,
+) -> Result<Vec<Option<AccountLimits>>, ConfigError> {
+    let mut accounts: Vec<Option<AccountLimits>> = vec![None];
+    for spanned in &config.account {
+        let range = spanned.get_ref();
+        let wrong = |message: String| source.error(spanned.span(), message);
+        let last = range.first.saturating_add(range.count.saturating_sub(1));
+        if range.first == 0 || range.count == 0 || last > AccountId::CODED_MAX.0 {
+            let message = format!(
+                "accounts {} to {last}: they go from 1 to {}",
+                range.first,
+                AccountId::CODED_MAX
+            );
+            return Err(wrong(message));
+        }
+        let limits = account_limits(range, range.risk.as_ref().unwrap_or(&config.risk));
+        if accounts.len() <= last as usize {
+            accounts.resize(last as usize + 1, None);
+        }
+        for account in range.first..=last {
+            if accounts[account as usize].replace(limits).is_some() {
+                return Err(wrong(format!("account {account} stands in two ranges")));
+            }
+        }
+    }
+    Ok(accounts)
+}
+
+fn account_limits(range: &AccountConfig, risk: &RiskConfig) -> AccountLimits {
+    AccountLimits {
+        buying_power: range.buying_power.money(),
+        exposure_max: range.exposure_max.money(),
+        order_quantity_max: Quantity(risk.order_quantity_max),
+        order_notional_max: risk.order_notional_max.money(),
+        // Four decimals of a percent; a hundredth of a percent is one step of the gate's.
+        collar_bps: (risk.collar_percent.0 / 100).clamp(0, 1_000_000) as u32,
+        open_orders_max: risk.open_orders_max,
+    }
+}
+
+type Sessions = (Vec<Option<SessionSpec>>, Vec<Option<SessionRights>>);
+
+fn sessions(
+    config: &Config,
+    source: &Source<'_>,
+    accounts: usize,
+) -> Result<Sessions, ConfigError> {
+    let highest = config.session.iter().map(|session| session.get_ref().id).max().unwrap_or(0);
+    let size = highest.min(SESSIONS_MAX) as usize + 1;
+    let (mut specs, mut rights) = (vec![None; size], vec![None; size]);
+    for spanned in &config.session {
+        let session = spanned.get_ref();
+        let wrong = |message: String| source.error(spanned.span(), message);
+        if session.id == 0 || session.id > SESSIONS_MAX {
+            return Err(wrong(format!("session ids go from 1 to {SESSIONS_MAX}")));
+        }
+        if session.key.len() < 8 {
+            return Err(wrong(format!("the key of session {} is under 8 letters", session.id)));
+        }
+        let (first, last) = (session.first_account, session.last_account);
+        if first == 0 || first > last || last as usize >= accounts {
+            return Err(wrong(format!(
+                "session {} trades for accounts {first} to {last}, but the accounts go from 1 to {}",
+                session.id,
+                accounts - 1
+            )));
+        }
+        let rate = rate(config, spanned, source)?;
+        let (first_account, last_account) = (AccountId(first), AccountId(last));
+        let place = session.id as usize;
+        rights[place] = Some(SessionRights { first_account, last_account, rate });
+        let spec = SessionSpec {
+            id: SessionId(session.id),
+            key: session.key.clone().into_bytes(),
+            first_account,
+            cancel_on_disconnect: session.cancel_on_disconnect,
+            self_trade: session.self_trade.into(),
+        };
+        if specs[place].replace(spec).is_some() {
+            return Err(wrong(format!("session {} stands twice: keep one", session.id)));
+        }
+    }
+    Ok((specs, rights))
+}
+
+/// The rate class a session names, in the file or among the defaults.
+fn rate(
+    config: &Config,
+    spanned: &Spanned<crate::topology::config::SessionConfig>,
+    source: &Source<'_>,
+) -> Result<RateClass, ConfigError> {
+    let name = &spanned.get_ref().rate;
+    let defaults = Config::default().rate;
+    let Some(class) = config.rate.get(name).or_else(|| defaults.get(name)) else {
+        let known: Vec<&str> = config.rate.keys().chain(defaults.keys()).map(|k| &**k).collect();
+        let message = format!("there is no [rate.{name}]; there are {}", known.join(", "));
+        return Err(source.error(spanned.span(), message));
+    };
+    Ok(rate_class(class))
+}
+
+fn rate_class(config: &RateConfig) -> RateClass {
+    RateClass {
+        per_second: config.per_second,
+        burst: config.burst,
+        ban_above: config.ban_above,
+        ban: Nanos(config.ban_s as u64 * 1_000_000_000),
+    }
+}

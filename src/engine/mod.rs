@@ -1,5 +1,6 @@
 //! The deterministic core: (state, command) → events. No clock, no I/O, no unsafe, no float.
 
 mod id_map;
+pub mod risk;
 
 pub use id_map::{IdMap, MapFull};

@@ -136,6 +136,8 @@ pub struct Notional(pub i64);
 impl Notional {
     /// No money.
     pub const ZERO: Self = Self(0);
+    /// More money than anybody has.
+    pub const MAX: Self = Self(i64::MAX);
 
     /// The sum, held at the ends of the range.
     #[inline]

@@ -70,11 +70,8 @@ impl Listed {
     pub(super) fn protection(&self, buys: bool, bps: u32) -> Result<Price, RejectCode> {
         let (low, high) = self.band(bps)?;
         let tick = self.tick.0.max(1);
-        let price = if buys {
-            high.0 / tick * tick
-        } else {
-            low.0.saturating_add(tick - 1) / tick * tick
-        };
+        let price =
+            if buys { high.0 / tick * tick } else { low.0.saturating_add(tick - 1) / tick * tick };
         Ok(Price(price.max(tick)))
     }
 }

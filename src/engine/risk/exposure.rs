@@ -5,7 +5,9 @@
 
 use crate::engine::IdMap;
 use crate::engine::risk::AccountLimits;
-use crate::model::{AccountId, Event, InstrumentId, Notional, OrderId, Price, Quantity, RejectCode, SeqNo};
+use crate::model::{
+    AccountId, Event, InstrumentId, Notional, OrderId, Price, Quantity, RejectCode, SeqNo,
+};
 
 /// An order that passed the gate and is not known to be dead.
 #[derive(Clone, Copy, Debug, Default)]
@@ -129,10 +131,8 @@ impl Exposure {
         if holding.open_orders >= limits.open_orders_max {
             return Err(RejectCode::OpenOrderLimit);
         }
-        let free = limits
-            .buying_power
-            .saturating_add(state.cash_flow)
-            .saturating_sub(state.held_buy);
+        let free =
+            limits.buying_power.saturating_add(state.cash_flow).saturating_sub(state.held_buy);
         if order.buys() && more > free.0 {
             return Err(RejectCode::BuyingPower);
         }

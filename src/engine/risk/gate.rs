@@ -6,8 +6,8 @@ use crate::engine::risk::kill_switch::KillSwitch;
 use crate::engine::risk::rate::Rate;
 use crate::engine::risk::{AccountLimits, RiskOptions, SessionRights};
 use crate::model::{
-    AccountId, CancelReason, Command, CommandKind, Event, EventFlags, EventKind, Fault, Notional, OrderId,
-    OrderType, Price, Quantity, RejectCode, Side,
+    AccountId, CancelReason, Command, CommandKind, Event, EventFlags, EventKind, Fault, Notional,
+    OrderId, OrderType, Price, Quantity, RejectCode, Side,
 };
 
 /// What a session may do, and how fast it is going.
@@ -146,8 +146,7 @@ impl RiskGate {
             return Err(RejectCode::UnknownAccount);
         }
         let limits = *self.exposure.limits(account).ok_or(RejectCode::UnknownAccount)?;
-        let listed =
-            self.collar.listed(command.instrument).ok_or(RejectCode::UnknownInstrument)?;
+        let listed = self.collar.listed(command.instrument).ok_or(RejectCode::UnknownInstrument)?;
         if self.kill_switch.stops(command) {
             return Err(RejectCode::Killed);
         }

@@ -13,8 +13,6 @@ mod gate;
 mod kill_switch;
 mod limits;
 mod rate;
-#[cfg(test)]
-mod tests;
 
 pub use exposure::AccountState;
 pub use feedback::{Feedback, Readiness};

@@ -22,8 +22,8 @@ pub(super) struct HeldOrder {
     /// The command that entered it: a reject of another command is not about this order.
     pub(super) entered: SeqNo,
     /// Money held for it.
-    held: Notional,
-    holding: u32,
+    pub(super) held: Notional,
+    pub(super) holding: u32,
     pub(super) side: u8,
 }
 
@@ -263,11 +263,6 @@ impl Exposure {
             state.cash_flow = state.cash_flow.saturating_sub(cost);
             state.position_cost = state.position_cost.saturating_add(change);
         }
-    }
-
-    /// Money an open order holds now.
-    pub(super) fn held_for(&self, order: &HeldOrder) -> Notional {
-        order.held
     }
 
     /// Folds all usage into a digest, in a fixed order.

@@ -188,7 +188,7 @@ impl RiskGate {
         }
         let open = command.quantity.saturating_sub(Quantity(old.executed));
         let order = HeldOrder { price: command.price, open, entered: command.seq, ..old };
-        self.exposure.hold(command.order_id(), order, self.exposure.held_for(&old))
+        self.exposure.hold(command.order_id(), order, old.held)
     }
 
     /// Takes an event that is due.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use crate::engine::Matcher;
+use crate::engine::{BookView, Matcher, Quote};
 use crate::link::{Consumer, Producer};
 use crate::model::{
-    Command, CommandKind, Event, Fault, Group, InstrumentId, Nanos, Request, SessionId,
+    Command, CommandKind, Event, EventKind, Fault, Group, InstrumentId, Nanos, Request, SessionId,
 };
 use crate::runtime::{Counters, LatencyRecorder, Stage};
 use crate::stage::BURST;
@@ -119,7 +119,7 @@ impl EventLinks {
 }
 
 /// The matching stage.
-pub struct Matching<M: Matcher> {
+pub struct Matching<M: Matcher + BookView> {
     matcher: M,
     commands: Consumer<Command>,
     links: EventLinks,
@@ -134,7 +134,7 @@ pub struct Matching<M: Matcher> {
     matched: LatencyRecorder,
 }
 
-impl<M: Matcher> Matching<M> {
+impl<M: Matcher + BookView> Matching<M> {
     /// Goes on from a matcher that a replay may have filled.
     pub fn new(
         matcher: M,
@@ -170,17 +170,25 @@ impl<M: Matcher> Matching<M> {
     fn deal_events(&mut self) -> Result<(), Fault> {
         let Self { matcher, links, counters, .. } = self;
         let mut sent = true;
-        let count = matcher.drain(usize::MAX, &mut |event| {
-            let is_fill = event.kind == crate::model::EventKind::Executed.code();
-            counters.add(MatchingCounter::Fills, is_fill as u64);
-            sent &= links.send(event);
-        });
-        counters.add(MatchingCounter::Events, count as u64);
+        loop {
+            let events = matcher.finished();
+            let count = events.len();
+            if count == 0 {
+                break;
+            }
+            for event in events {
+                let is_fill = event.kind == EventKind::Executed.code();
+                counters.add(MatchingCounter::Fills, is_fill as u64);
+                sent &= links.send(event);
+            }
+            counters.add(MatchingCounter::Events, count as u64);
+            matcher.release(count);
+        }
         if sent { Ok(()) } else { Err(Fault::LimitBroken) }
     }
 }
 
-impl<M: Matcher> Stage for Matching<M> {
+impl<M: Matcher + BookView> Stage for Matching<M> {
     fn name(&self) -> &str {
         "matching"
     }
@@ -217,10 +225,11 @@ impl<M: Matcher> Stage for Matching<M> {
         self.board.open_orders.store(self.matcher.open_orders() as u64, Ordering::Relaxed);
         for (id, row) in self.board.instruments.iter().zip(self.board.rows.iter()) {
             let top = self.matcher.top(*id);
-            let (bid, ask) = (top.bid.unwrap_or_default(), top.ask.unwrap_or_default());
-            row.bid.store(bid.0.0, Ordering::Relaxed);
+            let of = |quote: Option<Quote>| quote.map_or((0, 0), |q| (q.price.0, q.quantity));
+            let (bid, ask) = (of(top.bid), of(top.ask));
+            row.bid.store(bid.0, Ordering::Relaxed);
             row.bid_quantity.store(bid.1, Ordering::Relaxed);
-            row.ask.store(ask.0.0, Ordering::Relaxed);
+            row.ask.store(ask.0, Ordering::Relaxed);
             row.ask_quantity.store(ask.1, Ordering::Relaxed);
         }
     }

@@ -1,0 +1,127 @@
+//! Copies commands and events into their two logs; a command counts as journaled when its frame is
+//! in the page cache, and replies wait for that.
+
+use std::sync::Arc;
+
+use crate::journal::{Progress, Writer};
+use crate::link::Consumer;
+use crate::model::{Command, CommandKind, Event, Fault, Group, LINES_MAX, Nanos, SeqNo};
+use crate::runtime::{Counters, Stage};
+use crate::stage::BURST;
+
+crate::counters! {
+    /// What the recorder counts.
+    pub RecorderCounter {
+        Commands: "commands written",
+        Events: "events written",
+        Stalled: "polls in which the journal had no room",
+    }
+}
+
+/// What a reply waits for before it leaves.
+#[derive(Clone, Debug)]
+pub enum Gate {
+    /// Nothing.
+    Sequenced,
+    /// The command's record is in the page cache.
+    Journaled(Arc<Progress>),
+}
+
+impl Gate {
+    /// The last command whose events may leave.
+    #[inline]
+    pub fn released(&self) -> SeqNo {
+        match self {
+            Gate::Sequenced => SeqNo::MAX,
+            Gate::Journaled(progress) => SeqNo(progress.appended()),
+        }
+    }
+}
+
+/// The recorder stage.
+pub struct Recorder {
+    commands: Consumer<Command>,
+    events: Consumer<Event>,
+    command_log: Writer<Command>,
+    event_log: Writer<Event>,
+    command: Group<Command>,
+    /// Counters, for whoever shows them.
+    pub counters: Counters<RecorderCounter>,
+}
+
+/// Lines a message may take in a log: its own and a frame header.
+const ROOM_PER_MESSAGE: usize = LINES_MAX + 1;
+
+/// Events written per poll, at most: a sweep makes many of one command.
+const EVENT_BURST: usize = 4 * BURST;
+
+impl Recorder {
+    /// Goes on where the logs were left.
+    pub fn new(
+        commands: Consumer<Command>,
+        events: Consumer<Event>,
+        command_log: Writer<Command>,
+        event_log: Writer<Event>,
+    ) -> Self {
+        Self {
+            commands,
+            events,
+            command_log,
+            event_log,
+            command: Group::new(Command::new(CommandKind::Tick)),
+            counters: Counters::default(),
+        }
+    }
+
+    fn record_commands(&mut self) -> Result<usize, Fault> {
+        let room = self.command_log.room() / ROOM_PER_MESSAGE;
+        let mut count = 0;
+        while count < BURST.min(room) && self.commands.pop(&mut self.command) {
+            self.command_log.append(&self.command)?;
+            count += 1;
+        }
+        if count > 0 {
+            self.command_log.commit();
+        }
+        if room == 0 {
+            self.counters.count(RecorderCounter::Stalled);
+        }
+        Ok(count)
+    }
+
+    fn record_events(&mut self) -> Result<usize, Fault> {
+        let room = self.event_log.room() / ROOM_PER_MESSAGE;
+        let mut count = 0;
+        while count < EVENT_BURST.min(room)
+            && let Some(event) = self.events.pop_head()
+        {
+            self.event_log.append(&Group::new(event))?;
+            count += 1;
+        }
+        if count > 0 {
+            self.event_log.commit();
+        }
+        if room == 0 {
+            self.counters.count(RecorderCounter::Stalled);
+        }
+        Ok(count)
+    }
+}
+
+impl Stage for Recorder {
+    fn name(&self) -> &str {
+        "recorder"
+    }
+
+    fn poll(&mut self, _now: Nanos) -> Result<usize, Fault> {
+        let commands = self.record_commands()?;
+        let events = self.record_events()?;
+        self.counters.add(RecorderCounter::Commands, commands as u64);
+        self.counters.add(RecorderCounter::Events, events as u64);
+        Ok(commands + events)
+    }
+
+    fn housekeep(&mut self, _now: Nanos) {
+        self.counters.publish();
+    }
+}

@@ -1,0 +1,128 @@
+//! What a session is owed: for each of its numbered messages, what the reply echoes and which
+//! outbound numbers the replies took. A fold over commands and events, so a replay rebuilds it.
+
+use crate::model::{Command, CommandKind, Flags, Group, Nanos};
+use crate::wire::ouch::codes::{cross_type, display, time_in_force};
+
+/// What a reply repeats of its request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Echo {
+    pub(super) cl_ord_id: [u8; 14],
+    pub(super) firm: [u8; 4],
+    pub(super) time_in_force: u8,
+    pub(super) display: u8,
+    pub(super) cross_type: u8,
+    pub(super) flags: Flags,
+}
+
+/// One numbered message of a client.
+#[derive(Clone, Copy, Debug, Default)]
+struct Owed {
+    client_seq: u32,
+    answered: bool,
+    echo: Echo,
+    received_at: Nanos,
+    first_reply: u64,
+    replies: u32,
+}
+
+/// The last messages of a session.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    owed: Box<[Owed]>,
+    unanswered: u32,
+    last_ordinal: u32,
+}
+
+impl Pending {
+    /// Keeps what is owed for at least `window` messages.
+    pub(super) fn new(window: usize) -> Self {
+        let size = window.next_power_of_two();
+        Self { owed: vec![Owed::default(); size].into(), unanswered: 0, last_ordinal: 0 }
+    }
+
+    /// Messages that may still be taken before some must be answered.
+    #[inline]
+    pub(super) fn room(&self) -> usize {
+        self.owed.len() - self.unanswered as usize
+    }
+
+    /// The highest order number the session has used.
+    pub(super) fn last_ordinal(&self) -> u32 {
+        self.last_ordinal
+    }
+
+    #[inline]
+    fn slot(&mut self, client_seq: u32) -> Option<&mut Owed> {
+        let mask = self.owed.len() - 1;
+        self.owed.get_mut(client_seq as usize & mask)
+    }
+
+    /// Notes a message on its way in.
+    #[inline]
+    pub(super) fn remember<H: crate::model::Head>(
+        &mut self,
+        group: &Group<H>,
+        command: &Command,
+        received_at: Nanos,
+    ) {
+        if let Some(CommandKind::Enter | CommandKind::Replace) = command.kind() {
+            self.last_ordinal = self.last_ordinal.max(command.ordinal);
+        }
+        if command.client_seq == 0 {
+            return;
+        }
+        let echo = echo_of(group, command);
+        let client_seq = command.client_seq;
+        if let Some(owed) = self.slot(client_seq) {
+            *owed = Owed { client_seq, echo, received_at, ..Owed::default() };
+            self.unanswered += 1;
+        }
+    }
+
+    /// What the reply to a message echoes, and when the message came; marks it answered.
+    #[inline]
+    pub(super) fn answer(&mut self, client_seq: u32) -> Option<(Echo, Option<Nanos>)> {
+        let owed = self.slot(client_seq).filter(|owed| owed.client_seq == client_seq)?;
+        let first = !std::mem::replace(&mut owed.answered, true);
+        let answer = (owed.echo, first.then_some(owed.received_at));
+        self.unanswered -= first as u32;
+        Some(answer)
+    }
+
+    /// Notes that outbound message `number` replies to `client_seq`.
+    #[inline]
+    pub(super) fn replied(&mut self, client_seq: u32, number: u64) {
+        let owed = self.slot(client_seq).filter(|owed| owed.client_seq == client_seq);
+        let Some(owed) = owed else { return };
+        if owed.replies == 0 {
+            owed.first_reply = number;
+        }
+        owed.replies = (number - owed.first_reply) as u32 + 1;
+    }
+
+    /// The first reply to a message and how many there are, if it is known and was answered.
+    pub(super) fn replies(&mut self, client_seq: u32) -> Option<(u64, u32)> {
+        let owed = self.slot(client_seq).filter(|owed| owed.client_seq == client_seq)?;
+        (owed.replies > 0).then_some((owed.first_reply, owed.replies))
+    }
+}
+
+fn echo_of<H: crate::model::Head>(group: &Group<H>, command: &Command) -> Echo {
+    let mut echo = Echo {
+        cl_ord_id: [b' '; 14],
+        firm: [b' '; 4],
+        time_in_force: time_in_force::DAY,
+        display: display::VISIBLE,
+        cross_type: cross_type::CONTINUOUS,
+        flags: command.flags,
+    };
+    if let Some(text) = group.text() {
+        echo.cl_ord_id.copy_from_slice(&text.client_order_id[..14]);
+        echo.firm = text.firm;
+        echo.time_in_force = text.time_in_force;
+        echo.display = text.display;
+        echo.cross_type = text.cross_type;
+    }
+    echo
+}

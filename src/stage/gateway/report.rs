@@ -1,0 +1,197 @@
+//! The way out: an event becomes the OUCH message its session is told by.
+
+use crate::model::{CancelReason, Event, EventFlags, EventKind, Flags, Nanos, RejectCode, Side};
+use crate::stage::gateway::pending::Echo;
+use crate::stage::gateway::request::Symbols;
+use crate::wire::ouch::codes::{
+    cancel_reason, capacity, intermarket_sweep, liquidity, order_state, side, system_event,
+};
+use crate::wire::ouch::{
+    AccountQueryResponse, AiqCanceled, Appendage, CancelReject, DisableOrderEntryResponse,
+    EnableOrderEntryResponse, MassCancelResponse, OrderAccepted, OrderCanceled, OrderExecuted,
+    OrderModified, OrderReplaced, Outbound, Rejected, SystemEvent,
+};
+
+const DAY: u64 = 86_400_000_000_000;
+
+/// Nanoseconds since midnight UTC, as OUCH and ITCH carry time.
+#[inline]
+pub(crate) fn since_midnight(time: Nanos) -> u64 {
+    time.0 % DAY
+}
+
+/// The message an event is told by; `None` where the client is told nothing.
+#[inline]
+pub(super) fn report(event: &Event, echo: &Echo, symbols: &Symbols) -> Option<Outbound<'static>> {
+    let timestamp = since_midnight(event.timestamp);
+    let user_ref_num = event.ordinal;
+    let none = Appendage::EMPTY;
+    let outbound = match event.kind().ok()? {
+        EventKind::Accepted => Outbound::OrderAccepted(accepted(event, echo, symbols), none),
+        EventKind::Replaced => Outbound::OrderReplaced(replaced(event, echo, symbols), none),
+        EventKind::Rejected => {
+            let reason = event.reject_code().unwrap_or(RejectCode::Unsupported).ouch();
+            let cl_ord_id = echo.cl_ord_id;
+            Outbound::Rejected(Rejected { timestamp, user_ref_num, reason, cl_ord_id }, none)
+        }
+        EventKind::Executed => Outbound::OrderExecuted(executed(event), none),
+        EventKind::Cancelled => return Some(cancelled(event)),
+        EventKind::Modified => {
+            let (side, quantity) = (side_code(event), event.quantity.0);
+            let modified = OrderModified { timestamp, user_ref_num, side, quantity };
+            Outbound::OrderModified(modified, none)
+        }
+        EventKind::CancelRejected => {
+            Outbound::CancelReject(CancelReject { timestamp, user_ref_num }, none)
+        }
+        EventKind::MassCancelled => {
+            let (firm, symbol) = (echo.firm, symbols.name(event.instrument));
+            let response = MassCancelResponse { timestamp, user_ref_num, firm, symbol };
+            Outbound::MassCancelResponse(response, none)
+        }
+        EventKind::EntryDisabled => {
+            let firm = echo.firm;
+            let response = DisableOrderEntryResponse { timestamp, user_ref_num, firm };
+            Outbound::DisableOrderEntryResponse(response, none)
+        }
+        EventKind::EntryEnabled => {
+            let firm = echo.firm;
+            let response = EnableOrderEntryResponse { timestamp, user_ref_num, firm };
+            Outbound::EnableOrderEntryResponse(response, none)
+        }
+        EventKind::NextOrdinal => {
+            let response = AccountQueryResponse { timestamp, next_user_ref_num: event.target };
+            Outbound::AccountQueryResponse(response, none)
+        }
+        EventKind::StartOfDay => system(timestamp, system_event::START_OF_DAY),
+        EventKind::EndOfDay => system(timestamp, system_event::END_OF_DAY),
+        _ => return None,
+    };
+    Some(outbound)
+}
+
+fn system(timestamp: u64, event_code: u8) -> Outbound<'static> {
+    Outbound::SystemEvent(SystemEvent { timestamp, event_code }, Appendage::ABSENT)
+}
+
+fn side_code(event: &Event) -> u8 {
+    match event.side() {
+        Some(Side::Buy) => side::BUY,
+        Some(Side::SellShort) => side::SELL_SHORT,
+        Some(Side::SellShortExempt) => side::SELL_SHORT_EXEMPT,
+        Some(Side::Sell) | None => side::SELL,
+    }
+}
+
+fn capacity_code(flags: Flags) -> u8 {
+    use crate::model::Capacity;
+    match flags.capacity() {
+        Capacity::Agency => capacity::AGENCY,
+        Capacity::Principal => capacity::PRINCIPAL,
+        Capacity::Riskless => capacity::RISKLESS,
+        Capacity::Other => capacity::OTHER,
+    }
+}
+
+fn sweep_code(flags: Flags) -> u8 {
+    match flags.has(Flags::SWEEP) {
+        true => intermarket_sweep::ELIGIBLE,
+        false => intermarket_sweep::NOT_ELIGIBLE,
+    }
+}
+
+fn accepted(event: &Event, echo: &Echo, symbols: &Symbols) -> OrderAccepted {
+    OrderAccepted {
+        timestamp: since_midnight(event.timestamp),
+        user_ref_num: event.ordinal,
+        side: side_code(event),
+        quantity: event.quantity.0,
+        symbol: symbols.name(event.instrument),
+        price: event.price.0.max(0) as u64,
+        time_in_force: echo.time_in_force,
+        display: echo.display,
+        order_reference_number: event.reference.0,
+        capacity: capacity_code(echo.flags),
+        intermarket_sweep: sweep_code(echo.flags),
+        cross_type: echo.cross_type,
+        order_state: order_state::LIVE,
+        cl_ord_id: echo.cl_ord_id,
+    }
+}
+
+fn replaced(event: &Event, echo: &Echo, symbols: &Symbols) -> OrderReplaced {
+    let kept = event.flags.has(EventFlags::KEPT_PRIORITY);
+    OrderReplaced {
+        timestamp: since_midnight(event.timestamp),
+        orig_user_ref_num: event.target,
+        user_ref_num: event.ordinal,
+        side: side_code(event),
+        quantity: event.quantity.0,
+        symbol: symbols.name(event.instrument),
+        price: event.price.0.max(0) as u64,
+        time_in_force: echo.time_in_force,
+        display: echo.display,
+        order_reference_number: if kept { event.reference.0 } else { event.id.seq().0 },
+        capacity: capacity_code(echo.flags),
+        intermarket_sweep: sweep_code(echo.flags),
+        cross_type: echo.cross_type,
+        order_state: order_state::LIVE,
+        cl_ord_id: echo.cl_ord_id,
+    }
+}
+
+fn executed(event: &Event) -> OrderExecuted {
+    let maker = event.flags.has(EventFlags::MAKER);
+    OrderExecuted {
+        timestamp: since_midnight(event.timestamp),
+        user_ref_num: event.ordinal,
+        quantity: event.quantity.0,
+        price: event.price.0.max(0) as u64,
+        liquidity_flag: if maker { liquidity::ADDED } else { liquidity::REMOVED },
+        match_number: event.match_number().0,
+    }
+}
+
+fn cancelled(event: &Event) -> Outbound<'static> {
+    let timestamp = since_midnight(event.timestamp);
+    let user_ref_num = event.ordinal;
+    let quantity = event.quantity.0;
+    let reason = event.cancel_reason().unwrap_or(CancelReason::Supervisory);
+    if reason == CancelReason::SelfTrade {
+        let canceled = AiqCanceled {
+            timestamp,
+            user_ref_num,
+            decrement_shares: quantity,
+            reason: cancel_reason::SELF_MATCH,
+            quantity_prevented_from_trading: quantity,
+            execution_price: event.price.0.max(0) as u64,
+            liquidity_flag: match event.client_seq {
+                0 => liquidity::ADDED,
+                _ => liquidity::REMOVED,
+            },
+            // What was done with the order: cancelled, not reduced.
+            aiq_strategy: b'C',
+        };
+        return Outbound::AiqCanceled(canceled, Appendage::ABSENT);
+    }
+    let reason = reason_code(reason);
+    let canceled = OrderCanceled { timestamp, user_ref_num, quantity, reason };
+    Outbound::OrderCanceled(canceled, Appendage::ABSENT)
+}
+
+const fn reason_code(reason: CancelReason) -> u8 {
+    match reason {
+        CancelReason::User | CancelReason::MassCancel | CancelReason::ReplacedBelowExecuted => {
+            cancel_reason::USER
+        }
+        CancelReason::Immediate => cancel_reason::IMMEDIATE,
+        CancelReason::Expired => cancel_reason::TIMEOUT,
+        CancelReason::Supervisory | CancelReason::Disconnect => cancel_reason::SUPERVISORY,
+        CancelReason::SelfTrade => cancel_reason::SELF_MATCH,
+        CancelReason::Protection => cancel_reason::COLLAR,
+        CancelReason::FillLimit | CancelReason::BookFull => cancel_reason::SYSTEM,
+        CancelReason::Closed => cancel_reason::CLOSED,
+        CancelReason::Halted => cancel_reason::HALTED,
+        CancelReason::PostOnly => cancel_reason::POST_ONLY,
+    }
+}

@@ -1,0 +1,343 @@
+//! The way in: a client's OUCH message becomes a request.
+//!
+//! Every numbered message becomes one, a broken one too: it carries its refusal, so that the
+//! client is answered and the number is accounted for.
+
+use crate::engine::IdMap;
+use crate::model::{
+    AccountId, Capacity, CommandKind, Flags, Group, Instrument, InstrumentId, LineKind, Nanos,
+    OrderType, Price, Quantity, RejectCode, Request, SelfTrade, SessionId, Side, Terms, Text,
+    TimeInForce,
+};
+use crate::wire::ouch::codes::{
+    MARKET_PRICE, PRICE_MAX, QUANTITY_BOUND, capacity, cross_type, display, intermarket_sweep,
+    post_only, price_type, side, time_in_force,
+};
+use crate::wire::ouch::{
+    Appendage, CancelOrderRequest, EnterOrder, Inbound, MassCancelRequest, ModifyOrderRequest,
+    Options, ReplaceOrderRequest,
+};
+
+/// Symbols to instruments, in both directions.
+#[derive(Clone, Debug)]
+pub struct Symbols {
+    ids: IdMap,
+    names: Box<[[u8; 8]]>,
+}
+
+impl Symbols {
+    /// Of the traded instruments.
+    pub fn new(instruments: &[Instrument]) -> Self {
+        let mut ids = IdMap::with_capacity(instruments.len());
+        let highest = instruments.iter().map(|listed| listed.id.index()).max().unwrap_or(0);
+        let mut names = vec![[b' '; 8]; highest + 1];
+        for instrument in instruments {
+            let _ = ids.insert(u64::from_be_bytes(instrument.symbol.0), instrument.id.0);
+            names[instrument.id.index()] = instrument.symbol.0;
+        }
+        Self { ids, names: names.into() }
+    }
+
+    /// The instrument of a symbol; 0 where nobody knows it.
+    #[inline]
+    pub fn id(&self, symbol: [u8; 8]) -> InstrumentId {
+        InstrumentId(self.ids.get(u64::from_be_bytes(symbol)).unwrap_or(0))
+    }
+
+    /// The symbol of an instrument; blank where nobody knows it.
+    #[inline]
+    pub fn name(&self, id: InstrumentId) -> [u8; 8] {
+        self.names.get(id.index()).copied().unwrap_or([b' '; 8])
+    }
+}
+
+/// Whose message it is, and when it came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sender {
+    pub(super) session: SessionId,
+    pub(super) default_account: AccountId,
+    pub(super) self_trade: SelfTrade,
+    /// The highest order number the session has used.
+    pub(super) last_ordinal: u32,
+    pub(super) client_seq: u32,
+    pub(super) received_at: Nanos,
+}
+
+impl Sender {
+    fn request(&self, kind: CommandKind) -> Group<Request> {
+        let mut request = Request::new(kind, self.received_at);
+        request.0.session = self.session;
+        request.0.client_seq = self.client_seq;
+        request.0.account = self.default_account;
+        Group::new(request)
+    }
+}
+
+/// Reads a message as a request.
+#[inline]
+pub(super) fn request_of(message: &[u8], sender: &Sender, symbols: &Symbols) -> Group<Request> {
+    match Inbound::decode(message) {
+        Ok(Inbound::EnterOrder(order, options)) => enter(&order, &options, sender, symbols),
+        Ok(Inbound::ReplaceOrderRequest(order, options)) => replace(&order, &options, sender),
+        Ok(Inbound::CancelOrderRequest(cancel, _)) => cancel_order(&cancel, sender),
+        Ok(Inbound::ModifyOrderRequest(modify, _)) => modify_order(&modify, sender),
+        Ok(Inbound::MassCancelRequest(mass, options)) => {
+            mass_cancel(&mass, &options, sender, symbols)
+        }
+        Ok(Inbound::DisableOrderEntryRequest(entry, _)) => {
+            for_firm(CommandKind::DisableEntry, entry.user_ref_num, entry.firm, sender)
+        }
+        Ok(Inbound::EnableOrderEntryRequest(entry, _)) => {
+            for_firm(CommandKind::EnableEntry, entry.user_ref_num, entry.firm, sender)
+        }
+        Ok(Inbound::AccountQueryRequest(..)) => {
+            let mut group = sender.request(CommandKind::AccountQuery);
+            group.head.0.target = sender.last_ordinal.saturating_add(1);
+            group
+        }
+        Err(_) => refused(message, sender),
+    }
+}
+
+/// A message that cannot be read: an order refused under the number it seems to have.
+fn refused(message: &[u8], sender: &Sender) -> Group<Request> {
+    let mut group = sender.request(CommandKind::Enter);
+    group.head.0.ordinal = Inbound::user_ref_num_of(message).unwrap_or(0);
+    group.head.0.verdict = RejectCode::Unsupported.code();
+    group
+}
+
+fn enter(
+    order: &EnterOrder,
+    appendage: &Appendage<'_>,
+    sender: &Sender,
+    symbols: &Symbols,
+) -> Group<Request> {
+    let mut group = sender.request(CommandKind::Enter);
+    let options = Options::of(appendage);
+    let head = &mut group.head.0;
+    head.ordinal = order.user_ref_num;
+    head.instrument = symbols.id(order.symbol);
+    head.quantity = Quantity(order.quantity);
+    head.price = Price(order.price.min(i64::MAX as u64) as i64);
+    let read = instructions(order, &options, sender, head);
+    let account = match options.firm {
+        None => Some(sender.default_account),
+        Some(code) => AccountId::from_code(code),
+    };
+    head.account = account.unwrap_or_default();
+    let verdict = if order.user_ref_num <= sender.last_ordinal {
+        Err(RejectCode::DuplicateOrder)
+    } else if account.is_none() {
+        Err(RejectCode::UnknownAccount)
+    } else if order.quantity >= QUANTITY_BOUND {
+        Err(RejectCode::InvalidQuantity)
+    } else {
+        read
+    };
+    head.verdict = verdict.err().map_or(0, RejectCode::code);
+    let text = Text {
+        client_order_id: padded(order.cl_ord_id),
+        symbol: if head.instrument.0 == 0 { order.symbol } else { [0; 8] },
+        firm: options.firm.unwrap_or_default(),
+        display: order.display,
+        cross_type: order.cross_type,
+        customer_type: options.customer_type.unwrap_or(0),
+        time_in_force: order.time_in_force,
+        channel: options.user_ref_idx.unwrap_or(0),
+        ..Text::default()
+    };
+    add_lines(&mut group, terms_of(&options), text);
+    group
+}
+
+/// How the order is to be treated, into the head; what this build does not do is refused.
+fn instructions(
+    order: &EnterOrder,
+    options: &Options,
+    sender: &Sender,
+    head: &mut crate::model::Command,
+) -> Result<(), RejectCode> {
+    head.side = side_of(order.side)?.code();
+    head.order_type = match order.price {
+        MARKET_PRICE => OrderType::Market,
+        price if price > PRICE_MAX => return Err(RejectCode::InvalidPrice),
+        _ => OrderType::Limit,
+    }
+    .code();
+    let whole = options.min_qty == Some(order.quantity);
+    head.time_in_force = time_in_force_of(order.time_in_force, whole)?.code();
+    head.flags = flags_of(order.capacity, order.intermarket_sweep, sender)?;
+    match order.display {
+        display::VISIBLE | display::ATTRIBUTABLE | display::CONFORMANT => {}
+        display::HIDDEN => head.flags = head.flags.with(Flags::HIDDEN),
+        _ => return Err(RejectCode::InvalidDisplay),
+    }
+    match options.post_only {
+        Some(post_only::POST_ONLY) => head.flags = head.flags.with(Flags::POST_ONLY),
+        Some(post_only::NOT) | None => {}
+        Some(_) => return Err(RejectCode::Unsupported),
+    }
+    if order.cross_type != cross_type::CONTINUOUS {
+        return Err(RejectCode::Unsupported);
+    }
+    let partial_minimum = options.min_qty.is_some_and(|minimum| minimum > 0) && !whole;
+    let pegged = options.price_type.is_some_and(|kind| kind != price_type::LIMIT);
+    let further = options.max_floor.is_some_and(|shown| shown > 0)
+        || options.discretion_price.is_some()
+        || options.expire_time.is_some()
+        || options.route.is_some();
+    if partial_minimum || pegged || further { Err(RejectCode::Unsupported) } else { Ok(()) }
+}
+
+fn side_of(code: u8) -> Result<Side, RejectCode> {
+    match code {
+        side::BUY => Ok(Side::Buy),
+        side::SELL => Ok(Side::Sell),
+        side::SELL_SHORT => Ok(Side::SellShort),
+        side::SELL_SHORT_EXEMPT => Ok(Side::SellShortExempt),
+        _ => Err(RejectCode::InvalidSide),
+    }
+}
+
+/// An immediate-or-cancel order whose least quantity is all of it is fill-or-kill.
+fn time_in_force_of(code: u8, whole: bool) -> Result<TimeInForce, RejectCode> {
+    match code {
+        time_in_force::DAY => Ok(TimeInForce::Day),
+        time_in_force::IMMEDIATE_OR_CANCEL if whole => Ok(TimeInForce::Fok),
+        time_in_force::IMMEDIATE_OR_CANCEL => Ok(TimeInForce::Ioc),
+        _ => Err(RejectCode::Unsupported),
+    }
+}
+
+fn flags_of(capacity_code: u8, sweep: u8, sender: &Sender) -> Result<Flags, RejectCode> {
+    let capacity = match capacity_code {
+        capacity::AGENCY => Capacity::Agency,
+        capacity::PRINCIPAL => Capacity::Principal,
+        capacity::RISKLESS => Capacity::Riskless,
+        capacity::OTHER => Capacity::Other,
+        _ => return Err(RejectCode::Unsupported),
+    };
+    let flags = Flags::default().with_capacity(capacity).with_self_trade(sender.self_trade);
+    match sweep {
+        intermarket_sweep::ELIGIBLE => Ok(flags.with(Flags::SWEEP)),
+        intermarket_sweep::NOT_ELIGIBLE => Ok(flags),
+        _ => Err(RejectCode::Unsupported),
+    }
+}
+
+fn replace(
+    order: &ReplaceOrderRequest,
+    appendage: &Appendage<'_>,
+    sender: &Sender,
+) -> Group<Request> {
+    let mut group = sender.request(CommandKind::Replace);
+    let options = Options::of(appendage);
+    let head = &mut group.head.0;
+    head.ordinal = order.user_ref_num;
+    head.target = order.orig_user_ref_num;
+    head.quantity = Quantity(order.quantity);
+    head.price = Price(order.price.min(i64::MAX as u64) as i64);
+    let as_entered = EnterOrder {
+        user_ref_num: order.user_ref_num,
+        side: side::BUY,
+        quantity: order.quantity,
+        symbol: [b' '; 8],
+        price: order.price,
+        time_in_force: order.time_in_force,
+        display: order.display,
+        capacity: capacity::OTHER,
+        intermarket_sweep: order.intermarket_sweep,
+        cross_type: cross_type::CONTINUOUS,
+        cl_ord_id: order.cl_ord_id,
+    };
+    let read = instructions(&as_entered, &options, sender, head);
+    let verdict = if order.user_ref_num <= sender.last_ordinal {
+        Err(RejectCode::DuplicateOrder)
+    } else if order.quantity >= QUANTITY_BOUND {
+        Err(RejectCode::InvalidQuantity)
+    } else {
+        read
+    };
+    head.verdict = verdict.err().map_or(0, RejectCode::code);
+    let text = Text {
+        client_order_id: padded(order.cl_ord_id),
+        display: order.display,
+        cross_type: cross_type::CONTINUOUS,
+        time_in_force: order.time_in_force,
+        channel: options.user_ref_idx.unwrap_or(0),
+        ..Text::default()
+    };
+    add_lines(&mut group, terms_of(&options), text);
+    group
+}
+
+fn cancel_order(cancel: &CancelOrderRequest, sender: &Sender) -> Group<Request> {
+    let mut group = sender.request(CommandKind::Cancel);
+    group.head.0.target = cancel.user_ref_num;
+    group.head.0.quantity = Quantity(cancel.quantity);
+    group
+}
+
+fn modify_order(modify: &ModifyOrderRequest, sender: &Sender) -> Group<Request> {
+    let mut group = sender.request(CommandKind::Modify);
+    let head = &mut group.head.0;
+    head.target = modify.user_ref_num;
+    head.quantity = Quantity(modify.quantity);
+    match side_of(modify.side) {
+        Ok(side) => head.side = side.code(),
+        Err(code) => head.verdict = code.code(),
+    }
+    group
+}
+
+/// A mass cancel of a symbol nobody knows, or of a group, is refused, not widened.
+fn mass_cancel(
+    mass: &MassCancelRequest,
+    appendage: &Appendage<'_>,
+    sender: &Sender,
+    symbols: &Symbols,
+) -> Group<Request> {
+    let mut group = for_firm(CommandKind::MassCancel, mass.user_ref_num, mass.firm, sender);
+    let options = Options::of(appendage);
+    let head = &mut group.head.0;
+    head.instrument = symbols.id(mass.symbol);
+    if head.instrument.0 == 0 && mass.symbol != [b' '; 8] {
+        head.verdict = RejectCode::UnknownInstrument.code();
+    } else if options.side.is_some() || options.group_id.is_some_and(|group| group != 0) {
+        head.verdict = RejectCode::Unsupported.code();
+    }
+    group
+}
+
+fn for_firm(kind: CommandKind, ordinal: u32, firm: [u8; 4], sender: &Sender) -> Group<Request> {
+    let mut group = sender.request(kind);
+    group.head.0.ordinal = ordinal;
+    let text = Text { firm, ..Text::default() };
+    add_lines(&mut group, None, text);
+    group
+}
+
+/// What the core must know beyond the head, if anything.
+fn terms_of(options: &Options) -> Option<Terms> {
+    let group = options.group_id.unwrap_or(0);
+    (group != 0).then(|| Terms { group, ..Terms::default() })
+}
+
+/// Adds the further lines there are; a text with nothing in it stays away.
+fn add_lines(group: &mut Group<Request>, terms: Option<Terms>, text: Text) {
+    let mut count = 0;
+    let lines = terms.map(Terms::line).into_iter().chain(Some(text.line()));
+    for (place, line) in group.rest_mut().iter_mut().zip(lines) {
+        *place = line;
+        count += 1;
+    }
+    group.head.0.lines = 1 + count;
+    debug_assert!(group.rest().iter().all(|line| LineKind::ALL.contains(&line.kind().unwrap())));
+}
+
+fn padded(id: [u8; 14]) -> [u8; 32] {
+    let mut padded = [0; 32];
+    padded[..14].copy_from_slice(&id);
+    padded
+}

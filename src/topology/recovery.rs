@@ -1,0 +1,147 @@
+//! From a journal back to the state it left: the commands are folded again, the edge too, and
+//! every event is compared with the one that was recorded.
+
+use std::path::Path;
+
+use crate::engine::{Fold, SoftwareMatcher};
+use crate::journal::{JournalError, LogKind, Reader};
+use crate::model::{Command, Event, EventId, Fault, Group, SeqNo};
+use crate::stage::{FeedState, GatewayState};
+
+/// Why a journal does not give back what it recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The commands do not fold.
+    #[error("command {seq}: {}", fault.sentence())]
+    Fault {
+        /// The command.
+        seq: SeqNo,
+        /// What broke.
+        fault: Fault,
+    },
+    /// An event came out different from the one recorded.
+    #[error(
+        "command {}, event {}: recorded {recorded:?}, replayed {replayed:?}",
+        replayed.id.seq(), replayed.id.index()
+    )]
+    Differs {
+        /// What the event log holds.
+        recorded: Box<Event>,
+        /// What the commands give.
+        replayed: Box<Event>,
+    },
+    /// The event log holds an event that no command gives.
+    #[error("event {}/{} is recorded, but no command gives it", id.seq(), id.index())]
+    Extra {
+        /// The event.
+        id: EventId,
+    },
+}
+
+/// A journal being folded again.
+pub struct Replay {
+    /// Risk, matching and how far they have come.
+    pub fold: Fold<SoftwareMatcher>,
+    /// Clients' sessions.
+    pub gateway: GatewayState,
+    /// What was published.
+    pub feed: FeedState,
+    commands: Reader<Command>,
+    events: Reader<Event>,
+    /// Commands folded.
+    pub command_count: u64,
+    /// Events made of them.
+    pub event_count: u64,
+    /// Events compared with the event log; those it lacks are in `missing`.
+    pub compared: u64,
+}
+
+impl Replay {
+    /// Of the journal in a folder, from its beginning, into empty state.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn open(
+        journal: &Path,
+        fold: Fold<SoftwareMatcher>,
+        gateway: GatewayState,
+        feed: FeedState,
+    ) -> Result<Self, ReplayError> {
+        Ok(Self {
+            fold,
+            gateway,
+            feed,
+            commands: Reader::open(&LogKind::Commands.folder(journal), 0)?,
+            events: Reader::open(&LogKind::Events.folder(journal), 0)?,
+            command_count: 0,
+            event_count: 0,
+            compared: 0,
+        })
+    }
+
+    /// Folds the next command; `missing` is shown events the event log does not hold. `false` at
+    /// the end.
+    ///
+    /// # Errors
+    /// The first thing that is not as recorded.
+    pub fn step(&mut self, missing: &mut dyn FnMut(&Event)) -> Result<bool, ReplayError> {
+        let Some(group) = self.commands.read()? else { return Ok(false) };
+        self.gateway.restore_command(&group);
+        let Self { fold, gateway, feed, events, compared, event_count, .. } = self;
+        let mut outcome = Ok(());
+        let folded = fold.apply(&group, &mut |event| {
+            *event_count += 1;
+            gateway.restore_event(event);
+            feed.apply(event);
+            if outcome.is_ok() {
+                outcome = compare(events, event, compared, missing);
+            }
+        });
+        folded.map_err(|fault| ReplayError::Fault { seq: group.head.seq, fault })?;
+        outcome?;
+        self.command_count += 1;
+        Ok(true)
+    }
+
+    /// Folds everything up to command `until`, and checks that no event is left over.
+    ///
+    /// # Errors
+    /// The first thing that is not as recorded.
+    pub fn run(
+        &mut self,
+        until: SeqNo,
+        missing: &mut dyn FnMut(&Event),
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(), ReplayError> {
+        while self.fold.seq < until {
+            if !self.step(missing)? {
+                return match self.events.read()? {
+                    Some(extra) => Err(ReplayError::Extra { id: extra.head.id }),
+                    None => Ok(()),
+                };
+            }
+            progress(self.command_count);
+        }
+        Ok(())
+    }
+}
+
+fn compare(
+    events: &mut Reader<Event>,
+    replayed: &Event,
+    compared: &mut u64,
+    missing: &mut dyn FnMut(&Event),
+) -> Result<(), ReplayError> {
+    let Some(Group { head: recorded, .. }) = events.read()? else {
+        missing(replayed);
+        return Ok(());
+    };
+    *compared += 1;
+    if bytemuck::bytes_of(&recorded) == bytemuck::bytes_of(replayed) {
+        return Ok(());
+    }
+    Err(ReplayError::Differs { recorded: Box::new(recorded), replayed: Box::new(*replayed) })
+}

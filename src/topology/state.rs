@@ -1,0 +1,91 @@
+//! Empty state of all stages, as a configuration wants it: what boot fills by replay, and what
+//! replay, benches and tests start from.
+
+use crate::engine::risk::{Feedback, RiskGate};
+use crate::engine::{EngineLimits, Fold, SetupError, SoftwareMatcher};
+use crate::journal::Meaning;
+use crate::model::Nanos;
+use crate::stage::{FeedOptions, FeedState, GatewayOptions, GatewayState};
+use crate::topology::{Catalogue, Config};
+
+/// The engine's limits as configured.
+pub fn engine_limits(config: &Config, catalogue: &Catalogue) -> EngineLimits {
+    EngineLimits {
+        orders_max: config.engine.orders_max,
+        sessions_max: catalogue.sessions.len() as u32,
+        fills_per_command_max: config.engine.fills_per_command_max,
+        ladder_ticks: config.engine.ladder_ticks,
+        ..EngineLimits::DEFAULT
+    }
+}
+
+/// Risk and matching before the first command.
+///
+/// # Errors
+/// A limit that the engine refuses, with its cure.
+pub fn empty_fold(
+    config: &Config,
+    catalogue: &Catalogue,
+) -> Result<Fold<SoftwareMatcher>, SetupError> {
+    let limits = engine_limits(config, catalogue);
+    let matcher = SoftwareMatcher::new(limits, &catalogue.instruments)?;
+    let risk = &catalogue.risk;
+    let events = limits.events_per_command_max();
+    let feedback = Feedback::new(risk.feedback_lag, risk.feedback_window, events);
+    Ok(Fold::new(RiskGate::new(risk), feedback, matcher))
+}
+
+/// Sessions before the first login.
+pub fn empty_gateway(config: &Config, catalogue: &Catalogue) -> GatewayState {
+    let entry = &config.entry;
+    GatewayState::new(&GatewayOptions {
+        address: entry.address,
+        instruments: catalogue.instruments.clone(),
+        sessions: catalogue.sessions.clone(),
+        heartbeat: Nanos(entry.heartbeat_ms as u64 * 1_000_000),
+        hold: Nanos(entry.hold_us as u64 * 1_000),
+        reply_cache: entry.reply_cache as usize,
+        window: entry.window,
+    })
+}
+
+/// The feed before the first message.
+pub fn empty_feed(config: &Config, catalogue: &Catalogue) -> FeedState {
+    let feed = &config.feed;
+    let mut session = [b' '; 10];
+    let name = feed.session.as_bytes();
+    let length = name.len().min(session.len());
+    session[..length].copy_from_slice(&name[..length]);
+    FeedState::new(&FeedOptions {
+        address: feed.address,
+        group: feed.group,
+        session,
+        instruments: catalogue.instruments.clone(),
+        heartbeat: Nanos(feed.heartbeat_ms as u64 * 1_000_000),
+        rewind_messages: feed.rewind_messages as usize,
+    })
+}
+
+/// The values that history depends on, as the journal's headers keep them.
+pub fn meaning(config: &Config, catalogue: &Catalogue) -> Meaning {
+    Meaning {
+        fills_per_command_max: config.engine.fills_per_command_max as u32,
+        feedback_window: config.engine.feedback_window,
+        feedback_lag: catalogue.risk.feedback_lag,
+        config_digest: digest(catalogue),
+    }
+}
+
+/// SHA-256 over what history depends on: instruments, limits, rights.
+fn digest(catalogue: &Catalogue) -> [u8; 32] {
+    use sha2::Digest;
+    let Catalogue { instruments, sessions, risk } = catalogue;
+    let settings = sessions.iter().flatten().map(|s| (s.id, s.self_trade, s.first_account));
+    let settings: Vec<_> = settings.collect();
+    let text = format!(
+        "{instruments:?} {settings:?} {:?} {:?} {} {}",
+        risk.accounts, risk.sessions, risk.orders_max, risk.holdings_max
+    );
+    sha2::Sha256::digest(text).into()
+}
+

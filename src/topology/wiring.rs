@@ -1,0 +1,145 @@
+//! The architecture: every stage and every link, in one function, checked by the compiler.
+
+use std::sync::Arc;
+
+use crate::engine::{EngineLimits, Fold, SoftwareMatcher};
+use crate::journal::Writer;
+use crate::link::{Producer, link};
+use crate::model::{Command, Event, Request};
+use crate::port::Port;
+use crate::runtime::{CounterReader, LatencyReader, Stage, latency};
+use crate::stage::{
+    Board, EventLinks, Feed, FeedState, Gate, Gateway, GatewayState, Matching, Recorder, Risk,
+    Sequencer, SequencerState,
+};
+use crate::topology::StageName;
+
+/// What the stages are made of: state that a replay may have filled, ports, logs.
+pub struct Parts<E: Port, F: Port> {
+    /// Risk and matching, and how far history has come.
+    pub fold: Fold<SoftwareMatcher>,
+    /// The limits the matcher was made with.
+    pub limits: EngineLimits,
+    /// Clients' sessions.
+    pub gateway: GatewayState,
+    /// What was published.
+    pub feed: FeedState,
+    /// The client side's port.
+    pub entry_port: E,
+    /// The market data port.
+    pub feed_port: F,
+    /// The command log.
+    pub command_log: Writer<Command>,
+    /// The event log.
+    pub event_log: Writer<Event>,
+    /// What replies wait for.
+    pub gate: Gate,
+    /// What matching shows to people.
+    pub board: Arc<Board>,
+    /// Lines of each link.
+    pub link_depth: usize,
+}
+
+/// A latency, from the receipt of a frame to a place on the road.
+#[derive(Debug)]
+pub struct StageLatency {
+    /// The place.
+    pub name: &'static str,
+    /// Its histogram.
+    pub reader: LatencyReader,
+}
+
+/// Stages joined by links, not yet on cores.
+pub struct Wired {
+    /// The stages, in packet order.
+    pub stages: Vec<(StageName, Box<dyn Stage>)>,
+    /// The slow thread's way to the sequencer.
+    pub slow_requests: Producer<Request>,
+    /// Each stage's counters.
+    pub counters: Vec<(StageName, CounterReader)>,
+    /// Latencies along the road.
+    pub latencies: Vec<StageLatency>,
+}
+
+/// Joins the stages. This function is the architecture.
+pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
+    let depth = parts.link_depth;
+    let (gateway_requests, gateway_sequencer) = link::<Request>(depth);
+    let (slow_requests, slow_sequencer) = link::<Request>(SLOW_DEPTH);
+    let (matching_requests, matching_sequencer) = link::<Request>(SLOW_DEPTH);
+    let (sequencer_commands, sequencer_risk) = link::<Command>(depth);
+    let (sequencer_records, sequencer_recorder) = link::<Command>(depth);
+    let (risk_commands, risk_matching) = link::<Command>(depth);
+    let (gateway_events, matching_gateway) = link::<Event>(depth);
+    let (risk_events, matching_risk) = link::<Event>(depth);
+    let (recorder_events, matching_recorder) = link::<Event>(depth);
+    let (feed_events, matching_feed) = link::<Event>(depth);
+
+    let (sequenced, sequenced_reader) = latency();
+    let (matched, matched_reader) = latency();
+    let (replied, replied_reader) = latency();
+    let (published, published_reader) = latency();
+
+    let start = SequencerState { seq: parts.fold.seq, timestamp: parts.fold.timestamp };
+    let gateway = Gateway::new(
+        parts.entry_port,
+        parts.gateway,
+        gateway_requests,
+        matching_gateway,
+        parts.gate.clone(),
+        replied,
+    );
+    let inputs = vec![gateway_sequencer, slow_sequencer, matching_sequencer];
+    let sequencer = Sequencer::new(start, inputs, sequencer_commands, sequencer_records, sequenced);
+    let Fold { gate, feedback, matcher, .. } = parts.fold;
+    let risk = Risk::new(gate, feedback, sequencer_risk, matching_risk, risk_commands);
+    let links = EventLinks {
+        gateways: vec![gateway_events],
+        gateway_of: Box::new([]),
+        risk: risk_events,
+        recorder: recorder_events,
+        feed: feed_events,
+    };
+    let events_max = parts.limits.events_per_command_max();
+    let matching = Matching::new(
+        matcher,
+        events_max,
+        risk_matching,
+        links,
+        matching_requests,
+        parts.board,
+        matched,
+    );
+    let recorder =
+        Recorder::new(sequencer_recorder, matching_recorder, parts.command_log, parts.event_log);
+    let feed = Feed::new(parts.feed_port, parts.feed, matching_feed, parts.gate, published);
+
+    Wired {
+        counters: vec![
+            (StageName::Gateway, gateway.counters.reader()),
+            (StageName::Sequencer, sequencer.counters.reader()),
+            (StageName::Risk, risk.counters.reader()),
+            (StageName::Matching, matching.counters.reader()),
+            (StageName::Recorder, recorder.counters.reader()),
+            (StageName::Feed, feed.counters.reader()),
+        ],
+        latencies: vec![
+            StageLatency { name: "sequenced", reader: sequenced_reader },
+            StageLatency { name: "matched", reader: matched_reader },
+            StageLatency { name: "replied", reader: replied_reader },
+            StageLatency { name: "published", reader: published_reader },
+        ],
+        stages: vec![
+            (StageName::Gateway, Box::new(gateway)),
+            (StageName::Sequencer, Box::new(sequencer)),
+            (StageName::Risk, Box::new(risk)),
+            (StageName::Matching, Box::new(matching)),
+            (StageName::Recorder, Box::new(recorder)),
+            (StageName::Feed, Box::new(feed)),
+        ],
+        slow_requests,
+    }
+}
+
+/// Lines of the links on which only now and then a message travels.
+const SLOW_DEPTH: usize = 256;

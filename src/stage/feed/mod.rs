@@ -1,0 +1,263 @@
+//! Market data out: ITCH 5.0 over MoldUDP64 to a group, and messages sent again on request.
+
+mod publisher;
+mod store;
+
+use std::net::SocketAddrV4;
+
+use crate::link::Consumer;
+use crate::model::{Event, Fault, Instrument, Nanos};
+use crate::port::endpoint::{Opened, SendError, UdpEndpoint};
+use crate::port::Port;
+use crate::runtime::{Counters, LatencyRecorder, Stage};
+use crate::stage::feed::publisher::Publisher;
+use crate::stage::{BURST, Gate};
+use crate::wire::ethernet::Mac;
+use crate::wire::moldudp64::{self, Request, Token};
+
+crate::counters! {
+    /// What the feed counts.
+    pub FeedCounter {
+        Messages: "messages published",
+        Packets: "packets sent",
+        Requests: "retransmission requests taken",
+        Resent: "messages sent again",
+        Refused: "retransmission requests beyond the rate, or for what is not kept",
+        Malformed: "frames that were broken",
+        PortFull: "packets that found no room in the port",
+    }
+}
+
+/// Retransmission requests answered per poll; a flood of them waits, the market does not.
+const REQUESTS_PER_POLL: usize = 4;
+
+/// Retransmitted packets a second, at most, all clients together.
+const RESENDS_PER_SECOND: u64 = 20_000;
+
+/// What a feed is told at boot.
+#[derive(Clone, Debug)]
+pub struct FeedOptions {
+    /// Where it sends from and takes requests.
+    pub address: SocketAddrV4,
+    /// Where it sends to.
+    pub group: SocketAddrV4,
+    /// The MoldUDP64 session.
+    pub session: Token,
+    /// What is traded.
+    pub instruments: Vec<Instrument>,
+    /// How long it may be silent.
+    pub heartbeat: Nanos,
+    /// Messages kept for retransmission, at least.
+    pub rewind_messages: usize,
+}
+
+/// What was published so far: a fold over events.
+#[derive(Debug)]
+pub struct FeedState {
+    options: FeedOptions,
+    publisher: Publisher,
+}
+
+impl FeedState {
+    /// Before the first message.
+    pub fn new(options: &FeedOptions) -> Self {
+        let publisher = Publisher::new(&options.instruments, options.rewind_messages);
+        Self { options: options.clone(), publisher }
+    }
+
+    /// Publishes what an event shows to the market.
+    #[inline]
+    pub fn apply(&mut self, event: &Event) {
+        self.publisher.apply(event);
+    }
+
+    /// The number the next message will have.
+    pub fn next_number(&self) -> u64 {
+        self.publisher.store.next()
+    }
+
+    /// A message that is still kept, by its number.
+    pub fn message(&self, number: u64) -> Option<&[u8]> {
+        self.publisher.store.get(number)
+    }
+}
+
+/// The feed stage.
+pub struct Feed<P: Port> {
+    port: P,
+    endpoint: UdpEndpoint,
+    state: FeedState,
+    events: Consumer<Event>,
+    gate: Gate,
+    /// The first message not yet sent.
+    unsent: u64,
+    heartbeat_due: Nanos,
+    /// Nanoseconds of credit for retransmission.
+    credit: u64,
+    seen: Nanos,
+    is_stopping: bool,
+    /// Counters, for whoever shows them.
+    pub counters: Counters<FeedCounter>,
+    published: LatencyRecorder,
+}
+
+impl<P: Port> Feed<P> {
+    /// Goes on after what was published before.
+    pub fn new(
+        port: P,
+        state: FeedState,
+        events: Consumer<Event>,
+        gate: Gate,
+        published: LatencyRecorder,
+    ) -> Self {
+        let address = *state.options.address.ip();
+        Self {
+            port,
+            endpoint: UdpEndpoint::new(Mac::local(address), address),
+            unsent: state.next_number(),
+            state,
+            events,
+            gate,
+            heartbeat_due: Nanos::ZERO,
+            credit: 0,
+            seen: Nanos::ZERO,
+            is_stopping: false,
+            counters: Counters::default(),
+            published,
+        }
+    }
+
+    /// Publishes what the gate has released.
+    fn publish(&mut self, now: Nanos) -> usize {
+        let released = self.gate.released();
+        let mut count = 0;
+        while count < 8 * BURST && self.events.peek().is_some_and(|e| e.id.seq() <= released) {
+            let Some(event) = self.events.pop_head() else { break };
+            let before = self.state.next_number();
+            self.state.apply(&event);
+            if self.state.next_number() > before {
+                self.published.record(event.timestamp, now);
+            }
+            count += 1;
+        }
+        count
+    }
+
+    /// Sends what was published, as many messages a packet as fit, and heartbeats when silent.
+    fn send(&mut self, now: Nanos) -> usize {
+        let mut packets = 0;
+        let next = self.state.next_number();
+        while self.unsent < next && packets < BURST {
+            let group = self.state.options.group;
+            let Some(count) = self.send_packet(group, self.unsent, u16::MAX - 1) else { break };
+            self.counters.add(FeedCounter::Messages, count as u64);
+            self.unsent += count as u64;
+            packets += 1;
+        }
+        if packets > 0 || now >= self.heartbeat_due {
+            if packets == 0 {
+                self.send_packet(self.state.options.group, self.unsent, 0);
+            }
+            self.heartbeat_due = now.saturating_add(self.state.options.heartbeat);
+            self.port.flush();
+        }
+        packets
+    }
+
+    /// Sends messages from a number on, at most `most`; says how many, or nothing if there was no
+    /// room in the port.
+    fn send_packet(&mut self, to: SocketAddrV4, from: u64, most: u16) -> Option<u16> {
+        let Self { port, endpoint, state, counters, .. } = self;
+        let store = &state.publisher.store;
+        let lengths = (from..store.next()).map_while(|number| store.get(number).map(<[u8]>::len));
+        let (count, length) = moldudp64::fit(lengths, most);
+        let own_port = state.options.address.port();
+        let sent = endpoint.send(port, own_port, to, length, &mut |space| {
+            let mut packet = moldudp64::Writer::new(space, state.options.session, from);
+            for number in from..from + count as u64 {
+                packet.push(store.get(number).unwrap_or_default());
+            }
+            packet.finish();
+        });
+        match sent {
+            Ok(()) => {
+                counters.count(FeedCounter::Packets);
+                Some(count)
+            }
+            Err(SendError::Full | SendError::NoNeighbour | SendError::TooLong) => {
+                counters.count(FeedCounter::PortFull);
+                None
+            }
+        }
+    }
+
+    /// Takes requests for messages somebody missed.
+    fn serve(&mut self, now: Nanos) -> usize {
+        let mut wanted = [None; REQUESTS_PER_POLL];
+        let mut count = 0;
+        let Self { port, endpoint, state, counters, is_stopping, .. } = self;
+        let mut reply = None;
+        let seen = port.receive(REQUESTS_PER_POLL, &mut |frame, _| match endpoint.open(frame) {
+            Opened::Datagram(datagram) if datagram.destination == state.options.address => {
+                match Request::parse(datagram.payload) {
+                    Ok(request) if request.session == state.options.session && !*is_stopping => {
+                        wanted[count % REQUESTS_PER_POLL] = Some((datagram.source, request));
+                        count += 1;
+                    }
+                    _ => counters.count(FeedCounter::Malformed),
+                }
+            }
+            Opened::ArpReply(frame) => reply = Some(frame),
+            Opened::Malformed(_) => counters.count(FeedCounter::Malformed),
+            Opened::Datagram(_) | Opened::Learned | Opened::NotForUs => {}
+        });
+        if let Some(frame) = reply {
+            let _ = frame.send(&mut self.port);
+        }
+        for (from, request) in wanted.into_iter().flatten() {
+            self.resend(from, &request, now);
+        }
+        if seen > 0 {
+            self.port.flush();
+        }
+        seen
+    }
+
+    fn resend(&mut self, to: SocketAddrV4, request: &Request, now: Nanos) {
+        self.counters.count(FeedCounter::Requests);
+        const COST: u64 = 1_000_000_000 / RESENDS_PER_SECOND;
+        let earned = now.saturating_sub(self.seen).0;
+        self.credit = self.credit.saturating_add(earned).min(COST * BURST as u64);
+        self.seen = now;
+        let store = &self.state.publisher.store;
+        let is_kept = (store.oldest()..store.next()).contains(&request.sequence_number);
+        if self.credit < COST || !is_kept || request.requested_message_count == 0 {
+            self.counters.count(FeedCounter::Refused);
+            return;
+        }
+        self.credit -= COST;
+        let most = request.requested_message_count;
+        let count = self.send_packet(to, request.sequence_number, most);
+        self.counters.add(FeedCounter::Resent, count.unwrap_or(0) as u64);
+    }
+}
+
+impl<P: Port> Stage for Feed<P> {
+    fn name(&self) -> &str {
+        "feed"
+    }
+
+    fn poll(&mut self, now: Nanos) -> Result<usize, Fault> {
+        let published = self.publish(now);
+        Ok(published + self.send(now) + self.serve(now))
+    }
+
+    fn housekeep(&mut self, _now: Nanos) {
+        self.counters.publish();
+        self.published.hand_over();
+    }
+
+    fn stop(&mut self, _now: Nanos) {
+        self.is_stopping = true;
+    }
+}

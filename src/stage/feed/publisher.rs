@@ -1,0 +1,203 @@
+//! Events become ITCH messages: a fold, so a replay publishes the same numbers again.
+
+use crate::model::{Event, EventFlags, EventKind, Instrument, Side};
+use crate::stage::feed::store::{MESSAGE_MAX, Store};
+use crate::stage::gateway::since_midnight;
+use crate::wire::itch::{
+    AddOrder, Message, OrderCancel, OrderDelete, OrderExecuted, OrderReplace, StockDirectory,
+    StockTradingAction, SystemEvent, timestamp,
+};
+
+/// What was published, and what is needed to publish more.
+#[derive(Debug)]
+pub(super) struct Publisher {
+    instruments: Box<[Instrument]>,
+    symbols: Box<[[u8; 8]]>,
+    pub(super) store: Store,
+}
+
+impl Publisher {
+    pub(super) fn new(instruments: &[Instrument], messages: usize) -> Self {
+        let highest = instruments.iter().map(|listed| listed.id.index()).max().unwrap_or(0);
+        let mut symbols = vec![[b' '; 8]; highest + 1];
+        for instrument in instruments {
+            symbols[instrument.id.index()] = instrument.symbol.0;
+        }
+        Self {
+            instruments: instruments.into(),
+            symbols: symbols.into(),
+            store: Store::new(messages),
+        }
+    }
+
+    /// Publishes what an event shows to the market.
+    #[inline]
+    pub(super) fn apply(&mut self, event: &Event) {
+        match event.kind() {
+            Ok(EventKind::Accepted) if event.flags.has(EventFlags::RESTS) => {
+                self.add(event);
+            }
+            Ok(EventKind::Rested) => self.add(event),
+            Ok(EventKind::Executed) if event.flags.has(EventFlags::MAKER) => self.execute(event),
+            Ok(EventKind::Cancelled) if event.flags.has(EventFlags::RESTS) => self.cancel(event),
+            Ok(EventKind::Reduced) => self.reduce(event),
+            Ok(EventKind::Replaced) => self.replace(event),
+            Ok(EventKind::StartOfDay) => self.start_of_day(event),
+            Ok(EventKind::EndOfDay) => self.end_of_day(event),
+            _ => {}
+        }
+    }
+
+    /// Adds a message; one that does not fit a slot cannot be, by the assertion below.
+    #[inline]
+    fn push(&mut self, message: Message) {
+        self.store.push(|space| message.encode(space).unwrap_or(0));
+    }
+
+    fn symbol(&self, event: &Event) -> [u8; 8] {
+        self.symbols.get(event.instrument.index()).copied().unwrap_or([b' '; 8])
+    }
+
+    fn add(&mut self, event: &Event) {
+        let stock = self.symbol(event);
+        self.push(Message::AddOrder(AddOrder {
+            stock_locate: locate(event),
+            tracking_number: 0,
+            timestamp: time_of(event),
+            order_reference_number: event.reference.0,
+            buy_sell_indicator: side_code(event),
+            shares: event.quantity.0,
+            stock,
+            price: price_of(event),
+        }));
+    }
+
+    fn execute(&mut self, event: &Event) {
+        self.push(Message::OrderExecuted(OrderExecuted {
+            stock_locate: locate(event),
+            tracking_number: 0,
+            timestamp: time_of(event),
+            order_reference_number: event.reference.0,
+            executed_shares: event.quantity.0,
+            match_number: event.match_number().0,
+        }));
+    }
+
+    fn cancel(&mut self, event: &Event) {
+        if event.flags.has(EventFlags::DONE) { self.delete(event) } else { self.reduce(event) }
+    }
+
+    fn delete(&mut self, event: &Event) {
+        self.push(Message::OrderDelete(OrderDelete {
+            stock_locate: locate(event),
+            tracking_number: 0,
+            timestamp: time_of(event),
+            order_reference_number: event.reference.0,
+        }));
+    }
+
+    fn reduce(&mut self, event: &Event) {
+        self.push(Message::OrderCancel(OrderCancel {
+            stock_locate: locate(event),
+            tracking_number: 0,
+            timestamp: time_of(event),
+            order_reference_number: event.reference.0,
+            canceled_shares: event.quantity.0,
+        }));
+    }
+
+    /// An order that rests at once is replaced; one that trades first leaves, and joins by what
+    /// is left of it. One that kept its place is told by the reduction that follows.
+    fn replace(&mut self, event: &Event) {
+        if event.flags.has(EventFlags::KEPT_PRIORITY) {
+            return;
+        }
+        if !event.flags.has(EventFlags::RESTS) {
+            return self.delete(event);
+        }
+        self.push(Message::OrderReplace(OrderReplace {
+            stock_locate: locate(event),
+            tracking_number: 0,
+            timestamp: time_of(event),
+            original_order_reference_number: event.reference.0,
+            new_order_reference_number: event.id.seq().0,
+            shares: event.quantity.0,
+            price: price_of(event),
+        }));
+    }
+
+    fn start_of_day(&mut self, event: &Event) {
+        self.system(event, b'O');
+        self.system(event, b'S');
+        for at in 0..self.instruments.len() {
+            let Some(instrument) = self.instruments.get(at).copied() else { break };
+            self.push(Message::StockDirectory(directory(event, &instrument)));
+            self.push(Message::StockTradingAction(StockTradingAction {
+                stock_locate: instrument.id.0 as u16,
+                tracking_number: 0,
+                timestamp: time_of(event),
+                stock: instrument.symbol.0,
+                trading_state: b'T',
+                reserved: b' ',
+                reason_code: [b' '; 4],
+            }));
+        }
+        self.system(event, b'Q');
+    }
+
+    fn end_of_day(&mut self, event: &Event) {
+        for code in [b'M', b'E', b'C'] {
+            self.system(event, code);
+        }
+    }
+
+    fn system(&mut self, event: &Event, event_code: u8) {
+        self.push(Message::SystemEvent(SystemEvent {
+            stock_locate: 0,
+            tracking_number: 0,
+            timestamp: time_of(event),
+            event_code,
+        }));
+    }
+}
+
+const _: () = assert!(Message::LENGTH_MAX <= MESSAGE_MAX);
+
+fn locate(event: &Event) -> u16 {
+    event.instrument.0 as u16
+}
+
+fn time_of(event: &Event) -> [u8; 6] {
+    timestamp(since_midnight(event.timestamp))
+}
+
+/// OUCH bounds prices below what ITCH's 32 bits hold.
+fn price_of(event: &Event) -> u32 {
+    u32::try_from(event.price.0).unwrap_or(u32::MAX)
+}
+
+fn side_code(event: &Event) -> u8 {
+    if event.side() == Some(Side::Buy) { b'B' } else { b'S' }
+}
+
+fn directory(event: &Event, instrument: &Instrument) -> StockDirectory {
+    StockDirectory {
+        stock_locate: instrument.id.0 as u16,
+        tracking_number: 0,
+        timestamp: time_of(event),
+        stock: instrument.symbol.0,
+        market_category: b' ',
+        financial_status_indicator: b' ',
+        round_lot_size: instrument.lot.0,
+        round_lots_only: b'N',
+        issue_classification: b'C',
+        issue_sub_type: *b"Z ",
+        authenticity: b'P',
+        short_sale_threshold_indicator: b' ',
+        ipo_flag: b' ',
+        luld_reference_price_tier: b' ',
+        etp_flag: b'N',
+        etp_leverage_factor: 0,
+        inverse_indicator: b'N',
+    }
+}

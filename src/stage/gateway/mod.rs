@@ -1,0 +1,415 @@
+//! Both directions of its sessions on one core: frames become requests, events become replies.
+//!
+//! ```text
+//!  port ─► endpoint ─► packet ─► session (numbers, holds, gaps) ─► request ─► sequencer
+//!  port ◄─ endpoint ◄─ packet ◄─ session (numbers, reply ring)  ◄─ report ◄─ events, gate
+//! ```
+//!
+//! What consumes an outbound number is an event, so numbers are a fold over the journal.
+
+mod pending;
+mod report;
+mod request;
+mod session;
+mod state;
+
+use std::net::SocketAddrV4;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+pub(crate) use report::since_midnight;
+pub use state::{GatewayOptions, GatewayState, SessionSpec, SessionView};
+
+use crate::link::{Consumer, Producer};
+use crate::model::{CommandKind, Event, EventKind, Fault, LINES_MAX, Nanos, Price, Request};
+use crate::port::Port;
+use crate::port::endpoint::{ArpFrame, Opened, UdpEndpoint};
+use crate::runtime::{Counters, LatencyRecorder, Stage};
+use crate::stage::gateway::session::{Brought, Session, session_of};
+use crate::stage::{BURST, Gate};
+use crate::wire::ethernet::Mac;
+use crate::wire::ouch::MESSAGE_MAX;
+use crate::wire::session::{
+    Control, Login, LoginRejectCode, LoginStep, PACKET_MAX, Packet, Retransmit, write_login_reject,
+};
+use crate::wire::udp::Datagram;
+
+crate::counters! {
+    /// What a gateway counts.
+    pub GatewayCounter {
+        Frames: "frames received",
+        Requests: "requests sent to the sequencer",
+        Events: "events taken from matching",
+        Packets: "packets sent",
+        Malformed: "frames and packets that were broken",
+        Unknown: "packets of no session, or from another address than the login's",
+        Duplicates: "client messages that came again",
+        Logins: "logins accepted",
+        LoginsRefused: "logins refused",
+        Resent: "replies sent again",
+        AgedOut: "replies asked for again that are not kept any more",
+        Closed: "polls in which the link behind was full and windows stayed shut",
+        PortFull: "packets that found no room in the port",
+        Panicked: "sessions dropped because their code panicked",
+    }
+}
+
+/// How long a session that a restart cut off may take to come back before its orders die.
+const GRACE_HEARTBEATS: u64 = 30;
+
+/// Packets of replies asked for again, sent per session and poll.
+const RESENDS_PER_POLL: usize = 4;
+
+/// The gateway stage.
+pub struct Gateway<P: Port> {
+    port: P,
+    faces: Faces,
+    requests: Producer<Request>,
+    events: Consumer<Event>,
+    gate: Gate,
+    /// The session whose timers are looked at next.
+    turn: usize,
+    is_started: bool,
+    is_stopping: bool,
+    replied: LatencyRecorder,
+    /// Counters, for whoever shows them.
+    pub counters: Counters<GatewayCounter>,
+}
+
+/// What both directions share.
+struct Faces {
+    endpoint: UdpEndpoint,
+    state: GatewayState,
+    packet: [u8; PACKET_MAX],
+}
+
+impl<P: Port> Gateway<P> {
+    /// Goes on from sessions that a replay may have filled.
+    pub fn new(
+        port: P,
+        state: GatewayState,
+        requests: Producer<Request>,
+        events: Consumer<Event>,
+        gate: Gate,
+        replied: LatencyRecorder,
+    ) -> Self {
+        let address = *state.options.address.ip();
+        let endpoint = UdpEndpoint::new(Mac::local(address), address);
+        Self {
+            port,
+            faces: Faces { endpoint, state, packet: [0; PACKET_MAX] },
+            requests,
+            events,
+            gate,
+            turn: 0,
+            is_started: false,
+            is_stopping: false,
+            replied,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Takes frames, as many as the sequencer's link surely has room for.
+    fn take_frames(&mut self, now: Nanos) -> usize {
+        let Self { port, faces, requests, counters, .. } = self;
+        let room = requests.credits(requests.depth()) / LINES_MAX;
+        let per_frame = faces.state.options.window as usize + BURST;
+        let budget = BURST.min(room / per_frame);
+        if budget == 0 {
+            counters.count(GatewayCounter::Closed);
+            return 0;
+        }
+        let mut reply: Option<ArpFrame> = None;
+        let seen = port.receive(budget, &mut |frame, meta| {
+            let received_at = if meta.received_at.0 > 0 { meta.received_at } else { now };
+            match faces.endpoint.open(frame) {
+                Opened::Datagram(datagram) => {
+                    faces.take(&datagram, received_at, requests, counters);
+                }
+                Opened::ArpReply(frame) => reply = Some(frame),
+                Opened::Malformed(_) => counters.count(GatewayCounter::Malformed),
+                Opened::Learned | Opened::NotForUs => {}
+            }
+        });
+        if let Some(frame) = reply {
+            let _ = frame.send(port);
+            port.flush();
+        }
+        if let Some((to, nonce, code)) = faces.state.refusal.take() {
+            let own_port = faces.state.options.address.port();
+            if let Some(length) = write_login_reject(&mut faces.packet, nonce, code) {
+                faces.send(port, own_port, to, length, counters);
+                port.flush();
+            }
+        }
+        counters.add(GatewayCounter::Frames, seen as u64);
+        seen
+    }
+
+    /// Tells clients what the gate has released.
+    fn take_events(&mut self, now: Nanos) -> usize {
+        let released = self.gate.released();
+        let mut count = 0;
+        while count < 4 * BURST && self.events.peek().is_some_and(|e| e.id.seq() <= released) {
+            let Some(event) = self.events.pop_head() else { break };
+            if event.kind == EventKind::SessionUp.code() {
+                self.faces.state.connect(&event, now);
+            }
+            if let Some(received_at) = self.faces.state.tell(&event, now) {
+                self.replied.record(received_at, now);
+            }
+            count += 1;
+        }
+        self.counters.add(GatewayCounter::Events, count as u64);
+        count
+    }
+
+    /// Sends what sessions have to say.
+    fn send_replies(&mut self, now: Nanos) {
+        let Self { port, faces, counters, .. } = self;
+        let mut sent = 0;
+        while let Some(at) = faces.state.dirty.pop() {
+            sent += faces.send_session(port, at, now, counters);
+        }
+        if sent > 0 {
+            port.flush();
+        }
+    }
+
+    /// Looks at one session's timers.
+    fn pass_time(&mut self, now: Nanos) {
+        let Self { faces, requests, counters, turn, .. } = self;
+        let count = faces.state.sessions.len();
+        *turn = if *turn + 1 < count { *turn + 1 } else { 0 };
+        let at = *turn;
+        let room = requests.credits(requests.depth()) / LINES_MAX;
+        if room > BURST {
+            faces.pass(at, now, room - BURST, requests, counters);
+        }
+    }
+}
+
+impl Faces {
+    /// Takes a datagram: a login, or a packet of a session.
+    #[inline]
+    fn take(
+        &mut self,
+        datagram: &Datagram<'_>,
+        received_at: Nanos,
+        requests: &mut Producer<Request>,
+        counters: &mut Counters<GatewayCounter>,
+    ) {
+        if datagram.destination != self.state.options.address {
+            return counters.count(GatewayCounter::Unknown);
+        }
+        let Ok(packet) = Packet::parse(datagram.payload, MESSAGE_MAX) else {
+            return counters.count(GatewayCounter::Malformed);
+        };
+        let token = packet.session();
+        let place = session_of(&token);
+        let known = place.and_then(|at| Some((at, self.state.sessions.get_mut(at)?.as_mut()?)));
+        let Some((at, session)) = known.filter(|(_, session)| {
+            session.machine.token() == token && session.peer == Some(datagram.source)
+        }) else {
+            let login = packet.blocks().next().map(Control::decode);
+            return match login {
+                Some(Ok(Control::Login(login))) => {
+                    self.log_in(&login, datagram.source, received_at, requests, counters);
+                }
+                _ => counters.count(GatewayCounter::Unknown),
+            };
+        };
+        if session.is_broken {
+            return counters.count(GatewayCounter::Unknown);
+        }
+        let room = session.room(self.state.options.window as usize + BURST);
+        let symbols = &self.state.symbols;
+        let guarded = catch_unwind(AssertUnwindSafe(|| {
+            session.receive(&packet, symbols, received_at, room, &mut |brought| {
+                push(brought, requests, counters);
+            });
+        }));
+        if guarded.is_err() {
+            session.is_broken = true;
+            session.owes_down = true;
+            counters.count(GatewayCounter::Panicked);
+        }
+        if session.is_dirty {
+            self.state.mark(at);
+        }
+    }
+
+    /// Judges a login; a good one goes on record before it is answered.
+    #[cold]
+    fn log_in(
+        &mut self,
+        login: &Login,
+        from: SocketAddrV4,
+        now: Nanos,
+        requests: &mut Producer<Request>,
+        counters: &mut Counters<GatewayCounter>,
+    ) {
+        let outcome = self.state.judge(login, from, now);
+        match outcome {
+            Ok(LoginStep::New) => {
+                let mut request = Request::new(CommandKind::SessionUp, now);
+                request.0.session.0 = login.port as u32;
+                request.0.price = Price(login.nonce as i64);
+                counters.count(GatewayCounter::Logins);
+                let _ = requests.push_head(&request);
+            }
+            Ok(LoginStep::Repeated) => self.state.mark(login.port as usize),
+            Err(code) => {
+                counters.count(GatewayCounter::LoginsRefused);
+                self.state.refusal = Some((from, login.nonce, code));
+            }
+        }
+    }
+
+    /// Lets time pass for one session.
+    fn pass(
+        &mut self,
+        at: usize,
+        now: Nanos,
+        room: usize,
+        requests: &mut Producer<Request>,
+        counters: &mut Counters<GatewayCounter>,
+    ) {
+        let Some(Some(session)) = self.state.sessions.get_mut(at) else { return };
+        let room = session.room(room);
+        session.pass(&self.state.symbols, now, room, &mut |brought| {
+            push(brought, requests, counters);
+        });
+        if session.owes_down {
+            let cancel = session.spec.cancel_on_disconnect;
+            let mut request = Request::new(CommandKind::SessionDown, now);
+            request.0.session = session.spec.id;
+            request.0.quantity.0 = cancel as u32;
+            session.owes_down = !requests.push_head(&request);
+            session.grace_ends = None;
+        }
+        // Heartbeats and acknowledgements are found out by asking.
+        self.state.mark(at);
+    }
+
+    /// Sends what one session has to say; returns how many packets.
+    fn send_session<P: Port>(
+        &mut self,
+        port: &mut P,
+        at: usize,
+        now: Nanos,
+        counters: &mut Counters<GatewayCounter>,
+    ) -> usize {
+        let own_port = self.state.options.address.port();
+        let Self { endpoint, state, packet } = self;
+        let Some(Some(session)) = state.sessions.get_mut(at) else { return 0 };
+        session.is_dirty = false;
+        let Some(to) = session.peer else { return 0 };
+        let mut packets = 0;
+        let mut send = |bytes: &[u8]| {
+            packets += 1;
+            counters.count(GatewayCounter::Packets);
+            let fill = &mut |space: &mut [u8]| space.copy_from_slice(bytes);
+            if endpoint.send(port, own_port, to, bytes.len(), fill).is_err() {
+                counters.count(GatewayCounter::PortFull);
+            }
+        };
+        if let Some(length) = session.machine.write_upkeep(packet, now) {
+            send(&packet[..length]);
+        }
+        while let Some(length) = session.machine.write_unsent(packet, now) {
+            send(&packet[..length]);
+        }
+        let (resent, aged_out) = resend(session, packet, &mut send);
+        counters.add(GatewayCounter::Resent, resent);
+        counters.add(GatewayCounter::AgedOut, aged_out);
+        packets
+    }
+
+    fn send<P: Port>(
+        &mut self,
+        port: &mut P,
+        own_port: u16,
+        to: SocketAddrV4,
+        length: usize,
+        counters: &mut Counters<GatewayCounter>,
+    ) {
+        let Self { endpoint, packet, .. } = self;
+        let fill = &mut |space: &mut [u8]| space.copy_from_slice(&packet[..length]);
+        counters.count(GatewayCounter::Packets);
+        if endpoint.send(port, own_port, to, length, fill).is_err() {
+            counters.count(GatewayCounter::PortFull);
+        }
+    }
+}
+
+/// Sends replies again that were asked for, a few packets at a time.
+fn resend(
+    session: &mut Session,
+    packet: &mut [u8],
+    send: &mut dyn FnMut(&[u8]),
+) -> (u64, u64) {
+    let mut resent = 0;
+    for _ in 0..RESENDS_PER_POLL {
+        let Some((from, count)) = session.resend else { break };
+        let asked = count.min(u16::MAX as u32) as u16;
+        match session.machine.write_retransmit(from, asked, packet) {
+            Retransmit::Packet { length, count: sent } => {
+                send(&packet[..length]);
+                resent += sent as u64;
+                let left = count - (sent as u32).min(count);
+                session.resend = (left > 0).then_some((from + sent as u64, left));
+            }
+            Retransmit::AgedOut { .. } => {
+                session.resend = None;
+                return (resent, 1);
+            }
+            Retransmit::Nothing => session.resend = None,
+        }
+    }
+    (resent, 0)
+}
+
+/// Sends on what a session brought; there was room, for it was asked for only as much.
+#[inline]
+fn push(
+    brought: Brought<'_>,
+    requests: &mut Producer<Request>,
+    counters: &mut Counters<GatewayCounter>,
+) {
+    match brought {
+        Brought::Request(request) => {
+            counters.count(GatewayCounter::Requests);
+            let sent = requests.push(request);
+            debug_assert!(sent, "sessions deliver no more than there is room for");
+        }
+        Brought::Duplicate => counters.count(GatewayCounter::Duplicates),
+    }
+}
+
+impl<P: Port> Stage for Gateway<P> {
+    fn name(&self) -> &str {
+        "gateway"
+    }
+
+    fn poll(&mut self, now: Nanos) -> Result<usize, Fault> {
+        if !self.is_started {
+            self.is_started = true;
+            self.faces.state.start(now);
+        }
+        let told = self.take_events(now);
+        let taken = if self.is_stopping { 0 } else { self.take_frames(now) };
+        self.pass_time(now);
+        self.send_replies(now);
+        Ok(told + taken)
+    }
+
+    fn housekeep(&mut self, _now: Nanos) {
+        self.counters.publish();
+        self.replied.hand_over();
+    }
+
+    fn stop(&mut self, _now: Nanos) {
+        self.is_stopping = true;
+        self.faces.state.log_all_out();
+    }
+}

@@ -1,0 +1,218 @@
+//! One client's session as the gateway keeps it: the numbers, what is owed, and to whom it goes.
+
+use std::net::SocketAddrV4;
+
+use crate::model::{Command, CommandKind, Event, EventKind, Group, Nanos, Request, SessionId};
+use crate::stage::gateway::SessionSpec;
+use crate::stage::gateway::pending::{Echo, Pending};
+use crate::stage::gateway::report::report;
+use crate::stage::gateway::request::{Sender, Symbols, request_of};
+use crate::wire::session::{Delivery, Packet, ServerConfig, ServerSession};
+
+/// One client's session.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) spec: SessionSpec,
+    pub(super) machine: ServerSession,
+    pub(super) pending: Pending,
+    /// Where the client is; pinned at login.
+    pub(super) peer: Option<SocketAddrV4>,
+    /// Connected as far as history knows: a `SessionUp` without a `SessionDown`.
+    pub(super) is_up: bool,
+    /// History must still be told that it is down.
+    pub(super) owes_down: bool,
+    /// When a session that a restart cut off counts as gone.
+    pub(super) grace_ends: Option<Nanos>,
+    /// Its code panicked: it is shut for good.
+    pub(super) is_broken: bool,
+    /// Has something to send.
+    pub(super) is_dirty: bool,
+    /// Replies the client asked for again: first and count.
+    pub(super) resend: Option<(u64, u32)>,
+}
+
+/// What a packet or the passing of time brought.
+pub(super) enum Brought<'a> {
+    /// A request for the sequencer.
+    Request(&'a Group<Request>),
+    /// A number that came again.
+    Duplicate,
+}
+
+impl Session {
+    pub(super) fn new(spec: SessionSpec, config: ServerConfig) -> Self {
+        Self {
+            machine: ServerSession::new(config),
+            // Twice the window: a reply is repeated for numbers the client has just settled.
+            pending: Pending::new(2 * config.window as usize),
+            spec,
+            peer: None,
+            is_up: false,
+            owes_down: false,
+            grace_ends: None,
+            is_broken: false,
+            is_dirty: false,
+            resend: None,
+        }
+    }
+
+    /// Messages the session may deliver now, given what the link has room for.
+    pub(super) fn room(&self, credits: usize) -> usize {
+        credits.min(self.pending.room())
+    }
+
+    /// Takes a packet and shows what it brought.
+    #[inline]
+    pub(super) fn receive(
+        &mut self,
+        packet: &Packet<'_>,
+        symbols: &Symbols,
+        received_at: Nanos,
+        room: usize,
+        each: &mut dyn FnMut(Brought<'_>),
+    ) {
+        let Self { spec, machine, pending, owes_down, resend, is_dirty, .. } = self;
+        machine.receive(packet, received_at, room, &mut |delivery| {
+            let to = Taker { spec, pending, owes_down, resend, is_dirty, symbols, received_at };
+            to.take(delivery, each);
+        });
+    }
+
+    /// Lets time pass and shows what it brought.
+    pub(super) fn pass(
+        &mut self,
+        symbols: &Symbols,
+        now: Nanos,
+        room: usize,
+        each: &mut dyn FnMut(Brought<'_>),
+    ) {
+        let Self { spec, machine, pending, owes_down, resend, is_dirty, .. } = self;
+        machine.poll(now, room, &mut |delivery| {
+            let received_at = now;
+            let to = Taker { spec, pending, owes_down, resend, is_dirty, symbols, received_at };
+            to.take(delivery, each);
+        });
+        if self.grace_ends.is_some_and(|end| now >= end) && !self.machine.is_up() {
+            self.owes_down = true;
+        }
+    }
+
+    /// Takes a command from the record.
+    pub(super) fn restore(&mut self, group: &Group<Command>) {
+        let command = &group.head;
+        let client_seq = command.client_seq as u64;
+        match command.kind() {
+            Some(CommandKind::SessionUp) => {
+                self.is_up = true;
+                self.machine.restore_nonce(command.price.0 as u64);
+            }
+            Some(CommandKind::SessionDown) => self.is_up = false,
+            Some(CommandKind::NotApplied) => {
+                self.machine.restore_not_applied(client_seq, command.quantity.0);
+            }
+            _ if client_seq != 0 => {
+                self.machine.restore_applied(client_seq);
+                self.pending.remember(group, command, command.received_at());
+            }
+            _ => {}
+        }
+    }
+
+    /// Numbers what an event tells the client; returns when the message it answers was received,
+    /// if this is the first answer.
+    #[inline]
+    pub(super) fn tell(&mut self, event: &Event, symbols: &Symbols, now: Nanos) -> Option<Nanos> {
+        if event.kind == EventKind::NotApplied.code() {
+            let from = event.target as u64;
+            self.machine.push_not_applied(from, event.quantity.0);
+            self.machine.settle(from + event.quantity.0 as u64 - 1, now);
+            self.is_dirty = true;
+            return None;
+        }
+        let (echo, received_at) = match event.client_seq {
+            0 => (Echo::default(), None),
+            client_seq => self.pending.answer(client_seq).unwrap_or_default(),
+        };
+        if let Some(outbound) = report(event, &echo, symbols) {
+            let number = self.machine.push(|space| outbound.encode(space).unwrap_or(0));
+            self.pending.replied(event.client_seq, number);
+        }
+        if event.client_seq != 0 {
+            self.machine.settle(event.client_seq as u64, now);
+        }
+        self.is_dirty = true;
+        received_at
+    }
+}
+
+/// Turns deliveries into requests.
+struct Taker<'a> {
+    spec: &'a SessionSpec,
+    pending: &'a mut Pending,
+    owes_down: &'a mut bool,
+    resend: &'a mut Option<(u64, u32)>,
+    is_dirty: &'a mut bool,
+    symbols: &'a Symbols,
+    received_at: Nanos,
+}
+
+impl Taker<'_> {
+    #[inline]
+    fn take(self, delivery: Delivery<'_>, each: &mut dyn FnMut(Brought<'_>)) {
+        match delivery {
+            Delivery::Message { seq, bytes } => {
+                let sender = Sender {
+                    session: self.spec.id,
+                    default_account: self.spec.first_account,
+                    self_trade: self.spec.self_trade,
+                    last_ordinal: self.pending.last_ordinal(),
+                    client_seq: client_seq(seq),
+                    received_at: self.received_at,
+                };
+                let request = request_of(bytes, &sender, self.symbols);
+                self.pending.remember(&request, &request.head.0, self.received_at);
+                each(Brought::Request(&request));
+            }
+            Delivery::NotApplied { from, count } => {
+                let mut request = Request::new(CommandKind::NotApplied, self.received_at);
+                request.0.session = self.spec.id;
+                request.0.client_seq = client_seq(from);
+                request.0.quantity.0 = count;
+                each(Brought::Request(&Group::new(request)));
+            }
+            Delivery::Duplicate { seq } => {
+                // The replies may be lost: they are sent again, never made again.
+                if let Some(replies) = self.pending.replies(client_seq(seq)) {
+                    *self.resend = Some(replies);
+                }
+                *self.is_dirty = true;
+                each(Brought::Duplicate);
+            }
+            Delivery::RetransmitRequest { from, count } => {
+                *self.resend = Some((from, count as u32));
+                *self.is_dirty = true;
+            }
+            Delivery::Logout | Delivery::Silent => {
+                *self.owes_down = true;
+                *self.is_dirty = true;
+            }
+        }
+    }
+}
+
+/// A client's number as messages carry it; sessions are ended before the numbers run out.
+fn client_seq(seq: u64) -> u32 {
+    seq.min(u32::MAX as u64) as u32
+}
+
+/// The first characters of a session's token: its number in base 36.
+pub(super) fn token_prefix(session: SessionId) -> [u8; 4] {
+    crate::model::AccountId(session.0).code()
+}
+
+/// The session a token names, if it can be one.
+#[inline]
+pub(super) fn session_of(token: &[u8; 10]) -> Option<usize> {
+    let prefix = token.first_chunk::<4>()?;
+    crate::model::AccountId::from_code(*prefix).map(|number| number.index())
+}

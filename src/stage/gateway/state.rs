@@ -1,0 +1,231 @@
+//! All sessions of a gateway: a fold over commands and events, and what of it is alive.
+
+use std::net::SocketAddrV4;
+
+use hmac::{Hmac, KeyInit, Mac as _};
+use sha2::Sha256;
+
+use crate::model::{
+    AccountId, Command, Event, Group, Instrument, Nanos, SelfTrade, SessionId,
+};
+use crate::stage::gateway::GRACE_HEARTBEATS;
+use crate::stage::gateway::request::Symbols;
+use crate::stage::gateway::session::{Session, token_prefix};
+use crate::wire::session::{Login, LoginRejectCode, LoginStep, ServerConfig, Token};
+
+/// A client's session, as configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionSpec {
+    /// Its number.
+    pub id: SessionId,
+    /// The secret it proves at login.
+    pub key: Vec<u8>,
+    /// The account its orders are for when they name none.
+    pub first_account: AccountId,
+    /// Whether its orders die when it falls silent.
+    pub cancel_on_disconnect: bool,
+    /// What happens when it would trade with its own account.
+    pub self_trade: SelfTrade,
+}
+
+/// What a gateway is told at boot.
+#[derive(Clone, Debug)]
+pub struct GatewayOptions {
+    /// Our address and port.
+    pub address: SocketAddrV4,
+    /// What is traded.
+    pub instruments: Vec<Instrument>,
+    /// By session id.
+    pub sessions: Vec<Option<SessionSpec>>,
+    /// How often either side is heard at least.
+    pub heartbeat: Nanos,
+    /// How long a gap is held open.
+    pub hold: Nanos,
+    /// Replies kept per session.
+    pub reply_cache: usize,
+    /// Messages a client may have on the way.
+    pub window: u16,
+    /// Makes session tokens hard to guess; from the system's randomness.
+    pub secret: [u8; 32],
+}
+
+/// A session's numbers, to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct SessionView {
+    /// The session.
+    pub session: SessionId,
+    /// The client's number that is executed next.
+    pub next_expected: u64,
+    /// The number the next reply gets.
+    pub next_number: u64,
+    /// The highest order number used.
+    pub last_ordinal: u32,
+    /// Connected, as far as history knows.
+    pub is_up: bool,
+}
+
+/// All sessions of a gateway.
+#[derive(Debug)]
+pub struct GatewayState {
+    pub(super) options: GatewayOptions,
+    pub(super) symbols: Symbols,
+    pub(super) sessions: Box<[Option<Session>]>,
+    /// Sessions that have something to send; each stands here at most once.
+    pub(super) dirty: Vec<usize>,
+    /// A login to be refused: to whom, its nonce, why.
+    pub(super) refusal: Option<(SocketAddrV4, u64, LoginRejectCode)>,
+}
+
+impl GatewayState {
+    /// Before the first login.
+    pub fn new(options: &GatewayOptions) -> Self {
+        let config = |spec: &SessionSpec| ServerConfig {
+            heartbeat: options.heartbeat,
+            hold: options.hold,
+            window: options.window,
+            outbox: options.reply_cache,
+            flight: options.reply_cache as u32 / 2,
+            cancel_on_disconnect: spec.cancel_on_disconnect,
+            ..ServerConfig::default()
+        };
+        let session = |spec: &Option<SessionSpec>| {
+            spec.as_ref().map(|spec| Session::new(spec.clone(), config(spec)))
+        };
+        Self {
+            symbols: Symbols::new(&options.instruments),
+            sessions: options.sessions.iter().map(session).collect(),
+            dirty: Vec::with_capacity(options.sessions.len()),
+            refusal: None,
+            options: options.clone(),
+        }
+    }
+
+    /// Takes a command from the record.
+    pub fn restore_command(&mut self, group: &Group<Command>) {
+        if let Some(Some(session)) = self.sessions.get_mut(group.head.session.index()) {
+            session.restore(group);
+        }
+    }
+
+    /// Takes an event from the record: the numbers it took are taken again.
+    pub fn restore_event(&mut self, event: &Event) {
+        self.tell(event, event.timestamp);
+    }
+
+    /// The numbers of every session.
+    pub fn views(&self) -> impl Iterator<Item = SessionView> + '_ {
+        self.sessions.iter().flatten().map(|session| SessionView {
+            session: session.spec.id,
+            next_expected: session.machine.next_expected(),
+            next_number: session.machine.next_number(),
+            last_ordinal: session.pending.last_ordinal(),
+            is_up: session.is_up,
+        })
+    }
+
+    /// Numbers what an event tells its session, or every session if it is the market's; returns
+    /// when the message it answers was received, if this is the first answer.
+    #[inline]
+    pub(super) fn tell(&mut self, event: &Event, now: Nanos) -> Option<Nanos> {
+        if event.session.0 == 0 {
+            for at in 0..self.sessions.len() {
+                self.tell_session(at, event, now);
+            }
+            return None;
+        }
+        self.tell_session(event.session.index(), event, now)
+    }
+
+    #[inline]
+    fn tell_session(&mut self, at: usize, event: &Event, now: Nanos) -> Option<Nanos> {
+        let session = self.sessions.get_mut(at)?.as_mut()?;
+        let was_dirty = session.is_dirty;
+        let received_at = session.tell(event, &self.symbols, now);
+        if !was_dirty {
+            self.dirty.push(at);
+        }
+        received_at
+    }
+
+    /// Notes that a session has something to send.
+    pub(super) fn mark(&mut self, at: usize) {
+        if !self.dirty.contains(&at) {
+            self.dirty.push(at);
+        }
+    }
+
+    /// The first poll: sessions that a restart cut off get time to come back.
+    pub(super) fn start(&mut self, now: Nanos) {
+        self.dirty.clear();
+        let grace = Nanos(self.options.heartbeat.0.saturating_mul(GRACE_HEARTBEATS));
+        for session in self.sessions.iter_mut().flatten() {
+            session.is_dirty = false;
+            session.grace_ends = session.is_up.then(|| now.saturating_add(grace));
+        }
+    }
+
+    /// Judges a login: the port, the address, then what the session itself says.
+    pub(super) fn judge(
+        &mut self,
+        login: &Login,
+        from: SocketAddrV4,
+        now: Nanos,
+    ) -> Result<LoginStep, LoginRejectCode> {
+        let session = self.sessions.get_mut(login.port as usize).and_then(Option::as_mut);
+        let session = session.ok_or(LoginRejectCode::UnknownPort)?;
+        if session.is_broken {
+            return Err(LoginRejectCode::NotOpen);
+        }
+        if !login.is_signed_by(&session.spec.key) {
+            return Err(LoginRejectCode::BadKey);
+        }
+        if session.machine.is_up() && session.peer != Some(from) {
+            return Err(LoginRejectCode::ConnectedElsewhere);
+        }
+        if login.next_rx < session.machine.oldest_number() {
+            return Err(LoginRejectCode::RepliesAgedOut);
+        }
+        let step = session.machine.login(login, &session.spec.key, now)?;
+        session.peer = Some(from);
+        Ok(step)
+    }
+
+    /// The login of an event is on record: the client is connected.
+    pub(super) fn connect(&mut self, event: &Event, now: Nanos) {
+        let at = event.session.index();
+        let secret = self.options.secret;
+        let Some(Some(session)) = self.sessions.get_mut(at) else { return };
+        session.is_up = true;
+        session.owes_down = false;
+        session.grace_ends = None;
+        session.machine.logged_in(token(&secret, session.spec.id, event), now);
+    }
+
+    /// Ends all connections from this side.
+    pub(super) fn log_all_out(&mut self) {
+        for at in 0..self.sessions.len() {
+            let Some(Some(session)) = self.sessions.get_mut(at) else { continue };
+            if session.machine.is_up() {
+                session.machine.log_out();
+                session.owes_down = true;
+                self.mark(at);
+            }
+        }
+    }
+}
+
+/// A token that nobody can guess who does not know the secret: the session's number, then six
+/// characters that depend on the login's place in history.
+fn token(secret: &[u8; 32], session: SessionId, event: &Event) -> Token {
+    const DIGITS: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    let mut token = [b'0'; 10];
+    token[..4].copy_from_slice(&token_prefix(session));
+    if let Ok(mut sum) = Hmac::<Sha256>::new_from_slice(secret) {
+        sum.update(&event.id.0.to_be_bytes());
+        let bytes = sum.finalize().into_bytes();
+        for (place, byte) in token[4..].iter_mut().zip(bytes) {
+            *place = DIGITS[byte as usize % DIGITS.len()];
+        }
+    }
+    token
+}

@@ -1,5 +1,14 @@
 //! The deterministic core: (state, command) → events. No clock, no I/O, no unsafe, no float.
 
 mod id_map;
+mod instruments;
+mod limits;
+mod matcher;
+mod outbox;
+mod reference;
+mod rules;
 
 pub use id_map::{IdMap, MapFull};
+pub use limits::{EngineLimits, SetupError};
+pub use matcher::{BookView, Full, Matcher, Quote, RestingOrder, Top};
+pub use reference::ReferenceMatcher;

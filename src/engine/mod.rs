@@ -8,8 +8,13 @@ mod matcher;
 mod outbox;
 mod reference;
 mod rules;
+mod software;
 
 pub use id_map::{IdMap, MapFull};
 pub use limits::{EngineLimits, SetupError};
 pub use matcher::{BookView, Full, Matcher, Quote, RestingOrder, Top};
 pub use reference::ReferenceMatcher;
+pub use software::SoftwareMatcher;
+
+#[cfg(test)]
+mod tests;

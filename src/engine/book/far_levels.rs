@@ -46,6 +46,11 @@ impl FarLevels {
         found
     }
 
+    /// The level with the lowest key above `key`.
+    pub(super) fn after(&self, levels: &Levels, key: Key) -> Slot {
+        key.checked_add(1).map_or(NONE, |next| self.at_or_after(levels, next))
+    }
+
     /// The level with the highest key below `key`.
     pub(super) fn before(&self, levels: &Levels, key: Key) -> Slot {
         let (mut at, mut found) = (self.root, NONE);
@@ -72,7 +77,7 @@ impl FarLevels {
     pub(super) fn remove(&mut self, levels: &mut Levels, level: Slot) {
         let key = levels[level].key;
         if self.first == level {
-            self.first = self.at_or_after(levels, key.saturating_add(1));
+            self.first = self.after(levels, key);
         }
         self.root = remove_under(levels, self.root, key);
     }

@@ -51,7 +51,7 @@ impl Ladder {
         self.best
     }
 
-    /// The best level's key; [`Key::MAX`] on an empty side, which no order's price comes to.
+    /// The best level's key; [`Key::MAX`] on an empty side.
     #[inline]
     pub(super) const fn best_key(&self) -> Key {
         self.best_key
@@ -88,7 +88,7 @@ impl Ladder {
         } else {
             self.far.insert(levels, level);
         }
-        if key < self.best_key {
+        if self.best == NONE || key < self.best_key {
             (self.best, self.best_key) = (level, key);
             self.follow(levels);
         }
@@ -291,7 +291,7 @@ impl Ladder {
         while at != NONE {
             let key = levels[at].key;
             assert!(!self.covers(key), "a far level lies inside the window");
-            at = self.far.at_or_after(levels, key.saturating_add(1));
+            at = self.far.after(levels, key);
             count += 1;
         }
         let deepest = 1.45 * f64::from(count + 2).log2();

@@ -170,7 +170,7 @@ impl OrderBook {
         }
         store.orders.free(order);
         if level.orders == 0 {
-            let buy = level.ladder % 2 == 0;
+            let buy = level.ladder.is_multiple_of(2);
             self.side_mut(buy).close(&mut store.levels, at);
         }
     }

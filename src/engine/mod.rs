@@ -1,6 +1,23 @@
 //! The deterministic core: (state, command) → events. No clock, no I/O, no unsafe, no float.
 
+pub mod book;
+mod fold;
 mod id_map;
+mod instruments;
+mod limits;
+mod matcher;
+mod outbox;
+mod reference;
 pub mod risk;
+mod rules;
+mod software;
 
+pub use fold::Fold;
 pub use id_map::{IdMap, MapFull};
+pub use limits::{EngineLimits, SetupError};
+pub use matcher::{BookView, Full, Matcher, Quote, RestingOrder, Top};
+pub use reference::ReferenceMatcher;
+pub use software::SoftwareMatcher;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,33 @@
+//! Price-time books in memory taken once. Nothing here knows sessions, accounts or events.
+//!
+//! ```text
+//! OrderBook ── two Ladders ── window: key ─► level          (an array about the best price)
+//!                         └── far levels: key ─► level      (a balanced tree for the rest)
+//! Store     ── Levels: quantity, first and last order       (shared by all books)
+//!          └── Orders: leaves, neighbours, level            (shared by all books)
+//! ```
+//!
+//! Prices are keys here: ticks for sellers, ticks negated for buyers, so that on both sides the
+//! lowest key is the best price and one code serves both.
+
+mod bitmap;
+mod far_levels;
+mod ladder;
+mod level;
+mod order_book;
+mod order_pool;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use bitmap::Bitmap;
+pub use order_book::{Front, OrderBook, Store};
+
+/// A price as ladders know it: the lower, the better.
+pub type Key = i64;
+
+/// Numbers an order's or a level's slot; 0 is none.
+pub type Slot = u32;
+
+/// No order, no level: slot 0 of every pool stays unused, so that fresh memory means "none".
+pub const NONE: Slot = 0;

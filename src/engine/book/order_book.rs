@@ -1,0 +1,218 @@
+//! `OrderBook`: one instrument's two sides: enter, cut, remove, and who is first in line.
+
+use crate::engine::book::ladder::Ladder;
+use crate::engine::book::level::Levels;
+use crate::engine::book::order_pool::{Order, Orders};
+use crate::engine::book::{Key, NONE, Slot};
+
+/// What all books share: the pools of orders and of levels.
+#[derive(Debug)]
+pub struct Store {
+    orders: Orders,
+    levels: Levels,
+}
+
+impl Store {
+    /// Room for `orders_max` orders.
+    pub fn new(orders_max: u32) -> Self {
+        Self { orders: Orders::new(orders_max), levels: Levels::new(orders_max) }
+    }
+
+    /// Whether another order finds room.
+    #[inline]
+    pub fn has_room(&self) -> bool {
+        self.orders.has_room()
+    }
+
+    /// Orders resting.
+    pub const fn live(&self) -> u32 {
+        self.orders.live()
+    }
+
+    /// What is left of an order to trade.
+    #[inline]
+    pub fn leaves(&self, order: Slot) -> u32 {
+        self.orders[order].leaves
+    }
+
+    /// The price an order rests at.
+    #[inline]
+    pub fn key(&self, order: Slot) -> Key {
+        self.levels[self.orders[order].level].key
+    }
+
+    /// Which side of which book an order rests on, as the book numbered its sides.
+    #[inline]
+    pub fn ladder(&self, order: Slot) -> u32 {
+        self.levels[self.orders[order].level].ladder
+    }
+
+    /// The order behind this one at its price; [`NONE`] behind the last.
+    #[inline]
+    pub fn behind(&self, order: Slot) -> Slot {
+        self.orders[order].next
+    }
+}
+
+/// Who is first in line on a side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Front {
+    /// The oldest order at the best price.
+    pub order: Slot,
+    /// The best price.
+    pub key: Key,
+    /// What is left of that order.
+    pub leaves: u32,
+}
+
+/// One instrument's resting orders in price-time order.
+#[derive(Debug)]
+pub struct OrderBook {
+    bids: Ladder,
+    asks: Ladder,
+}
+
+impl OrderBook {
+    /// An empty book, the `place`-th of those that share a store; its sides are numbered twice its
+    /// place (buyers) and one more (sellers).
+    pub fn new(place: u32, ladder_ticks: u32) -> Self {
+        Self {
+            bids: Ladder::new(place * 2, ladder_ticks),
+            asks: Ladder::new(place * 2 + 1, ladder_ticks),
+        }
+    }
+
+    #[inline]
+    const fn side(&self, buy: bool) -> &Ladder {
+        if buy { &self.bids } else { &self.asks }
+    }
+
+    #[inline]
+    const fn side_mut(&mut self, buy: bool) -> &mut Ladder {
+        if buy { &mut self.bids } else { &mut self.asks }
+    }
+
+    /// The best price of a side; [`Key::MAX`] where nothing rests.
+    #[inline]
+    pub const fn best_key(&self, buy: bool) -> Key {
+        self.side(buy).best_key()
+    }
+
+    /// Who is first in line on a side, if the price there is `limit` or lower.
+    #[inline]
+    pub fn front(&self, store: &Store, buy: bool, limit: Key) -> Option<Front> {
+        let side = self.side(buy);
+        if side.best() == NONE || side.best_key() > limit {
+            return None;
+        }
+        let order = store.levels[side.best()].head;
+        Some(Front { order, key: side.best_key(), leaves: store.orders[order].leaves })
+    }
+
+    /// Puts an order at the end of its price's queue; [`NONE`] if the store is full.
+    #[inline]
+    pub fn rest(&mut self, store: &mut Store, buy: bool, key: Key, leaves: u32) -> Slot {
+        if !store.orders.has_room() {
+            return NONE;
+        }
+        let at = self.side_mut(buy).enter(&mut store.levels, key);
+        if at == NONE {
+            return NONE;
+        }
+        let slot = store.orders.allocate();
+        let level = &mut store.levels[at];
+        store.orders[slot] = Order { next: NONE, previous: level.tail, leaves, level: at };
+        if level.tail == NONE {
+            level.head = slot;
+        } else {
+            store.orders[level.tail].next = slot;
+        }
+        level.tail = slot;
+        level.orders += 1;
+        level.quantity += u64::from(leaves);
+        slot
+    }
+
+    /// Cuts an order's leaves by less than it has; it keeps its place.
+    #[inline]
+    pub fn cut(&mut self, store: &mut Store, order: Slot, quantity: u32) {
+        let node = &mut store.orders[order];
+        node.leaves -= quantity;
+        store.levels[node.level].quantity -= u64::from(quantity);
+    }
+
+    /// Trades with an order: cuts it, or takes it out of the book if nothing is left of it.
+    #[inline]
+    pub fn trade(&mut self, store: &mut Store, order: Slot, quantity: u32) {
+        if store.orders[order].leaves > quantity {
+            self.cut(store, order, quantity);
+        } else {
+            self.remove(store, order);
+        }
+    }
+
+    /// Takes an order out of the book, in a time that depends on nothing but the caches.
+    #[inline]
+    pub fn remove(&mut self, store: &mut Store, order: Slot) {
+        let Order { next, previous, leaves, level: at } = store.orders[order];
+        let level = &mut store.levels[at];
+        level.orders -= 1;
+        level.quantity -= u64::from(leaves);
+        if previous == NONE {
+            level.head = next;
+        } else {
+            store.orders[previous].next = next;
+        }
+        if next == NONE {
+            level.tail = previous;
+        } else {
+            store.orders[next].previous = previous;
+        }
+        store.orders.free(order);
+        if level.orders == 0 {
+            let buy = level.ladder.is_multiple_of(2);
+            self.side_mut(buy).close(&mut store.levels, at);
+        }
+    }
+
+    /// The first order of the next worse price than an order's; [`NONE`] behind the last.
+    pub fn next_price(&self, store: &Store, buy: bool, key: Key) -> Slot {
+        let level = self.side(buy).after(&store.levels, key);
+        if level == NONE { NONE } else { store.levels[level].head }
+    }
+
+    /// Shows a side's prices, best first, as key, quantity and number of orders, while `each`
+    /// says to go on.
+    pub fn depth(&self, store: &Store, buy: bool, each: &mut dyn FnMut(Key, u64, u32) -> bool) {
+        let side = self.side(buy);
+        let mut at = side.best();
+        while at != NONE {
+            let level = &store.levels[at];
+            if !each(level.key, level.quantity, level.orders) {
+                return;
+            }
+            at = side.after(&store.levels, level.key);
+        }
+    }
+
+    /// Shows a side's orders, best price first, oldest first.
+    pub fn for_each_order(&self, store: &Store, buy: bool, each: &mut dyn FnMut(Slot)) {
+        let side = self.side(buy);
+        let mut at = side.best();
+        while at != NONE {
+            let mut order = store.levels[at].head;
+            while order != NONE {
+                each(order);
+                order = store.orders[order].next;
+            }
+            at = side.after(&store.levels, store.levels[at].key);
+        }
+    }
+
+    /// Checks both sides' inner order, and that the sides do not cross.
+    #[cfg(test)]
+    pub(super) fn check(&self, store: &Store) {
+        self.bids.check(&store.levels);
+        self.asks.check(&store.levels);
+    }
+}

@@ -1,0 +1,121 @@
+//! `EngineLimits`: how much one matcher holds and how much work one command may cause.
+//!
+//! The fill cap and the sweep chunk are meaning: they change events, so they belong in the journal
+//! header. The others change only what is refused for want of room, or nothing but speed.
+
+use crate::model::Price;
+
+/// What a matcher is given to hold, taken at construction; see each field for its reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EngineLimits {
+    /// Orders that rest at once, over all instruments. About 150 bytes each. Price levels need no
+    /// limit of their own: a level holds at least one order, so there are never more of them.
+    pub orders_max: u32,
+    /// Sessions are numbered below this, the operator's 0 included.
+    pub sessions_max: u32,
+    /// Resting orders that one command may fill or take away by self-trade prevention; what is
+    /// left of the command's order then is cancelled, so that the next command's wait is bounded.
+    pub fills_per_command_max: u16,
+    /// Ticks on each side of each book found by index instead of search: a power of two, at 4
+    /// bytes. 4,096 cover $35 below the best bid at a tick of a cent, in 33 KiB an instrument.
+    pub ladder_ticks: u32,
+    /// Orders one command of a mass cancel or kill looks at; each wait it causes is a few
+    /// microseconds, and ten thousand orders are gone in 157 commands.
+    pub sweep_chunk: u16,
+    /// Makes collisions of order ids hard to provoke; changes no event.
+    pub hash_seed: u64,
+}
+
+impl EngineLimits {
+    /// For one busy matcher.
+    pub const DEFAULT: Self = Self {
+        orders_max: 1 << 20,
+        sessions_max: 1 << 10,
+        fills_per_command_max: 256,
+        ladder_ticks: 1 << 12,
+        sweep_chunk: 64,
+        hash_seed: 0,
+    };
+
+    /// The most events one command can make; a stage needs credit for so many before `submit`.
+    ///
+    /// An entry makes its acceptance, two for each fill and one for the remainder; a sweep its own
+    /// answer and one for each order.
+    pub const fn events_per_command_max(&self) -> usize {
+        let entry = 2 * self.fills_per_command_max as usize + 2;
+        let sweep = self.sweep_chunk as usize + 1;
+        if entry > sweep { entry } else { sweep }
+    }
+
+    /// Says whether a matcher can be made so.
+    ///
+    /// # Errors
+    /// The first limit that is out of its range.
+    pub const fn check(&self) -> Result<(), SetupError> {
+        if self.orders_max == 0 || self.orders_max > ORDERS_CEILING {
+            return Err(SetupError::OrdersMax);
+        }
+        if self.sessions_max == 0 || self.sessions_max > TABLE_CEILING {
+            return Err(SetupError::SessionsMax);
+        }
+        if self.fills_per_command_max == 0 || self.fills_per_command_max > FILLS_CEILING {
+            return Err(SetupError::FillsPerCommandMax);
+        }
+        let in_range = self.ladder_ticks >= 64 && self.ladder_ticks <= TABLE_CEILING;
+        if !in_range || !self.ladder_ticks.is_power_of_two() {
+            return Err(SetupError::LadderTicks);
+        }
+        if self.sweep_chunk == 0 || self.sweep_chunk > FILLS_CEILING {
+            return Err(SetupError::SweepChunk);
+        }
+        Ok(())
+    }
+}
+
+impl Default for EngineLimits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// Slots are 32-bit numbers of which one means "none"; beyond this the memory is not there anyway.
+const ORDERS_CEILING: u32 = 1 << 30;
+
+/// Three levels of 64-way bitmap reach so far.
+pub(super) const TABLE_CEILING: u32 = 64 * 64 * 64;
+
+/// Event indices are 16 bits, and a fill makes two events.
+const FILLS_CEILING: u16 = 32_000;
+
+const _: () = assert!(EngineLimits::DEFAULT.check().is_ok());
+const _: () = assert!(2 * FILLS_CEILING as usize + 2 <= u16::MAX as usize);
+
+/// Why a matcher cannot be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SetupError {
+    /// `orders_max` out of range.
+    #[error("orders_max is outside 1 to 1073741824: give the most orders that may rest at once")]
+    OrdersMax,
+    /// `sessions_max` out of range.
+    #[error("sessions_max is outside 1 to 262144: give one more than the highest session number")]
+    SessionsMax,
+    /// `fills_per_command_max` out of range.
+    #[error("fills_per_command_max is outside 1 to 32000: 256 is usual")]
+    FillsPerCommandMax,
+    /// `ladder_ticks` out of range.
+    #[error("ladder_ticks is not a power of two from 64 to 262144: 4096 is usual")]
+    LadderTicks,
+    /// `sweep_chunk` out of range.
+    #[error("sweep_chunk is outside 1 to 32000: 64 is usual")]
+    SweepChunk,
+    /// Two instruments have one number.
+    #[error("instrument {0} is listed twice: give each its own number")]
+    InstrumentTwice(u32),
+    /// An instrument's number is 0 or beyond the table.
+    #[error("instrument {0} is outside 1 to 262143: numbers are dense, from 1")]
+    InstrumentNumber(u32),
+    /// An instrument's tick is not positive.
+    #[error("instrument {0} has tick {1}: give the smallest price step, above zero")]
+    Tick(u32, Price),
+}

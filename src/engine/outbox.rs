@@ -1,0 +1,76 @@
+//! `Outbox`: the events a matcher has made and nobody has taken yet, in memory taken once.
+
+use crate::engine::{EngineLimits, Full};
+use crate::model::{Command, Event, EventFlags, EventId, EventKind};
+
+/// Commands whose events fit at once, each at its worst.
+const COMMANDS_AHEAD: usize = 2;
+
+/// Events wait here from `submit` to `release`.
+///
+/// It starts again at its beginning whenever it was emptied, so a caller that drains after every
+/// command touches the same few cache lines for ever.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    events: Vec<Event>,
+    taken: usize,
+    /// Where the open command's events begin.
+    start: usize,
+    /// Room that must be free before a command is opened.
+    reserve: usize,
+    /// The open command's nothing-happened event, less its kind.
+    blank: Event,
+}
+
+impl Outbox {
+    pub(super) fn new(limits: &EngineLimits) -> Self {
+        let reserve = limits.events_per_command_max();
+        let events = Vec::with_capacity(reserve * COMMANDS_AHEAD);
+        Self { events, taken: 0, start: 0, reserve, blank: Event::default() }
+    }
+
+    /// Begins a command's events.
+    #[inline]
+    pub(super) fn open(&mut self, command: &Command) -> Result<(), Full> {
+        if self.events.capacity() - self.events.len() < self.reserve {
+            return Err(Full);
+        }
+        self.start = self.events.len();
+        self.blank = Event::answering(command, 0, EventKind::Nothing);
+        Ok(())
+    }
+
+    /// Adds an event of the open command; stamps its id and time.
+    #[inline]
+    pub(super) fn push(&mut self, event: Event) {
+        let index = (self.events.len() - self.start) as u16;
+        let id = EventId(self.blank.id.0 + u64::from(index));
+        debug_assert!(self.events.len() < self.events.capacity(), "events_per_command_max is low");
+        self.events.push(Event { id, timestamp: self.blank.timestamp, ..event });
+    }
+
+    /// Ends the command's events: there is one at least, and the last says so.
+    #[inline]
+    pub(super) fn close(&mut self) {
+        if self.events.len() == self.start {
+            self.push(self.blank);
+        }
+        if let Some(last) = self.events.last_mut() {
+            last.flags = last.flags.with(EventFlags::LAST);
+        }
+    }
+
+    #[inline]
+    pub(super) fn finished(&self) -> &[Event] {
+        self.events.get(self.taken..).unwrap_or(&[])
+    }
+
+    #[inline]
+    pub(super) fn release(&mut self, count: usize) {
+        self.taken = self.taken.saturating_add(count);
+        if self.taken >= self.events.len() {
+            self.events.clear();
+            self.taken = 0;
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Cancels and modifications: an order gets smaller or is marked anew, and keeps its place.
+
+use crate::engine::book::Slot;
+use crate::engine::rules;
+use crate::engine::software::SoftwareMatcher;
+use crate::model::{
+    CancelReason, Command, Event, EventFlags, EventKind, OrderId, Quantity, RejectCode,
+};
+
+impl SoftwareMatcher {
+    pub(super) fn cancel(&mut self, command: &Command) {
+        let Some(slot) = self.live(command.target_id(), command) else { return };
+        let total = command.quantity;
+        let order = self.order(slot);
+        self.cut(slot, rules::leaves_after_cut(&order, total), command);
+    }
+
+    pub(super) fn modify(&mut self, command: &Command) {
+        let Some(slot) = self.live(command.target_id(), command) else { return };
+        let order = self.order(slot);
+        let leaves = rules::leaves_after_cut(&order, command.quantity);
+        let side = rules::marking(&order, command).filter(|_| leaves <= order.leaves);
+        let Some(side) = side else {
+            return self.outbox.push(rules::cancel_rejected(command, RejectCode::Unsupported));
+        };
+        if leaves == Quantity::ZERO {
+            return self.cut(slot, leaves, command);
+        }
+        let place = self.store.ladder(slot) as usize / 2;
+        let less = order.leaves.saturating_sub(leaves);
+        self.books[place].cut(&mut self.store, slot, less.0);
+        self.register.get_mut(slot).side = side;
+        let event = rules::about(&self.order(slot), EventKind::Modified);
+        self.outbox.push(Event { client_seq: command.client_seq, ..event });
+    }
+
+    /// The slot of the order a command works on; refuses the command if there is none.
+    #[inline]
+    fn live(&mut self, id: OrderId, command: &Command) -> Option<Slot> {
+        let slot = self.register.find(id);
+        if slot.is_none() {
+            self.outbox.push(rules::cancel_rejected(command, RejectCode::UnknownOrder));
+        }
+        slot
+    }
+
+    /// Cuts an order to `leaves`, keeping its place; nothing if it has no more than that.
+    #[inline]
+    fn cut(&mut self, slot: Slot, leaves: Quantity, command: &Command) {
+        let order = self.order(slot);
+        if leaves >= order.leaves {
+            return;
+        }
+        let mut event = rules::cancelled(&order, CancelReason::User);
+        event.quantity = order.leaves.saturating_sub(leaves);
+        event.client_seq = command.client_seq;
+        if leaves == Quantity::ZERO {
+            self.remove(slot);
+        } else {
+            let place = self.store.ladder(slot) as usize / 2;
+            self.books[place].cut(&mut self.store, slot, event.quantity.0);
+            event.flags = EventFlags::default();
+        }
+        self.outbox.push(event);
+    }
+}

@@ -1,0 +1,110 @@
+//! `Ledger`: what a reader who sees nothing but events knows. It must be what the books hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::RestingOrder;
+use crate::model::{Command, Event, EventFlags, EventId, EventKind, OrderId, Price};
+
+/// An order as told by its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Told {
+    leaves: u32,
+    price: Price,
+}
+
+#[derive(Default)]
+pub(super) struct Ledger {
+    /// Orders that are in the market.
+    open: BTreeMap<OrderId, Told>,
+    /// Kinds and reasons seen, so that a tame stream is noticed.
+    seen: BTreeSet<(EventKind, u8)>,
+    commands: u64,
+    trades: u64,
+}
+
+impl Ledger {
+    pub(super) fn apply(&mut self, command: &Command, events: &[Event]) {
+        self.commands += 1;
+        assert!(!events.is_empty(), "a command was not answered");
+        for (index, event) in (0..).zip(events) {
+            assert_eq!(event.id, EventId::new(command.seq, index));
+            assert_eq!(event.timestamp, command.timestamp);
+            let last = usize::from(index) + 1 == events.len();
+            assert_eq!(event.flags.has(EventFlags::LAST), last);
+            let told_client = event.client_seq == command.client_seq;
+            assert!(told_client || event.client_seq == 0);
+            self.tell(event);
+        }
+        self.check_trades(events);
+    }
+
+    fn tell(&mut self, event: &Event) {
+        let kind = event.kind().expect("events have kinds");
+        self.seen.insert((kind, event.reason));
+        let id = event.order_id();
+        let done = event.flags.has(EventFlags::DONE);
+        match kind {
+            EventKind::Accepted => {
+                let told = Told { leaves: event.quantity.0, price: event.price };
+                assert_eq!(self.open.insert(id, told), None, "accepted twice");
+            }
+            EventKind::Replaced => {
+                let old = OrderId::new(event.session, event.target);
+                assert!(self.open.remove(&old).is_some(), "replaced what was not open");
+                let told = Told { leaves: event.quantity.0, price: event.price };
+                assert_eq!(self.open.insert(id, told), None, "replaced by an open one");
+            }
+            EventKind::Executed | EventKind::Cancelled => {
+                let told = self.open.get_mut(&id).expect("it was open");
+                told.leaves = told.leaves.checked_sub(event.quantity.0).expect("it had as much");
+                assert_eq!(told.leaves == 0, done, "done when nothing is left: {event:?}");
+                assert!(event.quantity.0 > 0);
+                if done {
+                    self.open.remove(&id);
+                }
+            }
+            EventKind::Modified | EventKind::Rested => {
+                let told = self.open.get_mut(&id).expect("it is open");
+                assert!(event.quantity.0 > 0 && event.quantity.0 <= told.leaves);
+                told.leaves = event.quantity.0;
+                assert_eq!(told.price, event.price);
+            }
+            _ => {}
+        }
+    }
+
+    /// Every trade is two events, maker first, of one price and one quantity.
+    fn check_trades(&mut self, events: &[Event]) {
+        let executed = |event: &&Event| event.kind() == Ok(EventKind::Executed);
+        let fills: Vec<&Event> = events.iter().filter(executed).collect();
+        for sides in fills.chunks(2) {
+            let [maker, taker] = sides else { panic!("a trade with one side") };
+            assert!(maker.flags.has(EventFlags::MAKER) && !taker.flags.has(EventFlags::MAKER));
+            assert_eq!(maker.match_number(), taker.match_number());
+            assert_eq!((maker.price, maker.quantity), (taker.price, taker.quantity));
+            assert_eq!(maker.client_seq, 0);
+            let buys = |event: &Event| event.side().expect("a side").is_buy();
+            assert_ne!(buys(maker), buys(taker));
+            self.trades += 1;
+        }
+    }
+
+    pub(super) fn check(&self, resting: &[RestingOrder]) {
+        let told = |order: &RestingOrder| {
+            (order.id(), Told { leaves: order.leaves.0, price: order.price })
+        };
+        let resting: BTreeMap<OrderId, Told> = resting.iter().map(told).collect();
+        assert_eq!(resting, self.open, "the events do not explain the books");
+    }
+
+    /// A stream that never meets a rule proves nothing about it.
+    pub(super) fn must_have_seen_much(&self) {
+        assert!(self.trades * 20 > self.commands, "only {} trades", self.trades);
+        let reasons = |kind| self.seen.iter().filter(|(seen, _)| *seen == kind).count();
+        assert!(reasons(EventKind::Cancelled) >= 8, "{:?}", self.seen);
+        assert!(reasons(EventKind::Rejected) >= 6, "{:?}", self.seen);
+        for kind in [EventKind::Modified, EventKind::Rested, EventKind::Replaced] {
+            assert!(self.seen.contains(&(kind, 0)), "no {kind}");
+        }
+    }
+}

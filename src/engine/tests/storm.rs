@@ -1,0 +1,210 @@
+//! `Storm`: an endless stream of commands from one seed: all kinds, mostly sensible, never tame.
+
+use crate::model::{
+    AccountId, Command, CommandKind, Flags, Group, InstrumentId, Line, Price, Quantity, SelfTrade,
+    SessionId, Terms,
+};
+
+/// A generator of 64-bit numbers (splitmix64): small, seeded, good enough for tests.
+pub(super) struct Dice(u64);
+
+impl Dice {
+    pub(super) const fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x2545_f491_4f6c_dd1d))
+    }
+
+    fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    /// A number below `end`.
+    pub(super) fn below(&mut self, end: u64) -> u64 {
+        self.roll() % end
+    }
+
+    /// True once in `many`.
+    pub(super) fn once_in(&mut self, many: u64) -> bool {
+        self.below(many) == 0
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
+    }
+}
+
+/// Orders it remembers, to cancel and replace.
+const REMEMBERED: usize = 48;
+
+pub(super) struct Storm {
+    dice: Dice,
+    /// Each session's next order number.
+    next_ordinal: [u32; 7],
+    /// Orders lately entered.
+    recent: Vec<(SessionId, u32)>,
+    /// Where each instrument trades, in steps of 100.
+    markets: [i64; 5],
+    client_seq: u32,
+}
+
+impl Storm {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            dice: Dice::new(seed),
+            next_ordinal: [1; 7],
+            recent: Vec::new(),
+            markets: [10_000; 5],
+            client_seq: 0,
+        }
+    }
+
+    pub(super) fn next(&mut self) -> Group<Command> {
+        use CommandKind as K;
+        self.client_seq += 1;
+        let kind = match self.dice.below(1_000) {
+            0..520 => K::Enter,
+            520..660 => K::Replace,
+            660..840 => K::Cancel,
+            840..920 => K::Modify,
+            920..940 => K::MassCancel,
+            940..970 => K::Sweep,
+            970..976 => K::Kill,
+            976..984 => K::SessionDown,
+            _ => self.dice.pick(K::ALL),
+        };
+        let mut command = Command::new(kind);
+        command.client_seq = self.client_seq;
+        command.session = SessionId(self.dice.below(6) as u32);
+        command.account = AccountId(self.dice.below(4) as u32);
+        command.instrument = InstrumentId(self.dice.below(3) as u32 + 1);
+        self.dress(&mut command, kind);
+        let mut group = Group::new(command);
+        if self.dice.once_in(100) {
+            self.add_terms(&mut group);
+        }
+        if self.dice.once_in(300) {
+            self.spoil(&mut group.head);
+        }
+        group
+    }
+
+    fn dress(&mut self, command: &mut Command, kind: CommandKind) {
+        use CommandKind as K;
+        match kind {
+            K::Enter | K::Replace => {
+                self.order(command);
+                if kind == K::Replace {
+                    self.aim(command);
+                    command.quantity.0 *= self.dice.below(3) as u32 + 1;
+                }
+                command.ordinal = self.number(command.session);
+                self.remember(command);
+            }
+            K::Cancel | K::Modify => {
+                self.aim(command);
+                command.quantity = Quantity(self.dice.pick(&[0, 0, 0, 1, 5, 30, 90, 10_000]));
+                command.side = self.dice.below(4) as u8;
+            }
+            K::MassCancel => {
+                command.instrument = InstrumentId(self.dice.below(4) as u32);
+            }
+            K::Kill => command.side = self.dice.pick(&[0, 1, 1, 2, 2, 2, 3, 3, 9]),
+            K::SessionDown => command.quantity = Quantity(self.dice.below(3) as u32),
+            _ => {}
+        }
+    }
+
+    /// Price, quantity and instructions of an order.
+    fn order(&mut self, command: &mut Command) {
+        let market = &mut self.markets[command.instrument.index()];
+        match self.dice.below(400) {
+            0 => *market = 1_000 + self.dice.below(30_000) as i64,
+            1..40 => *market += self.dice.below(5) as i64 - 2,
+            _ => {}
+        }
+        let reach = self.dice.pick(&[3, 3, 8, 30, 30, 500]);
+        let away = self.dice.below(reach) as i64 - reach as i64 / 3;
+        command.side = self.dice.pick(&[0, 0, 0, 1, 2, 3]);
+        let steps = if command.side == 0 { *market - away } else { *market + away };
+        let finest = command.instrument.0 == 3;
+        let tick = if command.instrument.0 == 2 { 2_500 } else { 100 };
+        command.price = Price(if finest { steps } else { steps * tick });
+        command.quantity = Quantity(self.dice.below(60) as u32 + 1);
+        command.time_in_force = self.dice.pick(&[0, 0, 0, 0, 3, 3, 1, 1, 2]);
+        if self.dice.once_in(12) {
+            command.order_type = 1;
+            let protected = self.dice.once_in(2);
+            command.price = if protected { Price(command.price.0 + 50) } else { Price::ZERO };
+        }
+        if self.dice.once_in(3) {
+            let setting = self.dice.pick(&[
+                SelfTrade::CancelNewest,
+                SelfTrade::CancelOldest,
+                SelfTrade::CancelOldest,
+                SelfTrade::CancelBoth,
+            ]);
+            command.flags = command.flags.with_self_trade(setting);
+        }
+        if self.dice.once_in(10) {
+            command.flags = command.flags.with(Flags::POST_ONLY);
+        }
+    }
+
+    /// Points at an order that is likely to be alive.
+    fn aim(&mut self, command: &mut Command) {
+        if !self.recent.is_empty() {
+            (command.session, command.target) = self.dice.pick(&self.recent);
+        }
+    }
+
+    /// A session's next order number; now and then an old one.
+    fn number(&mut self, session: SessionId) -> u32 {
+        let next = &mut self.next_ordinal[session.index()];
+        if self.dice.once_in(60) {
+            return next.saturating_sub(self.dice.below(20) as u32);
+        }
+        *next += 1 + self.dice.below(2) as u32;
+        *next
+    }
+
+    fn remember(&mut self, command: &Command) {
+        let order = (command.session, command.ordinal);
+        if self.recent.len() < REMEMBERED {
+            self.recent.push(order);
+        } else {
+            let at = self.dice.below(REMEMBERED as u64) as usize;
+            self.recent[at] = order;
+        }
+    }
+
+    /// Adds a further line that asks something, or nothing.
+    fn add_terms(&mut self, group: &mut Group<Command>) {
+        let offset = Price(self.dice.below(2) as i64);
+        group.head.lines = 2;
+        let line: Line = Terms { offset, ..Terms::default() }.line();
+        group.rest_mut()[0] = line;
+    }
+
+    /// Puts a bad value somewhere.
+    fn spoil(&mut self, command: &mut Command) {
+        match self.dice.below(14) {
+            0 => command.verdict = self.dice.below(256) as u8,
+            1 => command.kind = self.dice.below(256) as u8,
+            2 => command.side = self.dice.below(256) as u8,
+            3 => command.order_type = self.dice.below(10) as u8,
+            4 => command.time_in_force = self.dice.below(10) as u8,
+            5 => command.quantity = self.dice.pick(&[Quantity(0), Quantity::MAX]),
+            6 => command.price = Price(self.dice.pick(&[0, -100, 1, i64::MIN, i64::MAX])),
+            7 => command.price.0 = (i64::MAX / 2_500 - self.dice.below(90) as i64) * 2_500,
+            8 => command.price.0 = (1 + self.dice.below(90) as i64) * 2_500,
+            9 => command.instrument = InstrumentId(self.dice.pick(&[0, 4, 5, u32::MAX])),
+            10 => command.session = SessionId(self.dice.pick(&[6, u32::MAX])),
+            11 => command.flags = Flags(self.dice.below(256) as u8),
+            12 => command.lines = self.dice.below(256) as u8,
+            _ => command.ordinal = command.target,
+        }
+    }
+}

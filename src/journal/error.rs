@@ -1,0 +1,201 @@
+//! What can be wrong with a journal, said so that a person knows the place and the cure.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::journal::LogKind;
+
+/// Where in a log: what an error or a report points at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The segment file.
+    pub file: PathBuf,
+    /// Bytes from the start of the file.
+    pub offset: u64,
+    /// The id (seq or event id) of the last good message before.
+    pub after: u64,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { file, offset, after } = self;
+        write!(f, "{}, byte {offset} (last good message: {after})", file.display())
+    }
+}
+
+/// Which rule a piece of a log breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Wrong {
+    /// Bytes where a frame should start, without a frame's mark.
+    #[error("there is something here that is not a frame")]
+    NotAFrame,
+    /// A frame header that does not match its checksum.
+    #[error("the frame header does not match its checksum")]
+    HeaderChecksum,
+    /// A frame body that does not match its checksum.
+    #[error("the frame body does not match its checksum")]
+    BodyChecksum,
+    /// A frame that claims more lines than the segment or a frame can have.
+    #[error("the frame is longer than what is left of the segment")]
+    Length,
+    /// A frame that does not name the frame before it.
+    #[error("the frame does not follow the frame before it: frames were swapped or dropped")]
+    Link,
+    /// A number that does not follow the one before.
+    #[error("message {found} does not follow message {after}")]
+    Sequence {
+        /// The last good number.
+        after: u64,
+        /// The number found.
+        found: u64,
+    },
+    /// A message with a length nobody writes, or a count that does not add up.
+    #[error("the messages in the frame do not add up to its length")]
+    Message,
+    /// Bytes after the last frame, where only zeros should be.
+    #[error("there are bytes after the last frame, where only zeros should be")]
+    AfterEnd,
+    /// A segment header that does not match its checksum.
+    #[error("the segment header does not match its checksum")]
+    SegmentHeader,
+    /// A segment header whose number, size or link is not the one expected.
+    #[error("the segment does not follow the segment before it")]
+    SegmentOrder,
+    /// A segment without an end mark, though a later one was begun.
+    #[error("the segment has no end mark, though a later segment was begun")]
+    Unfinished,
+    /// A file that ends too early.
+    #[error("the file is shorter than a segment")]
+    Short,
+}
+
+/// Why a journal could not be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Something bad with something good behind it: not a torn tail, and never cut.
+    #[error(
+        "{place}: {wrong}. Good frames follow, so this is damage and not an interrupted write; \
+         nothing was changed. Restore this file from the standby or from a backup."
+    )]
+    Damaged {
+        /// The first bad place.
+        place: Place,
+        /// The rule it breaks.
+        wrong: Wrong,
+    },
+    /// A bad place met by a reader, which does not look at what follows.
+    #[error(
+        "{place}: {wrong}. `wirematch journal verify` says whether it is an interrupted write, \
+         which the next start cuts off, or damage."
+    )]
+    Bad {
+        /// The bad place.
+        place: Place,
+        /// The rule it breaks.
+        wrong: Wrong,
+    },
+    /// A segment file that should be there is not.
+    #[error(
+        "{}: the segment is missing. Restore it from the standby or from a backup.",
+        file.display()
+    )]
+    MissingSegment {
+        /// The file that is not there.
+        file: PathBuf,
+    },
+    /// A segment of the other log.
+    #[error(
+        "{}: this is a segment of the {found} log, in the folder of the {wanted} log. \
+         Move it back where it belongs.", file.display()
+    )]
+    WrongKind {
+        /// The segment file.
+        file: PathBuf,
+        /// What the folder holds.
+        wanted: LogKind,
+        /// What the file says.
+        found: LogKind,
+    },
+    /// Written by another version of wirematch.
+    #[error(
+        "{}: written in format {format} with messages of version {model}; this build reads format \
+         {} and version {}. Use the build that wrote it.", file.display(),
+        crate::journal::FORMAT_VERSION, crate::model::MODEL_VERSION
+    )]
+    WrongVersion {
+        /// The segment file.
+        file: PathBuf,
+        /// The file's format version.
+        format: u16,
+        /// The file's model version.
+        model: u8,
+    },
+    /// The configuration changed a value that history depends on.
+    #[error(
+        "{}: the journal was written with {name} = {journal}, the configuration says {configured}. \
+         Replay would differ: set it back, or start in a new folder.", file.display()
+    )]
+    WrongMeaning {
+        /// The segment file.
+        file: PathBuf,
+        /// The value's name.
+        name: &'static str,
+        /// What the journal says.
+        journal: String,
+        /// What the configuration says.
+        configured: String,
+    },
+    /// The event log knows more than the command log.
+    #[error(
+        "{}: the event log reaches command {events}, the command log only {commands}. Events are \
+         derived from commands: move this folder away, and replay writes it again.",
+        folder.display()
+    )]
+    EventsAhead {
+        /// The folder of the event log.
+        folder: PathBuf,
+        /// The last command with an event.
+        events: u64,
+        /// The last command.
+        commands: u64,
+    },
+    /// Another process has the log open for writing.
+    #[error("{}: another process writes this log. Stop it first.", folder.display())]
+    Locked {
+        /// The folder of the log.
+        folder: PathBuf,
+    },
+    /// No log where one was to be read.
+    #[error(
+        "{}: there is no journal here. Name a folder that holds `commands` and `events`.",
+        folder.display()
+    )]
+    NoJournal {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Settings that cannot work.
+    #[error("{0}")]
+    Settings(String),
+    /// The operating system refused.
+    #[error("{}: cannot {doing}", file.display())]
+    Disk {
+        /// The file or folder.
+        file: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl JournalError {
+    /// Wraps what the system said when `doing` something with `file`.
+    pub(crate) fn disk(
+        file: impl Into<PathBuf>,
+        doing: &'static str,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let file = file.into();
+        move |source| Self::Disk { file, doing, source }
+    }
+}

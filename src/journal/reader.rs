@@ -1,0 +1,180 @@
+//! Reads a log message by message, from any id on, also while a writer in another thread or
+//! process goes on: "no more" then means "not yet".
+
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+use crate::journal::map::Map;
+use crate::journal::scan::{Step, Walk};
+use crate::journal::segment::{HEADER_LINES, SegmentFile, SegmentHeader};
+use crate::journal::{JournalError, Logged, Place, Wrong};
+use crate::model::{Event, Group, Line};
+
+/// Reads one log.
+#[derive(Debug)]
+pub struct Reader<H: Logged> {
+    folder: PathBuf,
+    current: Option<Current>,
+    /// The segment to open next; only meant while there is no current one.
+    next: u64,
+    walk: Walk,
+    /// The first line of `walk.body` not yet handed out.
+    handed: usize,
+    /// Messages with smaller ids are passed over.
+    from: u64,
+    heads: PhantomData<H>,
+}
+
+/// The segment being read.
+#[derive(Debug)]
+struct Current {
+    file: SegmentFile,
+    map: Map,
+    header: SegmentHeader,
+}
+
+impl<H: Logged> Reader<H> {
+    /// Reads the log in a folder from the first message whose id is not below `from`.
+    ///
+    /// An empty folder, or none yet, is a log without messages so far.
+    ///
+    /// # Errors
+    /// A folder that cannot be read, and a bad segment header.
+    pub fn open(folder: &Path, from: u64) -> Result<Self, JournalError> {
+        let mut reader = Self {
+            folder: folder.to_owned(),
+            current: None,
+            next: 1,
+            walk: Walk::default(),
+            handed: 0,
+            from,
+            heads: PhantomData,
+        };
+        if !folder.exists() {
+            return Ok(reader);
+        }
+        // From the newest backwards: whoever seeks most often wants the end.
+        for file in SegmentFile::list(folder)?.into_iter().rev() {
+            reader.next = file.ordinal;
+            if let Some(current) = Current::open::<H>(file)?
+                && (current.header.first <= from || current.file.ordinal == 1)
+            {
+                // What comes before is not read, so the link to it is taken on trust.
+                reader.walk.link = current.header.previous;
+                reader.walk.last = current.header.first.saturating_sub(1);
+                reader.enter(current);
+                break;
+            }
+        }
+        Ok(reader)
+    }
+
+    /// The next message; nothing where the log has no more for now.
+    ///
+    /// # Errors
+    /// A bad place, named. A frame that is being written is never seen, whole or in part.
+    pub fn read(&mut self) -> Result<Option<Group<H>>, JournalError> {
+        loop {
+            while let Some(group) = self.take() {
+                if group.head.id() >= self.from {
+                    return Ok(Some(group));
+                }
+            }
+            if !self.load()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Where the next frame is read.
+    pub fn place(&self) -> Place {
+        let at = self.walk.at;
+        match &self.current {
+            Some(current) => current.file.place(at, self.walk.last),
+            None => SegmentFile::new(&self.folder, self.next).place(0, self.walk.last),
+        }
+    }
+
+    /// Hands out the next message of the frame in hand.
+    fn take(&mut self) -> Option<Group<H>> {
+        let head = self.walk.body.get(self.handed)?;
+        let mut group = Group::new(bytemuck::cast::<Line, H>(*head));
+        let further = self.walk.body.get(self.handed + 1..).unwrap_or(&[]);
+        let count = group.head.lines() - 1;
+        for (slot, line) in group.rest_mut().iter_mut().zip(further).take(count) {
+            *slot = *line;
+        }
+        self.handed += 1 + count;
+        Some(group)
+    }
+
+    /// Loads the next frame, from the next segment if need be; `false` where there is none yet.
+    fn load(&mut self) -> Result<bool, JournalError> {
+        self.walk.body.clear();
+        self.handed = 0;
+        loop {
+            let Some(current) = &self.current else {
+                let file = SegmentFile::new(&self.folder, self.next);
+                if !file.path.exists() {
+                    // An end mark is written only when the next segment stands ready.
+                    let missing = JournalError::MissingSegment { file: file.path };
+                    return if self.next == 1 { Ok(false) } else { Err(missing) };
+                }
+                let Some(current) = Current::open::<H>(file)? else { return Ok(false) };
+                self.follow(&current)?;
+                self.enter(current);
+                continue;
+            };
+            match self.walk.step(&current.map, H::KIND, &current.header) {
+                Ok(Step::Frame(_)) => return Ok(true),
+                Ok(Step::Nothing) => return Ok(false),
+                Ok(Step::End) => {
+                    self.next = current.file.ordinal + 1;
+                    self.current = None;
+                }
+                Err(wrong) => return Err(JournalError::Bad { place: self.place(), wrong }),
+            }
+        }
+    }
+
+    fn enter(&mut self, current: Current) {
+        self.walk.at = HEADER_LINES;
+        self.walk.link = current.header.crc;
+        self.current = Some(current);
+    }
+
+    /// Checks that a segment follows the one before it.
+    fn follow(&self, next: &Current) -> Result<(), JournalError> {
+        let header = &next.header;
+        if header.previous == self.walk.link && H::KIND.follows(self.walk.last, header.first) {
+            return Ok(());
+        }
+        let place = next.file.place(0, self.walk.last);
+        Err(JournalError::Bad { place, wrong: Wrong::SegmentOrder })
+    }
+}
+
+impl Reader<Event> {
+    /// The next event; nothing where the log has no more for now.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    pub fn read_event(&mut self) -> Result<Option<Event>, JournalError> {
+        Ok(self.read()?.map(|group| group.head))
+    }
+}
+
+impl Current {
+    /// Opens a segment; nothing where it was not begun.
+    fn open<H: Logged>(file: SegmentFile) -> Result<Option<Self>, JournalError> {
+        let map = file.map()?;
+        match SegmentHeader::read(&map) {
+            Ok(Some(header)) => {
+                header.check(&file, H::KIND, map.bytes())?;
+                Ok(Some(Self { file, map, header }))
+            }
+            Ok(None) => Ok(None),
+            Err(wrong) => Err(JournalError::Bad { place: file.place(0, 0), wrong }),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Opens a log for writing, after whatever happened to it: checks all of it, cuts a torn tail,
+//! and lets a writer go on where the log ends.
+
+use std::collections::VecDeque;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::journal::keeper::Found;
+use crate::journal::map::MapMut;
+use crate::journal::segment::{HEADER_LINES, Segment, SegmentFile, Stamp};
+use crate::journal::writer::{Left, Supply};
+use crate::journal::{
+    Disk, Files, JournalError, Keeper, Logged, Meaning, Progress, Scan, Settings, Torn, UtcMapping,
+    Writer, check_pair, scan,
+};
+use crate::model::{Command, Event};
+
+/// A log open for writing.
+#[derive(Debug)]
+pub struct Opened<H: Logged> {
+    /// Goes to the hot core.
+    pub writer: Writer<H>,
+    /// Goes to a thread ([`Keeper::spawn`]); it has filled the writer's supply once.
+    pub keeper: Keeper,
+    /// Id of the last message; 0 in an empty log.
+    pub last: u64,
+    /// Messages in the log.
+    pub messages: u64,
+    /// What was cut off the tail.
+    pub torn: Vec<Torn>,
+}
+
+/// Opens or creates the log of `H` in a folder.
+///
+/// # Errors
+/// Damage, another version or meaning, a second writer, a disk that is full or refuses.
+pub fn open<H: Logged>(
+    folder: &Path,
+    meaning: Meaning,
+    utc: UtcMapping,
+    settings: &Settings,
+) -> Result<Opened<H>, JournalError> {
+    open_with(folder, meaning, utc, settings, Box::new(Files))
+}
+
+/// Opens or creates both logs of a journal, the event log being no longer than the commands.
+///
+/// # Errors
+/// As [`open`], and [`JournalError::EventsAhead`].
+pub fn open_both(
+    journal: &Path,
+    meaning: Meaning,
+    utc: UtcMapping,
+    settings: &Settings,
+) -> Result<(Opened<Command>, Opened<Event>), JournalError> {
+    let commands = Locked::new::<Command>(journal_folder::<Command>(journal), settings)?;
+    let events = Locked::new::<Event>(journal_folder::<Event>(journal), settings)?;
+    check_pair(journal, &commands.scan, &events.scan)?;
+    let stamped = |kind| Stamp { kind, meaning, utc };
+    Ok((
+        commands.open(stamped(Command::KIND), settings, Box::new(Files))?,
+        events.open(stamped(Event::KIND), settings, Box::new(Files))?,
+    ))
+}
+
+/// As [`open`], on a given disk.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with<H: Logged>(
+    folder: &Path,
+    meaning: Meaning,
+    utc: UtcMapping,
+    settings: &Settings,
+    disk: Box<dyn Disk>,
+) -> Result<Opened<H>, JournalError> {
+    let stamp = Stamp { kind: H::KIND, meaning, utc };
+    Locked::new::<H>(folder.to_owned(), settings)?.open(stamp, settings, disk)
+}
+
+fn journal_folder<H: Logged>(journal: &Path) -> PathBuf {
+    H::KIND.folder(journal)
+}
+
+/// A log that is ours to write, as it was found.
+struct Locked {
+    folder: PathBuf,
+    lock: File,
+    scan: Scan,
+}
+
+impl Locked {
+    fn new<H: Logged>(folder: PathBuf, settings: &Settings) -> Result<Self, JournalError> {
+        settings.check()?;
+        create_folder(&folder).map_err(JournalError::disk(&folder, "make the folder"))?;
+        let lock = lock(&folder)?;
+        let scan = scan(&folder, H::KIND, &mut |_| ())?;
+        Ok(Self { folder, lock, scan })
+    }
+
+    fn open<H: Logged>(
+        self,
+        stamp: Stamp,
+        settings: &Settings,
+        mut disk: Box<dyn Disk>,
+    ) -> Result<Opened<H>, JournalError> {
+        let Self { folder, lock, scan } = self;
+        let begun = || scan.segments.iter().filter_map(|s| s.header.map(|header| (s, header)));
+        if let Some((segment, header)) = begun().next_back() {
+            stamp.meaning.check(&header.meaning(), &segment.file.path)?;
+        }
+        remove_unfinished(&folder).map_err(JournalError::disk(&folder, "tidy the folder"))?;
+        for torn in &scan.torn {
+            let file = &torn.place.file;
+            mend(torn, &mut *disk).map_err(JournalError::disk(file, "cut the torn tail"))?;
+        }
+        for (segment, _) in begun() {
+            let path = &segment.file.path;
+            sync(path, &mut *disk).map_err(JournalError::disk(path, "sync the segment"))?;
+        }
+        let spare = spare(&scan, settings)?;
+        let left = left(&scan, &mut *disk)?;
+        let next = begun().count() as u64 + spare.len() as u64 + 1;
+        let current = left.segment.as_ref().map(|(s, _)| (Arc::clone(s), left.at * 64));
+        let found = Found { disk, folder, lock, current, spare, next };
+        let (opened_ready, ready) = rtrb::RingBuffer::new(settings.ready_segments);
+        // All that the writer can finish between two visits: its own and those that are ready.
+        let (done, opened_done) = rtrb::RingBuffer::new(settings.ready_segments + 2);
+        let progress = Arc::new(Progress::starting_at(scan.last));
+        let supply = Supply { ready, done, progress: Arc::clone(&progress) };
+        let mut keeper = Keeper::new(found, settings.clone(), opened_ready, opened_done, progress);
+        keeper.fill()?;
+        Ok(Opened {
+            writer: Writer::new(stamp, left, settings.reserve_lines, supply),
+            keeper,
+            last: scan.last,
+            messages: scan.messages(),
+            torn: scan.torn,
+        })
+    }
+}
+
+fn create_folder(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    folder.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}
+
+/// Takes the folder's lock, which the system gives back when this process ends, however it ends.
+fn lock(folder: &Path) -> Result<File, JournalError> {
+    let path = folder.join("lock");
+    let open = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let file = open.map_err(JournalError::disk(&path, "open the lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => {
+            Err(JournalError::Locked { folder: folder.to_owned() })
+        }
+        Err(fs::TryLockError::Error(error)) => {
+            Err(JournalError::disk(&path, "take the lock")(error))
+        }
+    }
+}
+
+/// Removes files that were being zeroed when the process ended.
+fn remove_unfinished(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "new") {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Zeroes a torn piece, lengthening the file where it was cut short.
+fn mend(torn: &Torn, disk: &mut dyn Disk) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).open(&torn.place.file)?;
+    let zeros = vec![0; 1 << 20];
+    let end = torn.place.offset + torn.bytes;
+    let mut at = torn.place.offset;
+    while at < end {
+        let piece = (end - at).min(zeros.len() as u64);
+        disk.zero(&file, at, zeros.get(..piece as usize).unwrap_or(&zeros))?;
+        at += piece;
+    }
+    disk.sync_file(&file)
+}
+
+fn sync(path: &Path, disk: &mut dyn Disk) -> io::Result<()> {
+    disk.sync_file(&File::open(path)?)
+}
+
+/// The zeroed files that wait to be used. Where one has another size, all are removed, the last
+/// first, so that no number is ever missing.
+fn spare(scan: &Scan, settings: &Settings) -> Result<VecDeque<SegmentFile>, JournalError> {
+    let waiting = || scan.segments.iter().filter(|segment| segment.header.is_none());
+    if waiting().all(|segment| segment.bytes == settings.segment_bytes as u64) {
+        return Ok(waiting().map(|segment| segment.file.clone()).collect());
+    }
+    for segment in waiting().rev() {
+        let path = &segment.file.path;
+        fs::remove_file(path).map_err(JournalError::disk(path, "remove the unused segment"))?;
+    }
+    Ok(VecDeque::new())
+}
+
+/// Where the writer goes on: in the last segment, unless that has its end mark.
+fn left(scan: &Scan, disk: &mut dyn Disk) -> Result<Left, JournalError> {
+    let mut left = Left { segment: None, at: HEADER_LINES, link: scan.link, last: scan.last };
+    let begun = scan.segments.iter().rev().find_map(|s| s.header.map(|header| (s, header)));
+    let Some((scanned, header)) = begun.filter(|(scanned, _)| !scanned.ended) else {
+        return Ok(left);
+    };
+    let path = &scanned.file.path;
+    let open = || {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let map = MapMut::writable(&file, header.bytes as usize)?;
+        map.populate(0..map.bytes())?;
+        Ok(map)
+    };
+    let map = open().map_err(JournalError::disk(path, "map the segment"))?;
+    let segment = Segment { map, file: scanned.file.clone(), salt: disk.salt() };
+    left.segment = Some((Arc::new(segment), header.crc));
+    left.at = scanned.end;
+    Ok(left)
+}

@@ -1,0 +1,200 @@
+//! The hot core's end of a log: a copy into mapped memory, without a syscall, allocation or lock.
+//!
+//! Segments come ready from the keeper and go back to it. When none is ready the writer still has
+//! the rest of its own; the last part of that is kept for cancels (`is_low`).
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::journal::frame::{Burst, FRAME_LINES_MAX, FrameHeader};
+use crate::journal::segment::{HEADER_LINES, Segment, Stamp};
+use crate::journal::{Logged, Progress};
+use crate::model::{Fault, Group, LINES_MAX, Line};
+
+/// Appends messages to a log. One per log, owned by one thread.
+#[derive(Debug)]
+pub struct Writer<H: Logged> {
+    stamp: Stamp,
+    /// The segment being filled; none until the first message after opening an empty log.
+    current: Option<Arc<Segment>>,
+    /// Checksum of its header.
+    seed: u32,
+    /// Line of the open frame's header.
+    at: usize,
+    /// The open frame.
+    burst: Burst,
+    /// Header checksum of the last closed frame (or of the segment's header).
+    link: u32,
+    /// Id of the last message appended.
+    last: u64,
+    /// Lines kept for cancels.
+    reserve: usize,
+    ready: rtrb::Consumer<Arc<Segment>>,
+    done: rtrb::Producer<Arc<Segment>>,
+    progress: Arc<Progress>,
+    heads: PhantomData<H>,
+}
+
+/// Where a log was left: what a writer needs to go on.
+#[derive(Debug)]
+pub(crate) struct Left {
+    /// The segment to go on in, and the checksum of its header.
+    pub(crate) segment: Option<(Arc<Segment>, u32)>,
+    /// The first free line in it.
+    pub(crate) at: usize,
+    /// Header checksum of the last frame.
+    pub(crate) link: u32,
+    /// Id of the last message.
+    pub(crate) last: u64,
+}
+
+/// A writer's ends of the rings it shares with its keeper.
+pub(crate) struct Supply {
+    pub(crate) ready: rtrb::Consumer<Arc<Segment>>,
+    pub(crate) done: rtrb::Producer<Arc<Segment>>,
+    pub(crate) progress: Arc<Progress>,
+}
+
+impl<H: Logged> Writer<H> {
+    pub(crate) fn new(stamp: Stamp, left: Left, reserve: usize, supply: Supply) -> Self {
+        let (current, seed) = left.segment.map_or((None, 0), |(segment, crc)| (Some(segment), crc));
+        Self {
+            stamp,
+            current,
+            seed,
+            at: left.at,
+            burst: Burst::default(),
+            link: left.link,
+            last: left.last,
+            reserve,
+            ready: supply.ready,
+            done: supply.done,
+            progress: supply.progress,
+            heads: PhantomData,
+        }
+    }
+
+    /// Copies a message into the open frame; `commit` makes it count.
+    ///
+    /// # Errors
+    /// `SequenceGap` where the message does not follow the last one, `MalformedMessage` where its
+    /// head lies about its lines, `JournalFailed` where there is no room; none changes the log.
+    #[inline]
+    pub fn append(&mut self, message: &Group<H>) -> Result<(), Fault> {
+        let id = message.head.id();
+        if !H::KIND.follows(self.last, id) {
+            return Err(Fault::SequenceGap);
+        }
+        let head: Line = bytemuck::cast(message.head);
+        let rest = message.rest();
+        let lines = 1 + rest.len();
+        if H::KIND.lines(&head) != Some(lines) {
+            return Err(Fault::MalformedMessage);
+        }
+        let end = self.at + 1 + self.burst.lines as usize + lines;
+        let fits = self.current.as_ref().is_some_and(|segment| end <= segment.end())
+            && self.burst.lines as usize + lines <= FRAME_LINES_MAX;
+        if !fits {
+            self.make_room(lines, id)?;
+        }
+        if self.burst.count == 0 {
+            self.burst.first = id;
+        }
+        self.store(&head);
+        for line in rest {
+            self.store(line);
+        }
+        self.burst.count += 1;
+        self.last = id;
+        Ok(())
+    }
+
+    /// Closes the open frame: from here on its messages survive the death of the process.
+    #[inline]
+    pub fn commit(&mut self) {
+        if self.burst.count > 0 {
+            self.close_frame();
+        }
+        if let Some(segment) = &self.current {
+            self.progress.commit(self.last, segment.file.ordinal, self.at);
+        }
+    }
+
+    /// Lines that surely can be taken without the keeper, however they are grouped and committed.
+    #[inline]
+    pub fn room(&self) -> usize {
+        let used = self.at + if self.burst.count > 0 { 1 + self.burst.lines as usize } else { 0 };
+        let current = self.current.as_ref().map_or(0, |s| room_between(used, s.end()));
+        let ready = self.ready.peek().map_or(0, |s| room_between(HEADER_LINES, s.end()));
+        current + ready * self.ready.slots()
+    }
+
+    /// Whether only the reserve is left: new orders are then refused and cancels taken.
+    #[inline]
+    pub fn is_low(&self) -> bool {
+        self.room() <= self.reserve
+    }
+
+    /// Id of the last message appended.
+    #[inline]
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// How far the log reaches, for others to watch.
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
+    #[inline]
+    fn store(&mut self, line: &Line) {
+        if let Some(segment) = &self.current {
+            segment.map.store(self.at + 1 + self.burst.lines as usize, line);
+        }
+        self.burst.add(line);
+    }
+
+    /// Closes the open frame, and goes to the next segment if this one cannot hold `lines` more.
+    #[cold]
+    fn make_room(&mut self, lines: usize, id: u64) -> Result<(), Fault> {
+        if self.burst.count > 0 {
+            self.close_frame();
+        }
+        let fits = |segment: &Arc<Segment>| self.at + 1 + lines <= segment.end();
+        if self.current.as_ref().is_some_and(fits) {
+            return Ok(());
+        }
+        let next = self.ready.pop().map_err(|_| Fault::JournalFailed)?;
+        if let Some(old) = self.current.take() {
+            let end = Burst { first: self.last.saturating_add(1), ..Burst::default() };
+            let header = FrameHeader::new(H::KIND, self.seed, &end, self.link);
+            old.map.publish(self.at, &bytemuck::cast(header));
+            self.link = header.crc;
+            // The ring has room for every segment there can be between two visits of the keeper.
+            self.done.push(old).map_err(|_| Fault::LimitBroken)?;
+        }
+        self.seed = next.begin(&self.stamp, id, self.link);
+        self.link = self.seed;
+        self.at = HEADER_LINES;
+        self.current = Some(next);
+        Ok(())
+    }
+
+    #[inline]
+    fn close_frame(&mut self) {
+        let header = FrameHeader::new(H::KIND, self.seed, &self.burst, self.link);
+        if let Some(segment) = &self.current {
+            segment.map.publish(self.at, &bytemuck::cast(header));
+        }
+        self.link = header.crc;
+        self.at += 1 + self.burst.lines as usize;
+        self.burst = Burst::default();
+    }
+}
+
+/// Lines that surely fit between two places of a segment: in the worst case every line has a
+/// frame of its own, and a message of the most lines finds the last few too few.
+#[inline]
+pub(crate) fn room_between(at: usize, end: usize) -> usize {
+    end.saturating_sub(at + LINES_MAX) / 2
+}

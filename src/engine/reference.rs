@@ -128,8 +128,9 @@ impl ReferenceMatcher {
         let asks = rules::instructions(group, &book.instrument)?;
         let Some(new) = rules::replacement(command, &old) else {
             self.remove(&old);
-            let gone = rules::cancelled(&old, CancelReason::ReplacedBelowExecuted);
-            self.outbox.push(Event { client_seq: command.client_seq, ..gone });
+            let gone = rules::withdrawn(&old, CancelReason::ReplacedBelowExecuted);
+            let target = command.ordinal;
+            self.outbox.push(Event { client_seq: command.client_seq, target, ..gone });
             return Ok(());
         };
         let replaced = Event {
@@ -145,6 +146,10 @@ impl ReferenceMatcher {
             self.orders.insert(kept.id(), kept);
             let flags = EventFlags::KEPT_PRIORITY.with(EventFlags::RESTS);
             self.outbox.push(Event { flags, client_seq: command.client_seq, ..replaced });
+            if kept.leaves < old.leaves {
+                let less = old.leaves.saturating_sub(kept.leaves);
+                self.outbox.push(rules::reduced(&kept, less));
+            }
         } else {
             self.remove(&old);
             self.place(new, &asks, replaced, command);
@@ -207,7 +212,7 @@ impl ReferenceMatcher {
             if maker.account == order.account && asks.self_trade != SelfTrade::Allow {
                 if asks.self_trade != SelfTrade::CancelNewest {
                     self.remove(&maker);
-                    self.outbox.push(rules::cancelled(&maker, CancelReason::SelfTrade));
+                    self.outbox.push(rules::withdrawn(&maker, CancelReason::SelfTrade));
                 }
                 if asks.self_trade != SelfTrade::CancelOldest {
                     return Some((CancelReason::SelfTrade, maker.price));
@@ -302,12 +307,12 @@ impl ReferenceMatcher {
         if leaves >= order.leaves {
             return;
         }
-        let mut event = rules::cancelled(order, CancelReason::User);
+        let mut event = rules::withdrawn(order, CancelReason::User);
         if leaves == Quantity::ZERO {
             self.remove(order);
         } else {
             self.orders.insert(order.id(), RestingOrder { leaves, ..*order });
-            event.flags = EventFlags::default();
+            event.flags = EventFlags::RESTS;
         }
         event.quantity = order.leaves.saturating_sub(leaves);
         self.outbox.push(Event { client_seq: command.client_seq, ..event });
@@ -329,6 +334,9 @@ impl ReferenceMatcher {
         self.orders.insert(order.id(), modified);
         let event = rules::about(&modified, EventKind::Modified);
         self.outbox.push(Event { client_seq: command.client_seq, ..event });
+        if leaves < order.leaves {
+            self.outbox.push(rules::reduced(&modified, order.leaves.saturating_sub(leaves)));
+        }
     }
 
     /// Takes an order out of its book.

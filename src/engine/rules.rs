@@ -142,7 +142,20 @@ pub(super) fn about(order: &RestingOrder, kind: EventKind) -> Event {
     }
 }
 
-/// `quantity` of an order is gone for `reason`, and with it the order.
+/// `quantity` of a resting order is shown no more, for the feed.
+#[inline]
+pub(super) fn reduced(order: &RestingOrder, quantity: Quantity) -> Event {
+    Event { quantity, ..about(order, EventKind::Reduced) }
+}
+
+/// A resting order is gone for `reason`.
+#[inline]
+pub(super) fn withdrawn(order: &RestingOrder, reason: CancelReason) -> Event {
+    let flags = EventFlags::DONE.with(EventFlags::RESTS);
+    Event { flags, ..cancelled(order, reason) }
+}
+
+/// What is left of an order that did not rest is gone for `reason`.
 #[inline]
 pub(super) fn cancelled(order: &RestingOrder, reason: CancelReason) -> Event {
     Event { reason: reason.code(), flags: EventFlags::DONE, ..about(order, EventKind::Cancelled) }

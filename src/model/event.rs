@@ -44,6 +44,9 @@ coded! {
         /// `quantity` of an order rests at `price` after part of it traded or others made way.
         /// Only the feed is told: an order that rests whole says so in its own event.
         Rested = 20,
+        /// `quantity` of a resting order is shown no more; it keeps its place. Only the feed is told:
+        /// it follows a `Modified`, or a `Replaced` that kept its priority.
+        Reduced = 21,
         /// Reserved: events of several legs.
         MultiLegAccepted = 64,
         MultiLegExecuted = 65,
@@ -134,7 +137,8 @@ impl EventFlags {
     pub const MAKER: EventFlags = EventFlags(1 << 2);
     /// `Replaced`: the order kept its place and its reference.
     pub const KEPT_PRIORITY: EventFlags = EventFlags(1 << 3);
-    /// `Accepted`, `Replaced`: the order rests whole, at once; the feed shows it.
+    /// `Accepted`, `Replaced`: the order rests whole, at once. `Cancelled`: what went was resting.
+    /// Absent: the feed has nothing to show.
     pub const RESTS: EventFlags = EventFlags(1 << 4);
 
     /// Whether all of `other` is set.

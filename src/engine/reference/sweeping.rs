@@ -57,7 +57,7 @@ impl ReferenceMatcher {
                 walk.last = order.reference;
                 if walk.sweep.takes(&order) {
                     self.remove(&order);
-                    self.outbox.push(rules::cancelled(&order, walk.sweep.reason));
+                    self.outbox.push(rules::withdrawn(&order, walk.sweep.reason));
                 }
             } else if let Some(session) = self.next_session(&walk) {
                 walk.session = Some(session);

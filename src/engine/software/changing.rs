@@ -32,6 +32,9 @@ impl SoftwareMatcher {
         self.register.get_mut(slot).side = side;
         let event = rules::about(&self.order(slot), EventKind::Modified);
         self.outbox.push(Event { client_seq: command.client_seq, ..event });
+        if less > Quantity::ZERO {
+            self.outbox.push(rules::reduced(&self.order(slot), less));
+        }
     }
 
     /// The slot of the order a command works on; refuses the command if there is none.
@@ -51,7 +54,7 @@ impl SoftwareMatcher {
         if leaves >= order.leaves {
             return;
         }
-        let mut event = rules::cancelled(&order, CancelReason::User);
+        let mut event = rules::withdrawn(&order, CancelReason::User);
         event.quantity = order.leaves.saturating_sub(leaves);
         event.client_seq = command.client_seq;
         if leaves == Quantity::ZERO {
@@ -59,7 +62,7 @@ impl SoftwareMatcher {
         } else {
             let place = self.store.ladder(slot) as usize / 2;
             self.books[place].cut(&mut self.store, slot, event.quantity.0);
-            event.flags = EventFlags::default();
+            event.flags = EventFlags::RESTS;
         }
         self.outbox.push(event);
     }

@@ -59,8 +59,8 @@ impl SoftwareMatcher {
         let client_seq = command.client_seq;
         let Some(new) = rules::replacement(command, &old) else {
             self.remove(slot);
-            let gone = rules::cancelled(&old, CancelReason::ReplacedBelowExecuted);
-            self.outbox.push(Event { client_seq, ..gone });
+            let gone = rules::withdrawn(&old, CancelReason::ReplacedBelowExecuted);
+            self.outbox.push(Event { client_seq, target: command.ordinal, ..gone });
             return Ok(());
         };
         let replaced = Event {
@@ -74,6 +74,10 @@ impl SoftwareMatcher {
             self.register.rename(slot, &new);
             let flags = EventFlags::KEPT_PRIORITY.with(EventFlags::RESTS);
             self.outbox.push(Event { flags, client_seq, ..replaced });
+            if less > Quantity::ZERO {
+                let kept = RestingOrder { reference: old.reference, ..new };
+                self.outbox.push(rules::reduced(&kept, less));
+            }
         } else {
             self.remove(slot);
             self.place(self.taker(new, asks, place, command), replaced);
@@ -178,7 +182,7 @@ impl SoftwareMatcher {
         let maker = self.order(front.order);
         if setting != SelfTrade::CancelNewest {
             self.remove(front.order);
-            self.outbox.push(rules::cancelled(&maker, CancelReason::SelfTrade));
+            self.outbox.push(rules::withdrawn(&maker, CancelReason::SelfTrade));
         }
         (setting != SelfTrade::CancelOldest).then_some((CancelReason::SelfTrade, maker.price))
     }

@@ -74,7 +74,7 @@ impl SoftwareMatcher {
                 walk.next = self.register.get(slot).younger;
                 if walk.sweep.takes(&order) {
                     self.remove(slot);
-                    self.outbox.push(rules::cancelled(&order, walk.sweep.reason));
+                    self.outbox.push(rules::withdrawn(&order, walk.sweep.reason));
                 }
             } else {
                 let session = self.next_session(&walk)?;

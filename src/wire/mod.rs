@@ -1,1 +1,11 @@
 //! Other people's formats: views over bytes, length checked once, never a panic.
+
+pub mod arp;
+mod bytes;
+mod checksum;
+mod decode_error;
+pub mod ethernet;
+pub mod ipv4;
+pub mod udp;
+
+pub use decode_error::DecodeError;

@@ -1,0 +1,51 @@
+//! The Internet checksum (RFC 1071): a ones' complement sum, the same in either byte order.
+//!
+//! Sums are taken in the machine's own order and stored with `to_ne_bytes`, so nothing is swapped.
+
+/// Adds up 16-bit words, a last odd byte padded with zero. Only the last part may have odd length.
+#[inline]
+pub(crate) fn sum(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<4>();
+    let total: u64 = words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum();
+    let mut last = [0; 4];
+    last[..rest.len()].copy_from_slice(rest);
+    total + u64::from(u32::from_ne_bytes(last))
+}
+
+/// A sum brought down to 16 bits; `0xffff` where the parts, checksum included, agree.
+#[inline]
+pub(crate) fn fold(sum: u64) -> u16 {
+    let sum = (sum & 0xffff_ffff) + (sum >> 32);
+    let sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    ((sum & 0xffff) + (sum >> 16)) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// RFC 1071, word for word: big-endian words, carry added at once.
+    fn plain(bytes: &[u8]) -> u16 {
+        let mut sum = 0u32;
+        for pair in bytes.chunks(2) {
+            sum += u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+        sum as u16
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_plain_sum(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert_eq!(fold(sum(&bytes)).to_ne_bytes(), plain(&bytes).to_be_bytes());
+        }
+    }
+
+    #[test]
+    fn carries_are_added_back() {
+        assert_eq!(fold(sum(&[0xff; 65_535])).to_ne_bytes(), plain(&[0xff; 65_535]).to_be_bytes());
+    }
+}

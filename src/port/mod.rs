@@ -1,6 +1,10 @@
 //! Frames in and out of the machine. Every port speaks Ethernet frames, so that the same stage
 //! and the same wrappers serve a card, a TAP device, a kernel socket, a capture and memory.
 
+pub mod endpoint;
+pub mod memory;
+mod neighbours;
+
 use crate::model::Nanos;
 
 /// Where a frame's time of receipt came from.

@@ -9,6 +9,7 @@ pub mod ethernet;
 mod field;
 pub mod ipv4;
 pub mod ouch;
+pub mod session;
 pub mod udp;
 
 pub use decode_error::DecodeError;

@@ -5,7 +5,16 @@ mod bytes;
 mod checksum;
 mod decode_error;
 pub mod ethernet;
+#[macro_use]
+mod field;
 pub mod ipv4;
+pub mod itch;
+pub mod moldudp64;
+pub mod ouch;
+pub mod session;
 pub mod udp;
 
 pub use decode_error::DecodeError;
+
+#[cfg(test)]
+pub(crate) mod shared;

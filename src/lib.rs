@@ -14,6 +14,10 @@ pub mod wire;
 
 pub mod flow;
 
+pub mod stage;
+
+pub mod topology;
+
 pub mod command;
 
 #[cfg(test)]

@@ -162,8 +162,7 @@ impl<M: Matcher + BookView> Matching<M> {
     /// Asks for the next step of a mass cancel, once.
     fn ask_for_sweep(&mut self, now: Nanos) {
         if self.matcher.wants_sweep() && !self.sweep_asked {
-            self.sweep_asked =
-                self.sequencer.push_head(&Request::new(CommandKind::Sweep, now));
+            self.sweep_asked = self.sequencer.push_head(&Request::new(CommandKind::Sweep, now));
         }
     }
 

@@ -12,15 +12,21 @@
 //! Requests become commands in one place, the sequencer; after it every stage has one ordered
 //! input, so order is total. Rejected orders travel the same road: risk stamps, matching answers.
 
+mod feed;
+mod gateway;
 mod matching;
 mod recorder;
 mod risk;
 mod sequencer;
 
-pub use matching::{Board, Matching, TopOfBook};
-pub use recorder::Recorder;
-pub use risk::Risk;
-pub use sequencer::{Sequencer, SequencerState};
+pub use feed::{Feed, FeedCounter, FeedOptions, FeedState};
+pub use gateway::{
+    Gateway, GatewayCounter, GatewayOptions, GatewayState, SessionSpec, SessionView,
+};
+pub use matching::{Board, EventLinks, Matching, MatchingCounter, TopOfBook};
+pub use recorder::{Gate, Recorder, RecorderCounter};
+pub use risk::{Risk, RiskCounter};
+pub use sequencer::{Sequencer, SequencerCounter, SequencerState};
 
 /// Messages a stage takes per poll, at most.
 pub const BURST: usize = 32;

@@ -393,14 +393,8 @@ pub enum StageName {
 
 impl StageName {
     /// All of them, in packet order.
-    pub const ALL: [Self; 6] = [
-        Self::Gateway,
-        Self::Sequencer,
-        Self::Risk,
-        Self::Matching,
-        Self::Recorder,
-        Self::Feed,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Gateway, Self::Sequencer, Self::Risk, Self::Matching, Self::Recorder, Self::Feed];
 
     /// As the configuration writes it.
     pub const fn name(self) -> &'static str {

@@ -41,7 +41,8 @@ pub fn place(
     check_stages(config, file, text)?;
     check_cpus(config, cpus, file, text)?;
     let mut notes = Vec::new();
-    let mut cores: Vec<PlacedCore> = config.core.iter().map(|core| placed(core.get_ref())).collect();
+    let mut cores: Vec<PlacedCore> =
+        config.core.iter().map(|core| placed(core.get_ref())).collect();
     fuse_spinners(&mut cores, cpus, &mut notes);
     assign_cpus(&mut cores, cpus, config.slow.cpu);
     Ok(Placement { cores, slow_cpu: config.slow.cpu, notes })
@@ -76,12 +77,7 @@ fn check_stages(config: &Config, file: &str, text: &str) -> Result<(), ConfigErr
     })
 }
 
-fn check_cpus(
-    config: &Config,
-    cpus: &[usize],
-    file: &str,
-    text: &str,
-) -> Result<(), ConfigError> {
+fn check_cpus(config: &Config, cpus: &[usize], file: &str, text: &str) -> Result<(), ConfigError> {
     let mut seen = Vec::new();
     for core in &config.core {
         let Some(cpu) = core.get_ref().cpu else { continue };

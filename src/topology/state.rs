@@ -88,4 +88,3 @@ fn digest(catalogue: &Catalogue) -> [u8; 32] {
     );
     sha2::Sha256::digest(text).into()
 }
-

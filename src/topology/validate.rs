@@ -6,28 +6,14 @@ use toml::Spanned;
 
 use crate::engine::risk::{AccountLimits, RateClass, RiskOptions, SessionRights};
 use crate::model::{
-    AccountId, Instrument, InstrumentId, Nanos, Price, Quantity, SelfTrade, SessionId, Symbol,
+    AccountId, Instrument, InstrumentId, Nanos, Price, Quantity, SessionId, Symbol,
 };
+use crate::stage::SessionSpec;
 use crate::topology::config::{AccountConfig, InstrumentConfig, RateConfig, RiskConfig};
 use crate::topology::{Config, ConfigError};
 
 /// The most sessions an appliance has: their numbers fit the session token's first characters.
 const SESSIONS_MAX: u32 = 4096;
-
-/// A client's session, resolved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionSpec {
-    /// Its number.
-    pub id: SessionId,
-    /// The secret it proves at login.
-    pub key: Vec<u8>,
-    /// The account its orders are for when they name none.
-    pub first_account: AccountId,
-    /// Whether its orders die when it falls silent.
-    pub cancel_on_disconnect: bool,
-    /// What happens when it would trade with its own account.
-    pub self_trade: SelfTrade,
-}
 
 /// The tables of a configuration, resolved and checked.
 #[derive(Clone, Debug)]

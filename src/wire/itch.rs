@@ -345,7 +345,29 @@ mod tests {
     #[test]
     fn lengths_are_those_of_the_specification() {
         let lengths = [
-            (b'S', 12), (b'R', 39), (b'H', 25), (b'Y', 20), (b'L', 26), (b'V', 35), (b'W', 12), (b'K', 28), (b'J', 35), (b'h', 21), (b'A', 36), (b'F', 40), (b'E', 31), (b'C', 36), (b'X', 23), (b'D', 19), (b'U', 35), (b'P', 44), (b'Q', 40), (b'B', 19), (b'I', 50), (b'N', 20), (b'O', 48),
+            (b'S', 12),
+            (b'R', 39),
+            (b'H', 25),
+            (b'Y', 20),
+            (b'L', 26),
+            (b'V', 35),
+            (b'W', 12),
+            (b'K', 28),
+            (b'J', 35),
+            (b'h', 21),
+            (b'A', 36),
+            (b'F', 40),
+            (b'E', 31),
+            (b'C', 36),
+            (b'X', 23),
+            (b'D', 19),
+            (b'U', 35),
+            (b'P', 44),
+            (b'Q', 40),
+            (b'B', 19),
+            (b'I', 50),
+            (b'N', 20),
+            (b'O', 48),
         ];
         assert_eq!(Message::TABLE.len(), lengths.len());
         for (kind, length) in lengths {

@@ -7,13 +7,14 @@ use std::net::SocketAddrV4;
 
 use crate::link::Consumer;
 use crate::model::{Event, Fault, Instrument, Nanos};
-use crate::port::endpoint::{Opened, SendError, UdpEndpoint};
 use crate::port::Port;
+use crate::port::endpoint::{Opened, UdpEndpoint};
 use crate::runtime::{Counters, LatencyRecorder, Stage};
 use crate::stage::feed::publisher::Publisher;
 use crate::stage::{BURST, Gate};
 use crate::wire::ethernet::Mac;
-use crate::wire::moldudp64::{self, Request, Token};
+use crate::wire::moldudp64::Request;
+use crate::wire::session::{PACKET_MAX, PacketWriter, Token};
 
 crate::counters! {
     /// What the feed counts.
@@ -96,6 +97,7 @@ pub struct Feed<P: Port> {
     credit: u64,
     seen: Nanos,
     is_stopping: bool,
+    packet: [u8; PACKET_MAX],
     /// Counters, for whoever shows them.
     pub counters: Counters<FeedCounter>,
     published: LatencyRecorder,
@@ -122,6 +124,7 @@ impl<P: Port> Feed<P> {
             credit: 0,
             seen: Nanos::ZERO,
             is_stopping: false,
+            packet: [0; PACKET_MAX],
             counters: Counters::default(),
             published,
         }
@@ -167,24 +170,24 @@ impl<P: Port> Feed<P> {
     /// Sends messages from a number on, at most `most`; says how many, or nothing if there was no
     /// room in the port.
     fn send_packet(&mut self, to: SocketAddrV4, from: u64, most: u16) -> Option<u16> {
-        let Self { port, endpoint, state, counters, .. } = self;
+        let Self { port, endpoint, state, counters, packet, .. } = self;
+        let mut writer = PacketWriter::new(packet, state.options.session, from)?;
         let store = &state.publisher.store;
-        let lengths = (from..store.next()).map_while(|number| store.get(number).map(<[u8]>::len));
-        let (count, length) = moldudp64::fit(lengths, most);
-        let own_port = state.options.address.port();
-        let sent = endpoint.send(port, own_port, to, length, &mut |space| {
-            let mut packet = moldudp64::Writer::new(space, state.options.session, from);
-            for number in from..from + count as u64 {
-                packet.push(store.get(number).unwrap_or_default());
+        for number in from..from.saturating_add(most as u64) {
+            let Some(message) = store.get(number) else { break };
+            if !writer.push(message) {
+                break;
             }
-            packet.finish();
-        });
-        match sent {
+        }
+        let count = writer.count();
+        let length = writer.finish();
+        let fill = &mut |space: &mut [u8]| space.copy_from_slice(&packet[..length]);
+        match endpoint.send(port, state.options.address.port(), to, length, fill) {
             Ok(()) => {
                 counters.count(FeedCounter::Packets);
                 Some(count)
             }
-            Err(SendError::Full | SendError::NoNeighbour | SendError::TooLong) => {
+            Err(_) => {
                 counters.count(FeedCounter::PortFull);
                 None
             }

@@ -29,7 +29,7 @@ use crate::stage::{BURST, Gate};
 use crate::wire::ethernet::Mac;
 use crate::wire::ouch::MESSAGE_MAX;
 use crate::wire::session::{
-    Control, Login, LoginRejectCode, LoginStep, PACKET_MAX, Packet, Retransmit, write_login_reject,
+    Control, Login, LoginStep, PACKET_MAX, Packet, Retransmit, write_login_reject,
 };
 use crate::wire::udp::Datagram;
 
@@ -134,9 +134,9 @@ impl<P: Port> Gateway<P> {
             let _ = frame.send(port);
             port.flush();
         }
-        if let Some((to, nonce, code)) = faces.state.refusal.take() {
+        if let Some((to, login, code)) = faces.state.refusal.take() {
             let own_port = faces.state.options.address.port();
-            if let Some(length) = write_login_reject(&mut faces.packet, nonce, code) {
+            if let Some(length) = write_login_reject(&mut faces.packet, &login, code) {
                 faces.send(port, own_port, to, length, counters);
                 port.flush();
             }
@@ -260,7 +260,7 @@ impl Faces {
             Ok(LoginStep::Repeated) => self.state.mark(login.port as usize),
             Err(code) => {
                 counters.count(GatewayCounter::LoginsRefused);
-                self.state.refusal = Some((from, login.nonce, code));
+                self.state.refusal = Some((from, *login, code));
             }
         }
     }
@@ -343,11 +343,7 @@ impl Faces {
 }
 
 /// Sends replies again that were asked for, a few packets at a time.
-fn resend(
-    session: &mut Session,
-    packet: &mut [u8],
-    send: &mut dyn FnMut(&[u8]),
-) -> (u64, u64) {
+fn resend(session: &mut Session, packet: &mut [u8], send: &mut dyn FnMut(&[u8])) -> (u64, u64) {
     let mut resent = 0;
     for _ in 0..RESENDS_PER_POLL {
         let Some((from, count)) = session.resend else { break };

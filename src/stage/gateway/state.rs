@@ -5,9 +5,7 @@ use std::net::SocketAddrV4;
 use hmac::{Hmac, KeyInit, Mac as _};
 use sha2::Sha256;
 
-use crate::model::{
-    AccountId, Command, Event, Group, Instrument, Nanos, SelfTrade, SessionId,
-};
+use crate::model::{AccountId, Command, Event, Group, Instrument, Nanos, SelfTrade, SessionId};
 use crate::stage::gateway::GRACE_HEARTBEATS;
 use crate::stage::gateway::request::Symbols;
 use crate::stage::gateway::session::{Session, token_prefix};
@@ -72,8 +70,8 @@ pub struct GatewayState {
     pub(super) sessions: Box<[Option<Session>]>,
     /// Sessions that have something to send; each stands here at most once.
     pub(super) dirty: Vec<usize>,
-    /// A login to be refused: to whom, its nonce, why.
-    pub(super) refusal: Option<(SocketAddrV4, u64, LoginRejectCode)>,
+    /// A login to be refused: to whom, and why.
+    pub(super) refusal: Option<(SocketAddrV4, Login, LoginRejectCode)>,
 }
 
 impl GatewayState {

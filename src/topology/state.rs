@@ -38,6 +38,9 @@ pub fn empty_fold(
 /// Sessions before the first login.
 pub fn empty_gateway(config: &Config, catalogue: &Catalogue) -> GatewayState {
     let entry = &config.entry;
+    let mut secret = [0; 32];
+    // Without randomness tokens could be guessed; a machine without it is not fit to serve.
+    getrandom::fill(&mut secret).expect("the system has randomness");
     GatewayState::new(&GatewayOptions {
         address: entry.address,
         instruments: catalogue.instruments.clone(),
@@ -46,6 +49,7 @@ pub fn empty_gateway(config: &Config, catalogue: &Catalogue) -> GatewayState {
         hold: Nanos(entry.hold_us as u64 * 1_000),
         reply_cache: entry.reply_cache as usize,
         window: entry.window,
+        secret,
     })
 }
 

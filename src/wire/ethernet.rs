@@ -25,6 +25,13 @@ impl Mac {
         Self([0x01, 0x00, 0x5e, high & 0x7f, middle, low])
     }
 
+    /// A locally administered address made of an IPv4 address, for hosts that have no card.
+    #[inline]
+    pub const fn local(address: Ipv4Addr) -> Self {
+        let [a, b, c, d] = address.octets();
+        Self([0x02, 0x00, a, b, c, d])
+    }
+
     /// Whether it names more than one station; true of broadcast too.
     #[inline]
     pub const fn is_group(self) -> bool {

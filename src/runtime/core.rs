@@ -66,13 +66,21 @@ impl std::fmt::Debug for Core {
 impl Core {
     /// One pass over the stages; says how much was done.
     ///
+    /// The clock is read again after a stage that did something, so that what the next one
+    /// records of the road so far is true.
+    ///
     /// # Errors
     /// The first stage's [`Fault`].
     #[inline]
-    pub fn lap(&mut self, now: Nanos) -> Result<usize, Fault> {
+    pub fn lap(&mut self, clock: &impl Clock) -> Result<usize, Fault> {
+        let mut now = clock.now();
         let mut work = 0;
         for stage in &mut self.stages {
-            work += stage.poll(now)?;
+            let done = stage.poll(now)?;
+            if done > 0 {
+                now = clock.now();
+                work += done;
+            }
         }
         Ok(work)
     }
@@ -100,7 +108,7 @@ impl Core {
         let mut quiet_since = None;
         let mut now = clock.now();
         loop {
-            let work = self.lap(now)?;
+            let work = self.lap(clock)?;
             laps = laps.wrapping_add(1);
             if laps.is_multiple_of(LAPS_PER_CHORES) {
                 let begun = clock.now();

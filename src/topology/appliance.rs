@@ -1,0 +1,198 @@
+//! A running appliance: its threads, what can be read of them, and how they end.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::journal::{Health, KeeperThread, Progress};
+use crate::link::Producer;
+use crate::model::{CommandKind, Fault, Request};
+use crate::runtime::{Clock, Core, CoreTimes, CounterReader, StopFlag, SystemClock, pin};
+use crate::slow::{SlowError, SlowPath};
+use crate::stage::Board;
+use crate::topology::{Placement, StageLatency, StageName, Wired};
+
+/// How often the slow thread looks for something to do when there was nothing.
+const SLOW_PAUSE: Duration = Duration::from_millis(2);
+
+/// Everything a start needs.
+pub(super) struct Launch {
+    pub(super) wired: Wired,
+    pub(super) placement: Placement,
+    pub(super) clock: SystemClock,
+    pub(super) board: Arc<Board>,
+    pub(super) progress: [Arc<Progress>; 2],
+    pub(super) keepers: Vec<KeeperThread>,
+    pub(super) slow: SlowPath,
+}
+
+/// A running appliance. Dropping it without [`Appliance::stop`] leaves its threads to the process.
+pub struct Appliance {
+    cores: Vec<JoinHandle<Result<(), Fault>>>,
+    slow: JoinHandle<Result<SlowPath, SlowError>>,
+    keepers: Vec<KeeperThread>,
+    stop: StopFlag,
+    stop_slow: StopFlag,
+    /// Each stage's counters.
+    pub counters: Vec<(StageName, CounterReader)>,
+    /// Latencies along the road.
+    pub latencies: Vec<StageLatency>,
+    /// Where each core's time went.
+    pub core_times: Vec<Arc<CoreTimes>>,
+    /// What matching shows.
+    pub board: Arc<Board>,
+    /// How far the command log and the event log reach.
+    pub progress: [Arc<Progress>; 2],
+}
+
+/// Why an appliance did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum StopError {
+    /// A core stopped by itself.
+    #[error("a core stopped by a fault: {}", .0.sentence())]
+    Fault(Fault),
+    /// A thread panicked.
+    #[error("a thread panicked; its message is above")]
+    Panicked,
+    /// The slow path failed.
+    #[error(transparent)]
+    Slow(#[from] SlowError),
+    /// The journal failed.
+    #[error("{0}")]
+    Journal(String),
+}
+
+impl Launch {
+    /// Deals the stages onto their threads and starts them.
+    pub(super) fn start(self) -> std::io::Result<Appliance> {
+        let Self { mut wired, placement, clock, board, progress, keepers, slow } = self;
+        let (stop, stop_slow) = (StopFlag::default(), StopFlag::default());
+        let (mut cores, mut core_times) = (Vec::new(), Vec::new());
+        for placed in &placement.cores {
+            let stages = placed.stages.iter().filter_map(|name| {
+                let at = wired.stages.iter().position(|(wired, _)| wired == name)?;
+                Some(wired.stages.remove(at).1)
+            });
+            let core = Core {
+                cpu: placed.cpu,
+                idle: placed.idle,
+                stages: stages.collect(),
+                times: Arc::default(),
+            };
+            core_times.push(Arc::clone(&core.times));
+            cores.push(spawn_core(core, clock.clone(), stop.clone())?);
+        }
+        let speaker = Speaker::new(wired.slow_requests, clock, progress.clone());
+        let slow = spawn_slow(slow, speaker, placement.slow_cpu, stop_slow.clone())?;
+        Ok(Appliance {
+            cores,
+            slow,
+            keepers,
+            stop,
+            stop_slow,
+            counters: wired.counters,
+            latencies: wired.latencies,
+            core_times,
+            board,
+            progress,
+        })
+    }
+}
+
+fn spawn_core(
+    mut core: Core,
+    clock: SystemClock,
+    stop: StopFlag,
+) -> std::io::Result<JoinHandle<Result<(), Fault>>> {
+    let name = core.stages.first().map_or("core", |stage| stage.name()).to_owned();
+    thread::Builder::new().name(name).spawn(move || core.run(&clock, &stop))
+}
+
+fn spawn_slow(
+    mut slow: SlowPath,
+    mut speaker: Speaker,
+    cpu: Option<usize>,
+    stop: StopFlag,
+) -> std::io::Result<JoinHandle<Result<SlowPath, SlowError>>> {
+    let body = move || {
+        if let Some(cpu) = cpu {
+            pin(cpu);
+        }
+        loop {
+            // Read before the step: what was recorded until then is in it.
+            let is_last = stop.is_raised();
+            let done = slow.step()?;
+            speaker.speak();
+            if done == 0 {
+                if is_last {
+                    return Ok(slow);
+                }
+                thread::sleep(SLOW_PAUSE);
+            }
+        }
+    };
+    thread::Builder::new().name("slow".into()).spawn(body)
+}
+
+/// What the slow thread says to the sequencer by itself: that the journal is short of room.
+struct Speaker {
+    requests: Producer<Request>,
+    clock: SystemClock,
+    progress: [Arc<Progress>; 2],
+    is_throttled: bool,
+}
+
+impl Speaker {
+    fn new(
+        requests: Producer<Request>,
+        clock: SystemClock,
+        progress: [Arc<Progress>; 2],
+    ) -> Self {
+        Self { requests, clock, progress, is_throttled: false }
+    }
+
+    fn speak(&mut self) {
+        let is_short = self.progress.iter().any(|log| log.health() != Health::Good);
+        if is_short == self.is_throttled {
+            return;
+        }
+        let kind = if is_short { CommandKind::Throttle } else { CommandKind::Unthrottle };
+        if self.requests.push_head(&Request::new(kind, self.clock.now())) {
+            self.is_throttled = is_short;
+        }
+    }
+}
+
+impl Appliance {
+    /// Whether a core has ended by itself.
+    pub fn has_fallen(&self) -> bool {
+        self.cores.iter().any(JoinHandle::is_finished) || self.slow.is_finished()
+    }
+
+    /// Stops in order: sessions are told, links run dry, the journal is synced, positions stored.
+    ///
+    /// # Errors
+    /// What did not end well; the rest was ended all the same.
+    pub fn stop(self) -> Result<SlowPath, StopError> {
+        self.stop.raise();
+        let mut outcome = Ok(());
+        for core in self.cores {
+            match core.join() {
+                Ok(Ok(())) => {}
+                Ok(Err(fault)) => outcome = Err(StopError::Fault(fault)),
+                Err(_) => outcome = Err(StopError::Panicked),
+            }
+        }
+        for keeper in self.keepers {
+            if !keeper.stop() {
+                outcome = Err(StopError::Panicked);
+            }
+        }
+        self.stop_slow.raise();
+        let slow = self.slow.join().map_err(|_| StopError::Panicked)??;
+        if let Some(complaint) = self.progress.iter().find_map(|log| log.complaint()) {
+            outcome = outcome.and(Err(StopError::Journal(complaint)));
+        }
+        outcome.map(|()| slow)
+    }
+}

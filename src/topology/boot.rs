@@ -1,0 +1,202 @@
+//! From a configuration to a running appliance: check, recover, allocate, wire, pin, run.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::journal::{JournalError, Opened, Settings, UtcMapping, open_both};
+use crate::model::{CommandKind, Event, Group, Nanos, Request, SeqNo};
+use crate::port::Port;
+use crate::runtime::{Clock, SystemClock, available_cpus, lock_memory};
+use crate::slow::{SlowError, SlowPath};
+use crate::stage::{Board, Gate};
+use crate::topology::appliance::{Appliance, Launch};
+use crate::topology::{
+    Catalogue, Config, ConfigError, Parts, Placement, ReleaseGate, Replay, ReplayError,
+    empty_feed, empty_fold, empty_gateway, engine_limits, meaning, place, wire,
+};
+
+/// Why an appliance did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The engine refuses its limits.
+    #[error(transparent)]
+    Setup(#[from] crate::engine::SetupError),
+    /// The journal cannot be opened.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The journal does not give back what it recorded.
+    #[error("the journal does not replay: {0}; `wirematch replay` looks closer")]
+    Replay(#[from] ReplayError),
+    /// The store of positions cannot be opened.
+    #[error(transparent)]
+    Slow(#[from] SlowError),
+    /// A port cannot be opened, or a thread not started.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// The two ports of an appliance.
+pub struct Ports<E: Port, F: Port> {
+    /// The clients' side.
+    pub entry: E,
+    /// The market data side.
+    pub feed: F,
+}
+
+/// What boot found and did, for people.
+#[derive(Clone, Debug)]
+pub struct BootReport {
+    /// Where the stages run.
+    pub placement: Placement,
+    /// Commands replayed from the journal.
+    pub commands: u64,
+    /// Events they made.
+    pub events: u64,
+    /// Orders resting after the replay.
+    pub open_orders: u64,
+    /// Events the event log lacked and were written again.
+    pub mended: u64,
+    /// Torn tails that were cut, each in a sentence.
+    pub torn: Vec<String>,
+    /// What is not as asked.
+    pub notes: Vec<String>,
+}
+
+/// The journal's folder below the data folder.
+pub fn journal_folder(data: &Path) -> PathBuf {
+    data.join("journal")
+}
+
+/// How the journal is kept.
+pub fn journal_settings(config: &Config) -> Settings {
+    let segment_bytes = config.journal.segment_kib as usize * 1024;
+    let lines = segment_bytes / 64;
+    Settings {
+        segment_bytes,
+        sync_interval: std::time::Duration::from_millis(config.journal.sync_interval_ms as u64),
+        // A quarter of a segment is kept for cancels.
+        reserve_lines: (lines / 8).min(Settings::default().reserve_lines),
+        ..Settings::default()
+    }
+}
+
+/// Starts an appliance on these ports.
+///
+/// # Errors
+/// The first thing that stands in the way, with the cure.
+pub fn boot<E: Port + 'static, F: Port + 'static>(
+    config: &Config,
+    catalogue: &Catalogue,
+    placement: Placement,
+    ports: Ports<E, F>,
+) -> Result<(Appliance, BootReport), BootError> {
+    let clock = SystemClock::new();
+    let journal = journal_folder(&config.data);
+    let now = clock.now();
+    let utc = UtcMapping { log_time: now, utc: now, uncertainty: Nanos(1_000_000) };
+    let settings = journal_settings(config);
+    let (commands, events) =
+        open_both(&journal, meaning(config, catalogue), utc, &settings)?;
+    let torn = commands.torn.iter().chain(&events.torn).map(ToString::to_string).collect();
+    let Opened { writer: command_log, keeper: command_keeper, .. } = commands;
+    let Opened { writer: mut event_log, keeper: event_keeper, .. } = events;
+    let keepers = [command_keeper, event_keeper].map(|keeper| spawn(keeper.spawn()));
+    let [command_keeper, event_keeper] = keepers;
+    let keepers = vec![command_keeper?, event_keeper?];
+
+    let mut replay = Replay::open(
+        &journal,
+        empty_fold(config, catalogue)?,
+        empty_gateway(config, catalogue),
+        empty_feed(config, catalogue),
+    )?;
+    let mut mended = 0;
+    replay.run(
+        SeqNo::MAX,
+        &mut |event| {
+            mended += 1;
+            mend(&mut event_log, event);
+        },
+        &mut |_| (),
+    )?;
+    let Replay { fold, gateway, feed, command_count, event_count, .. } = replay;
+
+    let mut notes = placement.notes.clone();
+    if config.engine.lock_memory
+        && let Err(error) = lock_memory()
+    {
+        notes.push(format!("memory is not locked ({error}): raise `ulimit -l`"));
+    }
+    let gate = match config.release {
+        ReleaseGate::Sequenced => Gate::Sequenced,
+        ReleaseGate::Journaled => Gate::Journaled(command_log.progress()),
+    };
+    let progress = [command_log.progress(), event_log.progress()];
+    let ids: Vec<_> = catalogue.instruments.iter().map(|listed| listed.id).collect();
+    let board = Board::new(&ids);
+    let is_new = fold.seq == SeqNo::ZERO;
+    let open_orders = crate::engine::BookView::open_orders(&fold.matcher) as u64;
+    let mut wired = wire(Parts {
+        fold,
+        limits: engine_limits(config, catalogue),
+        gateway,
+        feed,
+        entry_port: ports.entry,
+        feed_port: ports.feed,
+        command_log,
+        event_log,
+        gate,
+        board: Arc::clone(&board),
+        link_depth: config.engine.link_depth as usize,
+    });
+    if is_new {
+        let opening = Request::new(CommandKind::StartOfDay, clock.now());
+        let _ = wired.slow_requests.push(&Group::new(opening));
+    }
+    let slow = SlowPath::open(&journal, &config.data)?;
+    let report = BootReport {
+        commands: command_count,
+        events: event_count,
+        open_orders,
+        mended,
+        torn,
+        notes,
+        placement: placement.clone(),
+    };
+    let launch = Launch { wired, placement, clock, board, progress, keepers, slow };
+    let appliance = launch.start().map_err(|source| BootError::System {
+        what: "cannot start a thread".into(),
+        source,
+    })?;
+    Ok((appliance, report))
+}
+
+/// Where this configuration puts the stages on this machine.
+///
+/// # Errors
+/// What cannot be placed, with the cure.
+pub fn place_here(config: &Config, file: &str, text: &str) -> Result<Placement, ConfigError> {
+    place(config, &available_cpus(), file, text)
+}
+
+fn spawn<T>(outcome: std::io::Result<T>) -> Result<T, BootError> {
+    outcome.map_err(|source| BootError::System { what: "cannot start a thread".into(), source })
+}
+
+/// Writes an event that the crash kept from the event log, waiting for room as long as it takes.
+fn mend(log: &mut crate::journal::Writer<Event>, event: &Event) {
+    while log.room() < crate::model::LINES_MAX {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    if log.append(&Group::new(*event)).is_ok() {
+        log.commit();
+    }
+}

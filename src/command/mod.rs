@@ -1,5 +1,7 @@
 //! The subcommands of the binary, one file each: arguments, then `run`.
 
+pub mod flow;
+
 use std::process::ExitCode;
 
 /// How a command ends, as a process exit code.

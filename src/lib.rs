@@ -18,6 +18,8 @@ pub mod stage;
 
 pub mod topology;
 
+pub mod client;
+
 pub mod command;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use wirematch::command::{Exit, Outcome, flow};
+use wirematch::command::{Exit, Outcome, bench, flow};
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
 #[derive(Parser)]
@@ -15,6 +15,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Bench(bench::BenchArguments),
     Flow(flow::FlowArguments),
 }
 
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
 
 fn run(command: &Command) -> Outcome {
     match command {
+        Command::Bench(arguments) => bench::run(arguments),
         Command::Flow(arguments) => flow::run(arguments),
     }
 }

@@ -1,5 +1,6 @@
 //! The subcommands of the binary, one file each: arguments, then `run`.
 
+pub mod bench;
 pub mod flow;
 
 use std::process::ExitCode;

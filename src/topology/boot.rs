@@ -1,9 +1,8 @@
 //! From a configuration to a running appliance: check, recover, allocate, wire, pin, run.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::journal::{JournalError, Opened, Settings, UtcMapping, open_both};
+use crate::journal::{JournalError, Opened, UtcMapping, open_both};
 use crate::model::{CommandKind, Event, Group, Nanos, Request, SeqNo};
 use crate::port::Port;
 use crate::runtime::{Clock, SystemClock, available_cpus, lock_memory};
@@ -12,7 +11,7 @@ use crate::stage::{Board, Gate};
 use crate::topology::appliance::{Appliance, Launch};
 use crate::topology::{
     Catalogue, Config, ConfigError, Parts, Placement, ReleaseGate, Replay, ReplayError,
-    empty_feed, empty_fold, empty_gateway, engine_limits, meaning, place, wire,
+    empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings, meaning, place, wire,
 };
 
 /// Why an appliance did not start.
@@ -68,24 +67,6 @@ pub struct BootReport {
     pub torn: Vec<String>,
     /// What is not as asked.
     pub notes: Vec<String>,
-}
-
-/// The journal's folder below the data folder.
-pub fn journal_folder(data: &Path) -> PathBuf {
-    data.join("journal")
-}
-
-/// How the journal is kept.
-pub fn journal_settings(config: &Config) -> Settings {
-    let segment_bytes = config.journal.segment_kib as usize * 1024;
-    let lines = segment_bytes / 64;
-    Settings {
-        segment_bytes,
-        sync_interval: std::time::Duration::from_millis(config.journal.sync_interval_ms as u64),
-        // A quarter of a segment is kept for cancels.
-        reserve_lines: (lines / 8).min(Settings::default().reserve_lines),
-        ..Settings::default()
-    }
 }
 
 /// Starts an appliance on these ports.

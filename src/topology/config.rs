@@ -291,7 +291,7 @@ fn one() -> u32 {
 }
 
 fn default_instruments() -> Vec<InstrumentConfig> {
-    let table = [("ACME", 150), ("BOLT", 20), ("CRUX", 480), ("DYNE", 75)];
+    let table = [("ACME", 300), ("BOLT", 300), ("CRUX", 300), ("DYNE", 300)];
     let instrument = |(symbol, price): (&str, i64)| InstrumentConfig {
         symbol: symbol.into(),
         reference_price: Decimal(price * 10_000),

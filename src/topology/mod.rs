@@ -17,6 +17,8 @@ pub use decimal::Decimal;
 pub use parse::{ConfigError, DEFAULT_CONFIG, load, parse};
 pub use placement::{PlacedCore, Placement, place};
 pub use recovery::{Replay, ReplayError};
-pub use state::{empty_feed, empty_fold, empty_gateway, engine_limits, meaning};
+pub use state::{
+    empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings, meaning,
+};
 pub use validate::{Catalogue, check};
 pub use wiring::{Parts, StageLatency, Wired, wire};

@@ -1,9 +1,12 @@
 //! Empty state of all stages, as a configuration wants it: what boot fills by replay, and what
 //! replay, benches and tests start from.
 
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use crate::engine::risk::{Feedback, RiskGate};
 use crate::engine::{EngineLimits, Fold, SetupError, SoftwareMatcher};
-use crate::journal::Meaning;
+use crate::journal::{Meaning, Settings};
 use crate::model::Nanos;
 use crate::stage::{FeedOptions, FeedState, GatewayOptions, GatewayState};
 use crate::topology::{Catalogue, Config};
@@ -91,4 +94,22 @@ fn digest(catalogue: &Catalogue) -> [u8; 32] {
         risk.accounts, risk.sessions, risk.orders_max, risk.holdings_max
     );
     sha2::Sha256::digest(text).into()
+}
+
+/// The journal's folder below the data folder.
+pub fn journal_folder(data: &Path) -> PathBuf {
+    data.join("journal")
+}
+
+/// How the journal is kept.
+pub fn journal_settings(config: &Config) -> Settings {
+    let segment_bytes = config.journal.segment_kib as usize * 1024;
+    let lines = segment_bytes / 64;
+    Settings {
+        segment_bytes,
+        sync_interval: Duration::from_millis(config.journal.sync_interval_ms as u64),
+        // A quarter of a segment is kept for cancels.
+        reserve_lines: (lines / 8).min(Settings::default().reserve_lines),
+        ..Settings::default()
+    }
 }

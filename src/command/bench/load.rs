@@ -1,0 +1,271 @@
+//! A client that is a port: it hands the gateway frames made beforehand and times the answers, so
+//! that load costs the core under test almost nothing and no second thread disturbs it.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::{Arc, OnceLock};
+
+use hdrhistogram::Histogram;
+
+use crate::model::Nanos;
+use crate::port::{FrameMeta, Full, Port};
+use crate::runtime::{Clock, SystemClock};
+use crate::wire::ethernet::Mac;
+use crate::wire::session::control::Ack;
+use crate::wire::session::{Control, Login, PACKET_MAX, PacketWriter, Token, parse};
+use crate::wire::udp::{self, HEADERS, Route};
+
+/// Messages on the way at once, as the protocol allows a client.
+const WINDOW: u64 = 64;
+
+/// Replies taken before they are acknowledged.
+const ACK_EVERY: u64 = 64;
+
+/// What to send, and how fast.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// Messages in order.
+    pub(super) messages: Arc<[Vec<u8>]>,
+    /// The first ones, not measured.
+    pub(super) warm_up: usize,
+    /// Time from one message to the next; zero sends whenever the window allows.
+    pub(super) interval: Nanos,
+    /// Where the gateway listens.
+    pub(super) gateway: SocketAddrV4,
+    /// The session's number and key.
+    pub(super) session: (u16, Vec<u8>),
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub(super) struct Answers {
+    /// From when a message was to be sent to when the packet that settles it was sent back.
+    pub(super) latency: Histogram<u64>,
+    /// Messages measured.
+    pub(super) messages: u64,
+    /// How long they took.
+    pub(super) took: Nanos,
+    /// Replies received, of all kinds.
+    pub(super) replies: u64,
+    /// Executions among them.
+    pub(super) executions: u64,
+    /// Rejections among them.
+    pub(super) rejections: u64,
+}
+
+/// The port.
+pub(super) struct LoadPort {
+    plan: Plan,
+    clock: SystemClock,
+    token: Option<Token>,
+    login_sent: bool,
+    /// Frames as they will be received; made once the token is known.
+    frames: Vec<Vec<u8>>,
+    next: usize,
+    /// Numbers below this are settled.
+    settled: u64,
+    /// When each message on the way was to be sent.
+    scheduled: [Nanos; WINDOW as usize],
+    due: Nanos,
+    began: Nanos,
+    next_rx: u64,
+    acked_rx: u64,
+    scratch: [u8; HEADERS + PACKET_MAX],
+    answers: Answers,
+    done: Arc<OnceLock<Answers>>,
+}
+
+const OURS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 9), 40_000);
+
+impl LoadPort {
+    pub(super) fn new(plan: Plan, clock: SystemClock, done: Arc<OnceLock<Answers>>) -> Self {
+        let latency = Histogram::new_with_bounds(1, 60_000_000_000, 3);
+        Self {
+            plan,
+            clock,
+            token: None,
+            login_sent: false,
+            frames: Vec::new(),
+            next: 0,
+            settled: 1,
+            scheduled: [Nanos::ZERO; WINDOW as usize],
+            due: Nanos::ZERO,
+            began: Nanos::ZERO,
+            next_rx: 1,
+            acked_rx: 1,
+            scratch: [0; HEADERS + PACKET_MAX],
+            answers: Answers {
+                latency: latency.expect("the bounds are constants"),
+                messages: 0,
+                took: Nanos::ZERO,
+                replies: 0,
+                executions: 0,
+                rejections: 0,
+            },
+            done,
+        }
+    }
+
+    /// A frame to the gateway around a session packet.
+    fn frame(&self, write: impl FnOnce(&mut [u8]) -> usize) -> Vec<u8> {
+        let mut frame = vec![0; HEADERS + PACKET_MAX];
+        let length = write(&mut frame[HEADERS..]);
+        frame.truncate((HEADERS + length).max(60));
+        let to = self.plan.gateway;
+        let route = Route {
+            from_mac: Mac::local(*OURS.ip()),
+            to_mac: Mac::local(*to.ip()),
+            from: OURS,
+            to,
+        };
+        udp::seal(&mut frame, length, &route);
+        frame
+    }
+
+    fn login(&self) -> Vec<u8> {
+        let (port, key) = &self.plan.session;
+        let login =
+            Login { version: 1, port: *port, nonce: 1, next_tx: 1, next_rx: 1, code: [0; 16] };
+        let block = login.signed(key).block();
+        self.frame(|space| packet(space, [b' '; 10], 1, &block))
+    }
+
+    fn connected(&mut self, token: Token) {
+        let messages = Arc::clone(&self.plan.messages);
+        let frames = messages
+            .iter()
+            .enumerate()
+            .map(|(at, message)| self.frame(|space| packet(space, token, at as u64 + 1, message)));
+        self.frames = frames.collect();
+        self.token = Some(token);
+        self.due = self.clock.now();
+    }
+
+    fn acknowledge(&mut self, each: &mut dyn FnMut(&[u8], FrameMeta)) {
+        let Some(token) = self.token else { return };
+        let ack = Ack { next_expected: self.next_rx }.block();
+        let frame = self.frame(|space| packet(space, token, self.next as u64 + 1, &ack));
+        self.acked_rx = self.next_rx;
+        each(&frame, FrameMeta::default());
+    }
+
+    /// Everything below `next_expected` is settled at `now`.
+    fn settle(&mut self, next_expected: u64, now: Nanos) {
+        while self.settled < next_expected.min(self.next as u64 + 1) {
+            let scheduled = self.scheduled[self.settled as usize % WINDOW as usize];
+            if self.settled as usize > self.plan.warm_up {
+                let latency = now.saturating_sub(scheduled).0.max(1);
+                self.answers.latency.saturating_record(latency);
+                self.answers.messages += 1;
+            }
+            self.settled += 1;
+        }
+        if self.settled as usize > self.frames.len() && !self.frames.is_empty() {
+            self.answers.took = now.saturating_sub(self.began);
+            let _ = self.done.set(self.answers.clone());
+        }
+    }
+
+    fn take_reply(&mut self, length: usize) {
+        let Ok(packet) = parse(&self.scratch[HEADERS..length]) else { return };
+        let mut number = packet.seq();
+        let mut settled = None;
+        let mut token = None;
+        for block in packet.blocks() {
+            match Control::decode(block) {
+                Ok(Control::Ack(ack)) => settled = Some(ack.next_expected),
+                Ok(Control::LoginAck(ack)) => token = Some(ack.session),
+                Ok(_) => {}
+                Err(_) => {
+                    number += 1;
+                    self.answers.replies += 1;
+                    self.answers.executions += (block.first() == Some(&b'E')) as u64;
+                    self.answers.rejections += (block.first() == Some(&b'J')) as u64;
+                }
+            }
+        }
+        self.next_rx = self.next_rx.max(number);
+        if let Some(token) = token.filter(|_| self.token.is_none()) {
+            self.connected(token);
+        }
+        if let Some(next_expected) = settled {
+            self.settle(next_expected, self.clock.now());
+        }
+    }
+}
+
+fn packet(space: &mut [u8], token: Token, seq: u64, block: &[u8]) -> usize {
+    let Some(mut writer) = PacketWriter::new(&mut space[..PACKET_MAX], token, seq) else {
+        return 0;
+    };
+    writer.push(block);
+    writer.finish()
+}
+
+impl Port for LoadPort {
+    fn receive(&mut self, budget: usize, each: &mut dyn FnMut(&[u8], FrameMeta)) -> usize {
+        if self.token.is_none() {
+            let first = !std::mem::replace(&mut self.login_sent, true);
+            if first {
+                each(&self.login(), FrameMeta::default());
+            }
+            return first as usize;
+        }
+        let mut seen = 0;
+        if self.next_rx - self.acked_rx >= ACK_EVERY {
+            self.acknowledge(each);
+            seen += 1;
+        }
+        let paced = self.plan.interval.0 > 0;
+        let now = self.clock.now();
+        while seen < budget
+            && self.next < self.frames.len()
+            && self.next as u64 + 1 - self.settled < WINDOW
+            && (!paced || now >= self.due)
+        {
+            let scheduled = if paced { self.due } else { now };
+            if self.next == self.plan.warm_up {
+                self.began = now;
+            }
+            let seq = self.next + 1;
+            self.scheduled[seq % WINDOW as usize] = scheduled;
+            each(&self.frames[self.next], FrameMeta::default());
+            self.next += 1;
+            self.due = Nanos(self.due.0 + self.plan.interval.0);
+            seen += 1;
+        }
+        seen
+    }
+
+    fn transmit(&mut self, length: usize, fill: &mut dyn FnMut(&mut [u8])) -> Result<(), Full> {
+        let space = self.scratch.get_mut(..length).ok_or(Full)?;
+        fill(space);
+        // A short frame is padded: its payload ends where its UDP length says.
+        let udp_length = u16::from_be_bytes([self.scratch[38], self.scratch[39]]) as usize;
+        self.take_reply((HEADERS + udp_length - udp::HEADER).min(length));
+        Ok(())
+    }
+
+    fn flush(&mut self) {}
+}
+
+/// A port on which nothing comes and everything goes nowhere: the feed's, while orders are timed.
+#[derive(Debug, Default)]
+pub(super) struct NullPort {
+    scratch: Vec<u8>,
+}
+
+impl Port for NullPort {
+    fn receive(&mut self, _budget: usize, _each: &mut dyn FnMut(&[u8], FrameMeta)) -> usize {
+        0
+    }
+
+    fn transmit(&mut self, length: usize, fill: &mut dyn FnMut(&mut [u8])) -> Result<(), Full> {
+        if self.scratch.len() < length {
+            self.scratch.resize(length.max(2048), 0);
+        }
+        fill(&mut self.scratch[..length]);
+        Ok(())
+    }
+
+    fn flush(&mut self) {}
+}

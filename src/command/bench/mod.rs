@@ -1,0 +1,316 @@
+//! `wirematch bench`: the whole pipeline in one process, over a port in memory.
+
+mod floor;
+mod load;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use anyhow::Context;
+use serde::Serialize;
+
+use crate::client::script::{Accounts, Part, Script};
+use crate::command::bench::load::{Answers, LoadPort, NullPort, Plan};
+use crate::command::{Failure, Outcome};
+use crate::flow::{MakeOptions, make};
+use crate::journal::{KeeperThread, UtcMapping, open_both};
+use crate::model::{CommandKind, Fault, Group, InstrumentId, Nanos, Request};
+use crate::runtime::{Clock, Core, Idle, Percentiles, StopFlag, SystemClock, available_cpus};
+use crate::stage::{Board, Gate};
+use crate::topology::{
+    Catalogue, Config, Parts, ReleaseGate, StageName, Wired, check, empty_feed, empty_fold,
+    empty_gateway, engine_limits, journal_settings, meaning, wire,
+};
+
+/// Runs the whole pipeline in this process, over a port in memory: throughput with the window
+/// always full, then latency open loop, from when a frame was to come in to when its reply went
+/// out.
+///
+/// Fused: all stages in one loop on one CPU. Split: gateway, sequencer and risk on one CPU,
+/// matching, recorder and feed on another. The client is part of the gateway's port and takes
+/// prepared frames, so no thread but the stages' runs.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  wirematch bench\n  wirematch bench --rate 500000 --json\n  \
+    wirematch bench --gate sequenced --orders 2000000")]
+pub struct BenchArguments {
+    /// Messages sent in each measurement, a tenth of them before it begins
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1_000..=20_000_000))]
+    orders: u32,
+    /// Messages a second in the latency measurement
+    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..=50_000_000))]
+    rate: u32,
+    /// What replies wait for: journaled or sequenced
+    #[arg(long, default_value = "journaled")]
+    gate: String,
+    /// Where the journal of the run is written; removed afterwards
+    #[arg(long, default_value = "target/bench")]
+    data: PathBuf,
+    /// Makes other orders
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Only the fused placement
+    #[arg(long)]
+    fused_only: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// One placement's figures.
+#[derive(Debug, Serialize)]
+struct Figures {
+    orders_per_s: u64,
+    #[serde(flatten)]
+    latency: Percentiles,
+    /// Executions for each hundred messages.
+    executions_percent: f64,
+    rejections: u64,
+    stages: Vec<StageFigures>,
+}
+
+#[derive(Debug, Serialize)]
+struct StageFigures {
+    stage: &'static str,
+    #[serde(flatten)]
+    latency: Percentiles,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    floor_ns: Option<u64>,
+    gate: String,
+    rate_per_s: u32,
+    fused: Figures,
+    split: Option<Figures>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Wrong arguments, and what keeps the pipeline from running.
+pub fn run(arguments: &BenchArguments) -> Outcome {
+    let bench = Bench::new(arguments)?;
+    let cpus = available_cpus();
+    let floor_ns = floor::floor_ns(&cpus);
+    let fused = bench.placement(&[&StageName::ALL], &cpus)?;
+    let (front, back) = StageName::ALL.split_at(3);
+    let split = match arguments.fused_only || cpus.len() < 2 {
+        true => None,
+        false => Some(bench.placement(&[front, back], &cpus)?),
+    };
+    let report =
+        Report { floor_ns, gate: arguments.gate.clone(), rate_per_s: arguments.rate, fused, split };
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&report).context("cannot write JSON")?);
+    } else {
+        print(&report);
+    }
+    Ok(())
+}
+
+/// What every measurement shares.
+struct Bench<'a> {
+    arguments: &'a BenchArguments,
+    config: Config,
+    catalogue: Catalogue,
+    messages: Arc<[Vec<u8>]>,
+}
+
+impl<'a> Bench<'a> {
+    fn new(arguments: &'a BenchArguments) -> Result<Self, Failure> {
+        let release = match arguments.gate.as_str() {
+            "journaled" => ReleaseGate::Journaled,
+            "sequenced" => ReleaseGate::Sequenced,
+            other => {
+                return Err(Failure::usage(format!(
+                    "--gate {other}: it is `journaled` or `sequenced`"
+                )));
+            }
+        };
+        let config = Config { release, data: arguments.data.clone(), ..Config::default() };
+        let catalogue = check(&config, "defaults", "").map_err(Failure::usage)?;
+        let messages = messages(arguments, &catalogue)?;
+        Ok(Self { arguments, config, catalogue, messages })
+    }
+
+    /// Throughput, then latency, in one placement.
+    fn placement(&self, cores: &[&[StageName]], cpus: &[usize]) -> Result<Figures, Failure> {
+        let (flood, _) = self.measure(cores, cpus, Nanos::ZERO)?;
+        let interval = Nanos(1_000_000_000 / u64::from(self.arguments.rate));
+        let (paced, stages) = self.measure(cores, cpus, interval)?;
+        let seconds = flood.took.0 as f64 / 1e9;
+        Ok(Figures {
+            orders_per_s: (flood.messages as f64 / seconds) as u64,
+            latency: Percentiles::of(&paced.latency),
+            executions_percent: 100.0 * flood.executions as f64 / self.messages.len() as f64,
+            rejections: flood.rejections,
+            stages,
+        })
+    }
+
+    fn measure(
+        &self,
+        cores: &[&[StageName]],
+        cpus: &[usize],
+        interval: Nanos,
+    ) -> Result<(Answers, Vec<StageFigures>), Failure> {
+        let folder = self.config.data.join(format!("{}", std::process::id()));
+        let outcome = self.measure_in(&folder, cores, cpus, interval);
+        let _ = std::fs::remove_dir_all(&folder);
+        outcome
+    }
+
+    fn measure_in(
+        &self,
+        folder: &Path,
+        cores: &[&[StageName]],
+        cpus: &[usize],
+        interval: Nanos,
+    ) -> Result<(Answers, Vec<StageFigures>), Failure> {
+        let clock = SystemClock::new();
+        let done = Arc::new(OnceLock::new());
+        let session = self.catalogue.sessions.iter().flatten().last();
+        let session = session.context("the default configuration has sessions")?;
+        let plan = Plan {
+            messages: Arc::clone(&self.messages),
+            warm_up: self.messages.len() / 10,
+            interval,
+            gateway: self.config.entry.address,
+            session: (session.id.0 as u16, session.key.clone()),
+        };
+        let port = LoadPort::new(plan, clock.clone(), Arc::clone(&done));
+        let (mut wired, keepers) = self.wire(folder, port, &clock)?;
+        let opening = Request::new(CommandKind::StartOfDay, clock.now());
+        let _ = wired.slow_requests.push(&Group::new(opening));
+        let stop = StopFlag::default();
+        let threads = start(&mut wired, cores, cpus, &clock, &stop);
+        while done.get().is_none() && threads.iter().all(|thread| !thread.is_finished()) {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        stop.raise();
+        for thread in threads {
+            let ended = thread.join().map_err(|_| anyhow::anyhow!("a core panicked"))?;
+            ended.map_err(|fault| anyhow::anyhow!("a core stopped: {}", fault.sentence()))?;
+        }
+        drop(keepers);
+        let answers = done.get().cloned().context("the pipeline ended before its orders")?;
+        let stages = wired.latencies.iter_mut().map(|latency| StageFigures {
+            stage: latency.name,
+            latency: latency.reader.percentiles(),
+        });
+        Ok((answers, stages.collect()))
+    }
+
+    fn wire(
+        &self,
+        folder: &Path,
+        port: LoadPort,
+        clock: &SystemClock,
+    ) -> Result<(Wired, Vec<KeeperThread>), Failure> {
+        let (config, catalogue) = (&self.config, &self.catalogue);
+        let now = clock.now();
+        let utc = UtcMapping { log_time: now, utc: now, uncertainty: Nanos::ZERO };
+        let settings = journal_settings(config);
+        let (commands, events) = open_both(folder, meaning(config, catalogue), utc, &settings)
+            .context("the journal of the run")?;
+        let gate = match config.release {
+            ReleaseGate::Sequenced => Gate::Sequenced,
+            ReleaseGate::Journaled => Gate::Journaled(commands.writer.progress()),
+        };
+        let keepers = [commands.keeper, events.keeper].map(|keeper| keeper.spawn());
+        let keepers: Result<Vec<_>, _> = keepers.into_iter().collect();
+        let ids: Vec<InstrumentId> = catalogue.instruments.iter().map(|i| i.id).collect();
+        let wired = wire(Parts {
+            fold: empty_fold(config, catalogue).map_err(Failure::usage)?,
+            limits: engine_limits(config, catalogue),
+            gateway: empty_gateway(config, catalogue),
+            feed: empty_feed(config, catalogue),
+            entry_port: port,
+            feed_port: NullPort::default(),
+            command_log: commands.writer,
+            event_log: events.writer,
+            gate,
+            board: Board::new(&ids),
+            link_depth: config.engine.link_depth as usize,
+        });
+        Ok((wired, keepers.context("cannot start a thread")?))
+    }
+}
+
+type Ended = Result<(), Fault>;
+
+fn start(
+    wired: &mut Wired,
+    cores: &[&[StageName]],
+    cpus: &[usize],
+    clock: &SystemClock,
+    stop: &StopFlag,
+) -> Vec<std::thread::JoinHandle<Ended>> {
+    let mut threads = Vec::new();
+    for (place, names) in cores.iter().enumerate() {
+        let stages = names.iter().filter_map(|name| {
+            let at = wired.stages.iter().position(|(wired, _)| wired == name)?;
+            Some(wired.stages.remove(at).1)
+        });
+        let cpu = cpus.iter().rev().nth(place).copied();
+        let stages = stages.collect();
+        let mut core = Core { cpu, idle: Idle::Spin, stages, times: Arc::default() };
+        let (clock, stop) = (clock.clone(), stop.clone());
+        threads.push(std::thread::spawn(move || core.run(&clock, &stop)));
+    }
+    threads
+}
+
+/// Order flow for every instrument, as one session's messages.
+fn messages(arguments: &BenchArguments, catalogue: &Catalogue) -> Result<Arc<[Vec<u8>]>, Failure> {
+    let instruments = &catalogue.instruments;
+    let each = arguments.orders / instruments.len() as u32;
+    let mut parts = Vec::new();
+    for (place, instrument) in instruments.iter().enumerate() {
+        let options = MakeOptions {
+            seed: arguments.seed.wrapping_add(place as u64),
+            resting: 1_000.min(each / 4).max(1),
+            events: each,
+            range: 100,
+            sparse_ids: false,
+        };
+        let flow = make(&options, &mut |_| ()).context("cannot make orders")?;
+        let tick = instrument.tick.0 as u64;
+        parts.push(Part { flow, symbol: instrument.symbol, tick });
+    }
+    let accounts = Accounts { first: 1, count: 1_000 };
+    let mut script = Script::of(&parts, accounts).context("cannot make messages")?;
+    script.messages.truncate(arguments.orders as usize);
+    Ok(script.messages.into())
+}
+
+fn print(report: &Report) {
+    println!(
+        "gate {}, latency at {} messages a second, open loop; floor between two CPUs {} ns",
+        report.gate,
+        report.rate_per_s,
+        report.floor_ns.map_or("-".into(), |floor| floor.to_string())
+    );
+    println!(
+        "{:<12} {:>12} {:>9} {:>9} {:>9} {:>11}",
+        "", "messages/s", "p50 ns", "p99 ns", "p99.9 ns", "max ns"
+    );
+    let rows = [("fused", Some(&report.fused)), ("split", report.split.as_ref())];
+    for (name, figures) in rows {
+        let Some(figures) = figures else { continue };
+        row(name, Some(figures.orders_per_s), &figures.latency);
+        for stage in &figures.stages {
+            row(&format!("  {}", stage.stage), None, &stage.latency);
+        }
+        println!(
+            "  {:.1} executions for 100 messages, {} rejections",
+            figures.executions_percent, figures.rejections
+        );
+    }
+}
+
+fn row(name: &str, rate: Option<u64>, latency: &Percentiles) {
+    let rate = rate.map_or(String::new(), |rate| rate.to_string());
+    let Percentiles { p50_ns, p99_ns, p999_ns, max_ns, .. } = latency;
+    println!("{name:<12} {rate:>12} {p50_ns:>9} {p99_ns:>9} {p999_ns:>9} {max_ns:>11}");
+}

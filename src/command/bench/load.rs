@@ -59,7 +59,7 @@ pub(super) struct LoadPort {
     token: Option<Token>,
     login_sent: bool,
     /// Frames as they will be received; made once the token is known.
-    frames: Vec<Vec<u8>>,
+    frames: Box<[Box<[u8]>]>,
     next: usize,
     /// Numbers below this are settled.
     settled: u64,
@@ -84,7 +84,7 @@ impl LoadPort {
             clock,
             token: None,
             login_sent: false,
-            frames: Vec::new(),
+            frames: Box::default(),
             next: 0,
             settled: 1,
             scheduled: [Nanos::ZERO; WINDOW as usize],
@@ -106,10 +106,11 @@ impl LoadPort {
     }
 
     /// A frame to the gateway around a session packet.
-    fn frame(&self, write: impl FnOnce(&mut [u8]) -> usize) -> Vec<u8> {
-        let mut frame = vec![0; HEADERS + PACKET_MAX];
+    fn frame(&self, write: impl FnOnce(&mut [u8]) -> usize) -> Box<[u8]> {
+        let mut space = [0; HEADERS + PACKET_MAX];
+        let frame = &mut space[..];
         let length = write(&mut frame[HEADERS..]);
-        frame.truncate((HEADERS + length).max(60));
+        let frame = &mut frame[..(HEADERS + length).max(60)];
         let to = self.plan.gateway;
         let route = Route {
             from_mac: Mac::local(*OURS.ip()),
@@ -117,11 +118,11 @@ impl LoadPort {
             from: OURS,
             to,
         };
-        udp::seal(&mut frame, length, &route);
-        frame
+        udp::seal(frame, length, &route);
+        (*frame).into()
     }
 
-    fn login(&self) -> Vec<u8> {
+    fn login(&self) -> Box<[u8]> {
         let (port, key) = &self.plan.session;
         let login =
             Login { version: 1, port: *port, nonce: 1, next_tx: 1, next_rx: 1, code: [0; 16] };
@@ -197,7 +198,7 @@ fn packet(space: &mut [u8], token: Token, seq: u64, block: &[u8]) -> usize {
     let Some(mut writer) = PacketWriter::new(&mut space[..PACKET_MAX], token, seq) else {
         return 0;
     };
-    writer.push(block);
+    assert!(writer.push(block), "a message fits a packet");
     writer.finish()
 }
 

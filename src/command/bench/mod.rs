@@ -127,7 +127,12 @@ impl<'a> Bench<'a> {
                 )));
             }
         };
-        let config = Config { release, data: arguments.data.clone(), ..Config::default() };
+        let mut config = Config { release, data: arguments.data.clone(), ..Config::default() };
+        config.engine.orders_max = 1 << 16;
+        config.engine.link_depth = 1024;
+        config.feed.group = std::net::SocketAddrV4::new([239, 1, 1, 1].into(), 9201);
+        config.entry.reply_cache = 2048;
+        config.feed.rewind_messages = 4096;
         let catalogue = check(&config, "defaults", "").map_err(Failure::usage)?;
         let messages = messages(arguments, &catalogue)?;
         Ok(Self { arguments, config, catalogue, messages })
@@ -183,7 +188,8 @@ impl<'a> Bench<'a> {
         let opening = Request::new(CommandKind::StartOfDay, clock.now());
         let _ = wired.slow_requests.push(&Group::new(opening));
         let stop = StopFlag::default();
-        let threads = start(&mut wired, cores, cpus, &clock, &stop);
+        let threads =
+            start(&mut wired, cores, cpus, &clock, &stop).context("cannot start a thread")?;
         while done.get().is_none() && threads.iter().all(|thread| !thread.is_finished()) {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
@@ -245,7 +251,7 @@ fn start(
     cpus: &[usize],
     clock: &SystemClock,
     stop: &StopFlag,
-) -> Vec<std::thread::JoinHandle<Ended>> {
+) -> std::io::Result<Vec<std::thread::JoinHandle<Ended>>> {
     let mut threads = Vec::new();
     for (place, names) in cores.iter().enumerate() {
         let stages = names.iter().filter_map(|name| {
@@ -256,9 +262,10 @@ fn start(
         let stages = stages.collect();
         let mut core = Core { cpu, idle: Idle::Spin, stages, times: Arc::default() };
         let (clock, stop) = (clock.clone(), stop.clone());
-        threads.push(std::thread::spawn(move || core.run(&clock, &stop)));
+        let builder = std::thread::Builder::new().name(format!("core-{place}"));
+        threads.push(builder.spawn(move || core.run(&clock, &stop))?);
     }
-    threads
+    Ok(threads)
 }
 
 /// Order flow for every instrument, as one session's messages.

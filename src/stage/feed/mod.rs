@@ -32,6 +32,9 @@ crate::counters! {
 /// Retransmission requests answered per poll; a flood of them waits, the market does not.
 const REQUESTS_PER_POLL: usize = 4;
 
+/// The pause after a packet that could not be sent.
+const RETRY: Nanos = Nanos(50_000);
+
 /// Retransmitted packets a second, at most, all clients together.
 const RESENDS_PER_SECOND: u64 = 20_000;
 
@@ -93,6 +96,8 @@ pub struct Feed<P: Port> {
     /// The first message not yet sent.
     unsent: u64,
     heartbeat_due: Nanos,
+    /// Nothing is sent before: the port was full, or the group's station is being asked for.
+    retry_at: Nanos,
     /// Nanoseconds of credit for retransmission.
     credit: u64,
     seen: Nanos,
@@ -121,6 +126,7 @@ impl<P: Port> Feed<P> {
             events,
             gate,
             heartbeat_due: Nanos::ZERO,
+            retry_at: Nanos::ZERO,
             credit: 0,
             seen: Nanos::ZERO,
             is_stopping: false,
@@ -150,9 +156,12 @@ impl<P: Port> Feed<P> {
     fn send(&mut self, now: Nanos) -> usize {
         let mut packets = 0;
         let next = self.state.next_number();
-        while self.unsent < next && packets < BURST {
+        while self.unsent < next && packets < BURST && now >= self.retry_at {
             let group = self.state.options.group;
-            let Some(count) = self.send_packet(group, self.unsent, u16::MAX - 1) else { break };
+            let Some(count) = self.send_packet(group, self.unsent, u16::MAX - 1) else {
+                self.retry_at = now.saturating_add(RETRY);
+                break;
+            };
             self.counters.add(FeedCounter::Messages, count as u64);
             self.unsent += count as u64;
             packets += 1;

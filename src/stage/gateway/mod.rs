@@ -56,6 +56,9 @@ crate::counters! {
 /// How long a session that a restart cut off may take to come back before its orders die.
 const GRACE_HEARTBEATS: u64 = 30;
 
+/// Lines asked of the link at once: more than one packet's messages ever take.
+const ROOM_WANTED: usize = 8 * BURST * LINES_MAX;
+
 /// Packets of replies asked for again, sent per session and poll.
 const RESENDS_PER_POLL: usize = 4;
 
@@ -111,15 +114,13 @@ impl<P: Port> Gateway<P> {
     /// Takes frames, as many as the sequencer's link surely has room for.
     fn take_frames(&mut self, now: Nanos) -> usize {
         let Self { port, faces, requests, counters, .. } = self;
-        let room = requests.credits(requests.depth()) / LINES_MAX;
-        let per_frame = faces.state.options.window as usize + BURST;
-        let budget = BURST.min(room / per_frame);
-        if budget == 0 {
+        // A packet that finds too little room is taken in part; the client sends the rest again.
+        if room_in(requests) < BURST {
             counters.count(GatewayCounter::Closed);
             return 0;
         }
         let mut reply: Option<ArpFrame> = None;
-        let seen = port.receive(budget, &mut |frame, meta| {
+        let seen = port.receive(BURST, &mut |frame, meta| {
             let received_at = if meta.received_at.0 > 0 { meta.received_at } else { now };
             match faces.endpoint.open(frame) {
                 Opened::Datagram(datagram) => {
@@ -181,9 +182,8 @@ impl<P: Port> Gateway<P> {
         let count = faces.state.sessions.len();
         *turn = if *turn + 1 < count { *turn + 1 } else { 0 };
         let at = *turn;
-        let room = requests.credits(requests.depth()) / LINES_MAX;
-        if room > BURST {
-            faces.pass(at, now, room - BURST, requests, counters);
+        if room_in(requests) > 1 {
+            faces.pass(at, now, requests, counters);
         }
     }
 }
@@ -221,7 +221,7 @@ impl Faces {
         if session.is_broken {
             return counters.count(GatewayCounter::Unknown);
         }
-        let room = session.room(self.state.options.window as usize + BURST);
+        let room = session.room(room_in(requests));
         let symbols = &self.state.symbols;
         let guarded = catch_unwind(AssertUnwindSafe(|| {
             session.receive(&packet, symbols, received_at, room, &mut |brought| {
@@ -270,12 +270,12 @@ impl Faces {
         &mut self,
         at: usize,
         now: Nanos,
-        room: usize,
         requests: &mut Producer<Request>,
         counters: &mut Counters<GatewayCounter>,
     ) {
         let Some(Some(session)) = self.state.sessions.get_mut(at) else { return };
-        let room = session.room(room);
+        // One place is kept for the request that says the session is down.
+        let room = session.room(room_in(requests) - 1);
         session.pass(&self.state.symbols, now, room, &mut |brought| {
             push(brought, requests, counters);
         });
@@ -340,6 +340,12 @@ impl Faces {
             counters.count(GatewayCounter::PortFull);
         }
     }
+}
+
+/// Requests the link to the sequencer surely has room for.
+#[inline]
+fn room_in(requests: &mut Producer<Request>) -> usize {
+    requests.credits(ROOM_WANTED) / LINES_MAX
 }
 
 /// Sends replies again that were asked for, a few packets at a time.

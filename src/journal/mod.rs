@@ -17,12 +17,14 @@ mod disk;
 mod error;
 mod frame;
 mod keeper;
+mod maker;
 mod map;
 mod progress;
 mod reader;
 mod recovery;
 mod scan;
 mod segment;
+mod syncer;
 mod writer;
 
 use std::path::{Path, PathBuf};

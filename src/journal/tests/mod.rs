@@ -6,6 +6,7 @@ mod recover;
 
 use std::path::Path;
 
+use crate::journal::progress::Committed;
 use crate::journal::{
     JournalError, LogKind, Logged, Meaning, Opened, Reader, Settings, UtcMapping, open,
 };
@@ -41,7 +42,7 @@ fn reopen<H: Logged>(folder: &Path) -> Result<Opened<H>, JournalError> {
 }
 
 /// Appends commands of the given lines, one burst after the other; says where each commit ended.
-fn append(opened: &mut Opened<Command>, bursts: &[Vec<u8>]) -> Vec<(u64, u64, usize)> {
+fn append(opened: &mut Opened<Command>, bursts: &[Vec<u8>]) -> Vec<Committed> {
     let mut ends = Vec::new();
     let mut seq = opened.writer.last();
     for burst in bursts {

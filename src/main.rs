@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use wirematch::command::{Exit, Outcome};
+use wirematch::command::{Exit, Outcome, journal};
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
 #[derive(Parser)]
@@ -14,7 +14,9 @@ struct Arguments {
 }
 
 #[derive(Subcommand)]
-enum Command {}
+enum Command {
+    Journal(journal::JournalArguments),
+}
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -28,5 +30,7 @@ fn main() -> ExitCode {
 }
 
 fn run(command: &Command) -> Outcome {
-    match *command {}
+    match command {
+        Command::Journal(arguments) => journal::run(arguments),
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+pub mod journal;
+
 /// How a command ends, as a process exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{Child, Command as Process, Output, Stdio};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use wirematch::journal::{
@@ -42,6 +43,14 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
+
+/// Every test takes it: a process that is being started holds its parent's files for a moment,
+/// and with them the locks of logs that another test has already closed.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
 
 fn small() -> Settings {
     Settings {
@@ -119,6 +128,7 @@ fn flip(file: &Path, offset: u64) {
 
 #[test]
 fn show_prints_every_message_in_the_order_of_history() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     write_journal(folder.path());
     let shown = wirematch(&["show"], folder.path());
@@ -136,6 +146,7 @@ fn show_prints_every_message_in_the_order_of_history() {
 
 #[test]
 fn show_keeps_to_its_range_and_speaks_json() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     write_journal(folder.path());
     let shown = text(&wirematch(&["show", "--from", "2", "--events", "--json"], folder.path()));
@@ -155,6 +166,7 @@ fn show_keeps_to_its_range_and_speaks_json() {
 
 #[test]
 fn info_says_what_a_journal_holds() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     write_journal(folder.path());
     let told = text(&wirematch(&["info"], folder.path()));
@@ -170,6 +182,7 @@ fn info_says_what_a_journal_holds() {
 
 #[test]
 fn verify_names_the_first_bad_place_and_exits_with_4() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     write_journal(folder.path());
     let good = wirematch(&["verify"], folder.path());
@@ -200,6 +213,7 @@ fn verify_names_the_first_bad_place_and_exits_with_4() {
 
 #[test]
 fn a_journal_being_written_verifies_and_shows() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let journal = LogKind::Commands.folder(folder.path());
     let mut log = open_log::<Command>(&journal);
@@ -251,6 +265,7 @@ fn start_child(folder: &Path, out: Stdio) -> Child {
 
 #[test]
 fn a_killed_process_loses_nothing_it_acknowledged() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let mut acknowledged = 0;
     for round in 0..25 {
@@ -284,6 +299,7 @@ fn a_killed_process_loses_nothing_it_acknowledged() {
 
 #[test]
 fn a_reader_in_another_process_follows_the_writer() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let mut child = start_child(folder.path(), Stdio::null());
     let mut reader = Reader::<Command>::open(folder.path(), 0).unwrap();
@@ -303,6 +319,7 @@ fn a_reader_in_another_process_follows_the_writer() {
 
 #[test]
 fn nothing_allocates_between_append_and_commit() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let mut log = open_log::<Command>(folder.path());
     let before = ALLOCATIONS.with(Cell::get);

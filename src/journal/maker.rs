@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ pub(crate) struct Maker {
     pub(crate) ready: rtrb::Producer<Arc<Segment>>,
     /// To the syncer, which is told first.
     pub(crate) handed: Sender<Arc<Segment>>,
+    /// Segments handed out and not yet closed, and the most there may be.
+    pub(crate) out: Arc<AtomicUsize>,
+    pub(crate) out_max: usize,
     pub(crate) progress: Arc<Progress>,
     pub(crate) zeros: Vec<u8>,
     pub(crate) making: Option<Making>,
@@ -56,10 +60,10 @@ impl Maker {
     /// Does a piece of making the next segment, if one is wanted; says whether there is more to do.
     pub(crate) fn step(&mut self, since_last: Duration) -> bool {
         self.until_retry = self.until_retry.saturating_sub(since_last);
-        if self.ready.is_full() || !self.until_retry.is_zero() {
+        if !self.is_wanted() || !self.until_retry.is_zero() {
             return false;
         }
-        let Err(error) = self.make() else { return !self.ready.is_full() };
+        let Err(error) = self.make() else { return self.is_wanted() };
         if let Some(making) = self.making.take() {
             // What it took is given back to whoever else needs room.
             let _ = fs::remove_file(making.segment.unfinished());
@@ -74,6 +78,10 @@ impl Maker {
         };
         self.progress.report(health, Some(format!("{folder}: {what} ({error})")));
         false
+    }
+
+    fn is_wanted(&self) -> bool {
+        !self.ready.is_full() && self.out.load(Ordering::Acquire) < self.out_max
     }
 
     /// Does one piece of making the next segment; hands it over when it is whole.
@@ -91,6 +99,7 @@ impl Maker {
         map.populate(0..map.bytes())?;
         let segment = Arc::new(Segment { map, file: segment, salt: self.disk.salt() });
         self.spare.pop_front();
+        self.out.fetch_add(1, Ordering::AcqRel);
         // Neither fails: the syncer lives as long as this, and the ring was not full.
         let _ = self.handed.send(Arc::clone(&segment));
         let _ = self.ready.push(segment);

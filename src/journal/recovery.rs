@@ -5,13 +5,14 @@ use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use crate::journal::maker::Maker;
 use crate::journal::map::MapMut;
 use crate::journal::segment::{HEADER_LINES, Segment, SegmentFile, Stamp};
-use crate::journal::syncer::Syncer;
+use crate::journal::syncer::{Ends, Syncer};
 use crate::journal::writer::{Left, Supply};
 use crate::journal::{
     Disk, Files, JournalError, Keeper, Logged, Meaning, Progress, Scan, Settings, Torn, UtcMapping,
@@ -126,32 +127,9 @@ impl Locked {
         let left = left(&scan, &*disk)?;
         let next = begun().count() as u64 + spare.len() as u64 + 1;
         let current = left.segment.as_ref().map(|(s, _)| (Arc::clone(s), left.at * 64));
-        let (ready, writers_ready) = rtrb::RingBuffer::new(settings.ready_segments);
-        // All that the writer can finish between two visits: its own and those that are ready.
-        let (writers_done, done) = rtrb::RingBuffer::new(settings.ready_segments + 2);
-        let (handed, syncers_handed) = mpsc::channel();
-        let progress = Arc::new(Progress::starting_at(scan.last));
-        let supply =
-            Supply { ready: writers_ready, done: writers_done, progress: Arc::clone(&progress) };
-        let interval = settings.sync_interval;
-        let to_progress = Arc::clone(&progress);
-        let syncer =
-            Syncer::new(Arc::clone(&disk), interval, syncers_handed, done, current, to_progress);
-        let mut maker = Maker {
-            disk,
-            folder,
-            segment_bytes: settings.segment_bytes,
-            spare,
-            next,
-            ready,
-            handed,
-            progress,
-            zeros: vec![],
-            making: None,
-            until_retry: Duration::ZERO,
-        };
-        maker.fill()?;
-        let keeper = Keeper { maker, syncer, interval, lock };
+        let kept = Kept { folder, lock, disk, spare, next, current, last: scan.last };
+        let (supply, mut keeper) = kept.keeper(settings);
+        keeper.maker.fill()?;
         Ok(Opened {
             writer: Writer::new(stamp, left, settings.reserve_lines, supply),
             keeper,
@@ -162,25 +140,78 @@ impl Locked {
     }
 }
 
+/// What a keeper starts from.
+struct Kept {
+    folder: PathBuf,
+    lock: File,
+    disk: Arc<dyn Disk>,
+    /// Zeroed files that wait to be used.
+    spare: VecDeque<SegmentFile>,
+    /// The number of the next file to make.
+    next: u64,
+    /// The segment the writer goes on in, and up to which byte it is synced.
+    current: Option<(Arc<Segment>, usize)>,
+    /// Id of the last message.
+    last: u64,
+}
+
+impl Kept {
+    /// The keeper, and its writer's ends of what they share.
+    fn keeper(self, settings: &Settings) -> (Supply, Keeper) {
+        // One segment being filled, those that are ready, and one being synced: so the ring that
+        // takes them back never overflows, and a disk that syncs too slowly is met as lack of room.
+        let out_max = settings.ready_segments + 2;
+        let out = Arc::new(AtomicUsize::new(usize::from(self.current.is_some())));
+        let (ready, writers_ready) = rtrb::RingBuffer::new(settings.ready_segments);
+        let (writers_done, done) = rtrb::RingBuffer::new(out_max);
+        let (handed, syncers_handed) = mpsc::channel();
+        let progress = Arc::new(Progress::starting_at(self.last));
+        let maker = Maker {
+            disk: Arc::clone(&self.disk),
+            folder: self.folder,
+            segment_bytes: settings.segment_bytes,
+            spare: self.spare,
+            next: self.next,
+            ready,
+            handed,
+            out: Arc::clone(&out),
+            out_max,
+            progress: Arc::clone(&progress),
+            zeros: vec![],
+            making: None,
+            until_retry: Duration::ZERO,
+        };
+        let ends = Ends { handed: syncers_handed, done, out, progress: Arc::clone(&progress) };
+        let interval = settings.sync_interval;
+        let syncer = Syncer::new(self.disk, interval, ends, self.current);
+        let supply = Supply { ready: writers_ready, done: writers_done, progress };
+        (supply, Keeper { maker, syncer, interval, lock: self.lock })
+    }
+}
+
 fn create_folder(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     folder.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
+
+/// How often, every 10 ms, a lock is asked for: the one who had it may be about to end.
+const LOCK_TRIES: usize = 50;
 
 /// Takes the folder's lock, which the system gives back when this process ends, however it ends.
 fn lock(folder: &Path) -> Result<File, JournalError> {
     let path = folder.join("lock");
     let open = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
     let file = open.map_err(JournalError::disk(&path, "open the lock"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => {
-            Err(JournalError::Locked { folder: folder.to_owned() })
-        }
-        Err(fs::TryLockError::Error(error)) => {
-            Err(JournalError::disk(&path, "take the lock")(error))
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(fs::TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+            Err(fs::TryLockError::Error(error)) => {
+                return Err(JournalError::disk(&path, "take the lock")(error));
+            }
         }
     }
+    Err(JournalError::Locked { folder: folder.to_owned() })
 }
 
 /// Removes files that were being zeroed when the process ended.

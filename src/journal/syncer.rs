@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -22,13 +23,9 @@ pub(crate) struct Syncer {
     disk: Arc<dyn Disk>,
     /// The pause between syncs.
     interval: Duration,
-    /// From the maker.
-    handed: Receiver<Arc<Segment>>,
-    /// From the writer.
-    done: rtrb::Consumer<Arc<Segment>>,
+    ends: Ends,
     /// Segments the writer has or will have, oldest first, and up to which byte each is synced.
     out: VecDeque<(Arc<Segment>, usize)>,
-    progress: Arc<Progress>,
     /// What was committed at the last sync but one.
     sampled: Committed,
     /// The segment and byte up to which pages were made ready for the writer.
@@ -37,24 +34,31 @@ pub(crate) struct Syncer {
     until_refresh: Duration,
 }
 
+/// The syncer's ends of what it shares with the maker and the writer.
+pub(crate) struct Ends {
+    /// Segments from the maker.
+    pub(crate) handed: Receiver<Arc<Segment>>,
+    /// Segments from the writer.
+    pub(crate) done: rtrb::Consumer<Arc<Segment>>,
+    /// Segments handed out and not yet closed, for the maker.
+    pub(crate) out: Arc<AtomicUsize>,
+    pub(crate) progress: Arc<Progress>,
+}
+
 impl Syncer {
     /// Of a log that goes on in `current`, which is synced up to a byte.
     pub(crate) fn new(
         disk: Arc<dyn Disk>,
         interval: Duration,
-        handed: Receiver<Arc<Segment>>,
-        done: rtrb::Consumer<Arc<Segment>>,
+        ends: Ends,
         current: Option<(Arc<Segment>, usize)>,
-        progress: Arc<Progress>,
     ) -> Self {
         Self {
             disk,
             interval,
-            handed,
-            done,
             out: current.into_iter().collect(),
-            sampled: progress.committed(),
-            progress,
+            sampled: ends.progress.committed(),
+            ends,
             populated: (0, 0),
             until_sync: Duration::ZERO,
             until_refresh: Duration::ZERO,
@@ -74,7 +78,7 @@ impl Syncer {
 
     /// Syncs all that was committed.
     pub(crate) fn sync(&mut self) {
-        let now = self.progress.committed();
+        let now = self.ends.progress.committed();
         self.sync_to(now, now);
     }
 
@@ -84,7 +88,7 @@ impl Syncer {
     /// that is on its way to the disk must wait. So what was committed one interval ago is sure to
     /// be synced, and more only by whole pages.
     fn sync_behind(&mut self) {
-        let now = self.progress.committed();
+        let now = self.ends.progress.committed();
         let sure = if self.interval.is_zero() { now } else { self.sampled };
         self.sync_to(now, sure);
         self.sampled = now;
@@ -94,13 +98,14 @@ impl Syncer {
     /// the segments the writer is done with.
     fn sync_to(&mut self, now: Committed, sure: Committed) {
         // Handed back before `now` was committed behind them, so `now` is in the first that stays.
-        while let Ok(done) = self.done.pop() {
+        while let Ok(done) = self.ends.done.pop() {
             self.take_handed();
             let Some((segment, synced)) = self.out.pop_front() else { continue };
             debug_assert_eq!(segment.file.ordinal, done.file.ordinal, "handed back in order");
             self.sync_range(&segment, synced..segment.map.bytes());
+            self.ends.out.fetch_sub(1, Ordering::AcqRel);
         }
-        if sure.last <= self.progress.synced() {
+        if sure.last <= self.ends.progress.synced() {
             return;
         }
         self.take_handed();
@@ -117,18 +122,18 @@ impl Syncer {
                 *synced = reached;
             }
         }
-        if self.progress.health() != Health::SyncFailed {
-            self.progress.set_synced(sure.last);
+        if self.ends.progress.health() != Health::SyncFailed {
+            self.ends.progress.set_synced(sure.last);
         }
     }
 
     /// Takes in what the maker handed out. It tells this side before it tells the writer.
     fn take_handed(&mut self) {
-        self.out.extend(self.handed.try_iter().map(|segment| (segment, 0)));
+        self.out.extend(self.ends.handed.try_iter().map(|segment| (segment, 0)));
     }
 
     fn sync_range(&mut self, segment: &Segment, range: Range<usize>) {
-        if self.progress.health() == Health::SyncFailed {
+        if self.ends.progress.health() == Health::SyncFailed {
             return;
         }
         if let Err(error) = self.disk.sync(&segment.map, range.clone()) {
@@ -137,13 +142,13 @@ impl Syncer {
                 "{file}, bytes {range:?}: the sync failed ({error}). What reached the disk is \
                  unknown: let the standby take over and replace the disk."
             );
-            self.progress.report(Health::SyncFailed, Some(complaint));
+            self.ends.progress.report(Health::SyncFailed, Some(complaint));
         }
     }
 
     /// Keeps the pages ahead of the writer present and writable, so that its stores do not fault.
     fn populate(&mut self) {
-        let now = self.progress.committed();
+        let now = self.ends.progress.committed();
         self.take_handed();
         let Some((segment, _)) = self.out.iter().find(|(s, _)| s.file.ordinal == now.ordinal)
         else {

@@ -174,3 +174,25 @@ fn ids_of_both_logs_follow_their_rules() {
     assert!(!LogKind::Commands.follows(41, 43) && !LogKind::Commands.follows(u64::MAX, 0));
     assert!(LogKind::Events.follows(41, 99) && !LogKind::Events.follows(41, 41));
 }
+
+#[test]
+fn a_sync_that_hangs_is_met_as_a_lack_of_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut opened = reopen::<Command>(folder.path()).unwrap();
+    // The maker goes on alone: what the writer finished is not taken back.
+    for seq in 1..100_000 {
+        match opened.writer.append(&command(seq, 1)) {
+            Ok(()) => opened.writer.commit(),
+            Err(fault) => {
+                assert_eq!(fault, crate::model::Fault::JournalFailed);
+                break;
+            }
+        }
+        opened.keeper.maker.step(std::time::Duration::ZERO);
+    }
+    assert!(opened.writer.is_low() && opened.writer.last() < 3_000);
+    opened.keeper.sync();
+    opened.keeper.maker.step(std::time::Duration::ZERO);
+    assert!(!opened.writer.is_low());
+    append(&mut opened, &[vec![4]]);
+}

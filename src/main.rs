@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use wirematch::command::{Exit, Outcome, bench, flow};
+use wirematch::command::{Exit, Outcome, bench, flow, journal};
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
 #[derive(Parser)]
@@ -17,6 +17,7 @@ struct Arguments {
 enum Command {
     Bench(bench::BenchArguments),
     Flow(flow::FlowArguments),
+    Journal(journal::JournalArguments),
 }
 
 fn main() -> ExitCode {
@@ -34,5 +35,6 @@ fn run(command: &Command) -> Outcome {
     match command {
         Command::Bench(arguments) => bench::run(arguments),
         Command::Flow(arguments) => flow::run(arguments),
+        Command::Journal(arguments) => journal::run(arguments),
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod flow;
+pub mod journal;
 
 use std::process::ExitCode;
 

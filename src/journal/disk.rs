@@ -6,42 +6,42 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::journal::map::MapMut;
+use crate::journal::map::{MapMut, PAGE};
 
 /// A disk. Each call is as it would be with the system, errors included.
-pub trait Disk: Send {
+pub trait Disk: Send + Sync {
     /// Makes an empty file, in place of an old one.
     ///
     /// # Errors
     /// What the system said.
-    fn create(&mut self, path: &Path) -> io::Result<File>;
+    fn create(&self, path: &Path) -> io::Result<File>;
 
     /// Writes `zeros` at an offset, all of them; a full disk is met here.
     ///
     /// # Errors
     /// What the system said.
-    fn zero(&mut self, file: &File, offset: u64, zeros: &[u8]) -> io::Result<()>;
+    fn zero(&self, file: &File, offset: u64, zeros: &[u8]) -> io::Result<()>;
 
     /// Waits until a file's bytes and length are on the disk.
     ///
     /// # Errors
     /// What the system said.
-    fn sync_file(&mut self, file: &File) -> io::Result<()>;
+    fn sync_file(&self, file: &File) -> io::Result<()>;
 
     /// Gives a whole file its name, and waits until the folder is on the disk.
     ///
     /// # Errors
     /// What the system said.
-    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()>;
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Waits until a range of a mapped file is on the disk.
     ///
     /// # Errors
     /// What the system said; final for that file.
-    fn sync(&mut self, map: &MapMut, range: Range<usize>) -> io::Result<()>;
+    fn sync(&self, map: &MapMut, range: Range<usize>) -> io::Result<()>;
 
     /// A number that nobody outside can guess.
-    fn salt(&mut self) -> u64;
+    fn salt(&self) -> u64;
 }
 
 /// The system's own files.
@@ -49,28 +49,33 @@ pub trait Disk: Send {
 pub struct Files;
 
 impl Disk for Files {
-    fn create(&mut self, path: &Path) -> io::Result<File> {
+    fn create(&self, path: &Path) -> io::Result<File> {
         OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)
     }
 
-    fn zero(&mut self, file: &File, offset: u64, zeros: &[u8]) -> io::Result<()> {
-        file.write_all_at(zeros, offset)
+    fn zero(&self, file: &File, offset: u64, zeros: &[u8]) -> io::Result<()> {
+        // Page by page, so that the system caches single pages: of a larger unit, a sync of one
+        // page would send all to the disk, those that the writer is about to fill as well.
+        (offset..)
+            .step_by(PAGE)
+            .zip(zeros.chunks(PAGE))
+            .try_for_each(|(at, page)| file.write_all_at(page, at))
     }
 
-    fn sync_file(&mut self, file: &File) -> io::Result<()> {
+    fn sync_file(&self, file: &File) -> io::Result<()> {
         file.sync_all()
     }
 
-    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)?;
         to.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     }
 
-    fn sync(&mut self, map: &MapMut, range: Range<usize>) -> io::Result<()> {
+    fn sync(&self, map: &MapMut, range: Range<usize>) -> io::Result<()> {
         map.sync(range)
     }
 
-    fn salt(&mut self) -> u64 {
+    fn salt(&self) -> u64 {
         // Where the system has no randomness yet, a checksum is still a checksum.
         getrandom::u64().unwrap_or(0x9e37_79b9_7f4a_7c15)
     }

@@ -17,12 +17,15 @@ mod disk;
 mod error;
 mod frame;
 mod keeper;
+mod maker;
 mod map;
 mod progress;
 mod reader;
 mod recovery;
 mod scan;
 mod segment;
+mod summary;
+mod syncer;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -36,7 +39,8 @@ pub use progress::{Health, Progress};
 pub use reader::Reader;
 pub use recovery::{Opened, open, open_both, open_with};
 pub use scan::{Scan, Scanned, Torn, check_pair, scan};
-pub use segment::{FORMAT_VERSION, Meaning, SEGMENT_BYTES_MIN, UtcMapping};
+pub use segment::{FORMAT_VERSION, Meaning, SEGMENT_BYTES_MIN, SegmentHeader, UtcMapping};
+pub use summary::{Summary, is_open, summary};
 pub use writer::Writer;
 
 use crate::model::{Command, Event, Head, LINES_MAX, Line};

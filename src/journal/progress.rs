@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 
+use crate::model::Line;
+
 /// How the keeper fares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -17,6 +19,21 @@ pub enum Health {
     PrepareFailed = 2,
     /// A sync failed. Final: what reached the disk is unknown, and nothing counts as synced again.
     SyncFailed = 3,
+}
+
+/// An id, and a place in the log at or behind its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Committed {
+    pub(crate) last: u64,
+    pub(crate) ordinal: u64,
+    pub(crate) line: usize,
+}
+
+impl Committed {
+    /// Bytes of the segment up to the place.
+    pub(crate) fn bytes(&self) -> usize {
+        self.line * size_of::<Line>()
+    }
 }
 
 /// Shared by a log's writer, its keeper and whoever waits for them.
@@ -76,10 +93,10 @@ impl Progress {
     }
 
     /// The keeper's: an id, and a place at or behind its end.
-    pub(crate) fn committed(&self) -> (u64, u64, usize) {
+    pub(crate) fn committed(&self) -> Committed {
         let last = self.appended.load(Ordering::Acquire);
         let position = self.position.load(Ordering::Acquire);
-        (last, position >> 32, position as u32 as usize)
+        Committed { last, ordinal: position >> 32, line: position as u32 as usize }
     }
 
     /// The keeper's: all up to `last` is on the disk.
@@ -89,10 +106,10 @@ impl Progress {
 
     /// The keeper's: how it fares now. A failed sync is never taken back.
     pub(crate) fn report(&self, health: Health, complaint: Option<String>) {
-        if self.health() == Health::SyncFailed {
-            return;
+        let mut told = self.complaint.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if self.health() != Health::SyncFailed {
+            *told = complaint;
+            self.health.store(health as u8, Ordering::Release);
         }
-        *self.complaint.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = complaint;
-        self.health.store(health as u8, Ordering::Release);
     }
 }

@@ -5,11 +5,14 @@ use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
-use crate::journal::keeper::Found;
+use crate::journal::maker::Maker;
 use crate::journal::map::MapMut;
 use crate::journal::segment::{HEADER_LINES, Segment, SegmentFile, Stamp};
+use crate::journal::syncer::{Ends, Syncer};
 use crate::journal::writer::{Left, Supply};
 use crate::journal::{
     Disk, Files, JournalError, Keeper, Logged, Meaning, Progress, Scan, Settings, Torn, UtcMapping,
@@ -42,7 +45,7 @@ pub fn open<H: Logged>(
     utc: UtcMapping,
     settings: &Settings,
 ) -> Result<Opened<H>, JournalError> {
-    open_with(folder, meaning, utc, settings, Box::new(Files))
+    open_with(folder, meaning, utc, settings, Arc::new(Files))
 }
 
 /// Opens or creates both logs of a journal, the event log being no longer than the commands.
@@ -60,8 +63,8 @@ pub fn open_both(
     check_pair(journal, &commands.scan, &events.scan)?;
     let stamped = |kind| Stamp { kind, meaning, utc };
     Ok((
-        commands.open(stamped(Command::KIND), settings, Box::new(Files))?,
-        events.open(stamped(Event::KIND), settings, Box::new(Files))?,
+        commands.open(stamped(Command::KIND), settings, Arc::new(Files))?,
+        events.open(stamped(Event::KIND), settings, Arc::new(Files))?,
     ))
 }
 
@@ -74,7 +77,7 @@ pub fn open_with<H: Logged>(
     meaning: Meaning,
     utc: UtcMapping,
     settings: &Settings,
-    disk: Box<dyn Disk>,
+    disk: Arc<dyn Disk>,
 ) -> Result<Opened<H>, JournalError> {
     let stamp = Stamp { kind: H::KIND, meaning, utc };
     Locked::new::<H>(folder.to_owned(), settings)?.open(stamp, settings, disk)
@@ -104,7 +107,7 @@ impl Locked {
         self,
         stamp: Stamp,
         settings: &Settings,
-        mut disk: Box<dyn Disk>,
+        disk: Arc<dyn Disk>,
     ) -> Result<Opened<H>, JournalError> {
         let Self { folder, lock, scan } = self;
         let begun = || scan.segments.iter().filter_map(|s| s.header.map(|header| (s, header)));
@@ -114,24 +117,19 @@ impl Locked {
         remove_unfinished(&folder).map_err(JournalError::disk(&folder, "tidy the folder"))?;
         for torn in &scan.torn {
             let file = &torn.place.file;
-            mend(torn, &mut *disk).map_err(JournalError::disk(file, "cut the torn tail"))?;
+            mend(torn, &*disk).map_err(JournalError::disk(file, "cut the torn tail"))?;
         }
         for (segment, _) in begun() {
             let path = &segment.file.path;
-            sync(path, &mut *disk).map_err(JournalError::disk(path, "sync the segment"))?;
+            sync(path, &*disk).map_err(JournalError::disk(path, "sync the segment"))?;
         }
         let spare = spare(&scan, settings)?;
-        let left = left(&scan, &mut *disk)?;
+        let left = left(&scan, &*disk)?;
         let next = begun().count() as u64 + spare.len() as u64 + 1;
         let current = left.segment.as_ref().map(|(s, _)| (Arc::clone(s), left.at * 64));
-        let found = Found { disk, folder, lock, current, spare, next };
-        let (opened_ready, ready) = rtrb::RingBuffer::new(settings.ready_segments);
-        // All that the writer can finish between two visits: its own and those that are ready.
-        let (done, opened_done) = rtrb::RingBuffer::new(settings.ready_segments + 2);
-        let progress = Arc::new(Progress::starting_at(scan.last));
-        let supply = Supply { ready, done, progress: Arc::clone(&progress) };
-        let mut keeper = Keeper::new(found, settings.clone(), opened_ready, opened_done, progress);
-        keeper.fill()?;
+        let kept = Kept { folder, lock, disk, spare, next, current, last: scan.last };
+        let (supply, mut keeper) = kept.keeper(settings);
+        keeper.maker.fill()?;
         Ok(Opened {
             writer: Writer::new(stamp, left, settings.reserve_lines, supply),
             keeper,
@@ -142,25 +140,78 @@ impl Locked {
     }
 }
 
+/// What a keeper starts from.
+struct Kept {
+    folder: PathBuf,
+    lock: File,
+    disk: Arc<dyn Disk>,
+    /// Zeroed files that wait to be used.
+    spare: VecDeque<SegmentFile>,
+    /// The number of the next file to make.
+    next: u64,
+    /// The segment the writer goes on in, and up to which byte it is synced.
+    current: Option<(Arc<Segment>, usize)>,
+    /// Id of the last message.
+    last: u64,
+}
+
+impl Kept {
+    /// The keeper, and its writer's ends of what they share.
+    fn keeper(self, settings: &Settings) -> (Supply, Keeper) {
+        // One segment being filled, those that are ready, and one being synced: so the ring that
+        // takes them back never overflows, and a disk that syncs too slowly is met as lack of room.
+        let out_max = settings.ready_segments + 2;
+        let out = Arc::new(AtomicUsize::new(usize::from(self.current.is_some())));
+        let (ready, writers_ready) = rtrb::RingBuffer::new(settings.ready_segments);
+        let (writers_done, done) = rtrb::RingBuffer::new(out_max);
+        let (handed, syncers_handed) = mpsc::channel();
+        let progress = Arc::new(Progress::starting_at(self.last));
+        let maker = Maker {
+            disk: Arc::clone(&self.disk),
+            folder: self.folder,
+            segment_bytes: settings.segment_bytes,
+            spare: self.spare,
+            next: self.next,
+            ready,
+            handed,
+            out: Arc::clone(&out),
+            out_max,
+            progress: Arc::clone(&progress),
+            zeros: vec![],
+            making: None,
+            until_retry: Duration::ZERO,
+        };
+        let ends = Ends { handed: syncers_handed, done, out, progress: Arc::clone(&progress) };
+        let interval = settings.sync_interval;
+        let syncer = Syncer::new(self.disk, interval, ends, self.current);
+        let supply = Supply { ready: writers_ready, done: writers_done, progress };
+        (supply, Keeper { maker, syncer, interval, lock: self.lock })
+    }
+}
+
 fn create_folder(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     folder.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
+
+/// How often, every 10 ms, a lock is asked for: the one who had it may be about to end.
+const LOCK_TRIES: usize = 50;
 
 /// Takes the folder's lock, which the system gives back when this process ends, however it ends.
 fn lock(folder: &Path) -> Result<File, JournalError> {
     let path = folder.join("lock");
     let open = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
     let file = open.map_err(JournalError::disk(&path, "open the lock"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => {
-            Err(JournalError::Locked { folder: folder.to_owned() })
-        }
-        Err(fs::TryLockError::Error(error)) => {
-            Err(JournalError::disk(&path, "take the lock")(error))
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(fs::TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+            Err(fs::TryLockError::Error(error)) => {
+                return Err(JournalError::disk(&path, "take the lock")(error));
+            }
         }
     }
+    Err(JournalError::Locked { folder: folder.to_owned() })
 }
 
 /// Removes files that were being zeroed when the process ended.
@@ -175,7 +226,7 @@ fn remove_unfinished(folder: &Path) -> io::Result<()> {
 }
 
 /// Zeroes a torn piece, lengthening the file where it was cut short.
-fn mend(torn: &Torn, disk: &mut dyn Disk) -> io::Result<()> {
+fn mend(torn: &Torn, disk: &dyn Disk) -> io::Result<()> {
     let file = OpenOptions::new().write(true).open(&torn.place.file)?;
     let zeros = vec![0; 1 << 20];
     let end = torn.place.offset + torn.bytes;
@@ -188,7 +239,7 @@ fn mend(torn: &Torn, disk: &mut dyn Disk) -> io::Result<()> {
     disk.sync_file(&file)
 }
 
-fn sync(path: &Path, disk: &mut dyn Disk) -> io::Result<()> {
+fn sync(path: &Path, disk: &dyn Disk) -> io::Result<()> {
     disk.sync_file(&File::open(path)?)
 }
 
@@ -207,7 +258,7 @@ fn spare(scan: &Scan, settings: &Settings) -> Result<VecDeque<SegmentFile>, Jour
 }
 
 /// Where the writer goes on: in the last segment, unless that has its end mark.
-fn left(scan: &Scan, disk: &mut dyn Disk) -> Result<Left, JournalError> {
+fn left(scan: &Scan, disk: &dyn Disk) -> Result<Left, JournalError> {
     let mut left = Left { segment: None, at: HEADER_LINES, link: scan.link, last: scan.last };
     let begun = scan.segments.iter().rev().find_map(|s| s.header.map(|header| (s, header)));
     let Some((scanned, header)) = begun.filter(|(scanned, _)| !scanned.ended) else {

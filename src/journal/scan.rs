@@ -22,6 +22,12 @@ pub struct Torn {
     pub wrong: Wrong,
 }
 
+impl std::fmt::Display for Torn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}; {} bytes are no part of the log", self.place, self.wrong, self.bytes)
+    }
+}
+
 /// One segment, as found.
 #[derive(Clone, Debug)]
 pub struct Scanned {
@@ -77,6 +83,7 @@ pub fn scan(
         scan.segments.push(scanned);
     }
     match scan.segments.last() {
+        None if !folder.is_dir() => Err(JournalError::NoJournal { folder: folder.to_owned() }),
         Some(last) if last.ended => {
             let file = SegmentFile::new(folder, last.file.ordinal + 1).path;
             Err(JournalError::MissingSegment { file })

@@ -170,7 +170,7 @@ impl<H: Logged> Writer<H> {
             let header = FrameHeader::new(H::KIND, self.seed, &end, self.link);
             old.map.publish(self.at, &bytemuck::cast(header));
             self.link = header.crc;
-            // The ring has room for every segment there can be between two visits of the keeper.
+            // The ring has room for every segment there can be.
             self.done.push(old).map_err(|_| Fault::LimitBroken)?;
         }
         self.seed = next.begin(&self.stamp, id, self.link);

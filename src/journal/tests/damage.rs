@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use crate::journal::progress::Committed;
 use crate::journal::segment::SegmentFile;
 use crate::journal::{JournalError, LogKind, Scan, Wrong, scan};
 use crate::model::{Command, Event};
@@ -29,8 +30,8 @@ fn byte(file: &File, at: u64) -> u8 {
 }
 
 /// Where the frames of a log of one segment start, and where the last ends, in bytes.
-fn frames(ends: &[(u64, u64, usize)]) -> Vec<u64> {
-    std::iter::once(4096).chain(ends.iter().map(|end| end.2 as u64 * 64)).collect()
+fn frames(ends: &[Committed]) -> Vec<u64> {
+    std::iter::once(4096).chain(ends.iter().map(|end| end.line as u64 * 64)).collect()
 }
 
 #[test]

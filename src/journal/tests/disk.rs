@@ -35,38 +35,38 @@ fn weather(error: &Mutex<Option<i32>>) -> io::Result<()> {
 }
 
 impl Disk for Faulty {
-    fn create(&mut self, path: &Path) -> io::Result<File> {
+    fn create(&self, path: &Path) -> io::Result<File> {
         Files.create(path)
     }
 
-    fn zero(&mut self, file: &File, offset: u64, zeros: &[u8]) -> io::Result<()> {
+    fn zero(&self, file: &File, offset: u64, zeros: &[u8]) -> io::Result<()> {
         // A short write: half arrives, then the error.
         Files.zero(file, offset, &zeros[..zeros.len() / 2])?;
         weather(&self.0.zero)?;
         Files.zero(file, offset, zeros)
     }
 
-    fn sync_file(&mut self, file: &File) -> io::Result<()> {
+    fn sync_file(&self, file: &File) -> io::Result<()> {
         Files.sync_file(file)
     }
 
-    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         Files.rename(from, to)
     }
 
-    fn sync(&mut self, map: &MapMut, range: Range<usize>) -> io::Result<()> {
+    fn sync(&self, map: &MapMut, range: Range<usize>) -> io::Result<()> {
         self.0.syncs.fetch_add(1, Ordering::Relaxed);
         weather(&self.0.sync)?;
         Files.sync(map, range)
     }
 
-    fn salt(&mut self) -> u64 {
+    fn salt(&self) -> u64 {
         7
     }
 }
 
 fn open_in(weather: &Weather, folder: &Path) -> Opened<Command> {
-    let disk = Box::new(Faulty(weather.clone()));
+    let disk = Arc::new(Faulty(weather.clone()));
     open_with(folder, Meaning::default(), UtcMapping::default(), &small(), disk).unwrap()
 }
 
@@ -144,7 +144,7 @@ fn a_disk_full_at_the_start_is_told_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let weather = Weather::default();
     *weather.zero.lock().unwrap() = Some(libc::ENOSPC);
-    let disk = Box::new(Faulty(weather.clone()));
+    let disk = Arc::new(Faulty(weather.clone()));
     let utc = UtcMapping::default();
     let refused =
         open_with::<Command>(folder.path(), Meaning::default(), utc, &small(), disk).unwrap_err();

@@ -6,6 +6,7 @@ mod recover;
 
 use std::path::Path;
 
+use crate::journal::progress::Committed;
 use crate::journal::{
     JournalError, LogKind, Logged, Meaning, Opened, Reader, Settings, UtcMapping, open,
 };
@@ -41,7 +42,7 @@ fn reopen<H: Logged>(folder: &Path) -> Result<Opened<H>, JournalError> {
 }
 
 /// Appends commands of the given lines, one burst after the other; says where each commit ended.
-fn append(opened: &mut Opened<Command>, bursts: &[Vec<u8>]) -> Vec<(u64, u64, usize)> {
+fn append(opened: &mut Opened<Command>, bursts: &[Vec<u8>]) -> Vec<Committed> {
     let mut ends = Vec::new();
     let mut seq = opened.writer.last();
     for burst in bursts {
@@ -172,4 +173,26 @@ fn ids_of_both_logs_follow_their_rules() {
     assert!(LogKind::Commands.follows(0, 1) && LogKind::Commands.follows(41, 42));
     assert!(!LogKind::Commands.follows(41, 43) && !LogKind::Commands.follows(u64::MAX, 0));
     assert!(LogKind::Events.follows(41, 99) && !LogKind::Events.follows(41, 41));
+}
+
+#[test]
+fn a_sync_that_hangs_is_met_as_a_lack_of_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut opened = reopen::<Command>(folder.path()).unwrap();
+    // The maker goes on alone: what the writer finished is not taken back.
+    for seq in 1..100_000 {
+        match opened.writer.append(&command(seq, 1)) {
+            Ok(()) => opened.writer.commit(),
+            Err(fault) => {
+                assert_eq!(fault, crate::model::Fault::JournalFailed);
+                break;
+            }
+        }
+        opened.keeper.maker.step(std::time::Duration::ZERO);
+    }
+    assert!(opened.writer.is_low() && opened.writer.last() < 3_000);
+    opened.keeper.sync();
+    opened.keeper.maker.step(std::time::Duration::ZERO);
+    assert!(!opened.writer.is_low());
+    append(&mut opened, &[vec![4]]);
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use crate::journal::progress::Committed;
 use crate::journal::segment::SegmentFile;
 use crate::journal::{JournalError, LogKind, Meaning, UtcMapping, open, open_both, scan};
 use crate::model::{Command, Event, Nanos};
@@ -42,16 +43,16 @@ proptest! {
         let mut opened = reopen::<Command>(folder.path()).unwrap();
         let ends = append(&mut opened, &bursts);
         drop(opened);
-        let (_, last_segment, line) = *ends.last().unwrap();
+        let Committed { ordinal: last_segment, line, .. } = *ends.last().unwrap();
         let ordinal = 1 + place.index(last_segment as usize) as u64;
         // In the last segment, aim at what was written.
         let offset = if ordinal == last_segment { offset % (line as u64 * 64 + 1) } else { offset };
         kill_at(folder.path(), ordinal, offset);
 
-        let safe = ends.iter().rev().find(|&&(_, segment, line)| {
-            segment < ordinal || segment == ordinal && line as u64 * 64 <= offset
+        let safe = ends.iter().rev().find(|end| {
+            end.ordinal < ordinal || end.ordinal == ordinal && end.line as u64 * 64 <= offset
         });
-        let safe = safe.map_or(0, |end| end.0);
+        let safe = safe.map_or(0, |end| end.last);
         let mut opened = reopen::<Command>(folder.path()).unwrap();
         prop_assert!(opened.last >= safe, "{} is less than {safe}", opened.last);
         let mut lines = bursts.concat();
@@ -74,7 +75,7 @@ fn every_truncation_recovers_to_the_last_good_frame() {
     let bursts = [vec![1], vec![2, 3], vec![4], vec![1, 1, 1], vec![2]];
     let ends = append(&mut opened, &bursts);
     drop(opened);
-    let used = ends.last().unwrap().2 as u64 * 64;
+    let used = ends.last().unwrap().line as u64 * 64;
     let lengths = (0..4096).step_by(51).chain(4096..=used).chain((used..65_536).step_by(3_001));
     for length in lengths {
         let folder = tempfile::tempdir().unwrap();
@@ -82,8 +83,8 @@ fn every_truncation_recovers_to_the_last_good_frame() {
         let file = OpenOptions::new().write(true).open(folder.path().join("0000000001.log"));
         file.unwrap().set_len(length).unwrap();
         let mut opened = reopen::<Command>(folder.path()).unwrap();
-        let safe = ends.iter().rev().find(|end| end.2 as u64 * 64 <= length);
-        let safe = safe.filter(|_| length > 256).map_or(0, |end| end.0);
+        let safe = ends.iter().rev().find(|end| end.line as u64 * 64 <= length);
+        let safe = safe.map_or(0, |end| end.last);
         assert_eq!(opened.last, safe, "cut to {length} bytes");
         assert!(!opened.torn.is_empty(), "cut to {length} bytes and not reported");
         let mut lines = bursts.concat();
@@ -100,7 +101,7 @@ fn a_killed_change_of_segment_is_gone_on_with() {
     let mut opened = reopen::<Command>(folder.path()).unwrap();
     let lines = vec![1; 1_200];
     let ends = append(&mut opened, &lines.iter().map(|&l| vec![l]).collect::<Vec<_>>());
-    let second = ends.iter().find(|end| end.1 == 2).unwrap().0;
+    let second = ends.iter().find(|end| end.ordinal == 2).unwrap().last;
     drop(opened);
     // The end mark was written, the next segment's header not or in part.
     for (offset, torn) in [(0, 0), (100, 1)] {

@@ -1,0 +1,285 @@
+//! `wirematch journal`: what a journal holds, whether it is whole, and its messages in words.
+
+mod show;
+
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::command::{Failure, Outcome};
+use crate::journal::{
+    JournalError, LogKind, Logged, Reader, Scan, Summary, check_pair, is_open, scan, summary,
+};
+use crate::model::{Command, Event, Nanos};
+
+/// Looks into a journal: the command log, which is the truth, and the event log derived from it.
+#[derive(Args, Debug)]
+pub struct JournalArguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand, Debug)]
+enum Action {
+    /// Says what a journal holds: segments, first and last message, the values history depends on.
+    #[command(after_help = "Example:\n  wirematch journal info data/journal")]
+    Info(Place),
+    /// Reads all of a journal and checks every frame, number and link.
+    ///
+    /// Exits with 0 where all is good, with 4 at the first bad place, which it names. A tail that
+    /// an interrupted write left is also told with 4; the next start cuts it off.
+    #[command(after_help = "Examples:\n  wirematch journal verify data/journal\n  \
+                            wirematch journal verify data/journal --commands --json")]
+    Verify(Place),
+    /// Prints messages, one line each: every command and below it what it led to.
+    ///
+    /// A journal may be read while the appliance writes it.
+    #[command(
+        after_help = "Examples:\n  wirematch journal show data/journal --from 1042 --to 1050\n  \
+                            wirematch journal show data/journal --events --json | jq .kind"
+    )]
+    Show {
+        #[command(flatten)]
+        place: Place,
+        /// The first command to print (and its events).
+        #[arg(long, value_name = "SEQ", default_value_t = 1)]
+        from: u64,
+        /// The last command to print (and its events); without it, the last there is.
+        #[arg(long, value_name = "SEQ")]
+        to: Option<u64>,
+    },
+}
+
+#[derive(Args, Debug)]
+struct Place {
+    /// The journal: the folder that holds `commands` and `events`, or the one above it.
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// The command log only.
+    #[arg(long, conflicts_with = "events")]
+    commands: bool,
+    /// The event log only.
+    #[arg(long)]
+    events: bool,
+    /// One JSON object per line; numbers of 64 bits are strings.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Place {
+    /// The folder with the two logs in it.
+    fn journal(&self) -> Result<PathBuf, Failure> {
+        let below = self.folder.join("journal");
+        let found = [&self.folder, &below].into_iter().find(|folder| {
+            LogKind::Commands.folder(folder).is_dir() || LogKind::Events.folder(folder).is_dir()
+        });
+        let folder = self.folder.clone();
+        found.cloned().ok_or_else(|| Failure::usage(JournalError::NoJournal { folder }))
+    }
+
+    fn kinds(&self) -> Vec<LogKind> {
+        match (self.commands, self.events) {
+            (true, _) => vec![LogKind::Commands],
+            (_, true) => vec![LogKind::Events],
+            _ => vec![LogKind::Commands, LogKind::Events],
+        }
+    }
+}
+
+/// Runs `wirematch journal`.
+///
+/// # Errors
+/// A journal that is not there (2), cannot be read (1) or is not whole (4).
+pub fn run(arguments: &JournalArguments) -> Outcome {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let outcome = match &arguments.action {
+        Action::Info(place) => info(place, &mut out),
+        Action::Verify(place) => verify(place, &mut out),
+        Action::Show { place, from, to } => {
+            let to = to.unwrap_or(u64::MAX);
+            show::show(&place.journal()?, &place.kinds(), *from..=to, place.json, &mut out)
+        }
+    };
+    let flushed = out.flush().map_err(Failure::from_output);
+    // Whoever reads may have seen enough, as `head` does.
+    match outcome.and(flushed) {
+        Err(failure) if failure.is_closed_pipe() => Ok(()),
+        outcome => outcome,
+    }
+}
+
+impl Failure {
+    fn from_output(error: io::Error) -> Self {
+        anyhow::Error::from(error).context("cannot write the output").into()
+    }
+
+    fn is_closed_pipe(&self) -> bool {
+        let error = self.error.downcast_ref::<io::Error>();
+        error.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+    }
+}
+
+/// An error of a log that was read only: damage is a verification that failed.
+fn failure(error: JournalError) -> Failure {
+    match error {
+        JournalError::Disk { .. } => Failure::from(anyhow::Error::from(error)),
+        JournalError::NoJournal { .. } => Failure::usage(error),
+        _ => Failure::verification(error),
+    }
+}
+
+fn info(place: &Place, out: &mut impl Write) -> Outcome {
+    let journal = place.journal()?;
+    for kind in place.kinds() {
+        let folder = kind.folder(&journal);
+        let found = summary(&folder, kind).map_err(failure)?;
+        let (first, last) = match kind {
+            LogKind::Commands => ends::<Command>(&folder, |command| command.timestamp),
+            LogKind::Events => ends::<Event>(&folder, |event| event.timestamp),
+        }
+        .map_err(failure)?;
+        let written = if place.json {
+            writeln!(out, "{}", info_json(kind, &found, first, last))
+        } else {
+            info_text(kind, &found, first, last, out)
+        };
+        written.map_err(Failure::from_output)?;
+    }
+    Ok(())
+}
+
+/// Id and time of a message.
+type End = Option<(u64, Nanos)>;
+
+/// The first and the last message of a log.
+fn ends<H: Logged>(folder: &Path, time: fn(&H) -> Nanos) -> Result<(End, End), JournalError> {
+    let told = |group: crate::model::Group<H>| (group.head.id(), time(&group.head));
+    let first = Reader::<H>::open(folder, 0)?.read()?.map(told);
+    // A reader that asks for more than there is ends up behind the last message.
+    let mut reader = Reader::<H>::open(folder, u64::MAX)?;
+    let beyond = reader.read()?.map(told);
+    let last = Reader::<H>::open(folder, reader.place().after)?.read()?.map(told);
+    Ok((first, beyond.or(last)))
+}
+
+fn info_text(
+    kind: LogKind,
+    found: &Summary,
+    first: End,
+    last: End,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let Summary { segments, waiting, bytes, is_open, .. } = found;
+    writeln!(out, "{kind} log{}", if *is_open { ", open for writing" } else { "" })?;
+    writeln!(out, "  segments   {segments} in use, {waiting} waiting, {bytes} bytes")?;
+    for (name, end) in [("first", first), ("last", last)] {
+        let Some((id, time)) = end else { continue };
+        writeln!(out, "  {name:<9}  {}  {}", show::id(kind, id), show::time(time))?;
+    }
+    let Some(header) = &found.last else { return writeln!(out, "  empty") };
+    let meaning = header.meaning();
+    writeln!(out, "  meaning    fills_per_command_max {}", meaning.fills_per_command_max)?;
+    writeln!(out, "             feedback_lag_ns {}", meaning.feedback_lag)?;
+    writeln!(out, "             feedback_window {}", meaning.feedback_window)?;
+    writeln!(out, "             config_digest {}", show::hex(&meaning.config_digest))?;
+    let utc = &header.utc;
+    writeln!(out, "  log time   {} was UTC {}", show::time(utc.log_time), show::time(utc.utc))?;
+    writeln!(out, "             within {} ns", utc.uncertainty)
+}
+
+fn info_json(kind: LogKind, found: &Summary, first: End, last: End) -> Value {
+    let end = |end: End| end.map(|(id, time)| show::id_json(kind, id, time));
+    let meaning = found.last.map(|header| {
+        let meaning = header.meaning();
+        json!({
+            "fills_per_command_max": meaning.fills_per_command_max,
+            "feedback_lag_ns": meaning.feedback_lag.to_string(),
+            "feedback_window": meaning.feedback_window,
+            "config_digest": show::hex(&meaning.config_digest),
+        })
+    });
+    json!({
+        "log": kind.to_string(),
+        "open": found.is_open,
+        "segments": found.segments,
+        "waiting": found.waiting,
+        "bytes": found.bytes.to_string(),
+        "first": end(first),
+        "last": end(last),
+        "meaning": meaning,
+    })
+}
+
+/// How often a log that is being written is read again before what looks bad is believed.
+const LIVE_TRIES: usize = 3;
+
+fn verify(place: &Place, out: &mut impl Write) -> Outcome {
+    let journal = place.journal()?;
+    let mut scans = Vec::new();
+    for kind in place.kinds() {
+        let folder = kind.folder(&journal);
+        let live = is_open(&folder);
+        let scan = read_all(&folder, kind, live).map_err(failure)?;
+        let torn = scan.torn.first().filter(|_| !live);
+        let written = if place.json {
+            writeln!(out, "{}", verify_json(&scan, torn.map(ToString::to_string)))
+        } else {
+            let (messages, frames) = (scan.messages(), scan.frames());
+            let last = show::id(kind, scan.last);
+            let verdict = if torn.is_some() { "good up to there" } else { "good" };
+            writeln!(
+                out,
+                "{kind} log: {messages} messages in {frames} frames, up to {last}: {verdict}"
+            )
+        };
+        written.map_err(Failure::from_output)?;
+        if let Some(torn) = torn {
+            return Err(Failure::verification(format!(
+                "{torn}. Nothing good follows, so this is what an interrupted write leaves; the \
+                 next start cuts it off."
+            )));
+        }
+        scans.push((scan, live));
+    }
+    match &scans[..] {
+        // A log being written may have grown since the other was read.
+        [(commands, false), (events, false)] => {
+            check_pair(&journal, commands, events).map_err(failure)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn verify_json(scan: &Scan, torn: Option<String>) -> Value {
+    json!({
+        "log": scan.kind.to_string(),
+        "messages": scan.messages().to_string(),
+        "frames": scan.frames().to_string(),
+        "last": scan.last.to_string(),
+        "torn": torn,
+    })
+}
+
+/// Scans a log behind a progress bar (on a terminal).
+fn read_all(folder: &Path, kind: LogKind, live: bool) -> Result<Scan, JournalError> {
+    let total = summary(folder, kind).map_or(0, |found| found.bytes);
+    let style = "{prefix} [{bar:40}] {bytes} of {total_bytes}, {eta} left";
+    let bar = ProgressBar::new(total).with_prefix(kind.to_string());
+    let bar = bar.with_style(
+        ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let mut tries = if live { LIVE_TRIES } else { 1 };
+    let outcome = loop {
+        bar.set_position(0);
+        let outcome = scan(folder, kind, &mut |bytes| bar.inc(bytes));
+        tries -= 1;
+        if outcome.is_ok() || tries == 0 {
+            break outcome;
+        }
+    };
+    bar.finish_and_clear();
+    outcome
+}

@@ -1,3 +1,11 @@
-//! A client of the appliance: order scripts, a session over a port, and what came back.
+//! A client of the appliance: order scripts, a session over a port, a listener of the feed, and
+//! what came back.
 
+mod listener;
 pub mod script;
+mod tally;
+mod trader;
+
+pub use listener::{Heard, Listener};
+pub use tally::{Counts, Tally};
+pub use trader::{Trader, TraderConfig};

@@ -4,6 +4,8 @@
 //! sees half of it. A producer asks for credits (free lines) before it makes work.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::model::{Group, Head, LINES_MAX, Line};
 
@@ -11,7 +13,7 @@ use crate::model::{Group, Head, LINES_MAX, Line};
 pub fn link<H: Head>(depth: usize) -> (Producer<H>, Consumer<H>) {
     let (producer, consumer) = rtrb::RingBuffer::new(depth.max(LINES_MAX));
     let producer = Producer { ring: producer, free: 0, heads: PhantomData };
-    (producer, Consumer { ring: consumer, heads: PhantomData })
+    (producer, Consumer { ring: consumer, gauge: Gauge::default(), heads: PhantomData })
 }
 
 /// The end that writes.
@@ -80,6 +82,7 @@ impl<H: Head> Producer<H> {
 #[derive(Debug)]
 pub struct Consumer<H: Head> {
     ring: rtrb::Consumer<Line>,
+    gauge: Gauge,
     heads: PhantomData<H>,
 }
 
@@ -116,6 +119,16 @@ impl<H: Head> Consumer<H> {
         self.ring.slots()
     }
 
+    /// Shows the fill to whoever holds a gauge of it; for housekeeping.
+    pub fn show_fill(&self) {
+        self.gauge.0.store(self.waiting() as u64, Ordering::Relaxed);
+    }
+
+    /// The fill as last shown, for people.
+    pub fn gauge(&self) -> Gauge {
+        self.gauge.clone()
+    }
+
     /// Lines the ring holds when full.
     pub fn depth(&self) -> usize {
         self.ring.buffer().capacity()
@@ -124,6 +137,17 @@ impl<H: Head> Consumer<H> {
     /// Whether the producer is gone; what it sent before may still be waiting.
     pub fn is_abandoned(&self) -> bool {
         self.ring.is_abandoned()
+    }
+}
+
+/// How many lines waited in a link when its consumer last showed it.
+#[derive(Clone, Debug, Default)]
+pub struct Gauge(Arc<AtomicU64>);
+
+impl Gauge {
+    /// Lines.
+    pub fn lines(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 

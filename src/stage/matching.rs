@@ -220,6 +220,7 @@ impl<M: Matcher + BookView> Stage for Matching<M> {
 
     fn housekeep(&mut self, _now: Nanos) {
         self.counters.publish();
+        self.commands.show_fill();
         self.matched.hand_over();
         self.board.open_orders.store(self.matcher.open_orders() as u64, Ordering::Relaxed);
         for (id, row) in self.board.instruments.iter().zip(self.board.rows.iter()) {

@@ -123,5 +123,7 @@ impl Stage for Recorder {
 
     fn housekeep(&mut self, _now: Nanos) {
         self.counters.publish();
+        self.commands.show_fill();
+        self.events.show_fill();
     }
 }

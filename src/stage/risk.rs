@@ -106,5 +106,7 @@ impl Stage for Risk {
 
     fn housekeep(&mut self, _now: Nanos) {
         self.counters.publish();
+        self.commands.show_fill();
+        self.events.show_fill();
     }
 }

@@ -107,5 +107,6 @@ impl Stage for Sequencer {
     fn housekeep(&mut self, _now: Nanos) {
         self.counters.publish();
         self.waited.hand_over();
+        self.inputs.iter().for_each(Consumer::show_fill);
     }
 }

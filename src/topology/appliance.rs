@@ -10,7 +10,7 @@ use crate::model::{CommandKind, Fault, Request};
 use crate::runtime::{Clock, Core, CoreTimes, CounterReader, StopFlag, SystemClock, pin};
 use crate::slow::{SlowError, SlowPath};
 use crate::stage::Board;
-use crate::topology::{Placement, StageLatency, StageName, Wired};
+use crate::topology::{LinkFill, Placement, StageLatency, StageName, Wired};
 
 /// How often the slow thread looks for something to do when there was nothing.
 const SLOW_PAUSE: Duration = Duration::from_millis(2);
@@ -37,6 +37,8 @@ pub struct Appliance {
     pub counters: Vec<(StageName, CounterReader)>,
     /// Latencies along the road.
     pub latencies: Vec<StageLatency>,
+    /// How full the links are.
+    pub links: Vec<LinkFill>,
     /// Where each core's time went.
     pub core_times: Vec<Arc<CoreTimes>>,
     /// What matching shows.
@@ -92,6 +94,7 @@ impl Launch {
             stop_slow,
             counters: wired.counters,
             latencies: wired.latencies,
+            links: wired.links,
             core_times,
             board,
             progress,

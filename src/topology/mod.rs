@@ -21,4 +21,4 @@ pub use state::{
     empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings, meaning,
 };
 pub use validate::{Catalogue, check};
-pub use wiring::{Parts, StageLatency, Wired, wire};
+pub use wiring::{LinkFill, Parts, StageLatency, Wired, wire};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::engine::{EngineLimits, Fold, SoftwareMatcher};
 use crate::journal::Writer;
-use crate::link::{Producer, link};
-use crate::model::{Command, Event, Request};
+use crate::link::{Consumer, Gauge, Producer, link};
+use crate::model::{Command, Event, Head, Request};
 use crate::port::Port;
 use crate::runtime::{CounterReader, LatencyReader, Stage, latency};
 use crate::stage::{
@@ -49,6 +49,21 @@ pub struct StageLatency {
     pub reader: LatencyReader,
 }
 
+/// A link's name, its lines when full, and how many waited.
+#[derive(Clone, Debug)]
+pub struct LinkFill {
+    /// `producer_consumer`.
+    pub name: &'static str,
+    /// Lines when full.
+    pub depth: usize,
+    /// Lines waiting, as last shown.
+    pub gauge: Gauge,
+}
+
+fn fill<H: Head>(name: &'static str, consumer: &Consumer<H>) -> LinkFill {
+    LinkFill { name, depth: consumer.depth(), gauge: consumer.gauge() }
+}
+
 /// Stages joined by links, not yet on cores.
 pub struct Wired {
     /// The stages, in packet order.
@@ -59,6 +74,8 @@ pub struct Wired {
     pub counters: Vec<(StageName, CounterReader)>,
     /// Latencies along the road.
     pub latencies: Vec<StageLatency>,
+    /// How full the links are.
+    pub links: Vec<LinkFill>,
 }
 
 /// Joins the stages. This function is the architecture.
@@ -75,6 +92,18 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     let (recorder_events, matching_recorder) = link::<Event>(depth);
     let (feed_events, matching_feed) = link::<Event>(depth);
 
+    let links = vec![
+        fill("gateway_sequencer", &gateway_sequencer),
+        fill("slow_sequencer", &slow_sequencer),
+        fill("matching_sequencer", &matching_sequencer),
+        fill("sequencer_risk", &sequencer_risk),
+        fill("sequencer_recorder", &sequencer_recorder),
+        fill("risk_matching", &risk_matching),
+        fill("matching_gateway", &matching_gateway),
+        fill("matching_risk", &matching_risk),
+        fill("matching_recorder", &matching_recorder),
+        fill("matching_feed", &matching_feed),
+    ];
     let (sequenced, sequenced_reader) = latency();
     let (matched, matched_reader) = latency();
     let (replied, replied_reader) = latency();
@@ -93,7 +122,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     let sequencer = Sequencer::new(start, inputs, sequencer_commands, sequencer_records, sequenced);
     let Fold { gate, feedback, matcher, .. } = parts.fold;
     let risk = Risk::new(gate, feedback, sequencer_risk, matching_risk, risk_commands);
-    let links = EventLinks {
+    let events = EventLinks {
         gateways: vec![gateway_events],
         gateway_of: Box::new([]),
         risk: risk_events,
@@ -105,7 +134,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         matcher,
         events_max,
         risk_matching,
-        links,
+        events,
         matching_requests,
         parts.board,
         matched,
@@ -138,6 +167,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
             (StageName::Feed, Box::new(feed)),
         ],
         slow_requests,
+        links,
     }
 }
 

@@ -266,6 +266,7 @@ impl<P: Port> Stage for Feed<P> {
 
     fn housekeep(&mut self, _now: Nanos) {
         self.counters.publish();
+        self.events.show_fill();
         self.published.hand_over();
     }
 

@@ -407,6 +407,7 @@ impl<P: Port> Stage for Gateway<P> {
 
     fn housekeep(&mut self, _now: Nanos) {
         self.counters.publish();
+        self.events.show_fill();
         self.replied.hand_over();
     }
 

@@ -1,0 +1,103 @@
+//! `wirematch replay`: folds a journal again and compares every event with the recorded one.
+
+use std::io::IsTerminal;
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use crate::command::configuration::{ConfigArguments, Loaded, must_exist};
+use crate::command::{Failure, Outcome};
+use crate::engine::BookView;
+use crate::journal::LogKind;
+use crate::model::SeqNo;
+use crate::topology::{Replay, empty_feed, empty_fold, empty_gateway, journal_folder};
+
+/// Rebuilds the state from the journal, the clients' sessions included, and compares every event
+/// byte for byte with the event log. The appliance may be stopped or running.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit codes: 0 good, 1 the journal cannot be read, 2 wrong configuration, \
+    4 an event differs.\n\nExamples:\n  wirematch replay --data run\n  \
+    wirematch replay --data run --until 48211 --json")]
+pub struct ReplayArguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// Stop after this command
+    #[arg(long, value_name = "SEQ", default_value_t = u64::MAX, hide_default_value = true)]
+    until: u64,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What cannot be read, and the first event that differs (exit code 4).
+pub fn run(arguments: &ReplayArguments) -> Outcome {
+    let Loaded { config, catalogue, .. } = arguments.config.load()?;
+    let journal = journal_folder(&config.data);
+    must_exist(&LogKind::Commands.folder(&journal), "journal")?;
+    let mut replay = Replay::open(
+        &journal,
+        empty_fold(&config, &catalogue).map_err(Failure::usage)?,
+        empty_gateway(&config, &catalogue),
+        empty_feed(&config, &catalogue),
+    )
+    .context("cannot open the journal")?;
+    let bar = progress_bar();
+    let mut unrecorded = 0u64;
+    let outcome = replay.run(
+        SeqNo(arguments.until),
+        &mut |_| unrecorded += 1,
+        &mut |count| {
+            if count.is_multiple_of(1 << 14) {
+                bar.set_position(count);
+            }
+        },
+    );
+    bar.finish_and_clear();
+    outcome.map_err(Failure::verification)?;
+    if arguments.json {
+        let sessions: Vec<_> = replay.gateway.views().collect();
+        let report = json!({
+            "commands": replay.command_count,
+            "events": replay.event_count,
+            "compared": replay.compared,
+            "unrecorded": unrecorded,
+            "last_seq": replay.fold.seq,
+            "open_orders": replay.fold.matcher.open_orders(),
+            "digest": format!("{:016x}", replay.fold.matcher.digest()),
+            "feed_next": replay.feed.next_number(),
+            "sessions": sessions,
+        });
+        println!("{}", serde_json::to_string_pretty(&report).context("cannot write JSON")?);
+        return Ok(());
+    }
+    println!("commands  {}, up to seq {}", replay.command_count, replay.fold.seq);
+    println!(
+        "events    {}, of which {} recorded and equal byte for byte",
+        replay.event_count, replay.compared
+    );
+    println!(
+        "books     {} open orders, digest {:016x}",
+        replay.fold.matcher.open_orders(),
+        replay.fold.matcher.digest()
+    );
+    println!("feed      {} messages published", replay.feed.next_number() - 1);
+    for view in replay.gateway.views() {
+        println!(
+            "session   {}: expects {}, next reply {}, last order {}",
+            view.session, view.next_expected, view.next_number, view.last_ordinal
+        );
+    }
+    Ok(())
+}
+
+fn progress_bar() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{spinner} {human_pos} commands, {per_sec}");
+    ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::RestingOrder;
-use crate::model::{Command, Event, EventFlags, EventId, EventKind, OrderId, Price};
+use crate::model::{Command, Event, EventFlags, EventId, EventKind, OrderId, Price, SeqNo};
 
 /// An order as told by its events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ struct Told {
 pub(super) struct Ledger {
     /// Orders that are in the market.
     open: BTreeMap<OrderId, Told>,
+    /// What the feed shows: quantity by public reference.
+    shown: BTreeMap<SeqNo, u32>,
     /// Kinds and reasons seen, so that a tame stream is noticed.
     seen: BTreeSet<(EventKind, u8)>,
     commands: u64,
@@ -34,6 +36,7 @@ impl Ledger {
             let told_client = event.client_seq == command.client_seq;
             assert!(told_client || event.client_seq == 0);
             self.tell(event);
+            self.show(event);
         }
         self.check_trades(events);
     }
@@ -73,6 +76,37 @@ impl Ledger {
         }
     }
 
+    /// Keeps the book as a reader of the feed does: only what rests, by public reference.
+    fn show(&mut self, event: &Event) {
+        let rests = event.flags.has(EventFlags::RESTS);
+        match event.kind().expect("events have kinds") {
+            EventKind::Accepted if rests => self.add(event.reference, event.quantity.0),
+            EventKind::Rested => self.add(event.reference, event.quantity.0),
+            EventKind::Replaced if !event.flags.has(EventFlags::KEPT_PRIORITY) => {
+                assert!(self.shown.remove(&event.reference).is_some(), "replaced, not shown");
+                if rests {
+                    self.add(event.id.seq(), event.quantity.0);
+                }
+            }
+            EventKind::Executed if event.flags.has(EventFlags::MAKER) => self.cut(event),
+            EventKind::Cancelled if rests => self.cut(event),
+            EventKind::Reduced => self.cut(event),
+            _ => {}
+        }
+    }
+
+    fn add(&mut self, reference: SeqNo, quantity: u32) {
+        assert_eq!(self.shown.insert(reference, quantity), None, "shown twice");
+    }
+
+    fn cut(&mut self, event: &Event) {
+        let shown = self.shown.get_mut(&event.reference).expect("what is cut is shown");
+        *shown = shown.checked_sub(event.quantity.0).expect("as much is shown");
+        if *shown == 0 {
+            self.shown.remove(&event.reference);
+        }
+    }
+
     /// Every trade is two events, maker first, of one price and one quantity.
     fn check_trades(&mut self, events: &[Event]) {
         let executed = |event: &&Event| event.kind() == Ok(EventKind::Executed);
@@ -93,6 +127,8 @@ impl Ledger {
         let told = |order: &RestingOrder| {
             (order.id(), Told { leaves: order.leaves.0, price: order.price })
         };
+        let shown = resting.iter().map(|order| (order.reference, order.leaves.0)).collect();
+        assert_eq!(self.shown, shown, "the feed does not show what rests");
         let resting: BTreeMap<OrderId, Told> = resting.iter().map(told).collect();
         assert_eq!(resting, self.open, "the events do not explain the books");
     }

@@ -1,7 +1,9 @@
 //! The matchers against each other over millions of seeded commands, and rule by rule.
 
 mod ledger;
+mod rules;
 mod storm;
+mod sweeps;
 
 use crate::engine::tests::ledger::Ledger;
 use crate::engine::tests::storm::Storm;

@@ -146,7 +146,7 @@ mod tests {
         let (_folder, mut port, hand) = capture(Pace::AsCaptured);
         assert_eq!(played(&mut port, 9), [100]);
         hand.store(7_049, Ordering::Relaxed);
-        assert_eq!(played(&mut port, 9), []);
+        assert_eq!(played(&mut port, 9), [0; 0]);
         hand.store(7_300, Ordering::Relaxed);
         assert_eq!(played(&mut port, 9), [150, 400]);
     }

@@ -34,13 +34,16 @@ pub fn wire(depth: usize) -> (MemoryPort, MemoryPort) {
     let lines = depth.max(2) * LINES_PER_FRAME;
     let (right, from_left) = rtrb::RingBuffer::new(lines);
     let (left, from_right) = rtrb::RingBuffer::new(lines);
-    (MemoryPort { out: right, into: from_right }, MemoryPort { out: left, into: from_left })
+    let left = MemoryPort { out: left, at: 0, into: from_left };
+    (MemoryPort { out: right, at: 0, into: from_right }, left)
 }
 
 /// One end of a wire; the other may be on another thread.
 #[derive(Debug)]
 pub struct MemoryPort {
     out: rtrb::Producer<Line>,
+    /// Where in its ring the next frame begins, in lines.
+    at: usize,
     into: rtrb::Consumer<Line>,
 }
 
@@ -50,19 +53,15 @@ impl MemoryPort {
         self.into.is_abandoned()
     }
 
-    /// Fills up the ring's end where fewer than `lines` lie in one piece.
-    #[inline]
-    fn skip_end(&mut self, lines: usize) -> Result<(), Full> {
-        let mut chunk = self.out.write_chunk(lines).map_err(|_| Full)?;
-        let (first, second) = chunk.as_mut_slices();
-        if second.is_empty() {
-            return Ok(());
-        }
-        let left = first.len();
-        if let Some(line) = first.first_mut() {
+    /// Takes what is left of the ring, a filler in its first line, so that a frame begins anew.
+    #[cold]
+    fn skip_end(&mut self, left: usize) -> Result<(), Full> {
+        let mut chunk = self.out.write_chunk(left).map_err(|_| Full)?;
+        if let Some(line) = chunk.as_mut_slices().0.first_mut() {
             line.0[..LENGTH].copy_from_slice(&FILLER.to_ne_bytes());
         }
-        chunk.commit(left);
+        chunk.commit_all();
+        self.at = 0;
         Ok(())
     }
 }
@@ -106,12 +105,16 @@ impl Port for MemoryPort {
             return Err(Full);
         }
         let lines = lines_of(length);
-        self.skip_end(lines)?;
+        let left = self.out.buffer().capacity() - self.at;
+        if lines > left {
+            self.skip_end(left)?;
+        }
         let mut chunk = self.out.write_chunk(lines).map_err(|_| Full)?;
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(chunk.as_mut_slices().0);
         bytes[..LENGTH].copy_from_slice(&(length as u32).to_ne_bytes());
         fill(&mut bytes[LENGTH..LENGTH + length]);
         chunk.commit_all();
+        self.at = if lines == left { 0 } else { self.at + lines };
         Ok(())
     }
 

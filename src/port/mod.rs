@@ -1,9 +1,16 @@
 //! Frames in and out of the machine. Every port speaks Ethernet frames, so that the same stage
 //! and the same wrappers serve a card, a TAP device, a kernel socket, a capture and memory.
 
+pub mod capture;
 pub mod endpoint;
+pub mod faulty;
 pub mod memory;
 mod neighbours;
+mod outgoing;
+pub mod pcap;
+pub mod record;
+pub mod socket;
+pub mod tun;
 
 use crate::model::Nanos;
 

@@ -341,6 +341,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wire::session::Packet;
+    use crate::wire::shared;
 
     #[test]
     fn lengths_are_those_of_the_specification() {
@@ -374,6 +376,37 @@ mod tests {
             let row = Message::TABLE.iter().find(|row| row.0 == kind).expect("every type");
             assert_eq!(row.1, length, "type {}", kind as char);
             assert_eq!(row.2.iter().map(|field| field.2).sum::<usize>() + 1, length);
+        }
+    }
+
+    #[test]
+    fn offsets_are_those_of_the_sheet() {
+        for sheet in shared::sheets("facts/itch50.md") {
+            let kind = sheet.heading.as_bytes()[1];
+            let row = Message::TABLE.iter().find(|row| row.0 == kind).expect("every type");
+            let ours: Vec<_> = row.2.iter().map(|field| (field.1, field.2)).collect();
+            let said: Vec<_> = sheet.fields[1..].iter().map(|field| (field.1, field.2)).collect();
+            assert_eq!(ours, said, "{}", sheet.heading);
+        }
+    }
+
+    #[test]
+    fn real_packets_decode_and_encode_to_themselves() {
+        let (mut kinds, mut count) = (std::collections::BTreeSet::new(), 0);
+        for frame in shared::packets("captures/nasdaq-itch-5.0") {
+            let datagram = shared::ip_payload(&frame);
+            let packet = Packet::parse(&datagram[8..], Message::LENGTH_MAX);
+            for bytes in packet.expect("a real packet").blocks() {
+                let message = Message::decode(bytes).expect("a real message");
+                let mut written = [0; Message::LENGTH_MAX];
+                let length = message.encode(&mut written).expect("it fits");
+                assert_eq!(written[..length], *bytes);
+                count += 1;
+                kinds.insert(bytes[0]);
+            }
+        }
+        if shared::path("captures/nasdaq-itch-5.0").is_some() {
+            assert!(kinds.len() >= 15, "{count} messages of the types {kinds:?}");
         }
     }
 

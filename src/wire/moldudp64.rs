@@ -213,7 +213,8 @@ mod tests {
                 let request = receiver.request(now).expect("something is missing");
                 let count = u64::from(request.requested_message_count);
                 let length = packet(&mut bytes, request.sequence_number, count);
-                receiver.receive(&Packet::parse(&bytes[..length], 64).unwrap(), &mut |number, block| {
+                let answer = Packet::parse(&bytes[..length], 64).unwrap();
+                receiver.receive(&answer, &mut |number, block| {
                     got.push((number, u64::from_be_bytes(block.try_into().unwrap())));
                 });
                 answers += 1;

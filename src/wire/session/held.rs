@@ -88,7 +88,9 @@ mod tests {
     proptest! {
         /// A sorted map is the oracle; the window moves past whatever is taken.
         #[test]
-        fn is_a_map_with_a_window(steps in prop::collection::vec((0u64..64, any::<bool>()), 1..300)) {
+        fn is_a_map_with_a_window(
+            steps in prop::collection::vec((0u64..64, any::<bool>()), 1..300),
+        ) {
             let (mut held, mut oracle, mut from) = (Held::new(), BTreeMap::new(), 1_000_000u64);
             for (at, (ahead, takes)) in steps.into_iter().enumerate() {
                 let (number, bytes) = (from + ahead, at.to_be_bytes());

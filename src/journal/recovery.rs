@@ -15,8 +15,8 @@ use crate::journal::segment::{HEADER_LINES, Segment, SegmentFile, Stamp};
 use crate::journal::syncer::{Ends, Syncer};
 use crate::journal::writer::{Left, Supply};
 use crate::journal::{
-    Disk, Files, JournalError, Keeper, Logged, Meaning, Progress, Scan, Settings, Torn, UtcMapping,
-    Writer, check_pair, scan,
+    Disk, Files, JournalError, Keeper, LogKind, Logged, Meaning, Progress, Scan, Settings, Torn,
+    UtcMapping, Writer, check_pair, scan,
 };
 use crate::model::{Command, Event};
 
@@ -58,14 +58,13 @@ pub fn open_both(
     utc: UtcMapping,
     settings: &Settings,
 ) -> Result<(Opened<Command>, Opened<Event>), JournalError> {
-    let commands = Locked::new::<Command>(journal_folder::<Command>(journal), settings)?;
-    let events = Locked::new::<Event>(journal_folder::<Event>(journal), settings)?;
+    let disk = Arc::new(Files);
+    let locked = |kind: LogKind| Locked::new(kind.folder(journal), kind, settings, disk.clone());
+    let (commands, events) = (locked(Command::KIND)?, locked(Event::KIND)?);
     check_pair(journal, &commands.scan, &events.scan)?;
     let stamped = |kind| Stamp { kind, meaning, utc };
-    Ok((
-        commands.open(stamped(Command::KIND), settings, Arc::new(Files))?,
-        events.open(stamped(Event::KIND), settings, Arc::new(Files))?,
-    ))
+    let commands = commands.open(stamped(Command::KIND), settings)?;
+    Ok((commands, events.open(stamped(Event::KIND), settings)?))
 }
 
 /// As [`open`], on a given disk.
@@ -80,36 +79,34 @@ pub fn open_with<H: Logged>(
     disk: Arc<dyn Disk>,
 ) -> Result<Opened<H>, JournalError> {
     let stamp = Stamp { kind: H::KIND, meaning, utc };
-    Locked::new::<H>(folder.to_owned(), settings)?.open(stamp, settings, disk)
-}
-
-fn journal_folder<H: Logged>(journal: &Path) -> PathBuf {
-    H::KIND.folder(journal)
+    Locked::new(folder.to_owned(), H::KIND, settings, disk)?.open(stamp, settings)
 }
 
 /// A log that is ours to write, as it was found.
 struct Locked {
     folder: PathBuf,
+    disk: Arc<dyn Disk>,
     lock: File,
     scan: Scan,
 }
 
 impl Locked {
-    fn new<H: Logged>(folder: PathBuf, settings: &Settings) -> Result<Self, JournalError> {
-        settings.check()?;
-        create_folder(&folder).map_err(JournalError::disk(&folder, "make the folder"))?;
-        let lock = lock(&folder)?;
-        let scan = scan(&folder, H::KIND, &mut |_| ())?;
-        Ok(Self { folder, lock, scan })
-    }
-
-    fn open<H: Logged>(
-        self,
-        stamp: Stamp,
+    fn new(
+        folder: PathBuf,
+        kind: LogKind,
         settings: &Settings,
         disk: Arc<dyn Disk>,
-    ) -> Result<Opened<H>, JournalError> {
-        let Self { folder, lock, scan } = self;
+    ) -> Result<Self, JournalError> {
+        settings.check()?;
+        let created = create_folder(&folder, &*disk);
+        created.map_err(JournalError::disk(&folder, "make the folder"))?;
+        let lock = lock(&folder)?;
+        let scan = scan(&folder, kind, &mut |_| ())?;
+        Ok(Self { folder, disk, lock, scan })
+    }
+
+    fn open<H: Logged>(self, stamp: Stamp, settings: &Settings) -> Result<Opened<H>, JournalError> {
+        let Self { folder, disk, lock, scan } = self;
         let begun = || scan.segments.iter().filter_map(|s| s.header.map(|header| (s, header)));
         if let Some((segment, header)) = begun().next_back() {
             stamp.meaning.check(&header.meaning(), &segment.file.path)?;
@@ -189,9 +186,9 @@ impl Kept {
     }
 }
 
-fn create_folder(folder: &Path) -> io::Result<()> {
+fn create_folder(folder: &Path, disk: &dyn Disk) -> io::Result<()> {
     fs::create_dir_all(folder)?;
-    folder.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+    folder.parent().map_or(Ok(()), |parent| disk.sync_file(&File::open(parent)?))
 }
 
 /// How often, every 10 ms, a lock is asked for: the one who had it may be about to end.

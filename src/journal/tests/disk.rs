@@ -15,7 +15,7 @@ use crate::journal::{
 };
 use crate::model::{Command, Fault};
 
-use super::{append, command, commands, reopen, small};
+use super::{Quick, append, command, commands, reopen, small};
 
 /// What a [`Faulty`] disk does; shared with the test.
 #[derive(Clone, Default)]
@@ -47,17 +47,17 @@ impl Disk for Faulty {
     }
 
     fn sync_file(&self, file: &File) -> io::Result<()> {
-        Files.sync_file(file)
+        Quick.sync_file(file)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        Files.rename(from, to)
+        Quick.rename(from, to)
     }
 
     fn sync(&self, map: &MapMut, range: Range<usize>) -> io::Result<()> {
         self.0.syncs.fetch_add(1, Ordering::Relaxed);
         weather(&self.0.sync)?;
-        Files.sync(map, range)
+        Quick.sync(map, range)
     }
 
     fn salt(&self) -> u64 {

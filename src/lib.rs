@@ -14,6 +14,7 @@ pub mod wire;
 
 pub mod flow;
 
+pub mod slow;
 pub mod stage;
 
 pub mod topology;

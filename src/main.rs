@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use wirematch::command::{Exit, Outcome, bench, flow, journal};
+use wirematch::command::{
+    Exit, Outcome, bench, check, client, flow, journal, replay, run as run_command,
+};
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
 #[derive(Parser)]
@@ -16,8 +18,12 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Bench(bench::BenchArguments),
+    Check(check::CheckArguments),
+    Client(client::ClientArguments),
     Flow(flow::FlowArguments),
     Journal(journal::JournalArguments),
+    Replay(replay::ReplayArguments),
+    Run(run_command::RunArguments),
 }
 
 fn main() -> ExitCode {
@@ -34,7 +40,11 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> Outcome {
     match command {
         Command::Bench(arguments) => bench::run(arguments),
+        Command::Check(arguments) => check::run(arguments),
+        Command::Client(arguments) => client::run(arguments),
         Command::Flow(arguments) => flow::run(arguments),
         Command::Journal(arguments) => journal::run(arguments),
+        Command::Replay(arguments) => replay::run(arguments),
+        Command::Run(arguments) => run_command::run(arguments),
     }
 }

@@ -1,8 +1,13 @@
 //! The subcommands of the binary, one file each: arguments, then `run`.
 
 pub mod bench;
+pub mod check;
+pub mod client;
+mod configuration;
 pub mod flow;
 pub mod journal;
+pub mod replay;
+pub mod run;
 
 use std::process::ExitCode;
 

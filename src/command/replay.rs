@@ -47,15 +47,11 @@ pub fn run(arguments: &ReplayArguments) -> Outcome {
     .context("cannot open the journal")?;
     let bar = progress_bar();
     let mut unrecorded = 0u64;
-    let outcome = replay.run(
-        SeqNo(arguments.until),
-        &mut |_| unrecorded += 1,
-        &mut |count| {
-            if count.is_multiple_of(1 << 14) {
-                bar.set_position(count);
-            }
-        },
-    );
+    let outcome = replay.run(SeqNo(arguments.until), &mut |_| unrecorded += 1, &mut |count| {
+        if count.is_multiple_of(1 << 14) {
+            bar.set_position(count);
+        }
+    });
     bar.finish_and_clear();
     outcome.map_err(Failure::verification)?;
     if arguments.json {

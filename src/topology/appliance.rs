@@ -146,11 +146,7 @@ struct Speaker {
 }
 
 impl Speaker {
-    fn new(
-        requests: Producer<Request>,
-        clock: SystemClock,
-        progress: [Arc<Progress>; 2],
-    ) -> Self {
+    fn new(requests: Producer<Request>, clock: SystemClock, progress: [Arc<Progress>; 2]) -> Self {
         Self { requests, clock, progress, is_throttled: false }
     }
 

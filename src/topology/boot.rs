@@ -10,8 +10,9 @@ use crate::slow::{SlowError, SlowPath};
 use crate::stage::{Board, Gate};
 use crate::topology::appliance::{Appliance, Launch};
 use crate::topology::{
-    Catalogue, Config, ConfigError, Parts, Placement, ReleaseGate, Replay, ReplayError,
-    empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings, meaning, place, wire,
+    Catalogue, Config, ConfigError, Parts, Placement, ReleaseGate, Replay, ReplayError, empty_feed,
+    empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings, meaning, place,
+    wire,
 };
 
 /// Why an appliance did not start.
@@ -84,8 +85,7 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
     let now = clock.now();
     let utc = UtcMapping { log_time: now, utc: now, uncertainty: Nanos(1_000_000) };
     let settings = journal_settings(config);
-    let (commands, events) =
-        open_both(&journal, meaning(config, catalogue), utc, &settings)?;
+    let (commands, events) = open_both(&journal, meaning(config, catalogue), utc, &settings)?;
     let torn = commands.torn.iter().chain(&events.torn).map(ToString::to_string).collect();
     let Opened { writer: command_log, keeper: command_keeper, .. } = commands;
     let Opened { writer: mut event_log, keeper: event_keeper, .. } = events;
@@ -153,10 +153,9 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
         placement: placement.clone(),
     };
     let launch = Launch { wired, placement, clock, board, progress, keepers, slow };
-    let appliance = launch.start().map_err(|source| BootError::System {
-        what: "cannot start a thread".into(),
-        source,
-    })?;
+    let appliance = launch
+        .start()
+        .map_err(|source| BootError::System { what: "cannot start a thread".into(), source })?;
     Ok((appliance, report))
 }
 

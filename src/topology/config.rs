@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use crate::model::SelfTrade;
 use crate::runtime::Idle;
-use crate::topology::Decimal;
+use crate::topology::{Decimal, Subnet};
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -139,6 +139,7 @@ impl<'de> Deserialize<'de> for DeviceName {
 pub struct EntryConfig {
     pub device: DeviceName,
     pub address: SocketAddrV4,
+    pub kernel_address: Option<Subnet>,
     pub heartbeat_ms: u16,
     pub hold_us: u32,
     pub reply_cache: u32,
@@ -152,10 +153,11 @@ impl Default for EntryConfig {
         Self {
             device: DeviceName::Socket,
             address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9100),
+            kernel_address: None,
             heartbeat_ms: 100,
             hold_us: 500,
-            reply_cache: 65_536,
-            window: 512,
+            reply_cache: 4096,
+            window: 64,
             record: None,
         }
     }
@@ -167,6 +169,7 @@ impl Default for EntryConfig {
 pub struct FeedConfig {
     pub device: DeviceName,
     pub address: SocketAddrV4,
+    pub kernel_address: Option<Subnet>,
     pub group: SocketAddrV4,
     pub session: String,
     pub heartbeat_ms: u16,
@@ -180,10 +183,11 @@ impl Default for FeedConfig {
         Self {
             device: DeviceName::Socket,
             address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9200),
+            kernel_address: None,
             group: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9201),
             session: "WIREMATCH1".into(),
             heartbeat_ms: 10,
-            rewind_messages: 1 << 20,
+            rewind_messages: 1 << 18,
             record: None,
         }
     }
@@ -224,7 +228,7 @@ impl Default for EngineConfig {
             ladder_ticks: 4096,
             feedback_lag_us: 20,
             feedback_window: 256,
-            link_depth: 8192,
+            link_depth: 1024,
             lock_memory: false,
         }
     }

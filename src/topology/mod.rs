@@ -1,14 +1,19 @@
 //! Which stage runs where, on this machine: configuration, wiring, placement, boot.
 
+mod appliance;
+mod boot;
 mod config;
 mod decimal;
 mod parse;
 mod placement;
+mod ports;
 mod recovery;
 mod state;
 mod validate;
 mod wiring;
 
+pub use appliance::{Appliance, StopError};
+pub use boot::{BootError, BootReport, Ports, boot, place_here};
 pub use config::{
     Config, CoreConfig, DeviceName, EngineConfig, EntryConfig, FeedConfig, JournalConfig,
     ReleaseGate, StageName,
@@ -16,6 +21,7 @@ pub use config::{
 pub use decimal::Decimal;
 pub use parse::{ConfigError, DEFAULT_CONFIG, load, parse};
 pub use placement::{PlacedCore, Placement, place};
+pub use ports::{DeviceRequest, Subnet, open_port};
 pub use recovery::{Replay, ReplayError};
 pub use state::{
     empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings, meaning,

@@ -90,7 +90,7 @@ fn check_numbers(config: &Config, source: &Source<'_>) -> Result<(), ConfigError
     bound("heartbeat_ms", config.feed.heartbeat_ms as u64, 1, 60_000)?;
     bound("hold_us", config.entry.hold_us as u64, 0, 1_000_000)?;
     bound("reply_cache", config.entry.reply_cache as u64, 64, 1 << 24)?;
-    bound("window", config.entry.window as u64, 1, 4096)?;
+    bound("window", config.entry.window as u64, 1, 64)?;
     bound("rewind_messages", config.feed.rewind_messages as u64, 64, 1 << 26)?;
     let name = config.feed.session.as_bytes();
     if name.len() != 10 || !name.iter().all(u8::is_ascii_graphic) {

@@ -1,0 +1,143 @@
+//! `wirematch run`: starts the appliance and shows it at work.
+
+mod view;
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use crate::command::configuration::{ConfigArguments, Loaded};
+use crate::command::run::view::View;
+use crate::command::{Exit, Failure, Outcome};
+use crate::runtime::SystemClock;
+use crate::topology::{
+    Appliance, BootError, BootReport, Config, DeviceRequest, Ports, boot, open_port,
+};
+
+/// Starts the appliance: opens the ports, replays the journal, trades until told to stop.
+///
+/// On a terminal it shows a live table; `q` stops it. SIGTERM and SIGINT stop it in order:
+/// sessions are told, the journal is synced, positions are stored; a second one ends it at once.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit codes: 0 stopped as asked, 1 failed while running, 2 wrong \
+    configuration.\n\nExamples:\n  wirematch run\n  wirematch run --config my.toml --no-table")]
+pub struct RunArguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// Print lines, not a table, on a terminal too
+    #[arg(long)]
+    no_table: bool,
+}
+
+/// How often the table is drawn and signals are looked for.
+const TICK: Duration = Duration::from_millis(50);
+const TICKS_PER_DRAW: u32 = 10;
+
+/// Runs the command.
+///
+/// # Errors
+/// What keeps it from starting, and what ended it.
+pub fn run(arguments: &RunArguments) -> Outcome {
+    let Loaded { config, catalogue, placement } = arguments.config.load()?;
+    let asked_to_stop = listen_for_signals().context("cannot listen for signals")?;
+    let clock = SystemClock::new();
+    let ports = open_ports(&config, &clock)?;
+    let (appliance, report) = boot(&config, &catalogue, placement, ports).map_err(failure)?;
+    tell(&config, &report);
+    let show = std::io::stdout().is_terminal() && !arguments.no_table;
+    let mut view = match show {
+        true => Some(View::new(&catalogue.instruments).context("cannot draw on this terminal")?),
+        false => None,
+    };
+    let appliance = watch(appliance, view.as_mut(), &asked_to_stop);
+    drop(view);
+    eprintln!("wirematch: stopping: sessions are told, the journal is synced, positions stored");
+    let slow = appliance.stop().context("it did not stop well")?;
+    let totals = slow.positions().snapshot(None).totals;
+    eprintln!("wirematch: stopped; positions hold {} fills", totals.fills);
+    Ok(())
+}
+
+/// Draws until somebody asks to stop or a thread has ended.
+fn watch(mut appliance: Appliance, mut view: Option<&mut View>, stop: &AtomicBool) -> Appliance {
+    let mut ticks = 0u32;
+    while !stop.load(Ordering::Acquire) && !appliance.has_fallen() {
+        if let Some(view) = view.as_deref_mut()
+            && (view.wants_to_stop()
+                || ticks.is_multiple_of(TICKS_PER_DRAW) && view.draw(&mut appliance).is_err())
+        {
+            break;
+        }
+        ticks = ticks.wrapping_add(1);
+        std::thread::sleep(TICK);
+    }
+    appliance
+}
+
+/// A flag that the first signal sets; the second ends the process.
+fn listen_for_signals() -> std::io::Result<Arc<AtomicBool>> {
+    let asked = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT] {
+        flag::register_conditional_shutdown(signal, Exit::Failed as i32, Arc::clone(&asked))?;
+        flag::register(signal, Arc::clone(&asked))?;
+    }
+    Ok(asked)
+}
+
+type AnyPort = Box<dyn crate::port::Port>;
+
+fn open_ports(config: &Config, clock: &SystemClock) -> Result<Ports<AnyPort, AnyPort>, Failure> {
+    let entry = DeviceRequest {
+        device: config.entry.device.clone(),
+        address: config.entry.address,
+        kernel_address: config.entry.kernel_address,
+        record: config.entry.record.clone(),
+    };
+    let feed = DeviceRequest {
+        device: config.feed.device.clone(),
+        address: config.feed.address,
+        kernel_address: config.feed.kernel_address,
+        record: config.feed.record.clone(),
+    };
+    let entry = open_port(&entry, clock).map_err(|why| Failure::usage(format!("entry: {why}")))?;
+    let feed = open_port(&feed, clock).map_err(|why| Failure::usage(format!("feed: {why}")))?;
+    Ok(Ports { entry, feed })
+}
+
+/// Wrong configuration is the user's to mend; the rest failed while running.
+fn failure(error: BootError) -> Failure {
+    match error {
+        BootError::Config(_) | BootError::Setup(_) => Failure::usage(error),
+        BootError::Replay(_) => Failure::verification(error),
+        _ => Failure::from(anyhow::Error::from(error)),
+    }
+}
+
+fn tell(config: &Config, report: &BootReport) {
+    eprint!("{}", report.placement);
+    for note in &report.notes {
+        eprintln!("note: {note}");
+    }
+    for torn in &report.torn {
+        eprintln!("note: {torn}");
+    }
+    if report.commands > 0 {
+        eprintln!(
+            "replayed {} commands and {} events ({} written again), {} orders open",
+            report.commands, report.events, report.mended, report.open_orders
+        );
+    }
+    eprintln!(
+        "wirematch: ready; orders at {}, market data from {} to {}, journal in {}, release {:?}",
+        config.entry.address,
+        config.feed.address,
+        config.feed.group,
+        config.data.display(),
+        config.release
+    );
+}

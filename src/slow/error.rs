@@ -1,0 +1,55 @@
+//! Why the slow path stopped, and how to get it going.
+
+use std::path::PathBuf;
+
+use crate::journal::JournalError;
+use crate::model::{AccountId, EventId, InstrumentId};
+
+/// Why the slow path stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum SlowError {
+    /// The event log cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// An execution without a side.
+    #[error("event {}.{}: an execution whose side is neither buy nor sell", .0.seq(), .0.index())]
+    Malformed(EventId),
+    /// A position grew beyond what 64 bits hold.
+    #[error("account {account}, instrument {instrument}: the position does not fit 64 bits")]
+    Overflow {
+        /// The account.
+        account: AccountId,
+        /// The instrument.
+        instrument: InstrumentId,
+    },
+    /// Another process writes the store.
+    #[error("{}: another process writes this store. Stop it first.", file.display())]
+    Locked {
+        /// The store.
+        file: PathBuf,
+    },
+    /// The store is damaged, or of another version.
+    #[error(
+        "{}: the store of positions is unusable ({what}). Delete it: the next start writes it \
+         again from the journal.", file.display()
+    )]
+    Unusable {
+        /// The store.
+        file: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The store takes no writes, and too much is waiting.
+    #[error(
+        "{}: the store of positions takes no writes ({what}), and {waiting} events wait for it. \
+         Make room or replace the disk; the journal has everything.", file.display()
+    )]
+    Behind {
+        /// The store.
+        file: PathBuf,
+        /// What the last try ended with.
+        what: String,
+        /// Events not yet stored.
+        waiting: usize,
+    },
+}

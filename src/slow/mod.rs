@@ -1,0 +1,25 @@
+//! The slow path: one thread that follows the event log and keeps what follows from it.
+//!
+//! ```text
+//!  event log ──► Reader ──► Positions (a pure fold) ──► Store (embedded, one transaction)
+//! ```
+//!
+//! The journal is the truth. The store holds, in one transaction, positions and the id of the
+//! last event in them, so a crash anywhere means reading on from that id: nothing is lost and
+//! nothing counts twice. The hot path never waits for any of this.
+
+mod error;
+mod money;
+mod positions;
+mod read;
+mod store;
+mod tail;
+#[cfg(test)]
+mod tests;
+
+pub use error::SlowError;
+pub use money::Money;
+pub use positions::{Holding, Position, Positions, Snapshot, Totals};
+pub use read::{Found, Source, read_positions};
+pub use store::{STORE_NAME, Store};
+pub use tail::SlowPath;

@@ -41,7 +41,9 @@ pub struct Accounts {
 pub struct Script {
     /// OUCH messages.
     pub messages: Vec<Vec<u8>>,
-    /// By UserRefNum: the part an order belongs to, and the flow's id of it.
+    /// The first UserRefNum used.
+    pub first_number: u32,
+    /// From that number on: the part an order belongs to, and the flow's id of it.
     pub orders: Vec<(usize, u64)>,
 }
 
@@ -55,12 +57,12 @@ struct Player<'a> {
 }
 
 impl Script {
-    /// Plays the parts in turn, an event each.
+    /// Plays the parts in turn, an event each; orders are numbered from `first_number` on.
     ///
     /// # Errors
     /// [`Refusal`] for a flow that breaks its own rules.
-    pub fn of(parts: &[Part], accounts: Accounts) -> Result<Self, Refusal> {
-        let mut script = Self { messages: Vec::new(), orders: vec![(usize::MAX, 0)] };
+    pub fn of(parts: &[Part], accounts: Accounts, first_number: u32) -> Result<Self, Refusal> {
+        let mut script = Self { first_number, ..Self::default() };
         let player = |part| Player { part, at: 0, book: Default::default(), known: HashMap::new() };
         let mut players: Vec<Player<'_>> = parts.iter().map(player).collect();
         let mut went_on = true;
@@ -77,7 +79,13 @@ impl Script {
 
     fn next_number(&mut self, place: usize, id: u64) -> u32 {
         self.orders.push((place, id));
-        self.orders.len() as u32 - 1
+        self.first_number + self.orders.len() as u32 - 1
+    }
+
+    /// The part an order belongs to, and the flow's id of it.
+    pub fn order(&self, user_ref_num: u32) -> Option<(usize, u64)> {
+        let at = user_ref_num.checked_sub(self.first_number)?;
+        self.orders.get(at as usize).copied()
     }
 
     fn push(&mut self, message: &Inbound<'_>) {

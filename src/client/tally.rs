@@ -133,8 +133,8 @@ impl Tally {
     pub fn trade_hash(&self, script: &Script, part: usize, tick: u64) -> u64 {
         let mut trades = Vec::new();
         for sides in self.trades.values() {
-            let order = |number: u32| script.orders.get(number as usize).copied();
-            let (Some(maker), Some(taker)) = (order(sides.maker), order(sides.taker)) else {
+            let (maker, taker) = (script.order(sides.maker), script.order(sides.taker));
+            let (Some(maker), Some(taker)) = (maker, taker) else {
                 continue;
             };
             if maker.0 == part && taker.0 == part {

@@ -23,7 +23,10 @@ use crate::wire::ouch::codes::{
 use crate::wire::ouch::{
     CancelOrderRequest, EnterOrder, Inbound, MESSAGE_MAX, OPTIONS_MAX, Options, Outbound,
 };
-use crate::wire::session::ClientEvent;
+use crate::wire::session::{ClientEvent, LoginRejectCode};
+
+/// How long a session that ended without a word may still count as connected.
+const SILENCE: u64 = 1_000_000_000;
 
 /// Logs in over UDP, sends what it is told, reads the replies and the market data, and says what
 /// came back, how fast, and what went missing.
@@ -67,7 +70,7 @@ pub struct ClientArguments {
 /// What to send.
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// One order by hand; prints every reply, waits a moment for executions, leaves the order
+    /// One order by hand; prints every reply, waits a moment for executions, logs out
     Order {
         /// buy or sell
         side: String,
@@ -207,7 +210,8 @@ impl Connection {
         };
         let patience = Nanos(arguments.patience.saturating_mul(1_000_000_000));
         let clock = SystemClock::new();
-        let trader = Trader::new(port, config);
+        let mut trader = Trader::new(port, config);
+        trader.session_mut().forget_received();
         let mut connection = Self { trader, listener, clock, patience };
         connection.log_in(arguments)?;
         Ok(connection)
@@ -219,6 +223,9 @@ impl Connection {
         let mut outcome = None;
         while outcome.is_none() {
             let now = self.clock.now();
+            if self.trader.session().is_idle() {
+                self.trader.log_in(now);
+            }
             if now.saturating_sub(began) > self.patience {
                 return Err(Failure::from(anyhow!(
                     "no answer from {}: is the appliance running, and is that its address?",
@@ -227,6 +234,9 @@ impl Connection {
             }
             self.trader.poll(now, &mut |event| match event {
                 ClientEvent::LoggedIn { .. } => outcome = Some(Ok(())),
+                // Whoever was there before us may just have gone without a word: try again.
+                ClientEvent::LoginRejected(Some(LoginRejectCode::ConnectedElsewhere))
+                    if now.saturating_sub(began).0 < SILENCE => {}
                 ClientEvent::LoginRejected(code) => {
                     let why = code
                         .map_or("for a reason this client does not know".into(), |code| {
@@ -267,8 +277,11 @@ impl Connection {
 
     /// Sends one order and prints what comes back.
     fn order(mut self, arguments: &ClientArguments) -> Outcome {
-        let Task::Order { cancel_after, .. } = &arguments.task else { return Ok(()) };
-        let number = self.next_number(arguments)?;
+        let Task::Order { cancel_after, number, .. } = &arguments.task else { return Ok(()) };
+        let number = match number {
+            0 => self.free_number()?,
+            number => *number,
+        };
         let message = order_message(&arguments.task, number)?;
         self.trader.send(&message).context("cannot send")?;
         let began = self.clock.now();
@@ -287,15 +300,12 @@ impl Connection {
             });
             self.rest(work);
         }
+        self.log_out();
         if answered { Ok(()) } else { Err(Failure::from(anyhow!("the order was not answered"))) }
     }
 
-    /// The order's number: the one given, or the next the gateway says is free.
-    fn next_number(&mut self, arguments: &ClientArguments) -> Result<u32, Failure> {
-        let Task::Order { number, .. } = &arguments.task else { return Ok(1) };
-        if *number != 0 {
-            return Ok(*number);
-        }
+    /// The next order number that the gateway says is free.
+    fn free_number(&mut self) -> Result<u32, Failure> {
         let query = crate::wire::ouch::AccountQueryRequest {};
         let mut bytes = [0; MESSAGE_MAX];
         let query = Inbound::AccountQueryRequest(query, crate::wire::ouch::Appendage::ABSENT);
@@ -390,9 +400,10 @@ fn print_event(event: ClientEvent<'_>, number: u32, after: Nanos) -> bool {
 
 /// Plays a script to its end and says what came back.
 fn play(arguments: &ClientArguments, parts: &[Part], rate: u32) -> Outcome {
-    let script = Script::of(parts, Accounts { first: 1, count: 1_000 })
-        .context("the flow breaks its own rules")?;
     let mut connection = Connection::open(arguments)?;
+    let first = connection.free_number()?;
+    let script = Script::of(parts, Accounts { first: 1, count: 1_000 }, first)
+        .context("the flow breaks its own rules")?;
     let mut tally = Tally::default();
     let took = send_all(&mut connection, &script, rate, &mut tally)?;
     connection.log_out();

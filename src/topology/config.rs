@@ -371,16 +371,22 @@ impl From<SelfTradeConfig> for SelfTrade {
 }
 
 fn default_sessions() -> Vec<SessionConfig> {
-    let session = |id: u32, rate: &str| SessionConfig {
+    let session = |id: u32, rate: &str, self_trade| SessionConfig {
         id,
         key: format!("change-me-{id}"),
         first_account: 1,
         last_account: 1000,
         rate: rate.into(),
         cancel_on_disconnect: true,
-        self_trade: SelfTradeConfig::CancelNewest,
+        self_trade,
     };
-    vec![session(1, "standard"), session(2, "standard"), session(3, "load-test")]
+    let prevent = SelfTradeConfig::CancelNewest;
+    vec![
+        session(1, "standard", prevent),
+        session(2, "standard", prevent),
+        // It plays flows, and in a flow anybody trades with anybody.
+        session(3, "load-test", SelfTradeConfig::Allow),
+    ]
 }
 
 /// The name of a stage, in packet order.

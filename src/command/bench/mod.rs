@@ -286,7 +286,7 @@ fn messages(arguments: &BenchArguments, catalogue: &Catalogue) -> Result<Arc<[Ve
         parts.push(Part { flow, symbol: instrument.symbol, tick });
     }
     let accounts = Accounts { first: 1, count: 1_000 };
-    let mut script = Script::of(&parts, accounts).context("cannot make messages")?;
+    let mut script = Script::of(&parts, accounts, 1).context("cannot make messages")?;
     script.messages.truncate(arguments.orders as usize);
     Ok(script.messages.into())
 }

@@ -9,6 +9,7 @@ use crate::model::{AccountId, Command, Event, Group, Instrument, Nanos, SelfTrad
 use crate::stage::gateway::GRACE_HEARTBEATS;
 use crate::stage::gateway::request::Symbols;
 use crate::stage::gateway::session::{Session, token_prefix};
+use crate::wire::session::control::FROM_NOW;
 use crate::wire::session::{Login, LoginRejectCode, LoginStep, ServerConfig, Token};
 
 /// A client's session, as configured.
@@ -180,7 +181,7 @@ impl GatewayState {
         if session.machine.is_up() && session.peer != Some(from) {
             return Err(LoginRejectCode::ConnectedElsewhere);
         }
-        if login.next_rx < session.machine.oldest_number() {
+        if login.next_rx != FROM_NOW && login.next_rx < session.machine.oldest_number() {
             return Err(LoginRejectCode::RepliesAgedOut);
         }
         let step = session.machine.login(login, &session.spec.key, now)?;

@@ -6,7 +6,8 @@
 use crate::model::Nanos;
 use crate::wire::ouch::MESSAGE_MAX;
 use crate::wire::session::control::{
-    Ack, Control, Login, LoginAck, LoginRejectCode, Logout, RetransmitRequest, VERSION, is_control,
+    Ack, Control, FROM_NOW, Login, LoginAck, LoginRejectCode, Logout, RetransmitRequest, VERSION,
+    is_control,
 };
 use crate::wire::session::held::{Held, WINDOW_MAX};
 use crate::wire::session::outbox::block_bytes;
@@ -172,6 +173,11 @@ impl ClientSession {
         self.next_rx = self.next_rx.max(number.saturating_add(1));
     }
 
+    /// For a client that keeps no log: at login it is told nothing of what it missed.
+    pub fn forget_received(&mut self) {
+        self.next_rx = FROM_NOW;
+    }
+
     /// Whether messages may be sent.
     pub fn is_up(&self) -> bool {
         self.state == State::Up
@@ -302,6 +308,9 @@ impl ClientSession {
         }
         self.state = State::Up;
         self.token = ack.session;
+        if self.next_rx == FROM_NOW {
+            self.next_rx = ack.next_tx;
+        }
         self.window = u64::from(ack.window).min(WINDOW_MAX);
         self.heartbeat = Nanos(u64::from(ack.heartbeat_ms) * 1_000_000);
         self.sent.resume(ack.next_rx);

@@ -9,6 +9,9 @@ use sha2::Sha256;
 use crate::wire::DecodeError;
 use crate::wire::session::packet::Token;
 
+/// `next_rx` of a client that does not care for what it missed.
+pub const FROM_NOW: u64 = 0;
+
 /// The version of the session layer that a login names.
 pub const VERSION: u16 = 1;
 /// Bytes of a login's authentication code: HMAC-SHA256, its left half.
@@ -27,7 +30,7 @@ layout! {
         nonce: u64,
         /// The number of the client's next new message.
         next_tx: u64,
-        /// The number the client expects next.
+        /// The number the client expects next; [`FROM_NOW`] for one that keeps no log.
         next_rx: u64,
         /// Authenticates the fields before it.
         code: [u8; CODE_LENGTH],

@@ -7,7 +7,7 @@
 use crate::model::Nanos;
 use crate::wire::ouch::MESSAGE_MAX;
 use crate::wire::session::control::{
-    Ack, Control, Login, LoginAck, LoginRejectCode, NotApplied, VERSION, is_control,
+    Ack, Control, FROM_NOW, Login, LoginAck, LoginRejectCode, NotApplied, VERSION, is_control,
 };
 use crate::wire::session::held::WINDOW_MAX;
 use crate::wire::session::inbox::{Arrival, Inbox, Sink};
@@ -238,7 +238,10 @@ impl ServerSession {
             return Err(LoginRejectCode::SequenceAhead);
         }
         self.nonce = login.nonce;
-        self.next_rx = login.next_rx;
+        self.next_rx = match login.next_rx {
+            FROM_NOW => self.outbox.next(),
+            next_rx => next_rx,
+        };
         self.state = State::Pending;
         self.inbox.clear();
         Ok(LoginStep::New)

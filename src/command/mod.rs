@@ -3,7 +3,7 @@
 pub mod bench;
 pub mod check;
 pub mod client;
-mod configuration;
+pub mod configuration;
 pub mod flow;
 pub mod journal;
 pub mod replay;

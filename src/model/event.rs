@@ -44,8 +44,8 @@ coded! {
         /// `quantity` of an order rests at `price` after part of it traded or others made way.
         /// Only the feed is told: an order that rests whole says so in its own event.
         Rested = 20,
-        /// `quantity` of a resting order is shown no more; it keeps its place. Only the feed is told:
-        /// it follows a `Modified`, or a `Replaced` that kept its priority.
+        /// `quantity` of a resting order is shown no more; it keeps its place. Only the feed is
+        /// told: it follows a `Modified`, or a `Replaced` that kept its priority.
         Reduced = 21,
         /// Reserved: events of several legs.
         MultiLegAccepted = 64,

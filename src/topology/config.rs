@@ -1,5 +1,6 @@
 //! `appliance.toml` as types. Every key has its default here and its sentence in
 //! `config/appliance.toml`; a test holds the two equal. Unknown keys are refused.
+#![allow(missing_docs, reason = "a key is described in config/appliance.toml, beside its default")]
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -248,8 +249,8 @@ impl Default for RiskConfig {
     fn default() -> Self {
         Self {
             order_quantity_max: 100_000,
-            order_notional_max: Decimal(50_000_000_0000),
-            collar_percent: Decimal(10_0000),
+            order_notional_max: Decimal(500_000_000_000),
+            collar_percent: Decimal(100_000),
             open_orders_max: 1000,
         }
     }
@@ -322,8 +323,8 @@ impl Default for AccountConfig {
         Self {
             first: 1,
             count: 1000,
-            buying_power: Decimal(1_000_000_000_0000),
-            exposure_max: Decimal(2_000_000_000_0000),
+            buying_power: Decimal(10_000_000_000_000),
+            exposure_max: Decimal(20_000_000_000_000),
             risk: None,
         }
     }

@@ -27,7 +27,8 @@ impl ConfigError {
         let shown = text.get(span).unwrap_or("").lines().next().unwrap_or("").chars().count();
         let gutter = " ".repeat(line_number.to_string().len());
         Self(format!(
-            "{file}:{line_number}:{}: {message}\n{gutter} |\n{line_number} | {line}\n{gutter} | {}{}",
+            "{file}:{line_number}:{}: {message}\n\
+             {gutter} |\n{line_number} | {line}\n{gutter} | {}{}",
             column + 1,
             " ".repeat(column),
             "^".repeat(shown.max(1)),

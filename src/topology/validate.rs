@@ -222,7 +222,7 @@ fn sessions(
         let (first, last) = (session.first_account, session.last_account);
         if first == 0 || first > last || last as usize >= accounts {
             return Err(wrong(format!(
-                "session {} trades for accounts {first} to {last}, but the accounts go from 1 to {}",
+                "session {} trades for accounts {first} to {last}, but accounts go from 1 to {}",
                 session.id,
                 accounts - 1
             )));

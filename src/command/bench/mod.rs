@@ -3,10 +3,12 @@
 mod floor;
 mod load;
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
+use clap::builder::RangedI64ValueParser;
 use serde::Serialize;
 
 use crate::client::script::{Accounts, Part, Script};
@@ -34,10 +36,10 @@ use crate::topology::{
     wirematch bench --gate sequenced --orders 2000000")]
 pub struct BenchArguments {
     /// Messages sent in each measurement, a tenth of them before it begins
-    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1_000..=20_000_000))]
+    #[arg(long, default_value_t = 1_000_000, value_parser = number(1_000..=20_000_000))]
     orders: u32,
     /// Messages a second in the latency measurement
-    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..=50_000_000))]
+    #[arg(long, default_value_t = 200_000, value_parser = number(1..=50_000_000))]
     rate: u32,
     /// What replies wait for: journaled or sequenced
     #[arg(long, default_value = "journaled")]
@@ -54,6 +56,11 @@ pub struct BenchArguments {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// A number with bounds, on the command line.
+fn number(range: RangeInclusive<i64>) -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(range)
 }
 
 /// One placement's figures.

@@ -1,9 +1,9 @@
 //! The risk gate: stamps a verdict into every command and fails closed.
 //!
 //! ```text
-//! command ─► feedback (events that are due) ─► gate: kill switch, rate, fields, collar, exposure ─► verdict
-//!                ▲                                                                            │
-//!                └──────────── events of earlier commands, after a fixed lag of log time ◄────┘
+//! command ─► feedback (events that are due) ─► gate: rate, fields, collar, exposure ─► verdict
+//!                ▲                                                                      │
+//!                └───── events of earlier commands, after a fixed lag of log time ◄─────┘
 //! ```
 
 mod collar;

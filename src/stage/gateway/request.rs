@@ -20,14 +20,14 @@ use crate::wire::ouch::{
 
 /// Symbols to instruments, in both directions.
 #[derive(Clone, Debug)]
-pub struct Symbols {
+pub(super) struct Symbols {
     ids: IdMap,
     names: Box<[[u8; 8]]>,
 }
 
 impl Symbols {
     /// Of the traded instruments.
-    pub fn new(instruments: &[Instrument]) -> Self {
+    pub(super) fn new(instruments: &[Instrument]) -> Self {
         let mut ids = IdMap::with_capacity(instruments.len());
         let highest = instruments.iter().map(|listed| listed.id.index()).max().unwrap_or(0);
         let mut names = vec![[b' '; 8]; highest + 1];
@@ -40,13 +40,13 @@ impl Symbols {
 
     /// The instrument of a symbol; 0 where nobody knows it.
     #[inline]
-    pub fn id(&self, symbol: [u8; 8]) -> InstrumentId {
+    pub(super) fn id(&self, symbol: [u8; 8]) -> InstrumentId {
         InstrumentId(self.ids.get(u64::from_be_bytes(symbol)).unwrap_or(0))
     }
 
     /// The symbol of an instrument; blank where nobody knows it.
     #[inline]
-    pub fn name(&self, id: InstrumentId) -> [u8; 8] {
+    pub(super) fn name(&self, id: InstrumentId) -> [u8; 8] {
         self.names.get(id.index()).copied().unwrap_or([b' '; 8])
     }
 }

@@ -1,0 +1,135 @@
+//! Plays order flow to its end: sends on schedule, takes every answer, waits for the last.
+
+use std::io::IsTerminal;
+
+use anyhow::{Context, anyhow};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::client::Tally;
+use crate::client::script::{Accounts, Part, Script};
+use crate::command::client::ClientArguments;
+use crate::command::client::connection::Connection;
+use crate::command::client::report::Report;
+use crate::command::{Failure, Outcome};
+use crate::model::Nanos;
+use crate::runtime::Clock;
+use crate::wire::ouch::Inbound;
+use crate::wire::session::ClientEvent;
+
+/// Plays a script to its end and says what came back.
+pub(super) fn play(arguments: &ClientArguments, parts: &[Part], rate: u32) -> Outcome {
+    let mut connection = Connection::open(arguments)?;
+    let first = connection.free_number()?;
+    let script = Script::of(parts, Accounts { first: 1, count: 1_000 }, first)
+        .context("the flow breaks its own rules")?;
+    let mut tally = Tally::default();
+    let took = send_all(&mut connection, &script, rate, &mut tally)?;
+    connection.log_out();
+    let unanswered = tally.unanswered();
+    let report = Report { arguments, parts, script: &script, tally: &tally, took, unanswered };
+    report.print(&connection)?;
+    if unanswered + tally.counts.not_applied > 0 {
+        return Err(Failure::from(anyhow!("{unanswered} orders were not answered")));
+    }
+    match report.wrong_trades() {
+        wrong if wrong.is_empty() || tally.counts.rejected > 0 => Ok(()),
+        wrong => Err(Failure::verification(format!(
+            "the trades are not those of the flow on {}",
+            wrong.join(", ")
+        ))),
+    }
+}
+
+/// Sends every message on its schedule and waits for every answer; returns how long it took.
+fn send_all(
+    connection: &mut Connection,
+    script: &Script,
+    rate: u32,
+    tally: &mut Tally,
+) -> Result<Nanos, Failure> {
+    let bar = progress_bar(script.messages.len() as u64);
+    let interval = 1_000_000_000u64.checked_div(u64::from(rate)).unwrap_or(0);
+    let began = connection.clock.now();
+    let mut heard_at = began;
+    let mut next = 0;
+    while next < script.messages.len()
+        || connection.trader.session().unsettled() < connection.trader.session().next_tx()
+    {
+        let now = connection.clock.now();
+        while let Some(message) = script.messages.get(next) {
+            let scheduled = match interval {
+                0 => now,
+                interval => Nanos(began.0 + next as u64 * interval),
+            };
+            if now < scheduled || connection.trader.send(message).is_err() {
+                break;
+            }
+            if let Some(number) = user_ref_num(message) {
+                tally.sent(number, scheduled);
+            }
+            next += 1;
+        }
+        let work = connection.trader.poll(now, &mut |event| match event {
+            ClientEvent::Message { bytes, .. } => tally.take(bytes, now),
+            ClientEvent::NotApplied { count, .. } => tally.counts.not_applied += u64::from(count),
+            _ => {}
+        });
+        let heard = connection.hear(now);
+        if work > 0 {
+            heard_at = now;
+        }
+        if connection.trader.session().is_idle()
+            || now.saturating_sub(heard_at) > connection.patience
+        {
+            return Err(Failure::from(anyhow!(
+                "the appliance fell silent after {next} of {} messages",
+                script.messages.len()
+            )));
+        }
+        connection.rest(work + heard);
+        bar.set_position(next as u64);
+    }
+    let took = connection.clock.now().saturating_sub(began);
+    bar.finish_and_clear();
+    listen_on(connection, tally);
+    Ok(took)
+}
+
+/// Takes what is still on its way: the last replies, the tail of the feed.
+fn listen_on(connection: &mut Connection, tally: &mut Tally) {
+    let mut quiet_since = connection.clock.now();
+    while connection.clock.now().saturating_sub(quiet_since).0 < 200_000_000 {
+        let now = connection.clock.now();
+        let mut came = 0;
+        connection.trader.poll(now, &mut |event| {
+            if let ClientEvent::Message { bytes, .. } = event {
+                tally.take(bytes, now);
+                came += 1;
+            }
+        });
+        let before = connection.listener.as_ref().map(|listener| listener.heard().messages);
+        connection.hear(now);
+        let after = connection.listener.as_ref().map(|listener| listener.heard().messages);
+        if came > 0 || before != after {
+            quiet_since = now;
+        }
+        connection.rest(0);
+    }
+}
+
+/// The number a message's answer will name: that of an order or replace.
+fn user_ref_num(message: &[u8]) -> Option<u32> {
+    match Inbound::decode(message) {
+        Ok(Inbound::EnterOrder(order, _)) => Some(order.user_ref_num),
+        Ok(Inbound::ReplaceOrderRequest(order, _)) => Some(order.user_ref_num),
+        _ => None,
+    }
+}
+
+fn progress_bar(messages: u64) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} {per_sec}");
+    ProgressBar::new(messages).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}

@@ -81,7 +81,8 @@ struct ReplayArguments {
 /// Make a flow file: seeded, realistic, with the trades that a correct book makes of it.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  \
-    wirematch flow make deep.flow --seed 7 --resting 60000 --events 150000 --sparse-ids")]
+    wirematch flow make deep.flow --seed 7 --resting 60000 --events 150000 --range 4000 \
+    --sparse-ids")]
 struct MakeArguments {
     /// The file to write
     file: PathBuf,

@@ -3,6 +3,8 @@
 //! The book's queues, ladders and id table are those of the matcher; risk, events and sessions
 //! are not in it. Finding an order by its id is: the id table is the matcher's, and it is timed.
 
+use bytemuck::Zeroable;
+
 use crate::engine::IdMap;
 use crate::engine::book::{Key, NONE, OrderBook, Slot, Store};
 use crate::flow::{Flow, FlowEvent, FlowKind, Trade};
@@ -161,7 +163,9 @@ pub fn replay<B: FlowBook>(
 ) -> Result<Replay, Stopped> {
     // The header may promise anything; what is not reserved is allocated while it runs.
     let trades_max = (flow.expected.trades as usize).min(flow.events.len().saturating_mul(4));
-    let mut trades = Vec::with_capacity(trades_max);
+    // Filled once, so that the memory is there before the clock starts.
+    let mut trades = vec![Trade::zeroed(); trades_max];
+    trades.clear();
     let (prefill, timed) = flow.parts();
     apply_all(prefill, 0, book, &mut trades)?;
     let started = clock();
@@ -188,9 +192,21 @@ fn apply_all<B: FlowBook>(
 /// # Errors
 /// [`Stopped`] when the flow itself breaks a rule.
 pub fn peak_of(flow: &Flow) -> Result<u32, Stopped> {
-    let enters = |event: &&FlowEvent| event.kind == FlowKind::Limit;
-    let orders = flow.events.iter().filter(enters).count() as u32;
-    let mut book = FastBook::new(orders.max(1), PEAK_LADDER_TICKS);
+    let mut room = PEAK_ROOM;
+    loop {
+        match peak_within(flow, room) {
+            Err(Stopped { refusal: Refusal::BookFull, .. }) if room < u32::MAX / 4 => room *= 2,
+            known => return known,
+        }
+    }
+}
+
+/// Where the search for the peak begins; it doubles from there.
+const PEAK_ROOM: u32 = 1 << 14;
+
+/// The most orders that rest at once, if there are no more than `room`.
+fn peak_within(flow: &Flow, room: u32) -> Result<u32, Stopped> {
+    let mut book = FastBook::new(room, 1 << 12);
     let (mut peak, mut trades) = (0, Vec::new());
     for (number, event) in flow.events.iter().enumerate() {
         trades.clear();
@@ -199,6 +215,3 @@ pub fn peak_of(flow: &Flow) -> Result<u32, Stopped> {
     }
     Ok(peak as u32)
 }
-
-/// Any will do where nothing is timed.
-const PEAK_LADDER_TICKS: u32 = 1 << 12;

@@ -277,6 +277,11 @@ impl Ladder {
 
 #[cfg(test)]
 impl Ladder {
+    /// Whether the best is found by index.
+    pub(super) fn is_near(&self) -> bool {
+        self.covers(self.best_key)
+    }
+
     /// Checks what must always hold: near levels inside the window, far ones outside, best first.
     pub(super) fn check(&self, levels: &Levels) {
         let mut near = 0;

@@ -209,7 +209,13 @@ impl OrderBook {
         }
     }
 
-    /// Checks both sides' inner order, and that the sides do not cross.
+    /// Whether a side's best price is found by index.
+    #[cfg(test)]
+    pub(super) fn is_near(&self, buy: bool) -> bool {
+        self.side(buy).is_near()
+    }
+
+    /// Checks both sides' inner order.
     #[cfg(test)]
     pub(super) fn check(&self, store: &Store) {
         self.bids.check(&store.levels);

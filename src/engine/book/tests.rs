@@ -170,3 +170,43 @@ fn keys_at_the_ends_of_the_range_are_keys_like_others() {
         assert!(seen.is_sorted() && seen.len() == keys.len());
     }
 }
+
+#[test]
+fn the_window_keeps_up_with_a_market_that_walks_either_way() {
+    let mut store = Store::new(2_000);
+    let mut book = OrderBook::new(0, 64);
+    for key in (1..1_000).rev() {
+        assert_ne!(book.rest(&mut store, true, key, 1), NONE);
+        assert!(book.is_near(true), "at {key}, on the way to better prices");
+    }
+    while let Some(front) = book.front(&store, true, Key::MAX) {
+        assert!(book.is_near(true), "at {}, on the way to worse prices", front.key);
+        book.remove(&mut store, front.order);
+        book.check(&store);
+    }
+}
+
+#[test]
+fn the_window_catches_up_after_a_jump() {
+    let mut store = Store::new(2_000);
+    let mut book = OrderBook::new(0, 64);
+    for key in (5_000..5_040).chain(9_000..9_200) {
+        assert_ne!(book.rest(&mut store, false, key, 1), NONE);
+    }
+    // A jump to better prices leaves forty levels in a window of another place; so do the forty
+    // gone at once. Each further level brings the window four nearer.
+    for key in (1_000..1_020).rev() {
+        assert_ne!(book.rest(&mut store, false, key, 1), NONE);
+        book.check(&store);
+    }
+    assert!(book.is_near(false));
+    while let Some(front) = book.front(&store, false, 8_999) {
+        book.remove(&mut store, front.order);
+    }
+    for _ in 0..20 {
+        let front = book.front(&store, false, Key::MAX).expect("two hundred are left");
+        book.remove(&mut store, front.order);
+        book.check(&store);
+    }
+    assert!(book.is_near(false));
+}

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use wirematch::command::{
-    Exit, Outcome, bench, check, client, flow, journal, replay, run as run_command,
+    Exit, Outcome, bench, check, client, flow, journal, positions, replay, run as run_command,
 };
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
@@ -22,6 +22,7 @@ enum Command {
     Client(client::ClientArguments),
     Flow(flow::FlowArguments),
     Journal(journal::JournalArguments),
+    Positions(positions::PositionsArguments),
     Replay(replay::ReplayArguments),
     Run(run_command::RunArguments),
 }
@@ -44,6 +45,7 @@ fn run(command: &Command) -> Outcome {
         Command::Client(arguments) => client::run(arguments),
         Command::Flow(arguments) => flow::run(arguments),
         Command::Journal(arguments) => journal::run(arguments),
+        Command::Positions(arguments) => positions::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Run(arguments) => run_command::run(arguments),
     }

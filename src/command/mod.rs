@@ -6,6 +6,7 @@ pub mod client;
 pub mod configuration;
 pub mod flow;
 pub mod journal;
+pub mod positions;
 pub mod replay;
 pub mod run;
 

@@ -36,7 +36,7 @@ impl Position {
         next.quantity = self.quantity.checked_add(signed)?;
         next.volume = self.volume.checked_add(quantity.0.into())?;
         next.fills = self.fills.checked_add(1)?;
-        next.turnover += Money::of(price, quantity);
+        next.turnover += Money(Money::of(price, quantity).0.abs());
         next.cash -= Money(i128::from(price.0) * i128::from(signed));
         // What of this execution closes, and what opens, both signed as the execution.
         let against = self.quantity.signum() == -signed.signum();

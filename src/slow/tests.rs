@@ -13,8 +13,12 @@ use crate::model::{
 use crate::slow::{Positions, STORE_NAME, SlowError, SlowPath, Source, Store, read_positions};
 
 fn open_log(journal: &Path) -> Opened<Event> {
+    open_log_of(journal, 64 * 1024)
+}
+
+fn open_log_of(journal: &Path, segment_bytes: usize) -> Opened<Event> {
     let settings = Settings {
-        segment_bytes: 64 * 1024,
+        segment_bytes,
         ready_segments: 2,
         reserve_lines: 64,
         sync_interval: std::time::Duration::ZERO,
@@ -146,12 +150,9 @@ fn a_damaged_store_is_told_and_never_believed() {
     settled(&mut SlowPath::open(folder.path(), folder.path()).unwrap());
     let store = folder.path().join(STORE_NAME);
     let good = fs::read(&store).unwrap();
-    // Panics inside the store are caught; their messages need not be shown.
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| ()));
     let mut told = 0;
     let mut wrong = Vec::new();
-    for offset in (0..good.len()).filter(|&at| good[at] != 0).step_by(41) {
+    for offset in (0..good.len()).filter(|&at| good[at] != 0).step_by(97) {
         fs::write(&store, &good).unwrap();
         let file = OpenOptions::new().write(true).open(&store).unwrap();
         file.write_all_at(&[good[offset] ^ 0x11], offset as u64).unwrap();
@@ -163,9 +164,8 @@ fn a_damaged_store_is_told_and_never_believed() {
             Err(_) => told += 1,
         }
     }
-    std::panic::set_hook(hook);
     assert_eq!(wrong, [0usize; 0], "believed with a byte changed there");
-    assert!(told > 10, "{told}");
+    assert!(told > 5, "{told}");
 
     fs::write(&store, b"not a store at all, but a text that somebody put here").unwrap();
     let error = SlowPath::open(folder.path(), folder.path()).unwrap_err().to_string();
@@ -192,21 +192,19 @@ fn a_full_disk_holds_up_the_store_and_nothing_else() {
         println!("skipped: this user may not mount a small file system");
         return;
     }
-    let mut log = open_log(journal.path());
+    let mut log = open_log_of(journal.path(), 4 << 20);
     append(&mut log, 10);
     let mut slow = SlowPath::open(journal.path(), data.path()).unwrap();
     settled(&mut slow);
     let ballast = data.path().join("ballast");
     let _ = fs::write(&ballast, vec![1; 8 << 20]);
-    append(&mut log, 1_500);
     // Many accounts, so that the store has to grow.
-    for account in 0..60_000 {
+    for account in 0..30_000 {
         let seq = (log.writer.last() >> 16) + 1;
         let event = Event { account: AccountId(account), ..fill(seq) };
         log.writer.append(&Group::new(event)).unwrap();
-        log.writer.commit();
-        log.keeper.step(std::time::Duration::from_millis(1));
     }
+    log.writer.commit();
     while slow.step().unwrap() > 0 {}
     slow.store().unwrap();
     let (complaint, waiting) = (slow.complaint().map(str::to_owned), slow.waiting());
@@ -219,6 +217,6 @@ fn a_full_disk_holds_up_the_store_and_nothing_else() {
     let stored = Store::read(&data.path().join(STORE_NAME)).unwrap().positions;
     assert!(run(&["umount"]) && grown);
     assert!(complaint.is_some() && waiting > 0, "the disk was not full");
-    assert_eq!((after, fills), ((None, 0), 61_510));
-    assert_eq!(stored.snapshot(None).totals.fills, 61_510);
+    assert_eq!((after, fills), ((None, 0), 30_010));
+    assert_eq!(stored.snapshot(None).totals.fills, 30_010);
 }

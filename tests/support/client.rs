@@ -6,11 +6,10 @@ use std::collections::BTreeMap;
 use wirematch::client::{Trader, TraderConfig};
 use wirematch::flow::Dice;
 use wirematch::model::Nanos;
-use wirematch::port::memory::MemoryPort;
 use wirematch::wire::ouch::{Inbound, Outbound};
 use wirematch::wire::session::{ClientEvent, LoginRejectCode};
 
-use super::network::Network;
+use super::network::{Card, Network};
 use super::orders;
 
 /// How long after a refused or lost connection a client tries again.
@@ -80,7 +79,7 @@ impl View {
 
 /// A client.
 pub struct Client {
-    trader: Trader<MemoryPort>,
+    trader: Trader<Card>,
     config: TraderConfig,
     /// Its log: what it sent, by number less one.
     pub sent: Vec<Vec<u8>>,

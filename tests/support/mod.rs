@@ -18,13 +18,12 @@ use wirematch::flow::Dice;
 use wirematch::journal::{LogKind, Logged, Reader};
 use wirematch::model::{Command, Event, Group, Nanos, Request, SeqNo};
 use wirematch::port::faulty::Faults;
-use wirematch::port::memory::MemoryPort;
 use wirematch::topology::{Catalogue, Config, Replay, StageName, check, journal_folder, parse};
 use wirematch::wire::ethernet::Mac;
 
 use client::Client;
 use market::Market;
-use network::Network;
+use network::{Card, Network};
 use server::{Server, replay_of};
 
 pub const GATEWAY: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 1), 9100);
@@ -150,7 +149,7 @@ pub struct World {
     pub entry: Network,
     pub market_data: Network,
     pub clients: Vec<Client>,
-    listener: Listener<MemoryPort>,
+    listener: Listener<Card>,
     /// The market as the listener sees it.
     pub market: Market,
     pub dice: Dice,

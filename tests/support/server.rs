@@ -8,13 +8,14 @@ use wirematch::link::Producer;
 use wirematch::model::{
     CommandKind, Event, Fault, Group, InstrumentId, LINES_MAX, Nanos, Request, SeqNo,
 };
-use wirematch::port::memory::MemoryPort;
 use wirematch::runtime::{CounterReader, Stage};
 use wirematch::stage::{Board, Gate};
 use wirematch::topology::{
     Catalogue, Config, Parts, Replay, StageName, Wired, empty_feed, empty_fold, empty_gateway,
     engine_limits, journal_settings, meaning, wire,
 };
+
+use super::network::Card;
 
 /// A running server.
 pub struct Server {
@@ -41,7 +42,7 @@ impl Server {
         config: &Config,
         catalogue: &Catalogue,
         now: Nanos,
-        (entry_port, feed_port): (MemoryPort, MemoryPort),
+        (entry_port, feed_port): (Card, Card),
     ) -> Self {
         let utc = UtcMapping { log_time: now, utc: now, uncertainty: Nanos::ZERO };
         let (commands, events) =

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::engine::{Fold, SoftwareMatcher};
 use crate::journal::{JournalError, LogKind, Reader};
-use crate::model::{Command, Event, EventId, Fault, Group, SeqNo};
+use crate::model::{Command, Event, EventId, Fault, SeqNo};
 use crate::stage::{FeedState, GatewayState};
 
 /// Why a journal does not give back what it recorded.
@@ -50,7 +50,8 @@ pub struct Replay {
     /// What was published.
     pub feed: FeedState,
     commands: Reader<Command>,
-    events: Reader<Event>,
+    /// Nothing once the log came to its end: whoever mends it then must not be read back.
+    events: Option<Reader<Event>>,
     /// Commands folded.
     pub command_count: u64,
     /// Events made of them.
@@ -75,7 +76,7 @@ impl Replay {
             gateway,
             feed,
             commands: Reader::open(&LogKind::Commands.folder(journal), 0)?,
-            events: Reader::open(&LogKind::Events.folder(journal), 0)?,
+            events: Some(Reader::open(&LogKind::Events.folder(journal), 0)?),
             command_count: 0,
             event_count: 0,
             compared: 0,
@@ -118,7 +119,8 @@ impl Replay {
     ) -> Result<(), ReplayError> {
         while self.fold.seq < until {
             if !self.step(missing)? {
-                return match self.events.read()? {
+                let Some(events) = &mut self.events else { return Ok(()) };
+                return match events.read()? {
                     Some(extra) => Err(ReplayError::Extra { id: extra.head.id }),
                     None => Ok(()),
                 };
@@ -130,12 +132,17 @@ impl Replay {
 }
 
 fn compare(
-    events: &mut Reader<Event>,
+    events: &mut Option<Reader<Event>>,
     replayed: &Event,
     compared: &mut u64,
     missing: &mut dyn FnMut(&Event),
 ) -> Result<(), ReplayError> {
-    let Some(Group { head: recorded, .. }) = events.read()? else {
+    let recorded = match events {
+        Some(log) => log.read_event()?,
+        None => None,
+    };
+    let Some(recorded) = recorded else {
+        *events = None;
         missing(replayed);
         return Ok(());
     };

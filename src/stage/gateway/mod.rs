@@ -248,9 +248,18 @@ impl Faces {
         requests: &mut Producer<Request>,
         counters: &mut Counters<GatewayCounter>,
     ) {
+        // Without room for what goes on record nothing is judged; the login comes again.
+        if room_in(requests) < 2 {
+            return counters.count(GatewayCounter::Closed);
+        }
         let outcome = self.state.judge(login, from, now);
         match outcome {
             Ok(LoginStep::New) => {
+                // The end of the connection before goes on record before the new one.
+                if let Some(Some(session)) = self.state.sessions.get_mut(login.port as usize) {
+                    session.end_on_record(now, requests);
+                    session.grace_ends = None;
+                }
                 let mut request = Request::new(CommandKind::SessionUp, now);
                 request.0.session.0 = login.port as u32;
                 request.0.price = Price(login.nonce as i64);
@@ -279,14 +288,7 @@ impl Faces {
         session.pass(&self.state.symbols, now, room, &mut |brought| {
             push(brought, requests, counters);
         });
-        if session.owes_down {
-            let cancel = session.spec.cancel_on_disconnect;
-            let mut request = Request::new(CommandKind::SessionDown, now);
-            request.0.session = session.spec.id;
-            request.0.quantity.0 = cancel as u32;
-            session.owes_down = !requests.push_head(&request);
-            session.grace_ends = None;
-        }
+        session.end_on_record(now, requests);
         // Heartbeats and acknowledgements are found out by asking.
         self.state.mark(at);
     }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddrV4;
 
+use crate::link::Producer;
 use crate::model::{Command, CommandKind, Event, EventKind, Group, Nanos, Request, SessionId};
 use crate::stage::gateway::SessionSpec;
 use crate::stage::gateway::pending::{Echo, Pending};
@@ -94,6 +95,17 @@ impl Session {
         });
         if self.grace_ends.is_some_and(|end| now >= end) && !self.machine.is_up() {
             self.owes_down = true;
+        }
+    }
+
+    /// Puts the end of a connection on record, if that is owed and there is room.
+    pub(super) fn end_on_record(&mut self, now: Nanos, requests: &mut Producer<Request>) {
+        if self.owes_down {
+            let mut request = Request::new(CommandKind::SessionDown, now);
+            request.0.session = self.spec.id;
+            request.0.quantity.0 = self.spec.cancel_on_disconnect as u32;
+            self.owes_down = !requests.push_head(&request);
+            self.grace_ends = None;
         }
     }
 

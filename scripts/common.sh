@@ -16,8 +16,9 @@ need() {
   command -v "$1" >/dev/null 2>&1 && return
   local sudo=""
   if [ "$(id -u)" != 0 ]; then
-    command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null ||
+    if ! sudo -n true 2>/dev/null; then
       fail "$1 is missing: install the Debian package $2, or run this as root"
+    fi
     sudo="sudo"
   fi
   say "installing $2 for $1"

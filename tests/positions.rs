@@ -96,14 +96,14 @@ fn a_killed_process_leaves_a_good_store() {
     let _log = write_log(data.path(), 30_000);
     let expected = read_positions(&data.path().join("journal"), data.path()).unwrap();
     assert!(matches!(expected.source, Source::Journal(_)));
-    for round in 0..12 {
+    for round in 0..24 {
         let mut child = Process::new(std::env::current_exe().unwrap())
             .args(["--exact", "child_that_stores"])
             .env("WIREMATCH_TEST_DATA", data.path())
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_millis(5 + 9 * round));
+        std::thread::sleep(Duration::from_millis(3 + 4 * round));
         child.kill().unwrap();
         child.wait().unwrap();
         // Whoever asks now is told the same, whatever state the store is in.

@@ -188,7 +188,9 @@ impl Kept {
 
 fn create_folder(folder: &Path, disk: &dyn Disk) -> io::Result<()> {
     fs::create_dir_all(folder)?;
-    folder.parent().map_or(Ok(()), |parent| disk.sync_file(&File::open(parent)?))
+    // A name without a folder before it has an empty parent.
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+    disk.sync_file(&File::open(parent.unwrap_or(Path::new(".")))?)
 }
 
 /// How often, every 10 ms, a lock is asked for: the one who had it may be about to end.

@@ -2,6 +2,7 @@
 //! the last event with them. Others may read it while it is written.
 
 use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -142,7 +143,25 @@ fn builder() -> Builder {
 }
 
 fn open(file: &Path) -> Result<Database, SlowError> {
-    guarded(file, || Ok(builder().set_check_integrity_on_open(true).create(file)?))
+    guarded(file, || {
+        if !file.exists() {
+            create(file)?;
+        }
+        Ok(builder().set_check_integrity_on_open(true).open(file)?)
+    })
+}
+
+/// Makes an empty store. It gets its name when it is whole, because one that was killed while it
+/// was being made can never be opened again.
+fn create(file: &Path) -> Result<(), redb::Error> {
+    let unfinished = file.with_extension("new");
+    // Left behind by whoever was killed here before.
+    let _ = fs::remove_file(&unfinished);
+    builder().create(&unfinished)?.close()?;
+    fs::rename(&unfinished, file)?;
+    // A name without a folder before it has an empty parent.
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    Ok(File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?)
 }
 
 fn load(database: &impl ReadableDatabase) -> Result<Held, redb::Error> {

@@ -3,11 +3,15 @@
 
 mod support;
 
-use support::World;
+use support::{World, log_of};
+use wirematch::model::Command;
 use wirematch::port::faulty::Faults;
 
 /// Clients of a world here.
 const CLIENTS: u16 = 3;
+
+/// The recorder's place among the stages.
+const RECORDER: usize = 4;
 
 /// A network as bad as `dice` say.
 fn faults(dice: &mut wirematch::flow::Dice) -> Faults {
@@ -29,7 +33,7 @@ fn happen(world: &mut World, crashes: &mut u64) {
         0..2 => clients[who].restart(entry),
         2..4 => clients[who].is_on = !clients[who].is_on,
         4..7 => clients[who].is_asleep = !clients[who].is_asleep,
-        7 => {
+        7 | 9..11 => {
             *crashes += 1;
             world.crash();
             let down_for = world.dice.below(2_000);
@@ -41,7 +45,8 @@ fn happen(world: &mut World, crashes: &mut u64) {
             world.set_faults(faults);
         }
         _ => {
-            let burst = 1 + dice.below(6);
+            let most = if dice.percent(10) { 60 } else { 6 };
+            let burst = 1 + dice.below(most);
             for _ in 0..burst {
                 clients[who].send_random(dice);
             }
@@ -106,4 +111,32 @@ fn a_quiet_day_reports_nothing_as_lost() {
     world.check();
     assert!(world.clients.iter().all(|client| client.view.not_applied.is_empty()));
     assert!(world.clients.iter().any(|client| !client.view.fills.is_empty()));
+}
+
+/// The event log never gets ahead of the command log, however far the recorder lags behind: a
+/// crash then would leave events that no command gives.
+#[test]
+fn a_recorder_that_lags_leaves_a_journal_that_opens() {
+    let mut world = World::new(1, CLIENTS);
+    world.connect();
+    let World { clients, dice, .. } = &mut world;
+    for client in clients {
+        while client.send_random(dice) {}
+    }
+    // Every part but the recorder, which then is polled once.
+    for _ in 0..20 {
+        let now = world.now;
+        world.clients.iter_mut().for_each(|client| _ = client.poll(now));
+        world.entry.poll();
+        (0..RECORDER).for_each(|part| _ = world.server().poll(part, now).expect("no fault"));
+    }
+    let now = world.now;
+    world.server().poll(RECORDER, now).expect("no fault");
+    let sent: usize = world.clients.iter().map(|client| client.sent.len()).sum();
+    let recorded = log_of::<Command>(&world.journal()).len();
+    assert!(recorded < sent, "the recorder does lag");
+    world.crash();
+    world.boot();
+    world.settle();
+    world.check();
 }

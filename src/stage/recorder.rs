@@ -89,10 +89,13 @@ impl Recorder {
         Ok(count)
     }
 
+    /// Writes events of commands that are on record: a crash must leave none without its command.
     fn record_events(&mut self) -> Result<usize, Fault> {
         let room = self.event_log.room() / ROOM_PER_MESSAGE;
+        let recorded = SeqNo(self.command_log.last());
         let mut count = 0;
         while count < EVENT_BURST.min(room)
+            && self.events.peek().is_some_and(|event| event.id.seq() <= recorded)
             && let Some(event) = self.events.pop_head()
         {
             self.event_log.append(&Group::new(event))?;

@@ -2,6 +2,7 @@
 //! in the page cache, and replies wait for that.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::journal::{Progress, Writer};
 use crate::link::Consumer;
@@ -45,6 +46,7 @@ pub struct Recorder {
     command_log: Writer<Command>,
     event_log: Writer<Event>,
     command: Group<Command>,
+    short: Arc<AtomicBool>,
     /// Counters, for whoever shows them.
     pub counters: Counters<RecorderCounter>,
 }
@@ -69,8 +71,14 @@ impl Recorder {
             command_log,
             event_log,
             command: Group::new(Command::new(CommandKind::Tick)),
+            short: Arc::default(),
             counters: Counters::default(),
         }
+    }
+
+    /// Whether only the room kept for cancels is left, for whoever must say so.
+    pub fn short_of_room(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.short)
     }
 
     fn record_commands(&mut self) -> Result<usize, Fault> {
@@ -126,6 +134,8 @@ impl Stage for Recorder {
 
     fn housekeep(&mut self, _now: Nanos) {
         self.counters.publish();
+        let is_short = self.command_log.is_low() || self.event_log.is_low();
+        self.short.store(is_short, Ordering::Relaxed);
         self.commands.show_fill();
         self.events.show_fill();
     }

@@ -1,6 +1,7 @@
 //! The architecture: every stage and every link, in one function, checked by the compiler.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::engine::{EngineLimits, Fold, SoftwareMatcher};
 use crate::journal::Writer;
@@ -76,6 +77,8 @@ pub struct Wired {
     pub latencies: Vec<StageLatency>,
     /// How full the links are.
     pub links: Vec<LinkFill>,
+    /// Whether the journal has only the room kept for cancels.
+    pub journal_is_short: Arc<AtomicBool>,
 }
 
 /// Joins the stages. This function is the architecture.
@@ -141,6 +144,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     );
     let recorder =
         Recorder::new(sequencer_recorder, matching_recorder, parts.command_log, parts.event_log);
+    let journal_is_short = recorder.short_of_room();
     let feed = Feed::new(parts.feed_port, parts.feed, matching_feed, parts.gate, published);
 
     Wired {
@@ -168,6 +172,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         ],
         slow_requests,
         links,
+        journal_is_short,
     }
 }
 

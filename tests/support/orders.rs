@@ -6,9 +6,11 @@ use wirematch::wire::ouch::codes::{
     capacity, cross_type, display, intermarket_sweep, post_only, side, time_in_force,
 };
 use wirematch::wire::ouch::{
-    AccountQueryRequest, Appendage, CancelOrderRequest, EnterOrder, Inbound, MESSAGE_MAX,
-    MassCancelRequest, ModifyOrderRequest, OPTIONS_MAX, Options, ReplaceOrderRequest,
+    AccountQueryRequest, Appendage, CancelOrderRequest, Inbound, MESSAGE_MAX, MassCancelRequest,
+    ModifyOrderRequest, OPTIONS_MAX, Options, ReplaceOrderRequest,
 };
+
+pub use wirematch::wire::ouch::EnterOrder;
 
 use super::client::View;
 use super::{ACCOUNTS, REFERENCE, SYMBOLS, TICK};

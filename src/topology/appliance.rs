@@ -1,6 +1,7 @@
 //! A running appliance: its threads, what can be read of them, and how they end.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -84,7 +85,8 @@ impl Launch {
             core_times.push(Arc::clone(&core.times));
             cores.push(spawn_core(core, clock.clone(), stop.clone())?);
         }
-        let speaker = Speaker::new(wired.slow_requests, clock, progress.clone());
+        let is_short = Arc::clone(&wired.journal_is_short);
+        let speaker = Speaker::new(wired.slow_requests, clock, progress.clone(), is_short);
         let slow = spawn_slow(slow, speaker, placement.slow_cpu, stop_slow.clone())?;
         Ok(Appliance {
             cores,
@@ -142,16 +144,23 @@ struct Speaker {
     requests: Producer<Request>,
     clock: SystemClock,
     progress: [Arc<Progress>; 2],
+    is_short: Arc<AtomicBool>,
     is_throttled: bool,
 }
 
 impl Speaker {
-    fn new(requests: Producer<Request>, clock: SystemClock, progress: [Arc<Progress>; 2]) -> Self {
-        Self { requests, clock, progress, is_throttled: false }
+    fn new(
+        requests: Producer<Request>,
+        clock: SystemClock,
+        progress: [Arc<Progress>; 2],
+        is_short: Arc<AtomicBool>,
+    ) -> Self {
+        Self { requests, clock, progress, is_short, is_throttled: false }
     }
 
     fn speak(&mut self) {
-        let is_short = self.progress.iter().any(|log| log.health() != Health::Good);
+        let is_ill = self.progress.iter().any(|log| log.health() != Health::Good);
+        let is_short = is_ill || self.is_short.load(Ordering::Relaxed);
         if is_short == self.is_throttled {
             return;
         }

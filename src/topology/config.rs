@@ -224,7 +224,7 @@ pub struct EngineConfig {
 impl Default for EngineConfig {
     fn default() -> Self {
         Self {
-            orders_max: 1 << 20,
+            orders_max: 1 << 18,
             fills_per_command_max: 256,
             ladder_ticks: 4096,
             feedback_lag_us: 20,

@@ -79,8 +79,8 @@ impl Default for EngineLimits {
     }
 }
 
-/// Slots are 32-bit numbers of which one means "none"; beyond this the memory is not there anyway.
-const ORDERS_CEILING: u32 = 1 << 30;
+/// The id table keeps a slot and six bits in one word.
+const ORDERS_CEILING: u32 = (1 << 25) - 1;
 
 /// Three levels of 64-way bitmap reach so far.
 pub(super) const TABLE_CEILING: u32 = 64 * 64 * 64;
@@ -95,7 +95,7 @@ const _: () = assert!(2 * FILLS_CEILING as usize + 2 <= u16::MAX as usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SetupError {
     /// `orders_max` out of range.
-    #[error("orders_max is outside 1 to 1073741824: give the most orders that may rest at once")]
+    #[error("orders_max is outside 1 to 33554431: give the most orders that may rest at once")]
     OrdersMax,
     /// `sessions_max` out of range.
     #[error("sessions_max is outside 1 to 262144: give one more than the highest session number")]

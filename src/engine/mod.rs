@@ -7,6 +7,7 @@ mod instruments;
 mod limits;
 mod matcher;
 mod outbox;
+mod paged_map;
 mod reference;
 pub mod risk;
 mod rules;
@@ -16,6 +17,7 @@ pub use fold::Fold;
 pub use id_map::{IdMap, MapFull};
 pub use limits::{EngineLimits, SetupError};
 pub use matcher::{BookView, Full, Matcher, Quote, RestingOrder, Top};
+pub use paged_map::PagedMap;
 pub use reference::ReferenceMatcher;
 pub use software::SoftwareMatcher;
 

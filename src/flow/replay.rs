@@ -5,7 +5,7 @@
 
 use bytemuck::Zeroable;
 
-use crate::engine::IdMap;
+use crate::engine::PagedMap;
 use crate::engine::book::{Key, NONE, OrderBook, Slot, Store};
 use crate::flow::{Flow, FlowEvent, FlowKind, Trade};
 
@@ -37,7 +37,7 @@ pub trait FlowBook {
 pub struct FastBook {
     book: OrderBook,
     store: Store,
-    ids: IdMap,
+    ids: PagedMap,
     /// The flow's id of each resting order, by its slot.
     names: Box<[u64]>,
 }
@@ -48,7 +48,7 @@ impl FastBook {
         Self {
             book: OrderBook::new(0, ladder_ticks),
             store: Store::new(orders_max),
-            ids: IdMap::with_capacity(orders_max as usize),
+            ids: PagedMap::with_capacity(orders_max as usize),
             names: vec![0; orders_max as usize + 1].into_boxed_slice(),
         }
     }

@@ -77,7 +77,7 @@ fn check_numbers(config: &Config, source: &Source<'_>) -> Result<(), ConfigError
         Err(source.error(find_key(source.text, name), message))
     };
     let engine = &config.engine;
-    bound("orders_max", engine.orders_max as u64, 16, 1 << 26)?;
+    bound("orders_max", engine.orders_max as u64, 16, 1 << 24)?;
     bound("fills_per_command_max", engine.fills_per_command_max as u64, 1, 4096)?;
     bound("ladder_ticks", engine.ladder_ticks as u64, 64, 1 << 20)?;
     bound("feedback_window", engine.feedback_window as u64, 1, 65_536)?;

@@ -3,8 +3,8 @@
 //! Money is held when an order passes the gate, at its worst price, and given back when it fills
 //! or dies. Usage is counted here alone; only limits come from outside.
 
-use crate::engine::IdMap;
 use crate::engine::risk::AccountLimits;
+use crate::engine::{IdMap, PagedMap};
 use crate::model::{
     AccountId, Event, InstrumentId, Notional, OrderId, Price, Quantity, RejectCode, SeqNo,
 };
@@ -59,7 +59,7 @@ struct Holding {
 pub(super) struct Exposure {
     limits: Box<[Option<AccountLimits>]>,
     accounts: Box<[AccountState]>,
-    order_slots: IdMap,
+    order_slots: PagedMap,
     orders: Box<[HeldOrder]>,
     free: Vec<u32>,
     holding_slots: IdMap,
@@ -76,7 +76,7 @@ impl Exposure {
         Self {
             limits: limits.into(),
             accounts: vec![AccountState::default(); limits.len()].into(),
-            order_slots: IdMap::with_capacity(orders_max),
+            order_slots: PagedMap::with_capacity(orders_max),
             orders: vec![HeldOrder::default(); orders_max].into(),
             free: (0..orders_max as u32).rev().collect(),
             holding_slots: IdMap::with_capacity(holdings_max),

@@ -1,7 +1,7 @@
 //! `Register`: who every resting order is: found by its id, and listed by its session.
 
 use crate::engine::book::{Bitmap, NONE, Slot};
-use crate::engine::{EngineLimits, IdMap, RestingOrder};
+use crate::engine::{EngineLimits, PagedMap, RestingOrder};
 use crate::model::{AccountId, InstrumentId, OrderId, SeqNo, SessionId, Side};
 
 /// Who one order is, under the slot its book gave it. Matching touches it only to report.
@@ -56,7 +56,7 @@ struct Ends {
 /// All resting orders by id and by session.
 #[derive(Debug)]
 pub(super) struct Register {
-    ids: IdMap,
+    ids: PagedMap,
     identities: Box<[Identity]>,
     sessions: Box<[Ends]>,
     /// Sessions with resting orders.
@@ -68,7 +68,7 @@ impl Register {
         let slots = limits.orders_max as usize + 1;
         let sessions = limits.sessions_max as usize;
         Self {
-            ids: IdMap::seeded(limits.orders_max as usize, limits.hash_seed),
+            ids: PagedMap::seeded(limits.orders_max as usize, limits.hash_seed),
             identities: vec![Identity::NOBODY; slots].into_boxed_slice(),
             sessions: vec![Ends::default(); sessions].into_boxed_slice(),
             active: Bitmap::new(sessions),

@@ -1,0 +1,221 @@
+//! `PagedMap`: from order ids to slots, fast where ids come in sequence, right where they do not.
+//!
+//! Ids that differ only in their last six bits share a page, and a small hash table finds the
+//! page. A session numbers its orders in sequence and works mostly on the last ones, so it stays
+//! within a few pages that lie in the cache. An id that is alone in its page has none: the hash
+//! table holds its value, so a client that leaves gaps costs no more than hashing.
+
+use crate::engine::{IdMap, MapFull};
+
+/// Ids that share a page; its values are four cache lines.
+const PAGE_LOG2: u32 = 6;
+const PAGE: usize = 1 << PAGE_LOG2;
+
+/// Bits of a value: six more and a mark share a word with it.
+const VALUE_BITS: u32 = 25;
+
+/// Values are below this.
+pub const VALUE_BOUND: u32 = 1 << VALUE_BITS;
+
+/// Marks a word of the hash table as the number of a page.
+const IS_PAGE: u32 = 1 << 31;
+
+/// What the hash table says of an id's neighbourhood.
+enum Found {
+    /// One id is there, alone: its last bits, and its value.
+    Alone(u32, u32),
+    /// A page.
+    Page(u32),
+}
+
+impl Found {
+    #[inline]
+    const fn of(word: u32) -> Self {
+        match word & IS_PAGE {
+            0 => Found::Alone(word >> VALUE_BITS, word & (VALUE_BOUND - 1)),
+            _ => Found::Page(word & !IS_PAGE),
+        }
+    }
+}
+
+/// A map from `u64` to `u32` that never allocates after construction.
+#[derive(Clone, Debug)]
+pub struct PagedMap {
+    /// From an id's upper bits to its page, or to the value of the one id there.
+    words: IdMap,
+    /// One more than the value; 0 where nothing is.
+    values: Box<[u32]>,
+    /// Entries in each page.
+    used: Box<[u8]>,
+    /// Pages in which nothing is; the last given back is the first taken, for it is in the cache.
+    free: Vec<u32>,
+    len: usize,
+}
+
+impl PagedMap {
+    /// A map for up to `entries` entries, whatever their ids; values are below [`VALUE_BOUND`].
+    pub fn with_capacity(entries: usize) -> Self {
+        Self::seeded(entries, 0)
+    }
+
+    /// As [`Self::with_capacity`], with a seed that makes collisions hard to provoke from outside.
+    pub fn seeded(entries: usize, seed: u64) -> Self {
+        // A page is opened for its second id, and may keep but one of them; then it is not given
+        // up, for another comes soon.
+        let pages = entries;
+        Self {
+            words: IdMap::seeded(entries, seed),
+            values: vec![0; pages * PAGE].into_boxed_slice(),
+            used: vec![0; pages].into_boxed_slice(),
+            free: (0..pages as u32).rev().collect(),
+            len: 0,
+        }
+    }
+
+    /// Stores `value` under `key`; returns the value it replaces, if any.
+    ///
+    /// # Errors
+    /// [`MapFull`] when there is no room for the key: then `entries` are live already.
+    #[inline]
+    pub fn insert(&mut self, key: u64, value: u32) -> Result<Option<u32>, MapFull> {
+        debug_assert!(value < VALUE_BOUND, "a value shares its word with six bits");
+        let upper = key >> PAGE_LOG2;
+        let page = match self.words.get(upper).map(Found::of) {
+            Some(Found::Page(page)) => page,
+            Some(Found::Alone(low, other)) if low != low_of(key) => self.open(upper, low, other)?,
+            _ => {
+                let old = self.words.insert(upper, low_of(key) << VALUE_BITS | value)?;
+                self.len += old.is_none() as usize;
+                return Ok(old.map(|word| word & (VALUE_BOUND - 1)));
+            }
+        };
+        Ok(self.put(page, low_of(key), value))
+    }
+
+    /// Gives a neighbourhood its page, when a second id comes to it.
+    #[cold]
+    fn open(&mut self, upper: u64, low: u32, value: u32) -> Result<u32, MapFull> {
+        let page = self.free.pop().ok_or(MapFull)?;
+        self.words.insert(upper, IS_PAGE | page)?;
+        self.put(page, low, value);
+        self.len -= 1;
+        Ok(page)
+    }
+
+    #[inline]
+    fn put(&mut self, page: u32, low: u32, value: u32) -> Option<u32> {
+        let old = std::mem::replace(self.values.get_mut(place(page, low))?, value + 1);
+        if old == 0 {
+            *self.used.get_mut(page as usize)? += 1;
+            self.len += 1;
+        }
+        old.checked_sub(1)
+    }
+
+    /// The value under `key`.
+    #[inline]
+    pub fn get(&self, key: u64) -> Option<u32> {
+        match Found::of(self.words.get(key >> PAGE_LOG2)?) {
+            Found::Page(page) => self.values.get(place(page, low_of(key)))?.checked_sub(1),
+            Found::Alone(low, value) => (low == low_of(key)).then_some(value),
+        }
+    }
+
+    /// Takes `key` out; returns its value.
+    #[inline]
+    pub fn remove(&mut self, key: u64) -> Option<u32> {
+        let upper = key >> PAGE_LOG2;
+        let page = match Found::of(self.words.get(upper)?) {
+            Found::Page(page) => page,
+            Found::Alone(low, _) if low != low_of(key) => return None,
+            Found::Alone(_, value) => {
+                self.words.remove(upper);
+                self.len -= 1;
+                return Some(value);
+            }
+        };
+        let value =
+            std::mem::take(self.values.get_mut(place(page, low_of(key)))?).checked_sub(1)?;
+        self.len -= 1;
+        let used = self.used.get_mut(page as usize)?;
+        *used -= 1;
+        if *used == 0 {
+            self.words.remove(upper);
+            self.free.push(page);
+        }
+        Some(value)
+    }
+
+    /// Whether `key` is there.
+    #[inline]
+    pub fn contains(&self, key: u64) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// Entries live.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing is live.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+#[inline]
+const fn low_of(key: u64) -> u32 {
+    key as u32 & (PAGE as u32 - 1)
+}
+
+#[inline]
+const fn place(page: u32, low: u32) -> usize {
+    (page as usize) << PAGE_LOG2 | low as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn behaves_as_a_sorted_map(
+            steps in prop::collection::vec((0u8..3, 0u64..2_000, any::<u16>()), 0..600),
+            stride in prop::sample::select(vec![1u64, 7, 64, 1_000, 1 << 33]),
+        ) {
+            let mut map = PagedMap::with_capacity(64);
+            let mut oracle = BTreeMap::new();
+            for (step, key, value) in steps {
+                let (key, value) = (key % 90 * stride, u32::from(value));
+                match step {
+                    0 => match map.insert(key, value) {
+                        Ok(old) => prop_assert_eq!(old, oracle.insert(key, value)),
+                        // Refused only where every page is taken.
+                        Err(MapFull) => prop_assert!(oracle.len() >= 64 || stride < 64),
+                    },
+                    1 => prop_assert_eq!(map.remove(key), oracle.remove(&key)),
+                    _ => prop_assert_eq!(map.get(key), oracle.get(&key).copied()),
+                }
+                prop_assert_eq!(map.len(), oracle.len());
+            }
+        }
+    }
+
+    #[test]
+    fn sixty_four_in_sequence_take_one_page_and_give_it_back() {
+        let mut map = PagedMap::with_capacity(1);
+        for key in 128..192 {
+            assert_eq!(map.insert(key, key as u32), Ok(None));
+        }
+        assert_eq!(map.insert(192, 0), Err(MapFull));
+        for key in 128..192 {
+            assert_eq!(map.remove(key), Some(key as u32));
+        }
+        assert_eq!(map.insert(192, 5), Ok(None));
+        assert_eq!(map.get(192), Some(5));
+    }
+}

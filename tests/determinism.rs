@@ -38,7 +38,7 @@ fn live_day(seed: u64, messages: u64) -> World {
             20 => world.ask(
                 |request| {
                     request.0.account.0 = 1;
-                    request.0.price.0 = 1_000_000_0000;
+                    request.0.price.0 = 10_000_000_000;
                 },
                 CommandKind::SetBuyingPower,
             ),

@@ -38,7 +38,7 @@ fn live_day(seed: u64, messages: u64) -> World {
             20 => world.ask(
                 |request| {
                     request.0.account.0 = 1;
-                    request.0.price.0 = 1_000_000_0000;
+                    request.0.price.0 = 10_000_000_000;
                 },
                 CommandKind::SetBuyingPower,
             ),
@@ -235,7 +235,7 @@ fn every_placement_gives_the_recorded_events() {
         let stop = StopFlag::default();
         let cores = split.iter().map(|&count| {
             let stages = stages.by_ref().take(count).collect();
-            let mut core = Core { cpu: None, idle: Idle::Yield, stages, times: Arc::default() };
+            let mut core = Core { cpu: None, idle: Idle::Spin, stages, times: Arc::default() };
             let (clock, stop) = (clock.clone(), stop.clone());
             std::thread::spawn(move || core.run(&clock, &stop))
         });

@@ -7,6 +7,7 @@ pub mod client;
 pub mod market;
 pub mod network;
 pub mod orders;
+pub mod raw;
 pub mod server;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -355,7 +356,8 @@ impl World {
         }
         let mut fills = std::collections::BTreeMap::<u64, u32>::new();
         for event in log_of::<Event>(&self.journal()).iter().map(|group| group.head) {
-            if event.kind == wirematch::model::EventKind::Executed.code() {
+            let is_told = self.clients.iter().any(|client| client.session() == event.session.0);
+            if is_told && event.kind == wirematch::model::EventKind::Executed.code() {
                 *fills.entry(event.match_number().0).or_default() += event.quantity.0;
             }
         }

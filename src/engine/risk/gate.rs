@@ -206,7 +206,10 @@ impl RiskGate {
                 }
             }
             EventKind::Cancelled => {
-                self.exposure.reduce(id, event.quantity);
+                // What is gone whole is released below, at one look-up.
+                if !event.flags.has(EventFlags::DONE) {
+                    self.exposure.reduce(id, event.quantity);
+                }
                 if event.cancel_reason() == Some(CancelReason::ReplacedBelowExecuted) {
                     self.exposure.release(OrderId::new(event.session, event.target));
                 }

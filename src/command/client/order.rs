@@ -5,7 +5,7 @@ use anyhow::{Context, anyhow};
 use crate::command::client::connection::Connection;
 use crate::command::client::{ClientArguments, Task, symbol};
 use crate::command::{Failure, Outcome};
-use crate::model::{AccountId, Nanos};
+use crate::model::{AccountId, Nanos, Price, RejectCode, Symbol};
 use crate::runtime::Clock;
 use crate::topology::Decimal;
 use crate::wire::ouch::codes::{
@@ -104,7 +104,7 @@ fn print_event(event: ClientEvent<'_>, number: u32, after: Nanos) -> bool {
     match event {
         ClientEvent::Message { number: reply, bytes } => {
             match Outbound::decode(bytes) {
-                Ok(message) => println!("{micros:>9} µs  reply {reply}: {message:?}"),
+                Ok(message) => println!("{micros:>9} µs  reply {reply}: {}", describe(&message)),
                 Err(cause) => println!("{micros:>9} µs  reply {reply}: {}", cause.sentence()),
             }
             Outbound::decode(bytes).is_ok()
@@ -115,4 +115,45 @@ fn print_event(event: ClientEvent<'_>, number: u32, after: Nanos) -> bool {
         }
         _ => false,
     }
+}
+
+/// A reply as a person would say it.
+fn describe(message: &Outbound<'_>) -> String {
+    let price = |price: u64| Price(price.min(i64::MAX as u64) as i64);
+    match message {
+        Outbound::OrderAccepted(order, _) => format!(
+            "accepted: order {}, {} {} {} at {}, reference {}",
+            order.user_ref_num,
+            order.side as char,
+            order.quantity,
+            Symbol(order.symbol),
+            price(order.price),
+            order.order_reference_number
+        ),
+        Outbound::OrderExecuted(fill, _) => format!(
+            "executed: order {}, {} at {}, match {}",
+            fill.user_ref_num,
+            fill.quantity,
+            price(fill.price),
+            fill.match_number
+        ),
+        Outbound::OrderCanceled(order, _) => format!(
+            "cancelled: order {}, {} taken away, reason {}",
+            order.user_ref_num, order.quantity, order.reason as char
+        ),
+        Outbound::Rejected(order, _) => format!(
+            "rejected: order {}, reason 0x{:04x}, {}",
+            order.user_ref_num,
+            order.reason,
+            sentence(order.reason)
+        ),
+        other => format!("{other:?}"),
+    }
+}
+
+/// What an OUCH reject reason means here; the reasons that share it, where there are several.
+fn sentence(reason: u16) -> String {
+    let codes = RejectCode::ALL.iter().filter(|code| code.ouch() == reason);
+    let sentences: Vec<&str> = codes.map(|code| code.sentence()).collect();
+    sentences.join(", or ")
 }

@@ -16,7 +16,8 @@ pub struct ConfigError(pub String);
 impl ConfigError {
     /// Points at `span` of `text`, read from `file`.
     pub fn at(file: &str, text: &str, span: Range<usize>, message: &str) -> Self {
-        if span.is_empty() || span.end > text.len() {
+        // Without a place it is 0..0; an empty place further on is the end of a line cut short.
+        if span == (0..0) || span.end > text.len() {
             return Self(format!("{file}: {message}"));
         }
         let before = text.get(..span.start).unwrap_or("");

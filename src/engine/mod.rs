@@ -17,7 +17,7 @@ pub use fold::Fold;
 pub use id_map::{IdMap, MapFull};
 pub use limits::{EngineLimits, SetupError};
 pub use matcher::{BookView, Full, Matcher, Quote, RestingOrder, Top};
-pub use paged_map::PagedMap;
+pub use paged_map::{PagedMap, VALUE_BOUND};
 pub use reference::ReferenceMatcher;
 pub use software::SoftwareMatcher;
 

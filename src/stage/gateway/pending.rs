@@ -66,7 +66,11 @@ impl Pending {
         command: &Command,
         received_at: Nanos,
     ) {
-        if let Some(CommandKind::Enter | CommandKind::Replace) = command.kind() {
+        // Bytes that could not be read have no quantity: what seems their number is not used up.
+        let names_order = command.quantity.0 != 0;
+        if let (Some(CommandKind::Enter | CommandKind::Replace), true) =
+            (command.kind(), names_order)
+        {
             self.last_ordinal = self.last_ordinal.max(command.ordinal);
         }
         if command.client_seq == 0 {

@@ -45,7 +45,7 @@ impl Fused {
         let (stages, keepers) = server.into_stages();
         let clients = (1..=4).map(|id| Client::new(trader_config(id), &mut entry)).collect();
         Self {
-            core: Core { cpu: None, idle: Idle::Spin, stages, times: Default::default() },
+            core: Core::new(None, Idle::Spin, stages),
             clock: ManualClock::new(now),
             now,
             keepers,

@@ -235,7 +235,7 @@ fn every_placement_gives_the_recorded_events() {
         let stop = StopFlag::default();
         let cores = split.iter().map(|&count| {
             let stages = stages.by_ref().take(count).collect();
-            let mut core = Core { cpu: None, idle: Idle::Spin, stages, times: Arc::default() };
+            let mut core = Core::new(None, Idle::Spin, stages);
             let (clock, stop) = (clock.clone(), stop.clone());
             std::thread::spawn(move || core.run(&clock, &stop))
         });

@@ -11,6 +11,9 @@ use crate::runtime::{Clock, Idle, Stage, allocations_of_this_thread, pin};
 /// Laps between two looks at the chores.
 const LAPS_PER_CHORES: u32 = 1 << 12;
 
+/// Laps after which a background stage has its turn though the others are busy.
+const BACKGROUND_EVERY: u32 = 4;
+
 /// How long a core must find nothing to do, once told to stop, before it does.
 const QUIET_BEFORE_STOP: Nanos = Nanos(50_000_000);
 
@@ -47,13 +50,14 @@ pub struct CoreTimes {
 /// The stages placed on one CPU, in packet order.
 pub struct Core {
     /// The CPU, or none: where the scheduler likes.
-    pub cpu: Option<usize>,
+    cpu: Option<usize>,
     /// What to do after a lap without work.
-    pub idle: Idle,
+    idle: Idle,
     /// The stages.
-    pub stages: Vec<Box<dyn Stage>>,
+    stages: Vec<Box<dyn Stage>>,
     /// Where the time went.
-    pub times: Arc<CoreTimes>,
+    times: Arc<CoreTimes>,
+    laps: u32,
 }
 
 impl std::fmt::Debug for Core {
@@ -64,7 +68,23 @@ impl std::fmt::Debug for Core {
 }
 
 impl Core {
-    /// One pass over the stages; says how much was done.
+    /// Stages in packet order, the background ones last.
+    pub fn new(cpu: Option<usize>, idle: Idle, stages: Vec<Box<dyn Stage>>) -> Self {
+        Self { cpu, idle, stages, times: Arc::default(), laps: 0 }
+    }
+
+    /// The first stage's name, which its thread bears.
+    pub fn name(&self) -> &str {
+        self.stages.first().map_or("core", |stage| stage.name())
+    }
+
+    /// Where the time goes, to be read while the core runs.
+    pub fn times(&self) -> Arc<CoreTimes> {
+        Arc::clone(&self.times)
+    }
+
+    /// One pass over the stages; says how much was done. Background stages wait while there is
+    /// other work, for a few laps at most.
     ///
     /// The clock is read again after a stage that did something, so that what the next one
     /// records of the road so far is true.
@@ -75,7 +95,12 @@ impl Core {
     pub fn lap(&mut self, clock: &impl Clock) -> Result<usize, Fault> {
         let mut now = clock.now();
         let mut work = 0;
+        self.laps = self.laps.wrapping_add(1);
         for stage in &mut self.stages {
+            let may_wait = work > 0 && !self.laps.is_multiple_of(BACKGROUND_EVERY);
+            if may_wait && stage.is_background() {
+                continue;
+            }
             let done = stage.poll(now)?;
             if done > 0 {
                 now = clock.now();

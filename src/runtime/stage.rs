@@ -13,6 +13,12 @@ pub trait Stage: Send {
     /// A [`Fault`] when an invariant broke: the core stops.
     fn poll(&mut self, now: Nanos) -> Result<usize, Fault>;
 
+    /// Whether nobody waits for it: it is polled when the others had nothing to do, and now and
+    /// then all the same.
+    fn is_background(&self) -> bool {
+        false
+    }
+
     /// Chores a few hundred times a second: publishes counters, hands over histograms.
     fn housekeep(&mut self, _now: Nanos) {}
 

@@ -126,7 +126,9 @@ impl Stage for Recorder {
 
     fn poll(&mut self, _now: Nanos) -> Result<usize, Fault> {
         let commands = self.record_commands()?;
-        let events = self.record_events()?;
+        // Replies wait for commands alone; events are written when there is a moment, or many.
+        let are_many = self.events.waiting() >= EVENT_BURST;
+        let events = if commands == 0 || are_many { self.record_events()? } else { 0 };
         self.counters.add(RecorderCounter::Commands, commands as u64);
         self.counters.add(RecorderCounter::Events, events as u64);
         Ok(commands + events)

@@ -76,13 +76,8 @@ impl Launch {
                 let at = wired.stages.iter().position(|(wired, _)| wired == name)?;
                 Some(wired.stages.remove(at).1)
             });
-            let core = Core {
-                cpu: placed.cpu,
-                idle: placed.idle,
-                stages: stages.collect(),
-                times: Arc::default(),
-            };
-            core_times.push(Arc::clone(&core.times));
+            let core = Core::new(placed.cpu, placed.idle, stages.collect());
+            core_times.push(core.times());
             cores.push(spawn_core(core, clock.clone(), stop.clone())?);
         }
         let is_short = Arc::clone(&wired.journal_is_short);
@@ -109,7 +104,7 @@ fn spawn_core(
     clock: SystemClock,
     stop: StopFlag,
 ) -> std::io::Result<JoinHandle<Result<(), Fault>>> {
-    let name = core.stages.first().map_or("core", |stage| stage.name()).to_owned();
+    let name = core.name().to_owned();
     thread::Builder::new().name(name).spawn(move || core.run(&clock, &stop))
 }
 

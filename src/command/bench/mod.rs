@@ -266,8 +266,7 @@ fn start(
             Some(wired.stages.remove(at).1)
         });
         let cpu = cpus.iter().rev().nth(place).copied();
-        let stages = stages.collect();
-        let mut core = Core { cpu, idle: Idle::Spin, stages, times: Arc::default() };
+        let mut core = Core::new(cpu, Idle::Spin, stages.collect());
         let (clock, stop) = (clock.clone(), stop.clone());
         let builder = std::thread::Builder::new().name(format!("core-{place}"));
         threads.push(builder.spawn(move || core.run(&clock, &stop))?);

@@ -264,6 +264,11 @@ impl<P: Port> Stage for Feed<P> {
         Ok(published + self.send(now) + self.serve(now))
     }
 
+    /// Replies go first: who traded is told before who watches.
+    fn is_background(&self) -> bool {
+        true
+    }
+
     fn housekeep(&mut self, _now: Nanos) {
         self.counters.publish();
         self.events.show_fill();

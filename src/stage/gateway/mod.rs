@@ -56,6 +56,9 @@ crate::counters! {
 /// How long a session that a restart cut off may take to come back before its orders die.
 const GRACE_HEARTBEATS: u64 = 30;
 
+/// Polls after which timers are looked at though there is other work.
+const TIMERS_EVERY: u32 = 8;
+
 /// Lines asked of the link at once: more than one packet's messages ever take.
 const ROOM_WANTED: usize = 8 * BURST * LINES_MAX;
 
@@ -71,6 +74,7 @@ pub struct Gateway<P: Port> {
     gate: Gate,
     /// The session whose timers are looked at next.
     turn: usize,
+    polls: u32,
     is_started: bool,
     is_stopping: bool,
     replied: LatencyRecorder,
@@ -104,6 +108,7 @@ impl<P: Port> Gateway<P> {
             events,
             gate,
             turn: 0,
+            polls: 0,
             is_started: false,
             is_stopping: false,
             replied,
@@ -233,9 +238,7 @@ impl Faces {
             session.owes_down = true;
             counters.count(GatewayCounter::Panicked);
         }
-        if session.is_dirty {
-            self.state.mark(at);
-        }
+        self.state.mark(at);
     }
 
     /// Judges a login; a good one goes on record before it is answered.
@@ -304,7 +307,7 @@ impl Faces {
         let own_port = self.state.options.address.port();
         let Self { endpoint, state, packet } = self;
         let Some(Some(session)) = state.sessions.get_mut(at) else { return 0 };
-        session.is_dirty = false;
+        session.is_listed = false;
         let Some(to) = session.peer else { return 0 };
         let mut packets = 0;
         let mut send = |bytes: &[u8]| {
@@ -401,9 +404,15 @@ impl<P: Port> Stage for Gateway<P> {
             self.faces.state.start(now);
         }
         let told = self.take_events(now);
+        if told > 0 {
+            self.send_replies(now);
+        }
         let taken = if self.is_stopping { 0 } else { self.take_frames(now) };
-        self.pass_time(now);
-        self.send_replies(now);
+        self.polls = self.polls.wrapping_add(1);
+        if told + taken == 0 || self.polls.is_multiple_of(TIMERS_EVERY) {
+            self.pass_time(now);
+            self.send_replies(now);
+        }
         Ok(told + taken)
     }
 

@@ -26,8 +26,8 @@ pub(super) struct Session {
     pub(super) grace_ends: Option<Nanos>,
     /// Its code panicked: it is shut for good.
     pub(super) is_broken: bool,
-    /// Has something to send.
-    pub(super) is_dirty: bool,
+    /// Stands in the gateway's list of those that may have something to send.
+    pub(super) is_listed: bool,
     /// Replies the client asked for again: first and count.
     pub(super) resend: Option<(u64, u32)>,
 }
@@ -52,7 +52,7 @@ impl Session {
             owes_down: false,
             grace_ends: None,
             is_broken: false,
-            is_dirty: false,
+            is_listed: false,
             resend: None,
         }
     }
@@ -72,9 +72,9 @@ impl Session {
         room: usize,
         each: &mut dyn FnMut(Brought<'_>),
     ) {
-        let Self { spec, machine, pending, owes_down, resend, is_dirty, .. } = self;
+        let Self { spec, machine, pending, owes_down, resend, .. } = self;
         machine.receive(packet, received_at, room, &mut |delivery| {
-            let to = Taker { spec, pending, owes_down, resend, is_dirty, symbols, received_at };
+            let to = Taker { spec, pending, owes_down, resend, symbols, received_at };
             to.take(delivery, each);
         });
     }
@@ -87,10 +87,10 @@ impl Session {
         room: usize,
         each: &mut dyn FnMut(Brought<'_>),
     ) {
-        let Self { spec, machine, pending, owes_down, resend, is_dirty, .. } = self;
+        let Self { spec, machine, pending, owes_down, resend, .. } = self;
         machine.poll(now, room, &mut |delivery| {
             let received_at = now;
-            let to = Taker { spec, pending, owes_down, resend, is_dirty, symbols, received_at };
+            let to = Taker { spec, pending, owes_down, resend, symbols, received_at };
             to.take(delivery, each);
         });
         if self.grace_ends.is_some_and(|end| now >= end) && !self.machine.is_up() {
@@ -138,7 +138,6 @@ impl Session {
             let from = event.target as u64;
             self.machine.push_not_applied(from, event.quantity.0);
             self.machine.settle(from + event.quantity.0 as u64 - 1, now);
-            self.is_dirty = true;
             return None;
         }
         let (echo, received_at) = match event.client_seq {
@@ -152,7 +151,6 @@ impl Session {
         if event.client_seq != 0 {
             self.machine.settle(event.client_seq as u64, now);
         }
-        self.is_dirty = true;
         received_at
     }
 }
@@ -163,7 +161,6 @@ struct Taker<'a> {
     pending: &'a mut Pending,
     owes_down: &'a mut bool,
     resend: &'a mut Option<(u64, u32)>,
-    is_dirty: &'a mut bool,
     symbols: &'a Symbols,
     received_at: Nanos,
 }
@@ -197,16 +194,13 @@ impl Taker<'_> {
                 if let Some(replies) = self.pending.replies(client_seq(seq)) {
                     *self.resend = Some(replies);
                 }
-                *self.is_dirty = true;
                 each(Brought::Duplicate);
             }
             Delivery::RetransmitRequest { from, count } => {
                 *self.resend = Some((from, count as u32));
-                *self.is_dirty = true;
             }
             Delivery::Logout | Delivery::Silent => {
                 *self.owes_down = true;
-                *self.is_dirty = true;
             }
         }
     }

@@ -69,7 +69,7 @@ pub struct GatewayState {
     pub(super) options: GatewayOptions,
     pub(super) symbols: Symbols,
     pub(super) sessions: Box<[Option<Session>]>,
-    /// Sessions that have something to send; each stands here at most once.
+    /// Sessions that may have something to send; each stands here at most once.
     pub(super) dirty: Vec<usize>,
     /// A login to be refused: to whom, and why.
     pub(super) refusal: Option<(SocketAddrV4, Login, LoginRejectCode)>,
@@ -138,17 +138,16 @@ impl GatewayState {
     #[inline]
     fn tell_session(&mut self, at: usize, event: &Event, now: Nanos) -> Option<Nanos> {
         let session = self.sessions.get_mut(at)?.as_mut()?;
-        let was_dirty = session.is_dirty;
         let received_at = session.tell(event, &self.symbols, now);
-        if !was_dirty {
-            self.dirty.push(at);
-        }
+        self.mark(at);
         received_at
     }
 
-    /// Notes that a session has something to send.
+    /// Notes that a session may have something to send.
+    #[inline]
     pub(super) fn mark(&mut self, at: usize) {
-        if !self.dirty.contains(&at) {
+        let Some(Some(session)) = self.sessions.get_mut(at) else { return };
+        if !std::mem::replace(&mut session.is_listed, true) {
             self.dirty.push(at);
         }
     }
@@ -158,7 +157,7 @@ impl GatewayState {
         self.dirty.clear();
         let grace = Nanos(self.options.heartbeat.0.saturating_mul(GRACE_HEARTBEATS));
         for session in self.sessions.iter_mut().flatten() {
-            session.is_dirty = false;
+            session.is_listed = false;
             session.grace_ends = session.is_up.then(|| now.saturating_add(grace));
         }
     }

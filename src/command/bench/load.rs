@@ -2,6 +2,7 @@
 //! that load costs the core under test almost nothing and no second thread disturbs it.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use hdrhistogram::Histogram;
@@ -71,13 +72,22 @@ pub(super) struct LoadPort {
     acked_rx: u64,
     scratch: [u8; HEADERS + PACKET_MAX],
     answers: Answers,
-    done: Arc<OnceLock<Answers>>,
+    progress: Progress,
+}
+
+/// What the port tells whoever waits for it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Progress {
+    /// The warm-up is over.
+    pub(super) is_warm: Arc<AtomicBool>,
+    /// What came of it, at the end.
+    pub(super) done: Arc<OnceLock<Answers>>,
 }
 
 const OURS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 9), 40_000);
 
 impl LoadPort {
-    pub(super) fn new(plan: Plan, clock: SystemClock, done: Arc<OnceLock<Answers>>) -> Self {
+    pub(super) fn new(plan: Plan, clock: SystemClock, progress: Progress) -> Self {
         let latency = Histogram::new_with_bounds(1, 60_000_000_000, 3);
         Self {
             plan,
@@ -101,7 +111,7 @@ impl LoadPort {
                 executions: 0,
                 rejections: 0,
             },
-            done,
+            progress,
         }
     }
 
@@ -162,7 +172,7 @@ impl LoadPort {
         }
         if self.settled as usize > self.frames.len() && !self.frames.is_empty() {
             self.answers.took = now.saturating_sub(self.began);
-            let _ = self.done.set(self.answers.clone());
+            let _ = self.progress.done.set(self.answers.clone());
         }
     }
 
@@ -226,6 +236,7 @@ impl Port for LoadPort {
             let scheduled = if paced { self.due } else { now };
             if self.next == self.plan.warm_up {
                 self.began = now;
+                self.progress.is_warm.store(true, Ordering::Relaxed);
             }
             let seq = self.next + 1;
             self.scheduled[seq % WINDOW as usize] = scheduled;

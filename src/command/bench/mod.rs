@@ -5,14 +5,15 @@ mod load;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 use clap::builder::RangedI64ValueParser;
 use serde::Serialize;
 
 use crate::client::script::{Accounts, Part, Script};
-use crate::command::bench::load::{Answers, LoadPort, NullPort, Plan};
+use crate::command::bench::load::{Answers, LoadPort, NullPort, Plan, Progress};
 use crate::command::{Failure, Outcome};
 use crate::flow::{MakeOptions, make};
 use crate::journal::{KeeperThread, UtcMapping, open_both};
@@ -180,7 +181,7 @@ impl<'a> Bench<'a> {
         interval: Nanos,
     ) -> Result<(Answers, Vec<StageFigures>), Failure> {
         let clock = SystemClock::new();
-        let done = Arc::new(OnceLock::new());
+        let progress = Progress::default();
         let session = self.catalogue.sessions.iter().flatten().last();
         let session = session.context("the default configuration has sessions")?;
         let plan = Plan {
@@ -190,15 +191,25 @@ impl<'a> Bench<'a> {
             gateway: self.config.entry.address,
             session: (session.id.0 as u16, session.key.clone()),
         };
-        let port = LoadPort::new(plan, clock.clone(), Arc::clone(&done));
+        let port = LoadPort::new(plan, clock.clone(), progress.clone());
         let (mut wired, keepers) = self.wire(folder, port, &clock)?;
         let opening = Request::new(CommandKind::StartOfDay, clock.now());
         let _ = wired.slow_requests.push(&Group::new(opening));
         let stop = StopFlag::default();
         let threads =
             start(&mut wired, cores, cpus, &clock, &stop).context("cannot start a thread")?;
-        while done.get().is_none() && threads.iter().all(|thread| !thread.is_finished()) {
-            std::thread::sleep(std::time::Duration::from_millis(5));
+        let mut was_warm = false;
+        while progress.done.get().is_none() && threads.iter().all(|thread| !thread.is_finished()) {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            // Full histograms are taken away as they come, those of the warm-up thrown away.
+            let is_warm = progress.is_warm.load(Ordering::Relaxed);
+            for latency in &mut wired.latencies {
+                match is_warm && !was_warm {
+                    true => latency.reader.forget(),
+                    false => _ = latency.reader.total(),
+                }
+            }
+            was_warm = is_warm;
         }
         stop.raise();
         for thread in threads {
@@ -206,7 +217,8 @@ impl<'a> Bench<'a> {
             ended.map_err(|fault| anyhow::anyhow!("a core stopped: {}", fault.sentence()))?;
         }
         drop(keepers);
-        let answers = done.get().cloned().context("the pipeline ended before its orders")?;
+        let answers =
+            progress.done.get().cloned().context("the pipeline ended before its orders")?;
         let stages = wired.latencies.iter_mut().map(|latency| StageFigures {
             stage: latency.name,
             latency: latency.reader.percentiles(),

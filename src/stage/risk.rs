@@ -55,18 +55,11 @@ impl Risk {
     /// Sends the head and its terms on; strings stay behind, matching has no use for them.
     #[inline]
     fn pass_on(&mut self) -> Result<(), Fault> {
-        let mut head = self.current.head;
-        head.lines = 1;
-        let terms = match head == self.current.head {
-            true => None,
-            false => self.current.terms().copied(),
-        };
+        let terms = self.current.terms().copied();
+        let head = Command { lines: 1 + terms.is_some() as u8, ..self.current.head };
         let sent = match terms {
             None => self.matching.push_head(&head),
-            Some(terms) => {
-                head.lines = 2;
-                self.matching.push_parts(&head, &[terms.line()])
-            }
+            Some(terms) => self.matching.push_parts(&head, &[terms.line()]),
         };
         if sent { Ok(()) } else { Err(Fault::LimitBroken) }
     }

@@ -30,28 +30,28 @@ use crate::model::{PRICE_ONE, Symbol};
 )]
 pub struct ClientArguments {
     /// The gateway
-    #[arg(long, default_value = "127.0.0.1:9100")]
+    #[arg(long, global = true, default_value = "127.0.0.1:9100")]
     gateway: SocketAddrV4,
     /// Our address; port 0 lets the system choose
-    #[arg(long, default_value = "127.0.0.1:0")]
+    #[arg(long, global = true, default_value = "127.0.0.1:0")]
     address: SocketAddrV4,
     /// The session's number
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, global = true, default_value_t = 3)]
     session: u16,
     /// The session's secret
-    #[arg(long, env = "WIREMATCH_KEY", default_value = "change-me-3")]
+    #[arg(long, global = true, env = "WIREMATCH_KEY", default_value = "change-me-3")]
     key: String,
     /// Listen to the market data that is published to this address
-    #[arg(long, value_name = "GROUP")]
+    #[arg(long, global = true, value_name = "GROUP")]
     feed: Option<SocketAddrV4>,
     /// Who publishes it
-    #[arg(long, default_value = "127.0.0.1:9200", value_name = "ADDRESS")]
+    #[arg(long, global = true, default_value = "127.0.0.1:9200", value_name = "ADDRESS")]
     feed_source: SocketAddrV4,
     /// Give up when nothing comes back for so long
-    #[arg(long, default_value_t = 5, value_name = "SECONDS")]
+    #[arg(long, global = true, default_value_t = 5, value_name = "SECONDS")]
     patience: u64,
     /// Print one JSON object
-    #[arg(long)]
+    #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
     task: Task,

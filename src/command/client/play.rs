@@ -52,6 +52,7 @@ fn send_all(
     let began = connection.clock.now();
     let mut heard_at = began;
     let mut next = 0;
+    let mut progress = (0, 0);
     while next < script.messages.len()
         || connection.trader.session().unsettled() < connection.trader.session().next_tx()
     {
@@ -75,8 +76,10 @@ fn send_all(
             _ => {}
         });
         let heard = connection.hear(now);
-        if work > 0 {
-            heard_at = now;
+        // Heartbeats are no progress: an appliance that only breathes answers nobody.
+        let reached = (next, connection.trader.session().unsettled());
+        if reached != progress {
+            (progress, heard_at) = (reached, now);
         }
         if connection.trader.session().is_idle()
             || now.saturating_sub(heard_at) > connection.patience

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::journal::{Health, KeeperThread, Progress};
+use crate::journal::{KeeperThread, Progress};
 use crate::link::Producer;
 use crate::model::{CommandKind, Fault, Request};
 use crate::runtime::{Clock, Core, CoreTimes, CounterReader, StopFlag, SystemClock, pin};
@@ -81,7 +81,7 @@ impl Launch {
             cores.push(spawn_core(core, clock.clone(), stop.clone())?);
         }
         let is_short = Arc::clone(&wired.journal_is_short);
-        let speaker = Speaker::new(wired.slow_requests, clock, progress.clone(), is_short);
+        let speaker = Speaker::new(wired.slow_requests, clock, is_short);
         let slow = spawn_slow(slow, speaker, placement.slow_cpu, stop_slow.clone())?;
         Ok(Appliance {
             cores,
@@ -138,24 +138,17 @@ fn spawn_slow(
 struct Speaker {
     requests: Producer<Request>,
     clock: SystemClock,
-    progress: [Arc<Progress>; 2],
     is_short: Arc<AtomicBool>,
     is_throttled: bool,
 }
 
 impl Speaker {
-    fn new(
-        requests: Producer<Request>,
-        clock: SystemClock,
-        progress: [Arc<Progress>; 2],
-        is_short: Arc<AtomicBool>,
-    ) -> Self {
-        Self { requests, clock, progress, is_short, is_throttled: false }
+    fn new(requests: Producer<Request>, clock: SystemClock, is_short: Arc<AtomicBool>) -> Self {
+        Self { requests, clock, is_short, is_throttled: false }
     }
 
     fn speak(&mut self) {
-        let is_ill = self.progress.iter().any(|log| log.health() != Health::Good);
-        let is_short = is_ill || self.is_short.load(Ordering::Relaxed);
+        let is_short = self.is_short.load(Ordering::Relaxed);
         if is_short == self.is_throttled {
             return;
         }

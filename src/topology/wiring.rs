@@ -77,7 +77,7 @@ pub struct Wired {
     pub latencies: Vec<StageLatency>,
     /// How full the links are.
     pub links: Vec<LinkFill>,
-    /// Whether the journal has only the room kept for cancels.
+    /// Whether room in the journal must be saved for cancels.
     pub journal_is_short: Arc<AtomicBool>,
 }
 
@@ -113,12 +113,14 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     let (published, published_reader) = latency();
 
     let start = SequencerState { seq: parts.fold.seq, timestamp: parts.fold.timestamp };
+    let journal_is_short = Arc::<AtomicBool>::default();
     let gateway = Gateway::new(
         parts.entry_port,
         parts.gateway,
         gateway_requests,
         matching_gateway,
         parts.gate.clone(),
+        Arc::clone(&journal_is_short),
         replied,
     );
     let inputs = vec![gateway_sequencer, slow_sequencer, matching_sequencer];
@@ -142,9 +144,13 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         parts.board,
         matched,
     );
-    let recorder =
-        Recorder::new(sequencer_recorder, matching_recorder, parts.command_log, parts.event_log);
-    let journal_is_short = recorder.short_of_room();
+    let recorder = Recorder::new(
+        sequencer_recorder,
+        matching_recorder,
+        parts.command_log,
+        parts.event_log,
+        Arc::clone(&journal_is_short),
+    );
     let feed = Feed::new(parts.feed_port, parts.feed, matching_feed, parts.gate, published);
 
     Wired {

@@ -1,6 +1,8 @@
 //! The appliance's stages in one thread, opened from a journal the way boot does it.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use wirematch::journal::{Keeper, Opened, UtcMapping, open_both};
@@ -22,6 +24,8 @@ pub struct Server {
     stages: Vec<(StageName, Box<dyn Stage>)>,
     slow_requests: Producer<Request>,
     counters: Vec<(StageName, CounterReader)>,
+    /// What the recorder says to the gateway; tests may say it too.
+    pub journal_is_short: Arc<AtomicBool>,
     keepers: [Keeper; 2],
 }
 
@@ -76,9 +80,9 @@ impl Server {
             board: Board::new(&ids),
             link_depth: config.engine.link_depth as usize,
         });
-        let Wired { stages, slow_requests, counters, .. } = wired;
+        let Wired { stages, slow_requests, counters, journal_is_short, .. } = wired;
         let keepers = [command_keeper, event_keeper];
-        let mut server = Self { stages, slow_requests, counters, keepers };
+        let mut server = Self { stages, slow_requests, counters, journal_is_short, keepers };
         if is_new {
             server.ask(&Request::new(CommandKind::StartOfDay, now));
         }

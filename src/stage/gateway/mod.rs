@@ -11,10 +11,13 @@ mod pending;
 mod report;
 mod request;
 mod session;
+mod shortage;
 mod state;
 
 use std::net::SocketAddrV4;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) use report::since_midnight;
 pub use state::{GatewayOptions, GatewayState, SessionSpec, SessionView};
@@ -24,7 +27,7 @@ use crate::model::{CommandKind, Event, EventKind, Fault, LINES_MAX, Nanos, Price
 use crate::port::Port;
 use crate::port::endpoint::{ArpFrame, Opened, UdpEndpoint};
 use crate::runtime::{Counters, LatencyRecorder, Stage};
-use crate::stage::gateway::session::{Brought, Session, session_of};
+use crate::stage::gateway::session::{Brought, Moment, Session, session_of};
 use crate::stage::{BURST, Gate};
 use crate::wire::ethernet::Mac;
 use crate::wire::ouch::MESSAGE_MAX;
@@ -50,6 +53,7 @@ crate::counters! {
         Closed: "polls in which the link behind was full and windows stayed shut",
         PortFull: "packets that found no room in the port",
         Panicked: "sessions dropped because their code panicked",
+        Refused: "orders refused because the journal was short of room",
     }
 }
 
@@ -72,6 +76,7 @@ pub struct Gateway<P: Port> {
     requests: Producer<Request>,
     events: Consumer<Event>,
     gate: Gate,
+    journal_is_short: Arc<AtomicBool>,
     /// The session whose timers are looked at next.
     turn: usize,
     polls: u32,
@@ -87,6 +92,8 @@ struct Faces {
     endpoint: UdpEndpoint,
     state: GatewayState,
     packet: [u8; PACKET_MAX],
+    /// The journal has only the room kept for cancels, as of this poll.
+    is_short: bool,
 }
 
 impl<P: Port> Gateway<P> {
@@ -97,16 +104,18 @@ impl<P: Port> Gateway<P> {
         requests: Producer<Request>,
         events: Consumer<Event>,
         gate: Gate,
+        journal_is_short: Arc<AtomicBool>,
         replied: LatencyRecorder,
     ) -> Self {
         let address = *state.options.address.ip();
         let endpoint = UdpEndpoint::new(Mac::local(address), address);
         Self {
             port,
-            faces: Faces { endpoint, state, packet: [0; PACKET_MAX] },
+            faces: Faces { endpoint, state, packet: [0; PACKET_MAX], is_short: false },
             requests,
             events,
             gate,
+            journal_is_short,
             turn: 0,
             polls: 0,
             is_started: false,
@@ -226,10 +235,11 @@ impl Faces {
         if session.is_broken {
             return counters.count(GatewayCounter::Unknown);
         }
-        let room = session.room(room_in(requests));
+        let moment = Moment { now: received_at, is_short: self.is_short };
+        let room = session.room(room_in(requests), moment);
         let symbols = &self.state.symbols;
         let guarded = catch_unwind(AssertUnwindSafe(|| {
-            session.receive(&packet, symbols, received_at, room, &mut |brought| {
+            session.receive(&packet, symbols, moment, room, &mut |brought| {
                 push(brought, requests, counters);
             });
         }));
@@ -252,7 +262,7 @@ impl Faces {
         counters: &mut Counters<GatewayCounter>,
     ) {
         // Without room for what goes on record nothing is judged; the login comes again.
-        if room_in(requests) < 2 {
+        if room_in(requests) < 2 || self.is_short && !self.state.may_record(login.port, now) {
             return counters.count(GatewayCounter::Closed);
         }
         let outcome = self.state.judge(login, from, now);
@@ -262,6 +272,7 @@ impl Faces {
                 if let Some(Some(session)) = self.state.sessions.get_mut(login.port as usize) {
                     session.end_on_record(now, requests);
                     session.grace_ends = None;
+                    session.shortage.spend();
                 }
                 let mut request = Request::new(CommandKind::SessionUp, now);
                 request.0.session.0 = login.port as u32;
@@ -286,9 +297,10 @@ impl Faces {
         counters: &mut Counters<GatewayCounter>,
     ) {
         let Some(Some(session)) = self.state.sessions.get_mut(at) else { return };
+        let moment = Moment { now, is_short: self.is_short };
         // One place is kept for the request that says the session is down.
-        let room = session.room(room_in(requests) - 1);
-        session.pass(&self.state.symbols, now, room, &mut |brought| {
+        let room = session.room(room_in(requests) - 1, moment);
+        session.pass(&self.state.symbols, moment, room, &mut |brought| {
             push(brought, requests, counters);
         });
         session.end_on_record(now, requests);
@@ -305,7 +317,7 @@ impl Faces {
         counters: &mut Counters<GatewayCounter>,
     ) -> usize {
         let own_port = self.state.options.address.port();
-        let Self { endpoint, state, packet } = self;
+        let Self { endpoint, state, packet, .. } = self;
         let Some(Some(session)) = state.sessions.get_mut(at) else { return 0 };
         session.is_listed = false;
         let Some(to) = session.peer else { return 0 };
@@ -390,6 +402,7 @@ fn push(
             debug_assert!(sent, "sessions deliver no more than there is room for");
         }
         Brought::Duplicate => counters.count(GatewayCounter::Duplicates),
+        Brought::Refused => counters.count(GatewayCounter::Refused),
     }
 }
 
@@ -403,6 +416,7 @@ impl<P: Port> Stage for Gateway<P> {
             self.is_started = true;
             self.faces.state.start(now);
         }
+        self.faces.is_short = self.journal_is_short.load(Ordering::Relaxed);
         let told = self.take_events(now);
         if told > 0 {
             self.send_replies(now);

@@ -188,6 +188,12 @@ impl GatewayState {
         Ok(step)
     }
 
+    /// Whether the session of a login may make one record more while room is short.
+    pub(super) fn may_record(&mut self, port: u16, now: Nanos) -> bool {
+        let session = self.sessions.get_mut(port as usize).and_then(Option::as_mut);
+        session.is_none_or(|session| session.shortage.allowance(now) > 0)
+    }
+
     /// The login of an event is on record: the client is connected.
     pub(super) fn connect(&mut self, event: &Event, now: Nanos) {
         let at = event.session.index();

@@ -368,10 +368,10 @@ impl ServerSession {
         self.outbox.push(fill)
     }
 
-    /// Numbers the announcement that messages of the client were given up.
-    pub fn push_not_applied(&mut self, from: u64, count: u32) -> u64 {
+    /// Numbers the announcement that messages of the client were given up, lost (0) or refused.
+    pub fn push_not_applied(&mut self, from: u64, count: u32, reason: u8) -> u64 {
         self.push(|bytes| {
-            let block = NotApplied { from, count }.block();
+            let block = NotApplied { from, count, reason }.block();
             bytes[..block.len()].copy_from_slice(&block);
             block.len()
         })

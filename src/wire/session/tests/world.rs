@@ -211,7 +211,7 @@ impl World {
         let block = match told.nth(from as usize - 1).expect("it was sent before") {
             Told::Reply(bytes) => bytes,
             Told::NotApplied { from, count } => {
-                control::NotApplied { from, count }.block().to_vec()
+                control::NotApplied { from, count, reason: 0 }.block().to_vec()
             }
         };
         let mut packet = PacketWriter::new(bytes, self.server.token(), from).expect("room");
@@ -267,7 +267,7 @@ impl World {
                     bytes[..reply.len()].copy_from_slice(&reply);
                     reply.len()
                 }),
-                Told::NotApplied { from, count } => self.server.push_not_applied(from, count),
+                Told::NotApplied { from, count } => self.server.push_not_applied(from, count, 0),
             };
         }
     }
@@ -367,7 +367,7 @@ fn take(record: &mut Vec<Record>, asked: &mut Vec<(u64, u16)>, delivery: Deliver
 fn note(told: &mut Vec<Told>, event: ClientEvent<'_>) {
     let (number, what) = match event {
         ClientEvent::Message { number, bytes } => (number, Told::Reply(bytes.to_vec())),
-        ClientEvent::NotApplied { number, from, count } => {
+        ClientEvent::NotApplied { number, from, count, .. } => {
             (number, Told::NotApplied { from, count })
         }
         ClientEvent::Ended => panic!("nobody ends the session here"),

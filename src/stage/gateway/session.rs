@@ -7,7 +7,7 @@ use crate::model::{Command, CommandKind, Event, EventKind, Group, Nanos, Request
 use crate::stage::gateway::SessionSpec;
 use crate::stage::gateway::pending::{Echo, Pending};
 use crate::stage::gateway::report::report;
-use crate::stage::gateway::request::{Sender, Symbols, request_of};
+use crate::stage::gateway::request::{Sender, Symbols, read};
 use crate::stage::gateway::shortage::{Shortage, asks_for_entry};
 use crate::wire::session::{Delivery, Packet, ServerConfig, ServerSession};
 
@@ -32,6 +32,8 @@ pub(super) struct Session {
     /// Replies the client asked for again: first and count.
     pub(super) resend: Option<(u64, u32)>,
     pub(super) shortage: Shortage,
+    /// The request being read.
+    request: Group<Request>,
 }
 
 /// What a packet or the passing of time brought.
@@ -67,6 +69,7 @@ impl Session {
             is_listed: false,
             resend: None,
             shortage: Shortage::default(),
+            request: Group::new(Request::new(CommandKind::Tick, Nanos::ZERO)),
         }
     }
 
@@ -91,9 +94,9 @@ impl Session {
         room: usize,
         each: &mut dyn FnMut(Brought<'_>),
     ) {
-        let Self { spec, machine, pending, owes_down, resend, shortage, .. } = self;
+        let Self { spec, machine, pending, owes_down, resend, shortage, request, .. } = self;
         machine.receive(packet, moment.now, room, &mut |delivery| {
-            let to = Taker { spec, pending, owes_down, resend, shortage, symbols, moment };
+            let to = Taker { spec, pending, owes_down, resend, shortage, request, symbols, moment };
             to.take(delivery, each);
         });
     }
@@ -107,14 +110,14 @@ impl Session {
         each: &mut dyn FnMut(Brought<'_>),
     ) {
         let Moment { now, is_short } = moment;
-        let Self { spec, machine, pending, owes_down, resend, shortage, .. } = self;
+        let Self { spec, machine, pending, owes_down, resend, shortage, request, .. } = self;
         if shortage.is_due(now, is_short)
             && let Some(request) = shortage.end_run(spec.id, now)
         {
             each(Brought::Request(&Group::new(request)));
         }
         machine.poll(now, room, &mut |delivery| {
-            let to = Taker { spec, pending, owes_down, resend, shortage, symbols, moment };
+            let to = Taker { spec, pending, owes_down, resend, shortage, request, symbols, moment };
             to.take(delivery, each);
         });
         if self.grace_ends.is_some_and(|end| now >= end) && !self.machine.is_up() {
@@ -186,6 +189,7 @@ struct Taker<'a> {
     owes_down: &'a mut bool,
     resend: &'a mut Option<(u64, u32)>,
     shortage: &'a mut Shortage,
+    request: &'a mut Group<Request>,
     symbols: &'a Symbols,
     moment: Moment,
 }
@@ -232,9 +236,9 @@ impl Taker<'_> {
                     client_seq: client_seq(seq),
                     received_at,
                 };
-                let request = request_of(bytes, &sender, self.symbols);
-                self.pending.remember(&request, &request.head.0, received_at);
-                each(Brought::Request(&request));
+                read(bytes, &sender, self.symbols, self.request);
+                self.pending.remember(self.request, &self.request.head.0, received_at);
+                each(Brought::Request(self.request));
             }
             Delivery::NotApplied { from, count } => {
                 let mut request = Request::new(CommandKind::NotApplied, received_at);

@@ -11,7 +11,7 @@ use wirematch::model::{
     CommandKind, Event, Fault, Group, InstrumentId, LINES_MAX, Nanos, Request, SeqNo,
 };
 use wirematch::runtime::{CounterReader, Stage};
-use wirematch::stage::{Board, Gate};
+use wirematch::stage::{Archive, Board, Gate};
 use wirematch::topology::{
     Catalogue, Config, Parts, Replay, StageName, Wired, empty_feed, empty_fold, empty_gateway,
     engine_limits, journal_settings, meaning, wire,
@@ -26,6 +26,7 @@ pub struct Server {
     counters: Vec<(StageName, CounterReader)>,
     /// What the recorder says to the gateway; tests may say it too.
     pub journal_is_short: Arc<AtomicBool>,
+    archive: Archive,
     keepers: [Keeper; 2],
 }
 
@@ -37,8 +38,9 @@ pub fn replay_of(journal: &Path, config: &Config, catalogue: &Catalogue) -> Repl
 }
 
 impl Server {
-    /// Participants of a schedule that a server is: its stages, and the keeper of its journal.
-    pub const PARTS: usize = StageName::ALL.len() + 1;
+    /// Participants of a schedule that a server is: its stages, the keeper of its journal and the
+    /// archive.
+    pub const PARTS: usize = StageName::ALL.len() + 2;
 
     /// Opens the journal, mends and replays it, joins the stages.
     pub fn open(
@@ -66,6 +68,7 @@ impl Server {
         let Replay { fold, gateway, feed, .. } = replay;
         let is_new = fold.seq == SeqNo::ZERO;
         let ids: Vec<InstrumentId> = catalogue.instruments.iter().map(|i| i.id).collect();
+        let options = gateway.options().clone();
         let gate = Gate::Journaled(command_log.progress());
         let wired = wire(Parts {
             fold,
@@ -80,9 +83,11 @@ impl Server {
             board: Board::new(&ids),
             link_depth: config.engine.link_depth as usize,
         });
-        let Wired { stages, slow_requests, counters, journal_is_short, .. } = wired;
+        let Wired { stages, slow_requests, counters, journal_is_short, archive, .. } = wired;
+        let archive = Archive::new(journal, &options, archive);
         let keepers = [command_keeper, event_keeper];
-        let mut server = Self { stages, slow_requests, counters, journal_is_short, keepers };
+        let mut server =
+            Self { stages, slow_requests, counters, journal_is_short, archive, keepers };
         if is_new {
             server.ask(&Request::new(CommandKind::StartOfDay, now));
         }
@@ -94,11 +99,14 @@ impl Server {
         assert!(self.slow_requests.push_head(request), "the slow link has room");
     }
 
-    /// Polls one part: a stage, or the keepers.
+    /// Polls one part: a stage, the keepers, or the archive.
     ///
     /// # Errors
     /// The stage's fault.
     pub fn poll(&mut self, part: usize, now: Nanos) -> Result<usize, Fault> {
+        if part == Self::PARTS - 1 {
+            return Ok(self.archive.step());
+        }
         let Some((_, stage)) = self.stages.get_mut(part) else {
             self.keepers.iter_mut().for_each(|keeper| {
                 keeper.step(Duration::from_millis(1));

@@ -7,6 +7,7 @@
 //!
 //! What consumes an outbound number is an event, so numbers are a fold over the journal.
 
+mod archive;
 mod pending;
 mod report;
 mod request;
@@ -19,11 +20,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub use archive::{Archive, ArchiveLinks, OldReply, Wanted};
 pub(crate) use report::since_midnight;
 pub use state::{GatewayOptions, GatewayState, SessionSpec, SessionView};
 
 use crate::link::{Consumer, Producer, Taken};
-use crate::model::{CommandKind, Event, EventKind, Fault, LINES_MAX, Nanos, Price, Request};
+use crate::model::{CommandKind, Event, EventKind, Fault, Group, LINES_MAX, Nanos, Price, Request};
 use crate::port::Port;
 use crate::port::endpoint::{ArpFrame, Opened, UdpEndpoint};
 use crate::runtime::{Counters, LatencyRecorder, Stage};
@@ -54,6 +56,8 @@ crate::counters! {
         PortFull: "packets that found no room in the port",
         Panicked: "sessions dropped because their code panicked",
         Refused: "orders refused because the journal was short of room",
+        Found: "old replies made again from the journal",
+        Unreadable: "sessions ended because the journal could not be read",
     }
 }
 
@@ -75,8 +79,12 @@ pub struct Gateway<P: Port> {
     faces: Faces,
     requests: Producer<Request>,
     events: Consumer<Event>,
+    wanted: Producer<Wanted>,
+    found: Consumer<OldReply>,
     gate: Gate,
     journal_is_short: Arc<AtomicBool>,
+    /// The old reply being read.
+    old_reply: Group<OldReply>,
     /// The session whose timers are looked at next.
     turn: usize,
     polls: u32,
@@ -85,6 +93,18 @@ pub struct Gateway<P: Port> {
     replied: LatencyRecorder,
     /// Counters, for whoever shows them.
     pub counters: Counters<GatewayCounter>,
+}
+
+/// The gateway's ends of its links.
+pub struct GatewayLinks {
+    /// To the sequencer.
+    pub requests: Producer<Request>,
+    /// From matching.
+    pub events: Consumer<Event>,
+    /// To the archive.
+    pub wanted: Producer<Wanted>,
+    /// From the archive.
+    pub found: Consumer<OldReply>,
 }
 
 /// What both directions share.
@@ -101,8 +121,7 @@ impl<P: Port> Gateway<P> {
     pub fn new(
         port: P,
         state: GatewayState,
-        requests: Producer<Request>,
-        events: Consumer<Event>,
+        links: GatewayLinks,
         gate: Gate,
         journal_is_short: Arc<AtomicBool>,
         replied: LatencyRecorder,
@@ -112,10 +131,13 @@ impl<P: Port> Gateway<P> {
         Self {
             port,
             faces: Faces { endpoint, state, packet: [0; PACKET_MAX], is_short: false },
-            requests,
-            events,
+            requests: links.requests,
+            events: links.events,
+            wanted: links.wanted,
+            found: links.found,
             gate,
             journal_is_short,
+            old_reply: OldReply::none(),
             turn: 0,
             polls: 0,
             is_started: false,
@@ -194,15 +216,27 @@ impl<P: Port> Gateway<P> {
         }
     }
 
+    /// Takes replies that the archive found; they leave as if they were new.
+    fn take_found(&mut self) -> usize {
+        let Self { found, old_reply, faces, counters, .. } = self;
+        let mut count = 0;
+        while count < BURST && found.pop(old_reply) {
+            faces.state.fill_in(old_reply, counters);
+            count += 1;
+        }
+        count
+    }
+
     /// Looks at one session's timers.
     fn pass_time(&mut self, now: Nanos) {
-        let Self { faces, requests, counters, turn, .. } = self;
+        let Self { faces, requests, wanted, counters, turn, .. } = self;
         let count = faces.state.sessions.len();
         *turn = if *turn + 1 < count { *turn + 1 } else { 0 };
         let at = *turn;
         if room_in(requests) > 1 {
             faces.pass(at, now, requests, counters);
         }
+        faces.state.ask_archive(at, wanted);
     }
 }
 
@@ -428,8 +462,10 @@ impl<P: Port> Stage for Gateway<P> {
         let taken = if self.is_stopping { 0 } else { self.take_frames(now) };
         self.polls = self.polls.wrapping_add(1);
         if told + taken == 0 || self.polls.is_multiple_of(TIMERS_EVERY) {
+            let found = self.take_found();
             self.pass_time(now);
             self.send_replies(now);
+            return Ok(told + taken + found);
         }
         Ok(told + taken)
     }

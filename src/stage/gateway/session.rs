@@ -32,6 +32,10 @@ pub(super) struct Session {
     /// Replies the client asked for again: first and count.
     pub(super) resend: Option<(u64, u32)>,
     pub(super) shortage: Shortage,
+    /// Old replies below this one were asked for.
+    pub(super) asked_until: u64,
+    /// The journal could not be read for this session.
+    pub(super) is_unreadable: bool,
     /// The request being read.
     request: Group<Request>,
 }
@@ -69,6 +73,8 @@ impl Session {
             is_listed: false,
             resend: None,
             shortage: Shortage::default(),
+            asked_until: 0,
+            is_unreadable: false,
             request: Group::new(Request::new(CommandKind::Tick, Nanos::ZERO)),
         }
     }

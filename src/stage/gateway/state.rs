@@ -5,10 +5,13 @@ use std::net::SocketAddrV4;
 use hmac::{Hmac, KeyInit, Mac as _};
 use sha2::Sha256;
 
+use crate::link::Producer;
 use crate::model::{AccountId, Command, Event, Group, Instrument, Nanos, SelfTrade, SessionId};
-use crate::stage::gateway::GRACE_HEARTBEATS;
+use crate::runtime::Counters;
 use crate::stage::gateway::request::Symbols;
 use crate::stage::gateway::session::{Session, token_prefix};
+use crate::stage::gateway::{GRACE_HEARTBEATS, GatewayCounter, OldReply, Wanted};
+use crate::wire::ouch::MESSAGE_MAX;
 use crate::wire::session::control::FROM_NOW;
 use crate::wire::session::{Login, LoginRejectCode, LoginStep, ServerConfig, Token};
 
@@ -180,7 +183,8 @@ impl GatewayState {
         if session.machine.is_up() && session.peer != Some(from) {
             return Err(LoginRejectCode::ConnectedElsewhere);
         }
-        if login.next_rx != FROM_NOW && login.next_rx < session.machine.oldest_number() {
+        let is_kept = login.next_rx == FROM_NOW || session.machine.keeps_from(login.next_rx);
+        if session.is_unreadable && !is_kept {
             return Err(LoginRejectCode::RepliesAgedOut);
         }
         let step = session.machine.login(login, &session.spec.key, now)?;
@@ -202,7 +206,48 @@ impl GatewayState {
         session.is_up = true;
         session.owes_down = false;
         session.grace_ends = None;
+        session.asked_until = 0;
         session.machine.logged_in(token(&secret, session.spec.id, event), now);
+    }
+
+    /// Asks for old replies that a session lacks, each once.
+    pub(super) fn ask_archive(&mut self, at: usize, wanted: &mut Producer<Wanted>) {
+        let Some(Some(session)) = self.sessions.get_mut(at) else { return };
+        if let Some((from, count)) = session.machine.lacks()
+            && from >= session.asked_until
+            && wanted.push_head(&Wanted::new(session.spec.id, from, count))
+        {
+            session.asked_until = from + u64::from(count);
+        }
+    }
+
+    /// Takes an old reply; where there is none to be had the session ends, for good reason.
+    #[cold]
+    pub(super) fn fill_in(
+        &mut self,
+        reply: &Group<OldReply>,
+        counters: &mut Counters<GatewayCounter>,
+    ) {
+        let at = reply.head.session.index();
+        let Some(Some(session)) = self.sessions.get_mut(at) else { return };
+        match OldReply::read(reply, &mut [0; MESSAGE_MAX]) {
+            Some(bytes) => {
+                session.machine.fill_in(reply.head.number, bytes);
+                counters.count(GatewayCounter::Found);
+            }
+            None => {
+                session.is_unreadable = true;
+                session.owes_down |= session.machine.is_up();
+                session.machine.log_out();
+                counters.count(GatewayCounter::Unreadable);
+            }
+        }
+        self.mark(at);
+    }
+
+    /// What it was told at boot.
+    pub fn options(&self) -> &GatewayOptions {
+        &self.options
     }
 
     /// Ends all connections from this side.

@@ -189,7 +189,7 @@ login_rejects! {
     WrongVersion = 4, "the version of the session layer is not spoken here; update the client";
     SequenceAhead = 5, "the client knows of numbers this side never had; compare the logs";
     NonceUsed = 6, "the nonce is not larger than the last one; take it from a clock";
-    RepliesAgedOut = 7, "messages the client lacks are not kept here any more; read the drop copy";
+    RepliesAgedOut = 7, "the journal cannot be read for what the client lacks; ask the operator";
     NotOpen = 8, "the port is shut for now; ask the operator";
 }
 

@@ -214,6 +214,10 @@ impl<M: Matcher + BookView> Stage for Matching<M> {
         "matching"
     }
 
+    fn tells_time(&self) -> bool {
+        true
+    }
+
     fn poll(&mut self, now: Nanos) -> Result<usize, Fault> {
         let mut work = 0;
         let most = self.events_per_command_max;

@@ -124,6 +124,10 @@ impl Stage for Sequencer {
         "sequencer"
     }
 
+    fn tells_time(&self) -> bool {
+        true
+    }
+
     fn poll(&mut self, now: Nanos) -> Result<usize, Fault> {
         let mut work = 0;
         while work < BURST

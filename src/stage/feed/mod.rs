@@ -268,6 +268,10 @@ impl<P: Port> Stage for Feed<P> {
         "feed"
     }
 
+    fn tells_time(&self) -> bool {
+        true
+    }
+
     fn poll(&mut self, now: Nanos) -> Result<usize, Fault> {
         let published = self.publish(now);
         Ok(published + self.send(now) + self.serve(now))

@@ -449,6 +449,10 @@ impl<P: Port> Stage for Gateway<P> {
         "gateway"
     }
 
+    fn tells_time(&self) -> bool {
+        true
+    }
+
     fn poll(&mut self, now: Nanos) -> Result<usize, Fault> {
         if !self.is_started {
             self.is_started = true;

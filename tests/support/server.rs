@@ -10,14 +10,13 @@ use wirematch::link::Producer;
 use wirematch::model::{
     CommandKind, Event, Fault, Group, InstrumentId, LINES_MAX, Nanos, Request, SeqNo,
 };
+use wirematch::port::Port;
 use wirematch::runtime::{CounterReader, Stage};
 use wirematch::stage::{Archive, Board, Gate};
 use wirematch::topology::{
     Catalogue, Config, Parts, Replay, StageName, Wired, empty_feed, empty_fold, empty_gateway,
     engine_limits, journal_settings, meaning, wire,
 };
-
-use super::network::Card;
 
 /// A running server.
 pub struct Server {
@@ -43,12 +42,12 @@ impl Server {
     pub const PARTS: usize = StageName::ALL.len() + 2;
 
     /// Opens the journal, mends and replays it, joins the stages.
-    pub fn open(
+    pub fn open<E: Port + 'static, F: Port + 'static>(
         journal: &Path,
         config: &Config,
         catalogue: &Catalogue,
         now: Nanos,
-        (entry_port, feed_port): (Card, Card),
+        (entry_port, feed_port): (E, F),
     ) -> Self {
         let utc = UtcMapping { log_time: now, utc: now, uncertainty: Nanos::ZERO };
         let (commands, events) =

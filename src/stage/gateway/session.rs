@@ -3,7 +3,9 @@
 use std::net::SocketAddrV4;
 
 use crate::link::Producer;
-use crate::model::{Command, CommandKind, Event, EventKind, Group, Nanos, Request, SessionId};
+use crate::model::{
+    Command, CommandKind, Event, EventKind, Group, Nanos, Request, SessionId, base36,
+};
 use crate::stage::gateway::SessionSpec;
 use crate::stage::gateway::pending::{Echo, Pending};
 use crate::stage::gateway::report::report;
@@ -277,12 +279,12 @@ fn client_seq(seq: u64) -> u32 {
 
 /// The first characters of a session's token: its number in base 36.
 pub(super) fn token_prefix(session: SessionId) -> [u8; 4] {
-    crate::model::AccountId(session.0).code()
+    base36::write(session.0)
 }
 
 /// The session a token names, if it can be one.
 #[inline]
 pub(super) fn session_of(token: &[u8; 10]) -> Option<usize> {
     let prefix = token.first_chunk::<4>()?;
-    crate::model::AccountId::from_code(*prefix).map(|number| number.index())
+    base36::read(*prefix).map(|number| number as usize)
 }

@@ -6,7 +6,9 @@ use hmac::{Hmac, KeyInit, Mac as _};
 use sha2::Sha256;
 
 use crate::link::Producer;
-use crate::model::{AccountId, Command, Event, Group, Instrument, Nanos, SelfTrade, SessionId};
+use crate::model::{
+    AccountId, Command, Event, Group, Instrument, Nanos, SelfTrade, SessionId, base36,
+};
 use crate::runtime::Counters;
 use crate::stage::gateway::request::Symbols;
 use crate::stage::gateway::session::{Session, token_prefix};
@@ -266,14 +268,13 @@ impl GatewayState {
 /// A token that nobody can guess who does not know the secret: the session's number, then six
 /// characters that depend on the login's place in history.
 fn token(secret: &[u8; 32], session: SessionId, event: &Event) -> Token {
-    const DIGITS: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     let mut token = [b'0'; 10];
     token[..4].copy_from_slice(&token_prefix(session));
     if let Ok(mut sum) = Hmac::<Sha256>::new_from_slice(secret) {
         sum.update(&event.id.0.to_be_bytes());
         let bytes = sum.finalize().into_bytes();
         for (place, byte) in token[4..].iter_mut().zip(bytes) {
-            *place = DIGITS[byte as usize % DIGITS.len()];
+            *place = base36::DIGITS[byte as usize % base36::DIGITS.len()];
         }
     }
     token

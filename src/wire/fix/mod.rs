@@ -10,6 +10,7 @@ pub mod frame;
 pub mod message;
 pub mod reject;
 mod scan;
+pub mod session;
 pub mod tag;
 pub mod value;
 pub mod writer;

@@ -1,0 +1,1 @@
+//! The session by scripts: what goes in, what must come out.

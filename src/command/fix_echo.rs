@@ -14,12 +14,11 @@ use crate::model::Nanos;
 use crate::port::stream::Stream;
 use crate::port::tcp::{TcpAcceptor, TcpLine};
 use crate::runtime::{Clock, SystemClock};
-use crate::wire::fix::frame::{Framing, frame};
 use crate::wire::fix::session::{
-    Address, Application, Endpoint, FileStore, Identity, Kept, MemoryStore, Numbers, Origin, Reply,
-    Role, SessionConfig, Store, StoreError, Taken,
+    Application, Ending, Endpoint, FileStore, Identity, Introduction, Kept, MemoryStore, Numbers,
+    Origin, Reply, Role, SessionConfig, Store, StoreError, Taken, introduction,
 };
-use crate::wire::fix::{BusinessReject, Dictionary, Indexer, Message, Version, tag};
+use crate::wire::fix::{BusinessReject, Message, Version, tag};
 
 /// Accepts FIX sessions and sends every new order and security definition back; what a suite of
 /// acceptance tests needs on the other side.
@@ -262,17 +261,11 @@ fn introduce(
     if stranger.bytes.len() > STRANGER_BYTES_MAX || waited > STRANGER_PATIENCE {
         return Introduced::Unwanted;
     }
-    let framed = match frame(&stranger.bytes) {
-        Framing::Partial => return Introduced::NotYet,
-        Framing::Garbled(_) => return Introduced::Unwanted,
-        Framing::Whole(framed) => framed,
+    let address = match introduction(&stranger.bytes) {
+        Introduction::Partial => return Introduced::NotYet,
+        Introduction::Unwanted => return Introduced::Unwanted,
+        Introduction::From(address) => address,
     };
-    let dictionary: &Dictionary = Version::Fix44.dictionary();
-    let mut indexer = Indexer::new();
-    let Ok(first) = indexer.read(&stranger.bytes, &framed, dictionary) else {
-        return Introduced::Unwanted;
-    };
-    let address = Address::of(&first);
     let wanted = |served: &Served| address.is_for(served.endpoint.session().identity());
     match served.iter().position(wanted) {
         Some(which) if served[which].line.is_none() => Introduced::As(which),
@@ -280,11 +273,29 @@ fn introduce(
     }
 }
 
-/// Sends back what it gets.
+/// An application that sends back what it gets.
 #[derive(Debug, Default)]
-struct Echo {
+pub struct Echo {
     /// Orders seen: one that may have come before is not sent back twice.
     seen: HashSet<Vec<u8>>,
+}
+
+impl Echo {
+    /// Over FIXT the suite, written for QuickFIX, wants the version named in the refusal as well.
+    fn refuse(&self, message: &Message<'_>, origin: Origin, reply: &mut dyn Reply) -> Taken {
+        let reason = BusinessReject::UnsupportedMessageType;
+        if message.begin_string() != Version::Fix50Sp2.begin_string().as_bytes() {
+            return Taken::Refused(reason);
+        }
+        let sent = reply.send(b"j", &mut |writer| {
+            writer.number(tag::REF_SEQ_NUM, origin.seq);
+            writer.bytes(tag::REF_MSG_TYPE, message.kind());
+            writer.number(tag::BUSINESS_REJECT_REASON, reason.code().into());
+            writer.text(tag::TEXT, reason.text());
+            writer.bytes(tag::DEFAULT_APPL_VER_ID, b"9");
+        });
+        sent.map_or(Taken::Refused(reason), |_| Taken::Done)
+    }
 }
 
 impl Application for Echo {
@@ -297,7 +308,7 @@ impl Application for Echo {
                 }
             }
             b"d" | b"C" => {}
-            _ => return Taken::Refused(BusinessReject::UnsupportedMessageType),
+            _ => return self.refuse(message, origin, reply),
         }
         let sent = reply.send(message.kind(), &mut |writer| {
             for (tag, value) in message.fields() {
@@ -323,7 +334,7 @@ impl Application for Echo {
         }
     }
 
-    fn down(&mut self, _ending: crate::wire::fix::session::Ending) {
+    fn down(&mut self, _ending: Ending) {
         self.seen.clear();
     }
 }

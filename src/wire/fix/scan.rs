@@ -4,10 +4,10 @@
 //! give the same, which the tests hold them to.
 
 /// The separator of fields.
-pub const SOH: u8 = 1;
+pub(super) const SOH: u8 = 1;
 
 /// The most fields a message may have; what has more is refused.
-pub const FIELDS_MAX: usize = 1024;
+pub(super) const FIELDS_MAX: usize = 1024;
 
 /// Where the separators of a message are.
 #[derive(Clone, Debug)]

@@ -33,7 +33,7 @@ pub(super) fn source(name: &str, tables: &Tables) -> String {
 fn field(field: &Field) -> String {
     format!(
         "Field {{ single: {:#x}, codes_at: {}, codes_len: {}, listed: {}, kind: Kind::{:?}, \
-         section: Section::{:?}, tag: {}, data_tag: {} }}",
+         section: Section::{:?}, tag: {}, data_tag: {}, of_session: {} }}",
         field.single,
         field.codes_at,
         field.codes_len,
@@ -41,7 +41,8 @@ fn field(field: &Field) -> String {
         field.kind,
         field.section,
         field.tag,
-        field.data_tag
+        field.data_tag,
+        field.of_session
     )
 }
 

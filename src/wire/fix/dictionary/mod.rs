@@ -110,6 +110,7 @@ static UNDEFINED: Field = Field {
     section: Section::Body,
     tag: 0,
     data_tag: 0,
+    of_session: true,
 };
 
 impl Dictionary {

@@ -79,6 +79,8 @@ pub struct Field {
     pub tag: u32,
     /// For a length: the data field that follows; else 0.
     pub data_tag: u32,
+    /// Whether a session's own messages know it.
+    pub of_session: bool,
 }
 
 /// One field of a group, or the count of a group.
@@ -204,7 +206,9 @@ impl<'a> Maker<'a> {
         let mut codes = Vec::new();
         for text in sorted {
             slots[text.tag as usize] = fields.len() as u16;
-            fields.push(field_of(text, &mut codes)?);
+            let known = draft.session_tags.as_ref();
+            let of_session = known.is_none_or(|tags| tags.contains(&text.tag));
+            fields.push(Field { of_session, ..field_of(text, &mut codes)? });
             names.push(Cow::Owned(text.name.clone()));
         }
         let tables = Tables {
@@ -388,6 +392,7 @@ fn field_of(text: &FieldText, codes: &mut Vec<u128>) -> Result<Field, TextError>
         section: Section::Body,
         tag: text.tag,
         data_tag: 0,
+        of_session: true,
     })
 }
 

@@ -64,6 +64,8 @@ pub struct Draft {
     pub components: Vec<(String, Vec<Part>)>,
     /// Messages, by type.
     pub messages: Vec<MessageText>,
+    /// The tags a session's own messages may have, where they are not all there are.
+    pub session_tags: Option<Vec<u32>>,
 }
 
 /// What is wrong with a dictionary, and where.
@@ -118,10 +120,14 @@ impl Draft {
                 }
             }
             "message" => self.apply_message(rest)?,
+            // What follows is the application's: session messages know only what stands above.
+            "application" => {
+                self.session_tags = Some(self.fields.iter().map(|field| field.tag).collect());
+            }
             _ => {
                 return Err(format!(
-                    "`{word}` opens no line: write version, field, header, trailer, component or \
-                     message"
+                    "`{word}` opens no line: write version, field, header, trailer, component, \
+                     message or application"
                 ));
             }
         }

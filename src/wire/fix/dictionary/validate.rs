@@ -29,6 +29,7 @@ impl Validator {
             return Err(Refusal::whole(SessionReject::InvalidMsgType));
         };
         self.seen.fill(0);
+        let is_session = matches!(message.kind(), [b'0'..=b'5' | b'A']);
         let entries = message.entries();
         let mut section = Section::Header;
         let mut at = 0;
@@ -36,6 +37,9 @@ impl Validator {
             at += 1;
             check_tag(message, entry)?;
             let field = dictionary.field(entry.slot);
+            if is_session && !field.of_session {
+                return Err(Refusal::of(SessionReject::InvalidTag, entry.tag));
+            }
             let layout = match self.place(entry, field.section, section, body, dictionary) {
                 Ok((place, layout)) => {
                     section = place;
@@ -186,8 +190,9 @@ fn check_group(
     let Some(expected) = value::number(count) else {
         return Err(Refusal::of(SessionReject::IncorrectFormat, counter.tag));
     };
-    // The member the next field may be at first; none while no entry is open.
-    let (mut next, mut entries) = (None, 0);
+    // The member the next field may be at first; none while no entry is open. A wrong value is
+    // told only when the group has the form it should.
+    let (mut next, mut entries, mut wrong_value) = (None, 0, None);
     while let Some(entry) = message.entries().get(at) {
         let behind = next.unwrap_or(members.len());
         let rest = members.get(behind..).unwrap_or(&[]);
@@ -209,7 +214,8 @@ fn check_group(
             return missing(left_out.slot);
         }
         let value = message.value(entry);
-        check_value(dictionary, entry, value)?;
+        let checked = check_value(dictionary, entry, value);
+        wrong_value = wrong_value.or(checked.err());
         at += 1;
         let nested = members.get(place).map_or(0, |member| member.group);
         if nested != 0 {
@@ -224,7 +230,7 @@ fn check_group(
     if entries != expected {
         return Err(Refusal::of(SessionReject::WrongGroupCount, counter.tag));
     }
-    Ok(at)
+    wrong_value.map_or(Ok(at), Err)
 }
 
 #[cfg(test)]

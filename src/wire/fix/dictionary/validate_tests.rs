@@ -82,9 +82,20 @@ fn groups_are_held_to_their_count_their_order_and_what_they_must_have() {
     for (group, expected) in cases {
         assert_eq!(check44(&format!("35=D|{HEAD}{ORDER}{group}")), expected, "{group}");
     }
+    let sp2 = format!("35=D|{HEAD}{ORDER}386=3|336=PRE-OPEN|336=x|");
+    assert_eq!(check(Version::Fix50Sp2, &sp2), Err(Refusal::of(WrongGroupCount, 386)));
     let hops = |group: &str| check44(&format!("35=0|{HEAD}{group}112=x|"));
     assert_eq!(hops("627=1|628=A|"), Ok(()));
     assert_eq!(hops("627=2|628=A|"), Err(Refusal::of(WrongGroupCount, 627)));
+}
+
+#[test]
+fn session_messages_over_fixt_know_only_their_own_tags() {
+    let heartbeat = format!("35=0|{HEAD}999=x|");
+    let refused = |reason| Err(Refusal::of(reason, 999));
+    assert_eq!(check(Version::Fix50Sp2, &heartbeat), refused(InvalidTag));
+    let text = format!("35=0|{HEAD}58=x|");
+    assert_eq!(check(Version::Fix50Sp2, &text), Err(Refusal::of(NotDefinedForMessage, 58)));
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //!                  └── anything else: closed without an answer
 //! ```
 
+mod address;
 mod admin;
 mod config;
 mod credentials;
@@ -23,6 +24,7 @@ mod output;
 mod schedule;
 mod store;
 
+pub use address::{Address, Introduction, introduction};
 pub use config::{Dictionaries, Identity, Role, SessionConfig};
 pub use credentials::Credentials;
 pub use endpoint::{Application, Endpoint, Reply, Taken};
@@ -37,7 +39,7 @@ use std::sync::Arc;
 use crate::model::Nanos;
 use crate::wire::fix::dictionary::Validator;
 use crate::wire::fix::frame::{Frame, Framing, frame};
-use crate::wire::fix::message::{Indexer, Message};
+use crate::wire::fix::message::Indexer;
 use crate::wire::fix::session::held::Held;
 
 /// Where outbound things go: each output as it is decided.
@@ -306,36 +308,6 @@ struct Turn<'a> {
     state: &'a mut State,
     held: &'a mut Held,
     validator: &'a mut Validator,
-}
-
-/// Who a message says it is from and for, and in which version: for finding its session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Address<'a> {
-    /// BeginString (8).
-    pub begin_string: &'a [u8],
-    /// SenderCompID (49).
-    pub sender: &'a [u8],
-    /// TargetCompID (56).
-    pub target: &'a [u8],
-}
-
-impl<'a> Address<'a> {
-    /// Of a message.
-    pub fn of(message: &Message<'a>) -> Self {
-        let get = |tag| message.get(tag).unwrap_or(&[]);
-        Self {
-            begin_string: message.begin_string(),
-            sender: get(crate::wire::fix::tag::SENDER_COMP_ID),
-            target: get(crate::wire::fix::tag::TARGET_COMP_ID),
-        }
-    }
-
-    /// Whether it is for the session of this identity.
-    pub fn is_for(&self, identity: &Identity) -> bool {
-        self.begin_string == identity.version.begin_string().as_bytes()
-            && self.sender == identity.target.as_bytes()
-            && self.target == identity.sender.as_bytes()
-    }
 }
 
 pub(super) const SECOND: u64 = 1_000_000_000;

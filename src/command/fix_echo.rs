@@ -102,8 +102,8 @@ impl Store for Record {
         self.store().numbers()
     }
 
-    fn last_used(&self) -> Nanos {
-        self.store().last_used()
+    fn began_at(&self) -> Option<Nanos> {
+        self.store().began_at()
     }
 
     fn keep(&mut self, kept: &Kept<'_>) -> Result<(), StoreError> {

@@ -8,6 +8,7 @@
 pub mod dictionary;
 pub mod frame;
 pub mod message;
+pub mod order;
 pub mod reject;
 mod scan;
 pub mod session;

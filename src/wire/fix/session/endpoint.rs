@@ -136,11 +136,11 @@ impl<S: Store> Hands<'_, S> {
 impl<S: Store> Endpoint<S> {
     /// An end with its record, from which both numbers are taken.
     pub fn new(config: SessionConfig, store: S) -> Self {
-        let (numbers, last_used) = (store.numbers(), store.last_used());
+        let (numbers, began_at) = (store.numbers(), store.began_at());
         let config = Arc::new(config);
         let outbox = Outbox::new(&config, store);
         let mut session = Session::new(Arc::clone(&config), numbers.next_in);
-        session.restore_last_used(last_used);
+        session.restore_hours(began_at);
         let bytes = Vec::with_capacity(2 * MESSAGE_MAX);
         Self { config, session, outbox, bytes, closing: None }
     }

@@ -23,7 +23,7 @@ const SENT_HEAD: usize = 1 + 8 + 8 + 1 + 3;
 pub struct FileStore {
     file: File,
     numbers: Numbers,
-    last_used: Nanos,
+    began_at: Option<Nanos>,
     /// Where each sent message's record begins, the first message's first.
     places: Vec<u64>,
     end: u64,
@@ -43,7 +43,7 @@ impl FileStore {
         let mut store = Self {
             file,
             numbers: Numbers::default(),
-            last_used: Nanos::ZERO,
+            began_at: None,
             places: Vec::with_capacity(1 << 16),
             end: 0,
             sync,
@@ -80,7 +80,8 @@ impl FileStore {
                 if kept.seq != self.numbers.next_out {
                     return None;
                 }
-                (self.numbers.next_out, self.last_used) = (kept.seq + 1, kept.sent_at);
+                self.numbers.next_out = kept.seq + 1;
+                self.began_at.get_or_insert(kept.sent_at);
                 self.places.push(at);
             }
             _ => return None,
@@ -135,8 +136,8 @@ impl Store for FileStore {
         self.numbers
     }
 
-    fn last_used(&self) -> Nanos {
-        self.last_used
+    fn began_at(&self) -> Option<Nanos> {
+        self.began_at
     }
 
     fn keep(&mut self, kept: &Kept<'_>) -> Result<(), StoreError> {
@@ -154,7 +155,8 @@ impl Store for FileStore {
         let at = self.end;
         self.append()?;
         self.places.push(at);
-        (self.numbers.next_out, self.last_used) = (kept.seq + 1, kept.sent_at);
+        self.numbers.next_out = kept.seq + 1;
+        self.began_at.get_or_insert(kept.sent_at);
         Ok(())
     }
 
@@ -171,7 +173,7 @@ impl Store for FileStore {
     fn reset(&mut self) -> Result<(), StoreError> {
         self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0))?;
-        (self.end, self.numbers) = (0, Numbers::default());
+        (self.end, self.numbers, self.began_at) = (0, Numbers::default(), None);
         self.places.clear();
         Ok(())
     }
@@ -244,6 +246,7 @@ mod tests {
                     Step::Reopen => file = FileStore::open(&path, false).expect("a file"),
                 }
                 prop_assert_eq!(file.numbers(), memory.numbers());
+                prop_assert_eq!(file.began_at(), memory.began_at());
                 for seq in 0..=memory.numbers().next_out {
                     prop_assert_eq!(file.get(seq), memory.get(seq));
                 }

@@ -40,10 +40,10 @@ impl Session {
         sink(Output::Say(Admin::Logon(Logon { heartbeat, reset, next_expected })));
     }
 
-    /// Takes from the record when the session was last used, so that new hours are noticed.
-    pub fn restore_last_used(&mut self, at: Nanos) {
+    /// Takes from the record when its numbers began, so that new hours are noticed.
+    pub fn restore_hours(&mut self, began_at: Option<Nanos>) {
         let schedule = self.config.schedule.as_ref();
-        self.state.hours = schedule.and_then(|schedule| schedule.hours(at));
+        self.state.hours = schedule.zip(began_at).and_then(|(schedule, at)| schedule.hours(at));
     }
 }
 
@@ -117,6 +117,8 @@ impl Turn<'_> {
         }
         if seq > expected {
             self.state.asked = Some(Asked { until: seq, at: call.now });
+            // It is done, and counts when those before it have come.
+            self.held.keep(seq, message.bytes(), true);
             // A peer that was told what is expected sends it without being asked.
             if !(self.config.next_expected && wanted.next_expected.is_some()) {
                 call.put(Output::Say(Admin::ResendRequest(expected)));

@@ -40,8 +40,8 @@ pub trait Store {
     /// The numbers on record.
     fn numbers(&self) -> Numbers;
 
-    /// When something was put on record last; for noticing new hours.
-    fn last_used(&self) -> Nanos;
+    /// When the first number was sent, if it was: which hours the numbers belong to.
+    fn began_at(&self) -> Option<Nanos>;
 
     /// Puts on record that a number carried a message, before it is sent.
     ///
@@ -69,7 +69,7 @@ pub trait Store {
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
     numbers: Numbers,
-    last_used: Nanos,
+    began_at: Option<Nanos>,
     slots: Vec<Slot>,
 }
 
@@ -85,7 +85,7 @@ impl MemoryStore {
     /// Keeps the last `messages`.
     pub fn new(messages: usize) -> Self {
         let slots = vec![Slot::default(); messages.max(1)];
-        Self { numbers: Numbers::default(), last_used: Nanos::ZERO, slots }
+        Self { numbers: Numbers::default(), began_at: None, slots }
     }
 
     fn slot(&mut self, seq: u64) -> Option<&mut Slot> {
@@ -99,13 +99,13 @@ impl Store for MemoryStore {
         self.numbers
     }
 
-    fn last_used(&self) -> Nanos {
-        self.last_used
+    fn began_at(&self) -> Option<Nanos> {
+        self.began_at
     }
 
     fn keep(&mut self, kept: &Kept<'_>) -> Result<(), StoreError> {
         self.numbers.next_out = kept.seq + 1;
-        self.last_used = kept.sent_at;
+        self.began_at.get_or_insert(kept.sent_at);
         if let Some(slot) = self.slot(kept.seq) {
             (slot.seq, slot.sent_at) = (kept.seq, kept.sent_at);
             slot.kind.clear();
@@ -122,7 +122,7 @@ impl Store for MemoryStore {
     }
 
     fn reset(&mut self) -> Result<(), StoreError> {
-        self.numbers = Numbers::default();
+        (self.numbers, self.began_at) = (Numbers::default(), None);
         self.slots.iter_mut().for_each(|slot| slot.seq = 0);
         Ok(())
     }

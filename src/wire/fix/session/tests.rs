@@ -279,8 +279,8 @@ fn a_record_that_fails_stops_the_session() {
         fn numbers(&self) -> Numbers {
             self.0.numbers()
         }
-        fn last_used(&self) -> Nanos {
-            self.0.last_used()
+        fn began_at(&self) -> Option<Nanos> {
+            self.0.began_at()
         }
         fn keep(&mut self, kept: &Kept<'_>) -> Result<(), StoreError> {
             self.1 = self.1.saturating_sub(1);

@@ -10,9 +10,7 @@ use wirematch::model::{
 };
 use wirematch::wire::fix::dictionary::Validator;
 use wirematch::wire::fix::frame::{Framing, frame};
-use wirematch::wire::fix::order::{
-    Asked, Directory, ExecutionReport, Id, Orders, Sender, decode,
-};
+use wirematch::wire::fix::order::{Asked, Directory, ExecutionReport, Id, Orders, Sender, decode};
 use wirematch::wire::fix::value::Precision;
 use wirematch::wire::fix::{Indexer, Version, Writer};
 

@@ -104,9 +104,7 @@ fn a_killed_acceptor_comes_back_with_every_message() {
         let process = Process::start(folder.path());
         let mut line = TcpLine::connect(process.address).expect("a line");
         endpoint.connected(clock.now(), &mut client);
-        let up = |end: &mut Endpoint<MemoryStore>, _: &Client| {
-            end.session().phase() == Phase::Up
-        };
+        let up = |end: &mut Endpoint<MemoryStore>, _: &Client| end.session().phase() == Phase::Up;
         assert!(run(&mut endpoint, &mut client, &mut line, &clock, up), "logged on");
         let goal = sent + 200;
         // Stop reading in the middle of it: some echoes are on their way when the process dies.

@@ -6,8 +6,8 @@
 
 use wirematch::engine::{EngineLimits, Matcher, SoftwareMatcher};
 use wirematch::model::{
-    AccountId, Event, Group, Head, Instrument, InstrumentId, Nanos, Price, Quantity, Request, SelfTrade,
-    SeqNo, SessionId, Symbol,
+    AccountId, Event, Group, Head, Instrument, InstrumentId, Nanos, Price, Quantity, Request,
+    SelfTrade, SeqNo, SessionId, Symbol,
 };
 use wirematch::wire::fix::dictionary::Validator;
 use wirematch::wire::fix::frame::{Framing, frame};

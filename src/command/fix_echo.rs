@@ -121,6 +121,10 @@ impl Store for Record {
     fn get(&mut self, seq: u64) -> Option<Kept<'_>> {
         self.store_mut().get(seq)
     }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        self.store_mut().flush()
+    }
 }
 
 /// A session we serve, and its line while it has one.

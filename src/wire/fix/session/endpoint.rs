@@ -196,6 +196,18 @@ impl<S: Store> Endpoint<S> {
         self.closing = None;
         let (session, out, mut hands) = self.parts(application, now);
         session.connected(out, now, &mut |output| hands.perform(output));
+        self.commit(application);
+    }
+
+    /// Makes what was decided survive before any of it can leave.
+    #[inline]
+    fn commit(&mut self, application: &mut dyn Application) {
+        if self.outbox.store_mut().flush().is_err() {
+            self.outbox.discard();
+            if self.closing.replace(Ending::Record).is_none() {
+                application.down(Ending::Record);
+            }
+        }
     }
 
     /// Takes bytes off the line.
@@ -222,12 +234,14 @@ impl<S: Store> Endpoint<S> {
         }
         joined.drain(..eaten);
         self.bytes = joined;
+        self.commit(application);
     }
 
     /// Lets time pass.
     pub fn tick(&mut self, now: Nanos, application: &mut dyn Application) {
         let (session, out, mut hands) = self.parts(application, now);
         session.tick(out, now, &mut |output| hands.perform(output));
+        self.commit(application);
     }
 
     /// Sends an application message of our own accord.
@@ -240,13 +254,20 @@ impl<S: Store> Endpoint<S> {
         now: Nanos,
         fill: &mut dyn FnMut(&mut Writer<'_>),
     ) -> Result<u64, SendError> {
-        self.outbox.send(kind, now, &self.config, fill)
+        let seq = self.outbox.send(kind, now, &self.config, fill)?;
+        if let Err(error) = self.outbox.store_mut().flush() {
+            self.outbox.discard();
+            self.closing.get_or_insert(Ending::Record);
+            return Err(error.into());
+        }
+        Ok(seq)
     }
 
     /// Ends the session in good order.
     pub fn log_out(&mut self, now: Nanos, application: &mut dyn Application) {
         let (session, _, mut hands) = self.parts(application, now);
         session.log_out(Ending::Asked, now, &mut |output| hands.perform(output));
+        self.commit(application);
     }
 
     /// The line is gone.

@@ -63,6 +63,15 @@ pub trait Store {
 
     /// What a number carried; `None` where it is not kept: it is passed over.
     fn get(&mut self, seq: u64) -> Option<Kept<'_>>;
+
+    /// Makes all that was put on record since the last call survive, together or not at all;
+    /// called before any of it leaves.
+    ///
+    /// # Errors
+    /// Nothing of it survives: nothing may leave.
+    fn flush(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// A record that ends with the process: the last messages, in rooms that are used again.

@@ -4,13 +4,15 @@
 //! or dies. Usage is counted here alone; only limits come from outside.
 
 use crate::engine::risk::AccountLimits;
-use crate::engine::{IdMap, PagedMap};
+use crate::engine::risk::holdings::Holdings;
+use crate::engine::{MapFull, PagedMap};
 use crate::model::{
     AccountId, Event, InstrumentId, Notional, OrderId, Price, Quantity, RejectCode, SeqNo,
 };
 
-/// An order that passed the gate and is not known to be dead.
+/// An order that passed the gate and is not known to be dead. A cache line of its own.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
 pub(super) struct HeldOrder {
     pub(super) account: AccountId,
     pub(super) instrument: InstrumentId,
@@ -46,14 +48,6 @@ pub struct AccountState {
     pub position_cost: Notional,
 }
 
-/// One account's position and open orders in one instrument.
-#[derive(Clone, Copy, Debug, Default)]
-struct Holding {
-    position: i64,
-    cost: Notional,
-    open_orders: u32,
-}
-
 /// All accounts' usage and all open orders.
 #[derive(Debug)]
 pub(super) struct Exposure {
@@ -62,16 +56,14 @@ pub(super) struct Exposure {
     order_slots: PagedMap,
     orders: Box<[HeldOrder]>,
     free: Vec<u32>,
-    holding_slots: IdMap,
-    holdings: Box<[Holding]>,
-    holdings_used: u32,
+    holdings: Holdings,
 }
 
 impl Exposure {
     pub(super) fn new(
         limits: &[Option<AccountLimits>],
         orders_max: usize,
-        holdings_max: usize,
+        holdings: Holdings,
     ) -> Self {
         Self {
             limits: limits.into(),
@@ -79,9 +71,7 @@ impl Exposure {
             order_slots: PagedMap::with_capacity(orders_max),
             orders: vec![HeldOrder::default(); orders_max].into(),
             free: (0..orders_max as u32).rev().collect(),
-            holding_slots: IdMap::with_capacity(holdings_max),
-            holdings: vec![Holding::default(); holdings_max].into(),
-            holdings_used: 0,
+            holdings,
         }
     }
 
@@ -125,9 +115,9 @@ impl Exposure {
         let limits = *self.limits(order.account).ok_or(RejectCode::UnknownAccount)?;
         let more = full.saturating_sub(credit).0.max(0);
         order.held = Notional(more);
-        order.holding = self.holding(order.account, order.instrument)?;
+        order.holding = self.holdings.row(order.account, order.instrument)?;
         let state = self.accounts.get(order.account.index()).ok_or(RejectCode::UnknownAccount)?;
-        let holding = self.holdings.get(order.holding as usize).ok_or(RejectCode::Exposure)?;
+        let holding = self.holdings.get(order.holding).ok_or(RejectCode::Exposure)?;
         if holding.open_orders >= limits.open_orders_max {
             return Err(RejectCode::OpenOrderLimit);
         }
@@ -150,31 +140,24 @@ impl Exposure {
     /// Enters an order whose money is granted.
     fn keep(&mut self, id: OrderId, order: HeldOrder) -> Result<(), RejectCode> {
         let slot = *self.free.last().ok_or(RejectCode::BookFull)?;
-        self.order_slots.insert(id.0, slot).map_err(|_| RejectCode::BookFull)?;
+        match self.order_slots.insert(id.0, slot) {
+            Ok(None) => {}
+            Ok(Some(other)) => {
+                // One look-up for both questions: there is hardly ever an order to put back.
+                let _ = self.order_slots.insert(id.0, other);
+                return Err(RejectCode::DuplicateOrder);
+            }
+            Err(MapFull) => return Err(RejectCode::BookFull),
+        }
         self.free.pop();
         if let Some(place) = self.orders.get_mut(slot as usize) {
             *place = order;
         }
         self.change_held(&order, order.held);
-        if let Some(holding) = self.holdings.get_mut(order.holding as usize) {
+        if let Some(holding) = self.holdings.get_mut(order.holding) {
             holding.open_orders += 1;
         }
         Ok(())
-    }
-
-    /// The slot of a holding, taken on first use.
-    fn holding(&mut self, account: AccountId, instrument: InstrumentId) -> Result<u32, RejectCode> {
-        let key = (account.0 as u64) << 32 | instrument.0 as u64;
-        if let Some(slot) = self.holding_slots.get(key) {
-            return Ok(slot);
-        }
-        let slot = self.holdings_used;
-        if slot as usize >= self.holdings.len() {
-            return Err(RejectCode::Exposure);
-        }
-        self.holding_slots.insert(key, slot).map_err(|_| RejectCode::Exposure)?;
-        self.holdings_used += 1;
-        Ok(slot)
     }
 
     fn change_held(&mut self, order: &HeldOrder, by: Notional) {
@@ -201,7 +184,7 @@ impl Exposure {
         let Some(slot) = self.order_slots.remove(id.0) else { return };
         let Some(order) = self.orders.get(slot as usize).copied() else { return };
         self.change_held(&order, Notional(-order.held.0));
-        if let Some(holding) = self.holdings.get_mut(order.holding as usize) {
+        if let Some(holding) = self.holdings.get_mut(order.holding) {
             holding.open_orders = holding.open_orders.saturating_sub(1);
         }
         self.free.push(slot);
@@ -254,7 +237,7 @@ impl Exposure {
             true => (event.quantity.0 as i64, money),
             false => (-(event.quantity.0 as i64), Notional(-money.0)),
         };
-        let Some(holding) = self.holdings.get_mut(order.holding as usize) else { return };
+        let Some(holding) = self.holdings.get_mut(order.holding) else { return };
         let before = holding.cost;
         holding.position = holding.position.saturating_add(position);
         holding.cost = holding.cost.saturating_add(cost);
@@ -273,7 +256,7 @@ impl Exposure {
             fold(state.held_sell.0 as u64);
             fold(state.position_cost.0 as u64);
         }
-        for holding in self.holdings.iter().take(self.holdings_used as usize) {
+        for holding in self.holdings.rows() {
             fold(holding.position as u64);
             fold(holding.cost.0 as u64);
             fold(holding.open_orders as u64);

@@ -2,6 +2,7 @@
 
 use crate::engine::risk::collar::{Collar, Listed};
 use crate::engine::risk::exposure::{AccountState, Exposure, HeldOrder};
+use crate::engine::risk::holdings::Holdings;
 use crate::engine::risk::kill_switch::KillSwitch;
 use crate::engine::risk::rate::Rate;
 use crate::engine::risk::{AccountLimits, RiskOptions, SessionRights};
@@ -46,7 +47,11 @@ impl RiskGate {
                 collar.len(),
             ),
             sessions: options.sessions.iter().map(session).collect(),
-            exposure: Exposure::new(&options.accounts, options.orders_max, options.holdings_max),
+            exposure: Exposure::new(
+                &options.accounts,
+                options.orders_max,
+                Holdings::new(options.accounts.len(), collar.len(), options.holdings_max),
+            ),
             collar,
             throttled: false,
         }
@@ -154,9 +159,6 @@ impl RiskGate {
         check_quantity(command.quantity, &listed, &limits)?;
         command.price = price_of(command, side, &listed, &limits)?;
         check_notional(command.price, command.quantity, &limits)?;
-        if self.exposure.order(command.order_id()).is_some() {
-            return Err(RejectCode::DuplicateOrder);
-        }
         let order = HeldOrder {
             account,
             instrument: command.instrument,
@@ -183,9 +185,6 @@ impl RiskGate {
         check_quantity(command.quantity, &listed, &limits)?;
         command.price = price_of(command, side, &listed, &limits)?;
         check_notional(command.price, command.quantity, &limits)?;
-        if self.exposure.order(command.order_id()).is_some() {
-            return Err(RejectCode::DuplicateOrder);
-        }
         let open = command.quantity.saturating_sub(Quantity(old.executed));
         let order = HeldOrder { price: command.price, open, entered: command.seq, ..old };
         self.exposure.hold(command.order_id(), order, old.held)

@@ -302,7 +302,8 @@ mod tests {
             file.flush().expect("written");
             let mut again = FileStore::open(&path, false).expect("a file");
             prop_assert_eq!(again.numbers().next_out, next + 1);
-            prop_assert_eq!(again.get(next).map(|kept| kept.rest.to_vec()), Some(b"58=more\x01".to_vec()));
+            let rest = again.get(next).map(|kept| kept.rest.to_vec());
+            prop_assert_eq!(rest, Some(b"58=more\x01".to_vec()));
         }
     }
 }

@@ -41,7 +41,7 @@ struct Line {
 }
 
 /// The sessions, the lines and the time.
-pub struct Suite {
+pub(crate) struct Suite {
     served: Vec<Served>,
     lines: BTreeMap<u32, Line>,
     now: Nanos,
@@ -49,7 +49,7 @@ pub struct Suite {
 
 impl Suite {
     /// With a session for each version, as the definitions name them.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let peers =
             [(Version::Fix42, "TW42"), (Version::Fix44, "TW44"), (Version::Fix50Sp2, "TW50SP2")];
         let served = peers.map(|(version, target)| {
@@ -63,7 +63,7 @@ impl Suite {
     }
 
     /// Runs a definition; says what differs and where.
-    pub fn run(&mut self, text: &str) -> Result<(), String> {
+    pub(crate) fn run(&mut self, text: &str) -> Result<(), String> {
         for (at, line) in text.split('\n').enumerate() {
             let line = line.trim_end_matches('\r');
             if line.is_empty() || line.starts_with('#') {

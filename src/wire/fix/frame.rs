@@ -60,7 +60,7 @@ pub fn frame(bytes: &[u8]) -> Framing {
     let (body_length, digits) = match rest {
         [b'9', b'=', digits @ ..] => match number_before_separator(digits) {
             Ok(found) => found,
-            Err(framing) if framing == Framing::Partial => return Framing::Partial,
+            Err(Framing::Partial) => return Framing::Partial,
             Err(_) => return Framing::Garbled(next_begin(bytes)),
         },
         [] | [b'9'] => return Framing::Partial,

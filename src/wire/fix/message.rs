@@ -148,25 +148,28 @@ fn checksum_matches(bytes: &[u8], frame: &Frame, sum: u8) -> bool {
 #[inline]
 fn tag_at(bytes: &[u8], at: usize, end: usize) -> (u32, usize) {
     const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = ONES * 0x80;
+    const EQUALS: u64 = ONES * b'=' as u64;
+    const ZEROS: u64 = ONES * b'0' as u64;
     let Some(word) = bytes.get(at..at + 8).and_then(|eight| eight.first_chunk()) else {
         return tag_slowly(bytes, at, end);
     };
     let word = u64::from_le_bytes(*word);
-    let equals = word ^ ONES * b'=' as u64;
-    let found = equals.wrapping_sub(ONES) & !equals & ONES * 0x80;
+    let equals = word ^ EQUALS;
+    let found = equals.wrapping_sub(ONES) & !equals & HIGHS;
     let length = found.trailing_zeros() / 8;
     if length == 0 || length > 7 || at + length as usize >= end || word as u8 == b'0' {
         return tag_slowly(bytes, at, end);
     }
     // Right-aligned with zeros before, as eight digits, the first in the lowest byte.
     let shift = 64 - 8 * length;
-    let digits = (word << shift | (ONES * b'0' as u64) >> (64 - shift)) ^ ONES * b'0' as u64;
-    if (digits.wrapping_add(ONES * 0x76) | digits) & (ONES * 0x80) != 0 {
+    let digits = ((word << shift) | (ZEROS >> (64 - shift))) ^ ZEROS;
+    if (digits.wrapping_add(ONES * 0x76) | digits) & HIGHS != 0 {
         return tag_slowly(bytes, at, end);
     }
     let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
     let low = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(0x000f_4240_0000_0064);
-    let high = (pairs >> 16 & 0x0000_00ff_0000_00ff).wrapping_mul(0x0000_2710_0000_0001);
+    let high = ((pairs >> 16) & 0x0000_00ff_0000_00ff).wrapping_mul(0x0000_2710_0000_0001);
     let tag = (low.wrapping_add(high) >> 32) as u32;
     (tag, at + length as usize + 1)
 }

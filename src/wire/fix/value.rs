@@ -99,8 +99,8 @@ pub fn quantity(value: &[u8]) -> Option<u32> {
 
 /// Two digits.
 #[inline]
-fn two(value: &[u8], at: usize) -> Option<u32> {
-    let (&tens, &ones) = (value.get(at)?, value.get(at + 1)?);
+fn two(value: &[u8; 8], at: usize) -> Option<u32> {
+    let (tens, ones) = (value[at], value[at + 1]);
     let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
     (tens <= 9 && ones <= 9).then(|| u32::from(tens) * 10 + u32::from(ones))
 }
@@ -108,9 +108,7 @@ fn two(value: &[u8], at: usize) -> Option<u32> {
 /// `YYYYMMDD` as days since 1970-01-01.
 #[inline]
 pub fn date(value: &[u8]) -> Option<i64> {
-    if value.len() != 8 {
-        return None;
-    }
+    let value: &[u8; 8] = value.try_into().ok()?;
     let year = two(value, 0)? * 100 + two(value, 2)?;
     let (month, day) = (two(value, 4)?, two(value, 6)?);
     let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
@@ -126,16 +124,17 @@ pub fn date(value: &[u8]) -> Option<i64> {
 /// `HH:MM:SS` with or without up to twelve places, in nanoseconds since midnight.
 #[inline]
 pub fn time_of_day(value: &[u8]) -> Option<u64> {
-    let (hour, minute, second) = (two(value, 0)?, two(value, 3)?, two(value, 6)?);
-    // The sixtieth second is a leap second.
-    if value.get(2) != Some(&b':') || value.get(5) != Some(&b':') {
+    let (clock, places) = value.split_first_chunk::<8>()?;
+    let (hour, minute, second) = (two(clock, 0)?, two(clock, 3)?, two(clock, 6)?);
+    if clock[2] != b':' || clock[5] != b':' {
         return None;
     }
+    // The sixtieth second is a leap second.
     if hour > 23 || minute > 59 || second > 60 {
         return None;
     }
     let whole = u64::from(hour * 3600 + minute * 60 + second) * SECOND;
-    match value.get(8..)? {
+    match places {
         [] => Some(whole),
         [b'.', places @ ..] if is_digits(places) && places.len() <= 12 => {
             let taken = places.get(..9).unwrap_or(places);
@@ -160,13 +159,12 @@ pub fn timestamp(value: &[u8]) -> Option<Nanos> {
 
 /// `YYYYMM`, `YYYYMMDD` or `YYYYMMwN`.
 pub fn is_month(value: &[u8]) -> bool {
-    match value.len() {
-        6 => matches!(two(value, 4), Some(1..=12)) && is_digits(value),
-        8 if value.get(6) == Some(&b'w') => {
-            matches!(two(value, 4), Some(1..=12)) && matches!(value.get(7), Some(b'1'..=b'5'))
-        }
-        8 => date(value).is_some(),
-        _ => false,
+    // A month is good if its first day is.
+    let first = |month: &[u8]| date(&[month, b"01"].concat()).is_some();
+    match value {
+        [month @ .., b'w', b'1'..=b'5'] if month.len() == 6 => first(month),
+        month if month.len() == 6 => first(month),
+        _ => date(value).is_some(),
     }
 }
 

@@ -7,8 +7,6 @@ mod tables;
 mod text;
 mod validate;
 
-use std::borrow::Cow;
-
 pub use tables::{Field, Kind, Layout, Member, Section, Tables, pack_type};
 pub use text::{Draft, TextError};
 pub use validate::Validator;
@@ -17,7 +15,6 @@ use tables::{HEADER, TRAILER, pack_value};
 
 #[allow(clippy::unreadable_literal, clippy::all, reason = "tables are for the machine")]
 mod compiled {
-    use super::Cow;
     use super::tables::{Field, Kind, Layout, Member, Section, Tables};
 
     include!(concat!(env!("OUT_DIR"), "/fix_dictionaries.rs"));
@@ -34,9 +31,9 @@ pub enum Version {
     Fix50Sp2,
 }
 
-static FIX42: Dictionary = Dictionary { tables: Cow::Borrowed(&compiled::FIX42) };
-static FIX44: Dictionary = Dictionary { tables: Cow::Borrowed(&compiled::FIX44) };
-static FIX50SP2: Dictionary = Dictionary { tables: Cow::Borrowed(&compiled::FIX50SP2) };
+static FIX42: Dictionary = Dictionary { tables: &compiled::FIX42 };
+static FIX44: Dictionary = Dictionary { tables: &compiled::FIX44 };
+static FIX50SP2: Dictionary = Dictionary { tables: &compiled::FIX50SP2 };
 
 impl Version {
     /// All of them.
@@ -96,9 +93,9 @@ impl Version {
 }
 
 /// A version's dictionary, perhaps with a counterparty's changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dictionary {
-    tables: Cow<'static, Tables>,
+    tables: &'static Tables,
 }
 
 static UNDEFINED: Field = Field {
@@ -114,7 +111,8 @@ static UNDEFINED: Field = Field {
 };
 
 impl Dictionary {
-    /// A version's dictionary with a counterparty's text applied on top.
+    /// A version's dictionary with a counterparty's text applied on top; to be made at start, for
+    /// it stays as long as the process.
     ///
     /// # Errors
     /// What is wrong with the text, and where.
@@ -124,7 +122,7 @@ impl Dictionary {
             draft.apply(text)?;
         }
         draft.apply(overlay)?;
-        Ok(Self { tables: Cow::Owned(draft.compile()?) })
+        Ok(Self { tables: Box::leak(Box::new(draft.compile()?)) })
     }
 
     /// A field's slot; 0 where the tag is not defined.
@@ -135,21 +133,21 @@ impl Dictionary {
 
     /// The field of a slot.
     #[inline]
-    pub fn field(&self, slot: u16) -> &Field {
+    pub fn field(&self, slot: u16) -> &'static Field {
         self.tables.fields.get(usize::from(slot)).unwrap_or(&UNDEFINED)
     }
 
     /// The name of a tag, for people.
     pub fn name(&self, tag: u32) -> Option<&str> {
         let slot = self.slot(tag);
-        self.tables.names.get(usize::from(slot)).filter(|_| slot != 0).map(|name| &**name)
+        self.tables.names.get(usize::from(slot)).filter(|_| slot != 0).copied()
     }
 
     /// The name of a message type, for people.
     pub fn message_name(&self, kind: &[u8]) -> Option<&str> {
         let packed = pack_type(kind);
         let at = self.tables.messages.binary_search_by_key(&packed, |message| message.0).ok()?;
-        self.tables.message_names.get(at).map(|name| &**name)
+        self.tables.message_names.get(at).copied()
     }
 
     /// Whether a field may have a value.
@@ -176,26 +174,26 @@ impl Dictionary {
 
     /// The layout of a message's body; `None` for a type nobody defined.
     #[inline]
-    fn body(&self, kind: &[u8]) -> Option<&Layout> {
+    fn body(&self, kind: &[u8]) -> Option<&'static Layout> {
         let packed = pack_type(kind);
-        let messages = &self.tables.messages;
+        let messages = self.tables.messages;
         let at = messages.binary_search_by_key(&packed, |message| message.0).ok()?;
         self.layout(messages.get(at)?.1)
     }
 
     #[inline]
-    fn layout(&self, at: u16) -> Option<&Layout> {
+    fn layout(&self, at: u16) -> Option<&'static Layout> {
         self.tables.layouts.get(usize::from(at))
     }
 
     #[inline]
-    fn members(&self, layout: &Layout) -> &[Member] {
+    fn members(&self, layout: &Layout) -> &'static [Member] {
         let at = layout.members_at as usize;
         self.tables.members.get(at..at + usize::from(layout.members_len)).unwrap_or(&[])
     }
 
     #[inline]
-    fn required(&self, layout: &Layout) -> &[u16] {
+    fn required(&self, layout: &Layout) -> &'static [u16] {
         let at = layout.required_at as usize;
         self.tables.required.get(at..at + usize::from(layout.required_len)).unwrap_or(&[])
     }
@@ -207,11 +205,11 @@ impl Dictionary {
         word.is_some_and(|word| word >> (slot % 64) & 1 == 1)
     }
 
-    fn header(&self) -> Option<&Layout> {
+    fn header(&self) -> Option<&'static Layout> {
         self.layout(HEADER)
     }
 
-    fn trailer(&self) -> Option<&Layout> {
+    fn trailer(&self) -> Option<&'static Layout> {
         self.layout(TRAILER)
     }
 

@@ -3,7 +3,6 @@
 //! A slot is a field's place among the defined fields, from 1; slot 0 is "not defined".
 //! `build.rs` includes this file to make the static tables, so it stands on `std` and `text` alone.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::text::{DEPTH_MAX, Draft, FieldText, Part, PartKind, TextError};
@@ -114,31 +113,32 @@ pub(super) const HEADER: u16 = 1;
 /// The layout of the trailer.
 pub(super) const TRAILER: u16 = 2;
 
-/// A dictionary, compiled: borrowed from the binary, or owned where an overlay changed it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A dictionary, compiled. One made at start lives as long as the process, like those of the binary,
+/// so that a look-up is a load and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tables {
     /// The version of the application messages.
-    pub version: Cow<'static, str>,
+    pub version: &'static str,
     /// Tag to slot.
-    pub slots: Cow<'static, [u16]>,
+    pub slots: &'static [u16],
     /// Fields by slot.
-    pub fields: Cow<'static, [Field]>,
+    pub fields: &'static [Field],
     /// Names of fields by slot.
-    pub names: Cow<'static, [Cow<'static, str>]>,
+    pub names: &'static [&'static str],
     /// Allowed values of more than one byte, packed, sorted within each field.
-    pub codes: Cow<'static, [u128]>,
+    pub codes: &'static [u128],
     /// Sets of slots.
-    pub words: Cow<'static, [u64]>,
+    pub words: &'static [u64],
     /// Members of layouts.
-    pub members: Cow<'static, [Member]>,
+    pub members: &'static [Member],
     /// Slots that must be there.
-    pub required: Cow<'static, [u16]>,
+    pub required: &'static [u16],
     /// Layouts.
-    pub layouts: Cow<'static, [Layout]>,
+    pub layouts: &'static [Layout],
     /// Packed message type to layout, sorted.
-    pub messages: Cow<'static, [(u32, u16)]>,
+    pub messages: &'static [(u32, u16)],
     /// Names of messages, in the order of `messages`.
-    pub message_names: Cow<'static, [Cow<'static, str>]>,
+    pub message_names: &'static [&'static str],
 }
 
 /// A message type of one to three bytes as a number; 0 for anything else.
@@ -177,19 +177,44 @@ impl Draft {
         }
         let mut named: Vec<_> = messages.into_iter().zip(&self.messages).collect();
         named.sort_by_key(|&((packed, _), _)| packed);
-        let names = named.iter().map(|(_, text)| Cow::Owned(text.name.clone())).collect();
-        maker.tables.messages = named.iter().map(|&(message, _)| message).collect();
-        maker.tables.message_names = Cow::Owned(names);
-        Ok(maker.tables)
+        Ok(Tables {
+            version: kept(&self.version),
+            slots: maker.slots.leak(),
+            fields: maker.fields.leak(),
+            names: maker.names.leak(),
+            codes: maker.codes.leak(),
+            words: maker.words.leak(),
+            members: maker.members.leak(),
+            required: maker.required.leak(),
+            layouts: maker.layouts.leak(),
+            messages: named.iter().map(|&(message, _)| message).collect::<Vec<_>>().leak(),
+            message_names: named
+                .iter()
+                .map(|(_, text)| kept(&text.name))
+                .collect::<Vec<_>>()
+                .leak(),
+        })
     }
 }
 
 /// A dictionary being compiled.
 struct Maker<'a> {
     draft: &'a Draft,
-    tables: Tables,
+    slots: Vec<u16>,
+    fields: Vec<Field>,
+    names: Vec<&'static str>,
+    codes: Vec<u128>,
+    words: Vec<u64>,
+    members: Vec<Member>,
+    required: Vec<u16>,
+    layouts: Vec<Layout>,
     /// Groups laid out already: the same parts are laid out once, whatever message they stand in.
     known: BTreeMap<Vec<Part>, u16>,
+}
+
+/// A text that lives as long as the process.
+fn kept(text: &str) -> &'static str {
+    text.to_owned().leak()
 }
 
 fn wrong(what: String) -> TextError {
@@ -202,29 +227,27 @@ impl<'a> Maker<'a> {
         sorted.sort_by_key(|field| field.tag);
         let highest = sorted.last().map_or(0, |field| field.tag) as usize;
         let mut slots = vec![0; highest + 1];
-        let (mut fields, mut names) = (vec![Field::default()], vec![Cow::Borrowed("")]);
+        let (mut fields, mut names) = (vec![Field::default()], vec![""]);
         let mut codes = Vec::new();
         for text in sorted {
             slots[text.tag as usize] = fields.len() as u16;
             let known = draft.session_tags.as_ref();
             let of_session = known.is_none_or(|tags| tags.contains(&text.tag));
             fields.push(Field { of_session, ..field_of(text, &mut codes)? });
-            names.push(Cow::Owned(text.name.clone()));
+            names.push(kept(&text.name));
         }
-        let tables = Tables {
-            version: Cow::Owned(draft.version.clone()),
-            slots: Cow::Owned(slots),
-            fields: Cow::Owned(fields),
-            names: Cow::Owned(names),
-            codes: Cow::Owned(codes),
-            words: Cow::Owned(Vec::new()),
-            members: Cow::Owned(Vec::new()),
-            required: Cow::Owned(Vec::new()),
-            layouts: Cow::Owned(vec![Layout::default(); usize::from(TRAILER) + 1]),
-            messages: Cow::Owned(Vec::new()),
-            message_names: Cow::Owned(Vec::new()),
-        };
-        Ok(Self { draft, tables, known: BTreeMap::new() })
+        Ok(Self {
+            draft,
+            slots,
+            fields,
+            names,
+            codes,
+            words: Vec::new(),
+            members: Vec::new(),
+            required: Vec::new(),
+            layouts: vec![Layout::default(); usize::from(TRAILER) + 1],
+            known: BTreeMap::new(),
+        })
     }
 
     /// Notes which fields belong to header and trailer, and which lengths to which data.
@@ -234,7 +257,7 @@ impl<'a> Maker<'a> {
         {
             for tag in parts.iter().filter_map(Part::tag) {
                 let slot = self.slot(tag)?;
-                self.tables.fields.to_mut()[slot as usize].section = section;
+                self.fields[slot as usize].section = section;
             }
         }
         let bodies = self.draft.messages.iter().map(|message| &message.parts);
@@ -251,7 +274,7 @@ impl<'a> Maker<'a> {
         for pair in parts.windows(2) {
             let (Some(length), Some(data)) = (pair[0].tag(), pair[1].tag()) else { continue };
             let (length, data_slot) = (self.slot(length)?, self.slot(data)?);
-            let fields = self.tables.fields.to_mut();
+            let fields = &mut self.fields;
             if fields[data_slot as usize].kind == Kind::Data {
                 fields[length as usize].kind = Kind::Length;
                 fields[length as usize].data_tag = data;
@@ -266,7 +289,7 @@ impl<'a> Maker<'a> {
     }
 
     fn slot(&self, tag: u32) -> Result<u16, TextError> {
-        match self.tables.slots.get(tag as usize) {
+        match self.slots.get(tag as usize) {
             Some(&slot) if slot != 0 => Ok(slot),
             _ => Err(wrong(format!("tag {tag} is used but no `field {tag} ...` line defines it"))),
         }
@@ -297,7 +320,7 @@ impl<'a> Maker<'a> {
     fn layout(&mut self, at: u16, parts: &[Part]) -> Result<(), TextError> {
         let parts = self.expand(parts, 0)?;
         let (mut required, mut counts) = (Vec::new(), Vec::new());
-        let width = self.tables.fields.len().div_ceil(64);
+        let width = self.fields.len().div_ceil(64);
         let mut set = vec![0u64; width];
         for part in &parts {
             let Some(tag) = part.tag() else { continue };
@@ -311,8 +334,8 @@ impl<'a> Maker<'a> {
                 counts.push(Member { slot, group, required: part.required });
             }
         }
-        let words_at = self.tables.words.len() as u32;
-        self.tables.words.to_mut().extend(set);
+        let words_at = self.words.len() as u32;
+        self.words.extend(set);
         self.finish(at, words_at, counts, required);
         Ok(())
     }
@@ -346,24 +369,23 @@ impl<'a> Maker<'a> {
     }
 
     fn reserve(&mut self) -> Result<u16, TextError> {
-        let layouts = self.tables.layouts.to_mut();
+        let layouts = &mut self.layouts;
         let at = u16::try_from(layouts.len()).map_err(|_| wrong("too many groups".into()))?;
         layouts.push(Layout::default());
         Ok(at)
     }
 
     fn finish(&mut self, at: u16, words_at: u32, members: Vec<Member>, required: Vec<u16>) {
-        let tables = &mut self.tables;
         let layout = Layout {
             words_at,
-            members_at: tables.members.len() as u32,
+            members_at: self.members.len() as u32,
             members_len: members.len() as u16,
             required_len: required.len() as u16,
-            required_at: tables.required.len() as u32,
+            required_at: self.required.len() as u32,
         };
-        tables.members.to_mut().extend(members);
-        tables.required.to_mut().extend(required);
-        tables.layouts.to_mut()[at as usize] = layout;
+        self.members.extend(members);
+        self.required.extend(required);
+        self.layouts[at as usize] = layout;
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The first thing that is wrong is told, with the standard's reason and the tag.
 
-use crate::wire::fix::dictionary::{Dictionary, Kind, Layout, Section};
+use crate::wire::fix::dictionary::{Dictionary, Field, Kind, Layout, Section};
 use crate::wire::fix::message::{Entry, Message, NO_TAG, NOT_A_TAG};
 use crate::wire::fix::reject::{RefTag, Refusal, SessionReject};
 use crate::wire::fix::value;
@@ -30,6 +30,12 @@ impl Validator {
         };
         self.seen.fill(0);
         let is_session = matches!(message.kind(), [b'0'..=b'5' | b'A']);
+        let none = Layout::default();
+        let layouts = Layouts {
+            header: dictionary.header().unwrap_or(&none),
+            trailer: dictionary.trailer().unwrap_or(&none),
+            body,
+        };
         let entries = message.entries();
         let mut section = Section::Header;
         let mut at = 0;
@@ -40,7 +46,7 @@ impl Validator {
             if is_session && !field.of_session {
                 return Err(Refusal::of(SessionReject::InvalidTag, entry.tag));
             }
-            let layout = match self.place(entry, field.section, section, body, dictionary) {
+            let layout = match place(entry, field.section, section, &layouts, dictionary) {
                 Ok((place, layout)) => {
                     section = place;
                     layout
@@ -48,7 +54,7 @@ impl Validator {
                 Err(reason) => return Err(Refusal::of(reason, entry.tag)),
             };
             let value = message.value(entry);
-            check_value(dictionary, entry, value)?;
+            check_value(dictionary, field, entry, value)?;
             let (word, bit) = (usize::from(entry.slot / 64), 1 << (entry.slot % 64));
             if let Some(word) = self.seen.get_mut(word) {
                 if *word & bit != 0 {
@@ -56,37 +62,11 @@ impl Validator {
                 }
                 *word |= bit;
             }
-            if layout.members_len > 0 {
+            if layout.members_len > 0 && matches!(field.kind, Kind::Count | Kind::Int) {
                 at = groups(message, dictionary, layout, entry, value, at)?;
             }
         }
         self.check_required(body, dictionary)
-    }
-
-    /// The section a field stands in and the layout that has it; or why it may not stand there.
-    #[inline]
-    fn place<'a>(
-        &self,
-        entry: &Entry,
-        of_field: Section,
-        now: Section,
-        body: &'a Layout,
-        dictionary: &'a Dictionary,
-    ) -> Result<(Section, &'a Layout), SessionReject> {
-        let out_of_order = SessionReject::OutOfOrder;
-        match (of_field, now) {
-            (Section::Header, Section::Header) => {
-                dictionary.header().map(|header| (Section::Header, header)).ok_or(out_of_order)
-            }
-            (Section::Trailer, _) => {
-                let trailer = dictionary.trailer().ok_or(out_of_order)?;
-                Ok((Section::Trailer, trailer))
-            }
-            (_, Section::Trailer) => Err(out_of_order),
-            _ if dictionary.has(body, entry.slot) => Ok((Section::Body, body)),
-            (Section::Header, _) => Err(out_of_order),
-            _ => Err(SessionReject::NotDefinedForMessage),
-        }
     }
 
     #[inline]
@@ -100,6 +80,32 @@ impl Validator {
             }
         }
         Ok(())
+    }
+}
+
+/// The layouts of a message's three sections.
+struct Layouts<'a> {
+    header: &'a Layout,
+    body: &'a Layout,
+    trailer: &'a Layout,
+}
+
+/// The section a field stands in and the layout that has it; or why it may not stand there.
+#[inline]
+fn place<'a>(
+    entry: &Entry,
+    of_field: Section,
+    now: Section,
+    layouts: &Layouts<'a>,
+    dictionary: &Dictionary,
+) -> Result<(Section, &'a Layout), SessionReject> {
+    match (of_field, now) {
+        (Section::Header, Section::Header) => Ok((Section::Header, layouts.header)),
+        (Section::Trailer, _) => Ok((Section::Trailer, layouts.trailer)),
+        (_, Section::Trailer) => Err(SessionReject::OutOfOrder),
+        _ if dictionary.has(layouts.body, entry.slot) => Ok((Section::Body, layouts.body)),
+        (Section::Header, _) => Err(SessionReject::OutOfOrder),
+        _ => Err(SessionReject::NotDefinedForMessage),
     }
 }
 
@@ -120,8 +126,12 @@ fn check_tag(message: &Message<'_>, entry: &Entry) -> Result<(), Refusal> {
 }
 
 #[inline]
-fn check_value(dictionary: &Dictionary, entry: &Entry, value: &[u8]) -> Result<(), Refusal> {
-    let field = dictionary.field(entry.slot);
+fn check_value(
+    dictionary: &Dictionary,
+    field: &Field,
+    entry: &Entry,
+    value: &[u8],
+) -> Result<(), Refusal> {
     if value.is_empty() {
         return Err(Refusal::of(SessionReject::NoValue, entry.tag));
     }
@@ -214,7 +224,8 @@ fn check_group(
             return missing(left_out.slot);
         }
         let value = message.value(entry);
-        let checked = check_value(dictionary, entry, value);
+        let field = dictionary.field(entry.slot);
+        let checked = check_value(dictionary, field, entry, value);
         wrong_value = wrong_value.or(checked.err());
         at += 1;
         let nested = members.get(place).map_or(0, |member| member.group);

@@ -41,6 +41,7 @@ pub struct Sender {
 
 /// What a client asks.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a request is what it nearly always is")]
 pub enum Asked<'a> {
     /// For something to be done: to the sequencer.
     Request(Group<Request>),

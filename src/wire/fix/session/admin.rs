@@ -45,7 +45,7 @@ impl Admin<'_> {
                 writer.number(tag::BEGIN_SEQ_NO, *from);
                 writer.number(tag::END_SEQ_NO, 0);
             }
-            Admin::Reject(reject) => write_reject(reject, config.dictionary.get(), writer),
+            Admin::Reject(reject) => write_reject(reject, &config.dictionary, writer),
             Admin::BusinessReject(message, seq, reason) => {
                 write_reversed(message, writer);
                 writer.number(tag::REF_SEQ_NUM, *seq);

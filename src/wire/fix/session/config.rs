@@ -1,7 +1,5 @@
 //! What a session is told at construction.
 
-use std::sync::Arc;
-
 use crate::model::Nanos;
 use crate::wire::fix::dictionary::{Dictionary, Version};
 use crate::wire::fix::session::credentials::Credentials;
@@ -36,7 +34,7 @@ pub struct SessionConfig {
     /// Who talks to whom.
     pub identity: Identity,
     /// The version's dictionary, or one with the counterparty's changes.
-    pub dictionary: Dictionaries,
+    pub dictionary: Dictionary,
     /// The heartbeat interval an initiator proposes; an acceptor takes the peer's.
     pub heartbeat_s: u64,
     /// Both numbers begin at 1 with every logon.
@@ -61,32 +59,12 @@ pub struct SessionConfig {
     pub held_bytes: usize,
 }
 
-/// A dictionary of the binary, or one made at start.
-#[derive(Clone, Debug)]
-pub enum Dictionaries {
-    /// The standard's.
-    Standard(Version),
-    /// With a counterparty's changes.
-    Overlaid(Arc<Dictionary>),
-}
-
-impl Dictionaries {
-    /// The dictionary.
-    #[inline]
-    pub fn get(&self) -> &Dictionary {
-        match self {
-            Dictionaries::Standard(version) => version.dictionary(),
-            Dictionaries::Overlaid(dictionary) => dictionary,
-        }
-    }
-}
-
 impl SessionConfig {
     /// Settings as the standard proposes them.
     pub fn new(role: Role, identity: Identity) -> Self {
         Self {
             role,
-            dictionary: Dictionaries::Standard(identity.version),
+            dictionary: *identity.version.dictionary(),
             identity,
             heartbeat_s: 30,
             reset_on_logon: false,

@@ -18,7 +18,7 @@ impl Turn<'_> {
     pub(super) fn judge(&mut self, message: &Message<'_>, call: &mut Call<'_, '_>) {
         self.state.heard_at = call.now;
         self.state.test_pending = false;
-        let header = Header::of(message, self.config.dictionary.get());
+        let header = Header::of(message, &self.config.dictionary);
         if self.state.phase == Phase::LoggingOn {
             return self.first(message, &header, call);
         }
@@ -52,7 +52,7 @@ impl Turn<'_> {
 
     /// Gives a message that was held its turn; what was answered before only counts.
     pub(super) fn take(&mut self, message: &Message<'_>, answered: bool, call: &mut Call<'_, '_>) {
-        let header = Header::of(message, self.config.dictionary.get());
+        let header = Header::of(message, &self.config.dictionary);
         match header.seq {
             Some(seq) if seq == self.state.expected && !answered => {
                 self.in_turn(message, &header, seq, call);
@@ -181,7 +181,7 @@ impl Turn<'_> {
         seq: u64,
         call: &mut Call<'_, '_>,
     ) {
-        if let Err(refusal) = self.validator.check(message, self.config.dictionary.get()) {
+        if let Err(refusal) = self.validator.check(message, &self.config.dictionary) {
             self.refuse(message, seq, refusal, call);
             return self.expect(seq + 1, call);
         }
@@ -215,7 +215,7 @@ impl Turn<'_> {
     /// What the peer lacks is sent again at once, whatever else is missing.
     #[cold]
     fn asked_out_of_turn(&mut self, message: &Message<'_>, seq: u64, call: &mut Call<'_, '_>) {
-        match self.validator.check(message, self.config.dictionary.get()) {
+        match self.validator.check(message, &self.config.dictionary) {
             Ok(()) => self.resend(message, call),
             Err(refusal) => self.refuse(message, seq, refusal, call),
         }
@@ -252,7 +252,7 @@ impl Turn<'_> {
     /// The peer gives up what it sent before: its own number does not matter, forward only.
     #[cold]
     fn reset_to(&mut self, message: &Message<'_>, seq: u64, call: &mut Call<'_, '_>) {
-        if let Err(refusal) = self.validator.check(message, self.config.dictionary.get()) {
+        if let Err(refusal) = self.validator.check(message, &self.config.dictionary) {
             self.refuse(message, seq, refusal, call);
             if seq == self.state.expected {
                 self.expect(seq + 1, call);

@@ -25,7 +25,7 @@ mod schedule;
 mod store;
 
 pub use address::{Address, Introduction, introduction};
-pub use config::{Dictionaries, Identity, Role, SessionConfig};
+pub use config::{Identity, Role, SessionConfig};
 pub use credentials::Credentials;
 pub use endpoint::{Application, Endpoint, Reply, Taken};
 pub use file_store::FileStore;
@@ -125,7 +125,7 @@ impl Session {
             ending: Ending::Line,
             garbled: 0,
         };
-        let validator = Validator::new(config.dictionary.get());
+        let validator = Validator::new(&config.dictionary);
         let rooms = Rooms { indexer: Indexer::new(), validator };
         let held = Held::new(config.held_bytes);
         let turn = vec![0; crate::wire::fix::frame::MESSAGE_MAX].into();
@@ -214,7 +214,7 @@ impl Session {
         let mut call = Call { out, now, sink };
         let Self { config, state, rooms, held, .. } = self;
         let Rooms { indexer, validator } = rooms;
-        match indexer.read(bytes, framed, config.dictionary.get()) {
+        match indexer.read(bytes, framed, &config.dictionary) {
             Ok(message) => {
                 let mut turn = Turn { config, state, held, validator };
                 turn.judge(&message, &mut call);
@@ -237,7 +237,7 @@ impl Session {
             room.copy_from_slice(bytes);
             let Framing::Whole(framed) = frame(room) else { break };
             let Rooms { indexer, validator } = rooms;
-            let Ok(message) = indexer.read(room, &framed, config.dictionary.get()) else { break };
+            let Ok(message) = indexer.read(room, &framed, &config.dictionary) else { break };
             let mut turn = Turn { config, state, held, validator };
             turn.take(&message, answered, call);
         }

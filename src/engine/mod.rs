@@ -16,9 +16,10 @@ mod software;
 pub use fold::Fold;
 pub use id_map::{IdMap, MapFull};
 pub use limits::{EngineLimits, SetupError};
-pub use matcher::{BookView, Full, Matcher, Quote, RestingOrder, Top};
+pub use matcher::{BookView, Full, Matcher, Quote, RestingOrder, Standing, Top};
 pub use paged_map::{PagedMap, VALUE_BOUND};
 pub use reference::ReferenceMatcher;
+pub use rules::{Room, Special};
 pub use software::SoftwareMatcher;
 
 #[cfg(test)]

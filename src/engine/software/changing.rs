@@ -3,6 +3,7 @@
 use crate::engine::book::Slot;
 use crate::engine::rules;
 use crate::engine::software::SoftwareMatcher;
+use crate::engine::software::specials::NO_RECORD;
 use crate::model::{
     CancelReason, Command, Event, EventFlags, EventKind, OrderId, Quantity, RejectCode,
 };
@@ -10,6 +11,9 @@ use crate::model::{
 impl SoftwareMatcher {
     pub(super) fn cancel(&mut self, command: &Command) {
         let Some(slot) = self.live(command.target_id(), command) else { return };
+        if self.register.get(slot).special != NO_RECORD {
+            return self.cancel_special(slot, command);
+        }
         let total = command.quantity;
         let order = self.order(slot);
         self.cut(slot, rules::leaves_after_cut(&order, total), command);
@@ -23,12 +27,14 @@ impl SoftwareMatcher {
         let Some(side) = side else {
             return self.outbox.push(rules::cancel_rejected(command, RejectCode::Unsupported));
         };
+        if self.register.get(slot).special != NO_RECORD {
+            return self.modify_special(slot, leaves, side, command);
+        }
         if leaves == Quantity::ZERO {
             return self.cut(slot, leaves, command);
         }
-        let place = self.store.ladder(slot) as usize / 2;
         let less = order.leaves.saturating_sub(leaves);
-        self.books[place].cut(&mut self.store, slot, less.0);
+        self.store.cut(slot, less.0);
         self.register.get_mut(slot).side = side;
         let event = rules::about(&self.order(slot), EventKind::Modified);
         self.outbox.push(Event { client_seq: command.client_seq, ..event });
@@ -54,14 +60,13 @@ impl SoftwareMatcher {
         if leaves >= order.leaves {
             return;
         }
-        let mut event = rules::withdrawn(&order, CancelReason::User);
+        let mut event = rules::withdrawn(&order, CancelReason::User, true);
         event.quantity = order.leaves.saturating_sub(leaves);
         event.client_seq = command.client_seq;
         if leaves == Quantity::ZERO {
             self.remove(slot);
         } else {
-            let place = self.store.ladder(slot) as usize / 2;
-            self.books[place].cut(&mut self.store, slot, event.quantity.0);
+            self.store.cut(slot, event.quantity.0);
             event.flags = EventFlags::RESTS;
         }
         self.outbox.push(event);

@@ -40,6 +40,7 @@ impl Pair {
         assert_eq!(events, expected, "the matchers differ on {:?}", group.head);
         let wants = (self.software.wants_sweep(), self.reference.wants_sweep());
         assert_eq!(wants.0, wants.1, "the matchers differ on what is unfinished");
+        assert_eq!(self.software.due_at(), self.reference.due_at());
         self.ledger.apply(&group.head, &events);
         events
     }
@@ -89,6 +90,8 @@ fn tight() -> EngineLimits {
         fills_per_command_max: 5,
         ladder_ticks: 64,
         sweep_chunk: 4,
+        specials_max: 20,
+        accounts_max: 4,
         hash_seed: 7,
     }
 }
@@ -115,8 +118,13 @@ fn under_tight_limits_both_matchers_say_the_same() {
 
 #[test]
 fn with_room_both_matchers_say_the_same() {
-    let roomy =
-        EngineLimits { orders_max: 400, sweep_chunk: 64, fills_per_command_max: 256, ..tight() };
+    let roomy = EngineLimits {
+        orders_max: 400,
+        specials_max: 300,
+        sweep_chunk: 64,
+        fills_per_command_max: 256,
+        ..tight()
+    };
     for seed in 100..110 {
         storm(seed, 40_000, roomy);
     }

@@ -212,13 +212,9 @@ fn an_order_that_asks_for_the_impossible_is_refused_with_its_reason() {
         (Command { price: Price(0), ..good }, RejectCode::InvalidPrice),
         (Command { price: Price(-100), ..good }, RejectCode::InvalidPrice),
         (Command { price: Price(9_950), ..good }, RejectCode::InvalidPrice),
-        (Command { order_type: OrderType::Stop.code(), ..good }, RejectCode::Unsupported),
-        (lasting(good, TimeInForce::AtClose), RejectCode::Unsupported),
-        (flagged(good, Flags::HIDDEN), RejectCode::Unsupported),
-        (
-            flagged(good, Flags::default().with_self_trade(SelfTrade::Decrement)),
-            RejectCode::Unsupported,
-        ),
+        (Command { order_type: OrderType::Stop.code(), ..good }, RejectCode::StopPrice),
+        (lasting(good, TimeInForce::Gtd), RejectCode::ExpiryTime),
+        (flagged(good, Flags::HIDDEN.with(Flags::POST_ONLY)), RejectCode::NotTogether),
         (Command { side: 7, ..good }, RejectCode::InvalidSide),
         (Command { kind: CommandKind::Split.code(), ..good }, RejectCode::Unsupported),
         (Command { kind: 99, ..good }, RejectCode::Unsupported),
@@ -236,10 +232,10 @@ fn an_order_that_asks_for_the_impossible_is_refused_with_its_reason() {
 #[test]
 fn terms_that_ask_for_something_are_refused_and_empty_ones_are_not() {
     for (displayed, answer) in
-        [(0, "Accepted 2.9 5@99 RESTS LAST"), (3, "Rejected 2.9 5@99 Unsupported LAST")]
+        [(0, "Accepted 2.9 5@99 RESTS LAST"), (3, "Rejected 2.9 5@99 Discretion LAST")]
     {
         let mut group = Group::new(Command { lines: 2, ..buyer(99, 5) });
-        let terms = Terms { displayed: Quantity(displayed), ..Terms::default() };
+        let terms = Terms { discretion: Price(displayed), ..Terms::default() };
         group.rest_mut()[0] = terms.line();
         let mut market = Market::new();
         let said: Vec<_> = market.0.send(group).iter().map(line).collect();

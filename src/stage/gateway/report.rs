@@ -184,13 +184,13 @@ const fn reason_code(reason: CancelReason) -> u8 {
         CancelReason::User | CancelReason::MassCancel | CancelReason::ReplacedBelowExecuted => {
             cancel_reason::USER
         }
-        CancelReason::Immediate => cancel_reason::IMMEDIATE,
+        CancelReason::Immediate | CancelReason::Minimum => cancel_reason::IMMEDIATE,
         CancelReason::Expired => cancel_reason::TIMEOUT,
         CancelReason::Supervisory | CancelReason::Disconnect => cancel_reason::SUPERVISORY,
         CancelReason::SelfTrade => cancel_reason::SELF_MATCH,
         CancelReason::Protection => cancel_reason::COLLAR,
         CancelReason::FillLimit | CancelReason::BookFull => cancel_reason::SYSTEM,
-        CancelReason::Closed => cancel_reason::CLOSED,
+        CancelReason::Closed | CancelReason::AuctionOver => cancel_reason::CLOSED,
         CancelReason::Halted => cancel_reason::HALTED,
         CancelReason::PostOnly => cancel_reason::POST_ONLY,
     }

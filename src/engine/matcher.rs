@@ -4,7 +4,7 @@
 
 use crate::engine::{Room, Special};
 use crate::model::{
-    AccountId, Command, Event, Group, InstrumentId, Nanos, OrderId, Price, Quantity, SeqNo,
+    AccountId, Command, Event, Group, InstrumentId, Nanos, OrderId, Phase, Price, Quantity, SeqNo,
     SessionId, Side,
 };
 
@@ -156,6 +156,9 @@ pub trait BookView {
 
     /// The best of each side of an instrument; empty for one that is not known.
     fn top(&self, instrument: InstrumentId) -> Top;
+
+    /// The phase an instrument is in; `None` for one that is not known.
+    fn phase(&self, instrument: InstrumentId) -> Option<Phase>;
 
     /// Shows the best `count` prices of a side, best first.
     fn depth(&self, instrument: InstrumentId, buy: bool, count: usize, each: &mut dyn FnMut(Quote));

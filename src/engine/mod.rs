@@ -1,5 +1,6 @@
 //! The deterministic core: (state, command) → events. No clock, no I/O, no unsafe, no float.
 
+pub mod auction;
 pub mod book;
 mod fold;
 mod id_map;

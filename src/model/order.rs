@@ -84,6 +84,12 @@ impl Phase {
         self.auctions() || matches!(self, Phase::PreOpen)
     }
 
+    /// Whether orders meet as they come.
+    #[inline]
+    pub const fn meets(self) -> bool {
+        matches!(self, Phase::Continuous | Phase::Extended)
+    }
+
     /// Whether the phase ends with an auction.
     #[inline]
     pub const fn auctions(self) -> bool {

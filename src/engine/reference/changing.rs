@@ -7,11 +7,20 @@ use crate::model::{CancelReason, Command, Event, EventFlags, EventKind, Quantity
 
 impl ReferenceMatcher {
     pub(super) fn cancel(&mut self, command: &Command) {
-        let Some(order) = self.find(command.target_id()) else {
-            return self.outbox.push(rules::cancel_rejected(command, RejectCode::UnknownOrder));
-        };
+        let Some(order) = self.live(command) else { return };
         let leaves = rules::leaves_after_cut(&order.resting, command.quantity);
         self.cut(&order, leaves, command);
+    }
+
+    /// The order a command works on; refuses the command if there is none, or an auction has it.
+    fn live(&mut self, command: &Command) -> Option<Order> {
+        let refusal = match self.find(command.target_id()) {
+            None => RejectCode::UnknownOrder,
+            Some(order) if self.is_frozen(order.resting.instrument) => RejectCode::Frozen,
+            live => return live,
+        };
+        self.outbox.push(rules::cancel_rejected(command, refusal));
+        None
     }
 
     /// Cuts an order to `leaves`, what an iceberg hides first; it keeps its place. Nothing happens
@@ -44,9 +53,7 @@ impl ReferenceMatcher {
     }
 
     pub(super) fn modify(&mut self, command: &Command) {
-        let Some(order) = self.find(command.target_id()) else {
-            return self.outbox.push(rules::cancel_rejected(command, RejectCode::UnknownOrder));
-        };
+        let Some(order) = self.live(command) else { return };
         let leaves = rules::leaves_after_cut(&order.resting, command.quantity);
         let side = rules::marking(&order.resting, command);
         let Some(side) = side.filter(|_| leaves <= order.resting.leaves) else {

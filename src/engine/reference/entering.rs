@@ -1,5 +1,6 @@
 //! New orders and replacements: announce, match, then rest or cancel what is left.
 
+use crate::engine::auction::admits;
 use crate::engine::reference::meeting::End;
 use crate::engine::reference::order::Order;
 use crate::engine::reference::{ReferenceMatcher, less};
@@ -20,6 +21,10 @@ impl ReferenceMatcher {
             return Err(RejectCode::DuplicateOrder);
         }
         let (asks, special) = asked(group, &book.instrument)?;
+        if book.run.is_some() {
+            return Err(RejectCode::Frozen);
+        }
+        admits(book.phase, command, &asks, &special)?;
         let side = command.side().ok_or(RejectCode::InvalidSide)?;
         if asks.may_rest && self.homes.len() >= self.limits.orders_max as usize {
             return Err(RejectCode::BookFull);
@@ -38,7 +43,12 @@ impl ReferenceMatcher {
         if self.homes.contains_key(&command.order_id()) {
             return Err(RejectCode::DuplicateOrder);
         }
-        let (asks, special) = asked(group, &self.book(&old).instrument)?;
+        let book = self.book(&old);
+        let (asks, special) = asked(group, &book.instrument)?;
+        if book.run.is_some() {
+            return Err(RejectCode::Frozen);
+        }
+        admits(book.phase, command, &asks, &special)?;
         let special = Special { group: old.special.group, ..special };
         let more = !special.is_plain() && old.special.is_plain();
         if asks.may_rest && more && self.specials() >= self.specials_max() {
@@ -143,8 +153,9 @@ impl ReferenceMatcher {
             self.outbox.push(Event { client_seq, ..announcement });
             return self.wake(&order, command);
         }
-        let end = self.find_price(&mut order, &mut asks, &special);
-        let meets = end.is_none() && self.meets_at_once(&order, &mut asks);
+        let together = self.book(&order).phase.meets();
+        let end = if together { self.find_price(&mut order, &mut asks, &special) } else { None };
+        let meets = together && end.is_none() && self.meets_at_once(&order, &mut asks);
         let crosses = meets && self.best_maker(&order, &asks).is_some();
         let enough = !crosses || asks.least == Quantity::ZERO || self.gets_least(&order, &asks);
         let rests_whole =

@@ -1,6 +1,7 @@
 //! `ReferenceMatcher`: slow and obvious. What it says is what the fast ones must say, event for
 //! event; read it to learn what a command means.
 
+mod auction;
 mod changing;
 mod entering;
 mod meeting;
@@ -19,7 +20,7 @@ use crate::engine::rules::{self, Room, Task};
 use crate::engine::{BookView, EngineLimits, Full, Matcher, Quote, SetupError, Standing, Top};
 use crate::model::{
     AccountId, Command, CommandKind, Event, EventKind, Group, Instrument, InstrumentId, Nanos,
-    OrderId, Quantity, RejectCode,
+    OrderId, Phase, Quantity, RejectCode,
 };
 
 /// The oracle: lists that are searched and sorted, nothing clever.
@@ -33,6 +34,8 @@ pub struct ReferenceMatcher {
     walks: Vec<Walk>,
     /// Instruments with stops whose price was reached, the first to be looked at first.
     cascades: VecDeque<InstrumentId>,
+    /// Instruments whose auctions are being settled, the first to begin first.
+    uncrosses: VecDeque<InstrumentId>,
     /// Places in line given so far.
     lines: u64,
     /// The last command's time.
@@ -56,6 +59,7 @@ impl ReferenceMatcher {
             families: BTreeMap::new(),
             walks: Vec::new(),
             cascades: VecDeque::new(),
+            uncrosses: VecDeque::new(),
             lines: 0,
             now: Nanos::ZERO,
             outbox: Outbox::new(&limits),
@@ -80,6 +84,9 @@ impl ReferenceMatcher {
             CommandKind::Modify => self.modify(command),
             CommandKind::Sweep => self.go_on(),
             CommandKind::SetFamily => self.set_family(command),
+            CommandKind::SetPhase => {
+                self.set_phase(command).unwrap_or_else(|why| self.reject(command, why));
+            }
             _ => self.start_walk(group, kind),
         }
     }
@@ -156,11 +163,14 @@ impl Matcher for ReferenceMatcher {
     }
 
     fn wants_sweep(&self) -> bool {
-        !self.walks.is_empty() || !self.cascades.is_empty() || self.due_at() <= self.now
+        !self.walks.is_empty()
+            || !self.cascades.is_empty()
+            || !self.uncrosses.is_empty()
+            || self.due_at() <= self.now
     }
 
     fn due_at(&self) -> Nanos {
-        self.next_expiry()
+        self.next_expiry().min(self.next_phase_due().0)
     }
 }
 
@@ -195,6 +205,10 @@ impl BookView for ReferenceMatcher {
             level.orders += 1;
         }
         levels.into_iter().take(count).for_each(each);
+    }
+
+    fn phase(&self, instrument: InstrumentId) -> Option<Phase> {
+        Some(self.books.get(&instrument)?.phase)
     }
 
     fn for_each_order(&self, each: &mut dyn FnMut(&Standing)) {

@@ -1,8 +1,12 @@
 //! What the reference matcher keeps of an order and of an instrument.
 
+use crate::engine::auction::Timing;
+use crate::engine::reference::auction::Run;
 use crate::engine::rules::{self, Room, Special};
 use crate::engine::{RestingOrder, Standing};
-use crate::model::{CancelReason, Event, Instrument, OrderId, Phase, Price, Quantity, SeqNo};
+use crate::model::{
+    CancelReason, Event, Instrument, Nanos, OrderId, Phase, Price, Quantity, SeqNo,
+};
 
 /// An order and all it asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +96,12 @@ pub(super) struct Book {
     /// All its orders, in no order.
     pub(super) orders: Vec<Order>,
     pub(super) phase: Phase,
+    /// When the phase ends, and what follows.
+    pub(super) timing: Timing,
+    /// When its auction's indication is due.
+    pub(super) indicative_at: Nanos,
+    /// Its auction, while that is being settled.
+    pub(super) run: Option<Run>,
     /// The last trade's price.
     pub(super) last: Option<Price>,
     /// The lowest and highest price traded at since the stops were last looked through.
@@ -102,8 +112,17 @@ pub(super) struct Book {
 
 impl Book {
     pub(super) fn new(instrument: Instrument) -> Self {
-        let (phase, last, range) = (Phase::Continuous, None, None);
-        Self { instrument, orders: Vec::new(), phase, last, range, trades: 0 }
+        Self {
+            instrument,
+            orders: Vec::new(),
+            phase: Phase::Continuous,
+            timing: Timing::ENDLESS,
+            indicative_at: Nanos::MAX,
+            run: None,
+            last: None,
+            range: None,
+            trades: 0,
+        }
     }
 
     pub(super) fn find(&self, id: OrderId) -> Option<&Order> {

@@ -45,7 +45,10 @@ impl ReferenceMatcher {
             self.walks.len() - 1
         });
         self.walks[at].sweep.bound = sweep.bound;
-        self.walk_on(at);
+        // Of what an auction has frozen nothing is taken before it is settled.
+        if self.uncrosses.is_empty() {
+            self.walk_on(at);
+        }
     }
 
     /// Goes on with walk `at` by one chunk, and forgets it when nothing is left for it.

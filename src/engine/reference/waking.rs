@@ -9,8 +9,12 @@ use crate::model::{CancelReason, Command, CommandKind, EventKind, InstrumentId, 
 impl ReferenceMatcher {
     /// Does the next part of what is unfinished: one kind of work for each command.
     pub(super) fn go_on(&mut self) {
-        if let Some(&instrument) = self.cascades.front() {
+        if let Some(&instrument) = self.uncrosses.front() {
+            self.uncross(instrument);
+        } else if let Some(&instrument) = self.cascades.front() {
             self.wake_stops(instrument);
+        } else if self.next_phase_due().0 <= self.now {
+            self.pass_phase();
         } else if self.next_expiry() <= self.now {
             self.expire();
         } else {
@@ -24,7 +28,9 @@ impl ReferenceMatcher {
             return;
         }
         let Some(book) = self.books.get_mut(&instrument) else { return };
-        if next_stop(book).is_some() {
+        if !book.phase.meets() {
+            // Where nobody meets, stops keep what they saw until somebody does.
+        } else if next_stop(book).is_some() {
             self.cascades.push_back(instrument);
         } else {
             book.range = None;
@@ -89,6 +95,9 @@ fn next_stop(book: &Book) -> Option<Order> {
 
 /// Whether trading has reached a stop's price, since the stops were last looked through.
 fn is_reached(book: &Book, stop: &Order) -> bool {
+    if !book.phase.meets() {
+        return false;
+    }
     let price = stop.special.stop;
     let Some(range) = book.range.or(book.last.map(|last| (last, last))) else { return false };
     if stop.buys() { range.1 >= price } else { range.0 <= price }

@@ -2,6 +2,7 @@
 //! of them can differ in how they keep books but not in what an order may ask.
 
 mod events;
+mod phases;
 mod plain;
 mod special;
 mod sweep;
@@ -9,6 +10,9 @@ mod sweep;
 pub(super) use events::{
     about, cancel_rejected, cancelled, entered, keeps_place, leaves_after_cut, marking, reduced,
     rejected, replacement, withdrawn,
+};
+pub(super) use phases::{
+    INDICATIVE_EVERY, auction_trades, indicative, indicative_orders, phase_changed,
 };
 pub(super) use plain::{Instructions, instructions, is_plain};
 pub(super) use special::{LOOKED_PAST_MAX, PEG_MOVES_MAX, special};

@@ -47,10 +47,13 @@ impl SoftwareMatcher {
     #[inline]
     fn live(&mut self, id: OrderId, command: &Command) -> Option<Slot> {
         let slot = self.register.find(id);
-        if slot.is_none() {
-            self.outbox.push(rules::cancel_rejected(command, RejectCode::UnknownOrder));
-        }
-        slot
+        let refusal = match slot {
+            None => RejectCode::UnknownOrder,
+            Some(slot) if !self.uncrosses.is_empty() && self.is_frozen(slot) => RejectCode::Frozen,
+            live => return live,
+        };
+        self.outbox.push(rules::cancel_rejected(command, refusal));
+        None
     }
 
     /// Cuts an order to `leaves`, keeping its place; nothing if it has no more than that.

@@ -1,9 +1,11 @@
 //! `Desk`: what an instrument has beside its book: shelves for orders out of sight, its phase, and
 //! how far trading has gone since its stops were looked through.
 
+use crate::engine::auction::Timing;
 use crate::engine::book::{Shelf, Slot, Store};
 use crate::engine::rules::Room;
-use crate::model::{Phase, Price};
+use crate::engine::software::auction::Frozen;
+use crate::model::{Nanos, Phase, Price};
 
 /// Shelves of a side: the rooms but the book, and for pegs at their caps three more.
 const SHELVES: usize = 12;
@@ -16,11 +18,20 @@ pub(super) const MEETS: u32 = 1;
 /// Notes of a book: stops wait, or are being woken.
 pub(super) const STOPS: u32 = 1 << 1;
 
+/// Notes of a book: its instrument is in a phase of its own.
+pub(super) const PHASE: u32 = 1 << 2;
+
 /// An instrument's shelves and state.
 #[derive(Debug)]
 pub(super) struct Desk {
     shelves: [[Shelf; 2]; SHELVES],
     pub(super) phase: Phase,
+    /// When the phase ends, and what follows.
+    pub(super) timing: Timing,
+    /// When its auction's indication is due.
+    pub(super) indicative_at: Nanos,
+    /// Its auction is being settled, or waits to be.
+    pub(super) frozen: Option<Frozen>,
     /// The lowest and highest price traded at since the stops were last looked through.
     pub(super) range: Option<(Price, Price)>,
     /// Its stops wait to be woken.
@@ -29,8 +40,15 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn new() -> Self {
-        let (phase, range) = (Phase::Continuous, None);
-        Self { shelves: Default::default(), phase, range, cascades: false }
+        Self {
+            shelves: Default::default(),
+            phase: Phase::Continuous,
+            timing: Timing::ENDLESS,
+            indicative_at: Nanos::MAX,
+            frozen: None,
+            range: None,
+            cascades: false,
+        }
     }
 
     pub(super) fn shelf(&self, room: Room, capped: bool, buy: bool) -> &Shelf {
@@ -52,7 +70,8 @@ impl Desk {
             || rooms.filter(|room| room.is_pegged()).any(|room| waits(room, true));
         // Until it is over a cascade counts how far trading goes, also for stops to come.
         let stops = waits(Room::Stop, false) || self.cascades;
-        u32::from(meets) * MEETS | u32::from(stops) * STOPS
+        let phase = self.phase != Phase::Continuous || self.frozen.is_some();
+        u32::from(meets) * MEETS + u32::from(stops) * STOPS + u32::from(phase) * PHASE
     }
 
     /// Everybody in a room on a side, first in line first; pegs at their caps after the others.

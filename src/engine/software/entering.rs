@@ -4,7 +4,7 @@ use crate::engine::RestingOrder;
 use crate::engine::book::{Key, NONE, Slot};
 use crate::engine::rules::{self, Instructions};
 use crate::engine::software::SoftwareMatcher;
-use crate::engine::software::desk::{MEETS, STOPS};
+use crate::engine::software::desk::{MEETS, PHASE, STOPS};
 use crate::engine::software::specials::NO_RECORD;
 use crate::model::{
     CancelReason, Command, Event, EventFlags, EventKind, Group, Price, Quantity, RejectCode,
@@ -60,7 +60,7 @@ impl SoftwareMatcher {
         if self.register.find(command.order_id()).is_some() {
             return Err(RejectCode::DuplicateOrder);
         }
-        if !rules::is_plain(command) {
+        if !rules::is_plain(command) || self.books[place].notes.marks & PHASE != 0 {
             return self.enter_special(group, place);
         }
         let asks = rules::instructions(group, &self.instruments.list()[place])?;
@@ -83,8 +83,11 @@ impl SoftwareMatcher {
         if !rules::is_plain(command) || self.register.get(slot).special != NO_RECORD {
             return self.replace_special(group, slot);
         }
-        let old = self.order(slot);
         let place = self.store.ladder(slot) as usize / 2;
+        if self.books[place].notes.marks & PHASE != 0 {
+            return self.replace_special(group, slot);
+        }
+        let old = self.order(slot);
         let asks = rules::instructions(group, &self.instruments.list()[place])?;
         let client_seq = command.client_seq;
         let Some(new) = rules::replacement(command, &old) else {

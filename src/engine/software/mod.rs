@@ -8,6 +8,7 @@
 //!        └► sweeping: mass cancels, kills, disconnects, a chunk at a time
 //! ```
 
+mod auction;
 mod changing;
 mod deadlines;
 mod desk;
@@ -26,6 +27,8 @@ use crate::engine::book::{Key, OrderBook, Slot, Store};
 use crate::engine::instruments::Instruments;
 use crate::engine::outbox::Outbox;
 use crate::engine::rules::{self, Room, Sweep, Task};
+use crate::engine::software::auction::Stage;
+use crate::engine::software::deadlines::Deadlines;
 use crate::engine::software::desk::Desk;
 use crate::engine::software::register::Register;
 use crate::engine::software::specials::{NO_RECORD, Specials};
@@ -35,7 +38,7 @@ use crate::engine::{
 };
 use crate::model::{
     AccountId, Command, CommandKind, Event, EventKind, Group, Instrument, InstrumentId, Nanos,
-    OrderId, Price, Quantity, RejectCode,
+    OrderId, Phase, Price, Quantity, RejectCode,
 };
 
 /// Price-time matching of many instruments over one pool of orders.
@@ -56,6 +59,12 @@ pub struct SoftwareMatcher {
     walks: VecDeque<Walk>,
     /// Places of instruments whose stops were reached, the first to be looked at first.
     cascades: VecDeque<usize>,
+    /// Places of instruments whose auctions are being settled, the first to begin first.
+    uncrosses: VecDeque<usize>,
+    /// How far the first of those has come.
+    stage: Stage,
+    /// When phases end and indications are due, by place.
+    phases_due: Deadlines,
     /// The last command's time.
     now: Nanos,
     outbox: Outbox,
@@ -79,6 +88,9 @@ impl SoftwareMatcher {
             families: vec![0; limits.accounts_max as usize].into(),
             has_families: false,
             cascades: VecDeque::with_capacity(instruments.list().len()),
+            uncrosses: VecDeque::with_capacity(instruments.list().len()),
+            stage: Stage::Clearing,
+            phases_due: Deadlines::new(instruments.list().len()),
             now: Nanos::ZERO,
             walks: VecDeque::with_capacity(Sweep::waiting_max(limits.sessions_max as usize)),
             outbox: Outbox::new(&limits),
@@ -110,6 +122,9 @@ impl SoftwareMatcher {
             CommandKind::Modify => self.modify(command),
             CommandKind::Sweep => self.go_on(),
             CommandKind::SetFamily => self.set_family(command),
+            CommandKind::SetPhase => {
+                self.set_phase(command).unwrap_or_else(|why| self.reject(command, why));
+            }
             _ => self.start_walk(group, kind),
         }
     }
@@ -227,12 +242,16 @@ impl Matcher for SoftwareMatcher {
 
     #[inline]
     fn wants_sweep(&self) -> bool {
-        !self.walks.is_empty() || !self.cascades.is_empty() || self.due_at() <= self.now
+        !self.walks.is_empty()
+            || !self.cascades.is_empty()
+            || !self.uncrosses.is_empty()
+            || self.due_at() <= self.now
     }
 
     #[inline]
     fn due_at(&self) -> Nanos {
-        self.specials.next_expiry()
+        let phase = self.phases_due.first().map_or(Nanos::MAX, |((at, _), _)| Nanos(at));
+        self.specials.next_expiry().min(phase)
     }
 }
 
@@ -266,6 +285,10 @@ impl BookView for SoftwareMatcher {
             }
             wanted
         });
+    }
+
+    fn phase(&self, instrument: InstrumentId) -> Option<Phase> {
+        Some(self.desks.get(self.instruments.place(instrument)?)?.phase)
     }
 
     fn for_each_order(&self, each: &mut dyn FnMut(&Standing)) {

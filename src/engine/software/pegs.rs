@@ -18,9 +18,8 @@ pub(super) const fn signed(price: Price, buy: bool) -> i64 {
 impl SoftwareMatcher {
     /// The best price shown on a side.
     pub(super) fn best(&self, place: usize, buy: bool) -> Option<Price> {
-        let key = self.books[place].best_key(buy);
-        let tick = self.instruments.list()[place].tick;
-        (key != Key::MAX).then(|| super::price_of(key, buy, tick))
+        let front = self.books[place].front(&self.store, buy, Key::MAX)?;
+        Some(super::price_of(front.key, buy, self.instruments.list()[place].tick))
     }
 
     /// The first peg of a room's side, and its price, lower for a better one.

@@ -1,6 +1,7 @@
 //! Orders that ask more than a plain one: how they meet the book, and where they rest.
 
 use crate::engine::Standing;
+use crate::engine::auction::admits;
 use crate::engine::book::{NONE, Slot};
 use crate::engine::rules::{self, Instructions, Room, Special};
 use crate::engine::software::SoftwareMatcher;
@@ -23,6 +24,10 @@ impl SoftwareMatcher {
     ) -> Result<(), RejectCode> {
         let command = &group.head;
         let (asks, special) = asked(group, &self.instruments.list()[place])?;
+        if self.desks[place].frozen.is_some() {
+            return Err(RejectCode::Frozen);
+        }
+        admits(self.desks[place].phase, command, &asks, &special)?;
         let side = command.side().ok_or(RejectCode::InvalidSide)?;
         if asks.may_rest && !self.store.has_room() {
             return Err(RejectCode::BookFull);
@@ -47,6 +52,10 @@ impl SoftwareMatcher {
         let place = place_of(self.store.ladder(slot));
         let old = self.standing(slot);
         let (asks, special) = asked(group, &self.instruments.list()[place])?;
+        if self.desks[place].frozen.is_some() {
+            return Err(RejectCode::Frozen);
+        }
+        admits(self.desks[place].phase, command, &asks, &special)?;
         let special = Special { group: old.special.group, ..special };
         let more = !special.is_plain() && old.special.is_plain();
         if asks.may_rest && more && !self.specials.has_room() {
@@ -102,8 +111,9 @@ impl SoftwareMatcher {
             self.outbox.push(Event { client_seq, ..announcement });
             return self.wake(taker, special, lifted);
         }
-        let end = self.find_price(&mut taker, &special);
-        let meets = end.is_none() && self.meets_at_once(&mut taker, &special);
+        let together = self.desks[taker.place].phase.meets();
+        let end = if together { self.find_price(&mut taker, &special) } else { None };
+        let meets = together && end.is_none() && self.meets_at_once(&mut taker, &special);
         let crosses = meets && self.front(&taker).is_some();
         let asks = taker.asks;
         let enough = !crosses || asks.least == Quantity::ZERO || self.gets_least(&taker);
@@ -211,7 +221,7 @@ impl SoftwareMatcher {
         let desk = &mut self.desks[place];
         let number = number_of(special.room, false, place, buy);
         desk.shelf_mut(special.room, false, buy).lay(&mut self.store, number, key, slot, front);
-        book.notes.marks = desk.marks();
+        self.mark(place);
     }
 
     /// Takes an order that is not plain from where it waits; its slot stays.
@@ -226,7 +236,7 @@ impl SoftwareMatcher {
         }
         let desk = &mut self.desks[place];
         desk.shelf_mut(room, capped, buy).lift(&mut self.store, slot);
-        book.notes.marks = desk.marks();
+        self.mark(place);
     }
 
     /// Takes an order that is not plain out of every list.
@@ -338,7 +348,7 @@ impl SoftwareMatcher {
     }
 
     /// Leaves an order `leaves`, where it is; what it hides goes first.
-    fn cut_special(&mut self, slot: Slot, leaves: Quantity) {
+    pub(super) fn cut_special(&mut self, slot: Slot, leaves: Quantity) {
         let front = self.store.leaves(slot).min(leaves.0);
         let record = self.register.get(slot).special;
         if record != NO_RECORD {
@@ -351,7 +361,7 @@ impl SoftwareMatcher {
     }
 
     /// Tells the feed that less of an order is shown, where it is.
-    fn show_less(&mut self, old: &Standing, new: &Standing) {
+    pub(super) fn show_less(&mut self, old: &Standing, new: &Standing) {
         if new.is_shown() && new.front < old.front {
             let event = rules::reduced(&new.order, old.front.saturating_sub(new.front));
             self.outbox.push(Event { reference: new.shown, ..event });

@@ -52,7 +52,12 @@ impl SoftwareMatcher {
                 self.walks.len() - 1
             }
         };
-        self.walk_on(at);
+        // Of what an auction has frozen nothing is taken before it is settled.
+        if self.uncrosses.is_empty() {
+            self.walk_on(at);
+        } else {
+            self.register.get_mut(next).awaited = true;
+        }
     }
 
     /// Goes on with walk `at` by one chunk, and forgets it when nothing is left for it.

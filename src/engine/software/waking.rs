@@ -11,8 +11,12 @@ use crate::model::{CancelReason, EventKind, Price};
 impl SoftwareMatcher {
     /// Does the next part of what is unfinished: one kind of work for each command.
     pub(super) fn go_on(&mut self) {
-        if let Some(&place) = self.cascades.front() {
+        if let Some(&place) = self.uncrosses.front() {
+            self.uncross(place);
+        } else if let Some(&place) = self.cascades.front() {
             self.wake_stops(place);
+        } else if self.phases_due.first().is_some_and(|((at, _), _)| at <= self.now.0) {
+            self.pass_phase();
         } else if self.specials.expired(self.now).is_some() {
             self.expire();
         } else {
@@ -37,8 +41,9 @@ impl SoftwareMatcher {
     }
 
     #[cold]
-    fn look_for_stops(&mut self, place: usize) {
-        if self.desks[place].cascades {
+    pub(super) fn look_for_stops(&mut self, place: usize) {
+        // Where nobody meets, stops keep what they saw until somebody does.
+        if self.desks[place].cascades || !self.desks[place].phase.meets() {
             return;
         }
         if self.next_stop(place).is_some() {
@@ -66,8 +71,8 @@ impl SoftwareMatcher {
             let desk = &mut self.desks[place];
             desk.range = None;
             desk.cascades = false;
-            self.books[place].notes.marks = desk.marks();
             self.cascades.pop_front();
+            self.mark(place);
         }
     }
 
@@ -97,6 +102,9 @@ impl SoftwareMatcher {
 
     /// Whether trading has reached a stop price, since the stops were last looked through.
     pub(super) fn is_reached(&self, place: usize, buy: bool, stop: Price) -> bool {
+        if !self.desks[place].phase.meets() {
+            return false;
+        }
         let last = Some(Price(self.books[place].notes.last)).filter(|last| *last != Price::ZERO);
         let range = self.desks[place].range.or(last.map(|last| (last, last)));
         range.is_some_and(|(low, high)| if buy { high >= stop } else { low <= stop })

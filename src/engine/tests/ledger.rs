@@ -24,6 +24,8 @@ pub(super) struct Ledger {
     trades: u64,
     /// Trades with orders that were not shown.
     hidden_trades: u64,
+    /// Sides of trades made in auctions.
+    auction_sides: u64,
 }
 
 impl Ledger {
@@ -99,6 +101,7 @@ impl Ledger {
                     self.add(event.id.seq(), event.quantity.0);
                 }
             }
+            EventKind::Executed if event.flags.has(EventFlags::AUCTION) => self.auction_sides += 1,
             EventKind::Executed if event.flags.has(EventFlags::MAKER) && hidden => {
                 self.hidden_trades += 1;
             }
@@ -155,7 +158,8 @@ impl Ledger {
     /// A stream that never meets a rule proves nothing about it.
     pub(super) fn must_have_seen_much(&self) {
         assert!(self.trades * 20 > self.commands, "only {} trades", self.trades);
-        assert!(self.hidden_trades * 50 > self.commands, "only {} hidden", self.hidden_trades);
+        assert!(self.hidden_trades * 100 > self.commands, "only {} hidden", self.hidden_trades);
+        assert!(self.auction_sides > 100, "only {} in auctions", self.auction_sides);
         let reasons = |kind| self.seen.iter().filter(|(seen, _)| *seen == kind).count();
         assert!(reasons(EventKind::Cancelled) >= 11, "{:?}", self.seen);
         assert!(reasons(EventKind::Rejected) >= 12, "{:?}", self.seen);
@@ -166,6 +170,8 @@ impl Ledger {
             EventKind::Triggered,
             EventKind::Refreshed,
         ];
+        let phases = |kind| self.seen.iter().any(|(seen, reason)| *seen == kind && *reason > 0);
+        assert!(phases(EventKind::PhaseChanged) && phases(EventKind::Indicative));
         for kind in kinds {
             assert!(self.seen.contains(&(kind, 0)), "no {kind}");
         }

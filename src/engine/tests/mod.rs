@@ -9,8 +9,11 @@ use crate::engine::tests::ledger::Ledger;
 use crate::engine::tests::storm::Storm;
 use crate::engine::{BookView, EngineLimits, Matcher, ReferenceMatcher, SoftwareMatcher};
 use crate::model::{
-    Command, Event, Group, Instrument, InstrumentId, Nanos, Price, Quantity, SeqNo, Symbol,
+    Command, Event, Group, Instrument, InstrumentId, Nanos, Phase, Price, Quantity, SeqNo, Symbol,
 };
+
+/// Nanoseconds between two commands: phases pass within hundreds of them.
+const STEP: u64 = 5_000_000;
 
 /// Both matchers side by side: every command goes to both, every answer is compared.
 struct Pair {
@@ -34,7 +37,7 @@ impl Pair {
     fn send(&mut self, mut group: Group<Command>) -> Vec<Event> {
         self.seq += 1;
         group.head.seq = SeqNo(self.seq);
-        group.head.timestamp = Nanos(self.seq * 10);
+        group.head.timestamp = Nanos(self.seq * STEP);
         let expected = answers(&mut self.reference, &group);
         let events = answers(&mut self.software, &group);
         assert_eq!(events, expected, "the matchers differ on {:?}", group.head);
@@ -55,7 +58,10 @@ impl Pair {
         for id in 1..=4 {
             let top = self.software.top(InstrumentId(id));
             assert_eq!(top, self.reference.top(InstrumentId(id)));
-            if let (Some(bid), Some(ask)) = (top.bid, top.ask) {
+            let phase = self.software.phase(InstrumentId(id));
+            assert_eq!(phase, self.reference.phase(InstrumentId(id)));
+            let meets = phase.is_some_and(Phase::meets);
+            if let (true, Some(bid), Some(ask)) = (meets, top.bid, top.ask) {
                 assert!(bid.price < ask.price, "instrument {id} is crossed");
             }
         }

@@ -1,5 +1,6 @@
 //! `Storm`: an endless stream of commands from one seed: all kinds, mostly sensible, never tame.
 
+use crate::engine::tests::STEP;
 use crate::model::{
     AccountId, Command, CommandKind, Flags, Group, InstrumentId, OrderType, Price, Quantity,
     SelfTrade, SessionId, TermFlags, Terms, TimeInForce,
@@ -73,6 +74,7 @@ impl Storm {
             870..970 => K::Sweep,
             970..976 => K::Kill,
             976..984 => K::SessionDown,
+            984..994 => K::SetPhase,
             _ => self.dice.pick(K::ALL),
         };
         let mut command = Command::new(kind);
@@ -114,10 +116,21 @@ impl Storm {
                 command.instrument = InstrumentId(self.dice.below(4) as u32);
             }
             K::Kill => command.side = self.dice.pick(&[0, 1, 1, 2, 2, 2, 3, 3, 9]),
+            K::SetPhase => self.phase(command),
             K::SetFamily => command.target = self.dice.below(3) as u32,
             K::SessionDown => command.quantity = Quantity(self.dice.below(3) as u32),
             _ => {}
         }
+    }
+
+    /// A phase that ends by itself, mostly, and mostly in continuous trading.
+    fn phase(&mut self, command: &mut Command) {
+        command.side = self.dice.pick(&[0, 0, 1, 2, 2, 2, 3, 4, 4, 5, 5, 6, 7, 7, 9]);
+        command.ordinal = self.dice.pick(&[0, 0, 0, 0, 0, 0, 2, 5, 6, 7, 300]);
+        let most = self.dice.pick(&[100, 100, 100, 3_000]);
+        command.quantity = Quantity(1 + self.dice.below(most) as u32);
+        command.target = self.dice.below(50) as u32;
+        command.price = Price(self.dice.roll() as i64);
     }
 
     /// Price, quantity and instructions of an order.
@@ -249,9 +262,16 @@ impl Storm {
         ) {
             head.price = if self.dice.once_in(2) { Price(0) } else { head.price };
         }
-        if self.dice.once_in(5) {
+        if self.dice.once_in(6) {
+            head.time_in_force = self.dice.pick(&[5, 6, 7, 8, 8]);
+            if self.dice.once_in(2) {
+                terms = Terms::default();
+                head.order_type = self.dice.pick(&[0, 0, 1]);
+                head.flags = Flags(head.flags.0 & !(Flags::HIDDEN.0 | Flags::POST_ONLY.0));
+            }
+        } else if self.dice.once_in(5) {
             head.time_in_force = TimeInForce::Gtd.code();
-            terms.expires_at = u64::from(self.client_seq) * 10 + self.dice.below(3_000);
+            terms.expires_at = (u64::from(self.client_seq) + self.dice.below(300)) * STEP;
         }
         if self.dice.once_in(5) {
             terms.group = self.dice.below(3) as u16;

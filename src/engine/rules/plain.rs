@@ -22,11 +22,20 @@ pub(in crate::engine) struct Instructions {
 /// Whether [`instructions`] say all that an order asks.
 #[inline]
 pub(in crate::engine) fn is_plain(command: &Command) -> bool {
-    command.lines <= 1
-        && command.order_type <= OrderType::Market.code()
-        && command.time_in_force <= TimeInForce::Gtc.code()
-        && !command.flags.has(Flags::HIDDEN)
+    // The bytes lie side by side, so this is one load and one test: limit and market are 0 and 1,
+    // and the plain times in force are below 4.
+    let Command { kind, side, order_type, time_in_force, verdict, flags, lines, version, .. } =
+        *command;
+    let asked = [kind, side, order_type, time_in_force, verdict, flags.0, lines, version];
+    let special = [0, 0, !1, !3, 0, Flags::HIDDEN.0, !1, 0];
+    u64::from_le_bytes(asked) & u64::from_le_bytes(special) == 0
 }
+
+const _: () = {
+    assert!(OrderType::Limit.code() == 0 && OrderType::Market.code() == 1);
+    assert!(TimeInForce::Day.code() == 0 && TimeInForce::Gtc.code() == 3);
+    assert!(TimeInForce::Ioc.code() < 4 && TimeInForce::Fok.code() < 4);
+};
 
 /// Checks what a plain order asks for against its instrument's rules.
 #[inline]

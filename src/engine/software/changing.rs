@@ -1,5 +1,6 @@
 //! Cancels and modifications: an order gets smaller or is marked anew, and keeps its place.
 
+use crate::engine::RestingOrder;
 use crate::engine::book::Slot;
 use crate::engine::rules;
 use crate::engine::software::SoftwareMatcher;
@@ -15,8 +16,8 @@ impl SoftwareMatcher {
             return self.cancel_special(slot, command);
         }
         let total = command.quantity;
-        let order = self.order(slot);
-        self.cut(slot, rules::leaves_after_cut(&order, total), command);
+        let order = self.plain(slot);
+        self.cut(slot, &order, rules::leaves_after_cut(&order, total), command);
     }
 
     pub(super) fn modify(&mut self, command: &Command) {
@@ -31,7 +32,7 @@ impl SoftwareMatcher {
             return self.modify_special(slot, leaves, side, command);
         }
         if leaves == Quantity::ZERO {
-            return self.cut(slot, leaves, command);
+            return self.cut(slot, &order, leaves, command);
         }
         let less = order.leaves.saturating_sub(leaves);
         self.store.cut(slot, less.0);
@@ -56,18 +57,17 @@ impl SoftwareMatcher {
         None
     }
 
-    /// Cuts an order to `leaves`, keeping its place; nothing if it has no more than that.
+    /// Cuts a plain order to `leaves`, keeping its place; nothing if it has no more than that.
     #[inline]
-    fn cut(&mut self, slot: Slot, leaves: Quantity, command: &Command) {
-        let order = self.order(slot);
+    fn cut(&mut self, slot: Slot, order: &RestingOrder, leaves: Quantity, command: &Command) {
         if leaves >= order.leaves {
             return;
         }
-        let mut event = rules::withdrawn(&order, CancelReason::User, true);
+        let mut event = rules::withdrawn(order, CancelReason::User, true);
         event.quantity = order.leaves.saturating_sub(leaves);
         event.client_seq = command.client_seq;
         if leaves == Quantity::ZERO {
-            self.remove(slot);
+            self.remove_plain(slot);
         } else {
             self.store.cut(slot, event.quantity.0);
             event.flags = EventFlags::RESTS;

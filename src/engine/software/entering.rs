@@ -87,11 +87,11 @@ impl SoftwareMatcher {
         if self.books[place].notes.marks & PHASE != 0 {
             return self.replace_special(group, slot);
         }
-        let old = self.order(slot);
+        let old = self.plain(slot);
         let asks = rules::instructions(group, &self.instruments.list()[place])?;
         let client_seq = command.client_seq;
         let Some(new) = rules::replacement(command, &old) else {
-            self.remove(slot);
+            self.remove_plain(slot);
             let gone = rules::withdrawn(&old, CancelReason::ReplacedBelowExecuted, true);
             self.outbox.push(Event { client_seq, target: command.ordinal, ..gone });
             return Ok(());
@@ -112,7 +112,7 @@ impl SoftwareMatcher {
                 self.outbox.push(rules::reduced(&kept, less));
             }
         } else {
-            self.remove(slot);
+            self.remove_plain(slot);
             self.place(self.taker(new, asks, place, command), replaced);
         }
         Ok(())

@@ -161,9 +161,12 @@ impl SoftwareMatcher {
     #[inline]
     fn order(&self, slot: Slot) -> RestingOrder {
         let identity = self.register.get(slot);
-        if identity.special != NO_RECORD {
-            return self.standing(slot).order;
-        }
+        if identity.special != NO_RECORD { self.standing(slot).order } else { self.plain(slot) }
+    }
+
+    /// All that is known of the plain order in a slot.
+    #[inline]
+    fn plain(&self, slot: Slot) -> RestingOrder {
         let ladder = self.store.ladder(slot);
         let instrument = &self.instruments.list()[ladder as usize / 2];
         let price = price_of(self.store.key(slot), ladder.is_multiple_of(2), instrument.tick);
@@ -200,6 +203,12 @@ impl SoftwareMatcher {
         if self.register.get(slot).special != NO_RECORD {
             return self.remove_special(slot);
         }
+        self.remove_plain(slot);
+    }
+
+    /// Takes a plain order out of its book and out of every list.
+    #[inline]
+    fn remove_plain(&mut self, slot: Slot) {
         let place = self.store.ladder(slot) as usize / 2;
         self.books[place].remove(&mut self.store, slot);
         self.forget(slot);

@@ -6,7 +6,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::journal::{LogKind, Wrong};
+use crate::journal::{LogKind, Wrong, checksum};
 use crate::model::Line;
 
 /// The most body lines of one frame; bounds what a reader must hold.
@@ -42,14 +42,11 @@ pub(crate) struct FrameHeader {
     reserved: u16,
     /// Place of the hash chain; zero until it is built.
     chain: [u8; 32],
-    /// Checksum of the bytes before it, started from the segment's checksum.
+    /// Checksum of the line with this zero, started from the segment's checksum.
     pub crc: u32,
 }
 const _: () = assert!(size_of::<FrameHeader>() == 64);
 const _: () = assert!(cfg!(target_endian = "little"), "the journal is written in memory order");
-
-/// Bytes of a header that its checksum covers.
-const CRC_AT: usize = std::mem::offset_of!(FrameHeader, crc);
 
 impl FrameHeader {
     /// A header with its checksum, for the segment with checksum `seed`.
@@ -98,9 +95,10 @@ impl FrameHeader {
         self.count == 0
     }
 
+    /// Over the line with the checksum itself zero.
     #[inline]
     fn checksum(&self, seed: u32) -> u32 {
-        crc32c::crc32c_append(seed, &bytemuck::bytes_of(self)[..CRC_AT])
+        checksum::add(seed, &bytemuck::cast(Self { crc: 0, ..*self }))
     }
 }
 
@@ -121,7 +119,7 @@ impl Burst {
     /// Counts one line in.
     #[inline]
     pub(crate) fn add(&mut self, line: &Line) {
-        self.crc = crc32c::crc32c_append(self.crc, bytemuck::bytes_of(line));
+        self.crc = checksum::add(self.crc, line);
         self.lines += 1;
     }
 }

@@ -13,6 +13,7 @@
 //! What was committed survives the death of the process, what was synced that of the machine.
 //! Opening a log after a crash cuts a torn tail; damage before good frames is never cut.
 
+mod checksum;
 mod disk;
 mod error;
 mod frame;

@@ -13,7 +13,7 @@ use crate::journal::{JournalError, LogKind, Wrong};
 use crate::model::{Line, MODEL_VERSION, Nanos};
 
 /// Version of the layout of segments.
-pub const FORMAT_VERSION: u16 = 1;
+pub const FORMAT_VERSION: u16 = 2;
 
 /// The smallest segment: for tests, and to say no to nonsense.
 pub const SEGMENT_BYTES_MIN: usize = 64 * 1024;

@@ -77,16 +77,24 @@ impl<H: Logged> Writer<H> {
     /// Copies a message into the open frame; `commit` makes it count.
     ///
     /// # Errors
+    /// As [`Self::append_parts`].
+    #[inline]
+    pub fn append(&mut self, message: &Group<H>) -> Result<(), Fault> {
+        self.append_parts(&message.head, message.rest())
+    }
+
+    /// Copies a message, given as its head and further lines, into the open frame.
+    ///
+    /// # Errors
     /// `SequenceGap` where the message does not follow the last one, `MalformedMessage` where its
     /// head lies about its lines, `JournalFailed` where there is no room; none changes the log.
     #[inline]
-    pub fn append(&mut self, message: &Group<H>) -> Result<(), Fault> {
-        let id = message.head.id();
+    pub fn append_parts(&mut self, head: &H, rest: &[Line]) -> Result<(), Fault> {
+        let id = head.id();
         if !H::KIND.follows(self.last, id) {
             return Err(Fault::SequenceGap);
         }
-        let head: Line = bytemuck::cast(message.head);
-        let rest = message.rest();
+        let head: Line = bytemuck::cast(*head);
         let lines = 1 + rest.len();
         if H::KIND.lines(&head) != Some(lines) {
             return Err(Fault::MalformedMessage);

@@ -47,24 +47,36 @@ impl<H: Head> Producer<H> {
     #[must_use = "a message that found no room must be offered again"]
     pub fn push_parts(&mut self, head: &H, rest: &[Line]) -> bool {
         debug_assert_eq!(head.lines(), 1 + rest.len(), "the head counts its lines");
-        if rest.is_empty() {
-            return self.push_head(head);
+        let head = bytemuck::cast(*head);
+        match *rest {
+            [] => self.push_lines(&[head]),
+            [one] => self.push_lines(&[head, one]),
+            [one, two] => self.push_lines(&[head, one, two]),
+            [one, two, three] => self.push_lines(&[head, one, two, three]),
+            // No message has more lines than that.
+            _ => false,
         }
-        let count = 1 + rest.len();
-        let Ok(chunk) = self.ring.write_chunk_uninit(count) else { return false };
-        let head = std::iter::once(bytemuck::cast(*head));
-        chunk.fill_from_iter(head.chain(rest.iter().copied()));
-        self.free = self.free.saturating_sub(count);
-        true
     }
 
     /// Sends a message of one line; `false` if there was no room.
     #[inline]
     #[must_use = "a message that found no room must be offered again"]
     pub fn push_head(&mut self, head: &H) -> bool {
-        debug_assert_eq!(head.lines(), 1, "further lines would be left behind");
-        self.free = self.free.saturating_sub(1);
-        self.ring.push(bytemuck::cast(*head)).is_ok()
+        self.push_heads(std::slice::from_ref(head))
+    }
+
+    /// Sends messages of one line each, all of them or, where there is no room for all, none.
+    #[inline]
+    #[must_use = "messages that found no room must be offered again"]
+    pub fn push_heads(&mut self, heads: &[H]) -> bool {
+        debug_assert!(heads.iter().all(|head| head.lines() == 1), "lines would be left behind");
+        self.push_lines(bytemuck::cast_slice(heads))
+    }
+
+    #[inline]
+    fn push_lines(&mut self, lines: &[Line]) -> bool {
+        self.free = self.free.saturating_sub(lines.len());
+        self.ring.push_entire_slice(lines).is_ok()
     }
 
     /// Lines the ring holds when full.
@@ -108,6 +120,36 @@ impl<H: Head> Consumer<H> {
         self.ring.pop().ok().map(bytemuck::cast)
     }
 
+    /// Shows the messages that wait, oldest first, where they lie; `take` says whether it took
+    /// one and goes on, or leaves it for the next time. Returns how many were taken.
+    ///
+    /// Nothing is copied, and the producer gets the room back once, at the end.
+    #[inline]
+    pub fn take_each(&mut self, mut take: impl FnMut(&H, &[Line]) -> Taken) -> usize {
+        let Ok(chunk) = self.ring.read_chunk(self.ring.slots()) else { return 0 };
+        let (first, second) = chunk.as_slices();
+        let mut lines = Lines { first, second, at: 0 };
+        let mut count = 0;
+        let mut scratch = [Line([0; 8]); LINES_MAX - 1];
+        while let Some(head) = lines.head::<H>() {
+            let (taken, goes_on) = match take(head, lines.rest(head.lines() - 1, &mut scratch)) {
+                Taken::Yes => (true, true),
+                Taken::Last => (true, false),
+                Taken::No => (false, false),
+            };
+            if taken {
+                lines.at += head.lines();
+                count += 1;
+            }
+            if !goes_on {
+                break;
+            }
+        }
+        let used = lines.at;
+        chunk.commit(used);
+        count
+    }
+
     /// The oldest message's head, left where it is.
     #[inline]
     pub fn peek(&self) -> Option<&H> {
@@ -137,6 +179,61 @@ impl<H: Head> Consumer<H> {
     /// Whether the producer is gone; what it sent before may still be waiting.
     pub fn is_abandoned(&self) -> bool {
         self.ring.is_abandoned()
+    }
+}
+
+/// What became of a message that was shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It was taken; show the next.
+    Yes,
+    /// It was taken, and is the last for now.
+    Last,
+    /// It stays.
+    No,
+}
+
+/// The lines that wait: the ring's end and, where they go round it, its beginning.
+struct Lines<'a> {
+    first: &'a [Line],
+    second: &'a [Line],
+    at: usize,
+}
+
+impl<'a> Lines<'a> {
+    #[inline]
+    fn get(&self, at: usize) -> Option<&'a Line> {
+        self.first.get(at).or_else(|| self.second.get(at - self.first.len()))
+    }
+
+    #[inline]
+    fn head<H: Head>(&self) -> Option<&'a H> {
+        self.get(self.at).map(bytemuck::cast_ref)
+    }
+
+    /// The lines after the head; copied where they do not lie together.
+    #[inline]
+    fn rest<'b>(&self, count: usize, scratch: &'b mut [Line; LINES_MAX - 1]) -> &'b [Line]
+    where
+        'a: 'b,
+    {
+        if count == 0 {
+            return &[];
+        }
+        let from = self.at + 1;
+        let whole = match from < self.first.len() {
+            true => self.first.get(from..from + count),
+            false => self.second.get(from - self.first.len()..from - self.first.len() + count),
+        };
+        whole.unwrap_or_else(|| self.gather(count, scratch))
+    }
+
+    #[cold]
+    fn gather<'b>(&self, count: usize, scratch: &'b mut [Line; LINES_MAX - 1]) -> &'b [Line] {
+        for (at, slot) in scratch.iter_mut().enumerate().take(count) {
+            *slot = self.get(self.at + 1 + at).copied().unwrap_or_default();
+        }
+        &scratch[..count.min(LINES_MAX - 1)]
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use proptest::prelude::*;
 
-use crate::link::link;
+use crate::link::{Taken, link};
 use crate::model::{Command, CommandKind, Group, Line, SeqNo};
 
 fn message(seq: u64, lines: u8) -> Group<Command> {
@@ -20,18 +20,33 @@ proptest! {
     #[test]
     fn behaves_as_a_queue(
         depth in 4usize..40,
-        steps in prop::collection::vec((any::<bool>(), 1u8..=4), 1..400),
+        steps in prop::collection::vec((0u8..3, 1u8..=4), 1..400),
     ) {
         let (mut producer, mut consumer) = link::<Command>(depth);
         let mut oracle: VecDeque<Group<Command>> = VecDeque::new();
         let mut used = 0;
-        for (seq, (push, lines)) in steps.into_iter().enumerate() {
-            if push {
+        for (seq, (step, lines)) in steps.into_iter().enumerate() {
+            if step == 0 {
                 let sent = message(seq as u64, lines);
                 let room = used + lines as usize <= depth;
                 prop_assert_eq!(producer.credits(depth), depth - used);
                 prop_assert_eq!(producer.push(&sent), room);
                 if room { used += lines as usize; oracle.push_back(sent); }
+            } else if step == 1 {
+                // Shown in order where they lie; as many are taken as `lines` says.
+                let mut left = lines as usize;
+                let taken = consumer.take_each(|head, rest| {
+                    let Some(sent) = oracle.get(lines as usize - left) else { return Taken::No };
+                    assert_eq!((head, rest), (&sent.head, sent.rest()));
+                    left -= 1;
+                    if left == 0 { Taken::Last } else { Taken::Yes }
+                });
+                prop_assert_eq!(taken, oracle.len().min(lines as usize));
+                for sent in oracle.drain(..taken) {
+                    used -= sent.head.lines as usize;
+                }
+                let fresh = consumer.take_each(|_, _| Taken::No);
+                prop_assert_eq!(fresh, 0);
             } else {
                 let mut got = message(0, 1);
                 prop_assert_eq!(consumer.peek().map(|h| h.seq), oracle.front().map(|m| m.head.seq));
@@ -59,13 +74,17 @@ fn crosses_threads_whole_and_in_order() {
             }
         }
     });
-    let mut got = message(0, 1);
-    for seq in 0..COUNT {
-        while !consumer.pop(&mut got) {
+    let mut seq = 0;
+    while seq < COUNT {
+        let taken = consumer.take_each(|head, rest| {
+            let sent = message(seq, 1 + (seq % 4) as u8);
+            assert_eq!((head, rest), (&sent.head, sent.rest()));
+            seq += 1;
+            Taken::Yes
+        });
+        if taken == 0 {
             std::thread::yield_now();
         }
-        let sent = message(seq, 1 + (seq % 4) as u8);
-        assert_eq!((got.head, got.rest()), (sent.head, sent.rest()));
     }
     sender.join().unwrap();
 }

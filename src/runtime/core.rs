@@ -86,34 +86,37 @@ impl Core {
     /// One pass over the stages; says how much was done. Background stages wait while there is
     /// other work, for a few laps at most.
     ///
-    /// The clock is read again after a stage that did something, so that what the next one
-    /// records of the road so far is true.
+    /// The clock is read again, after a stage that did something, for a stage that tells time, so
+    /// that what it records of the road so far is true.
     ///
     /// # Errors
     /// The first stage's [`Fault`].
     #[inline]
     pub fn lap(&mut self, clock: &impl Clock) -> Result<usize, Fault> {
-        self.lap_at(clock.now(), clock).map(|(work, _)| work)
+        self.lap_at(clock.now(), clock)
     }
 
-    /// A lap that begins at `now`; returns the work done and the time it is then.
+    /// A lap that begins at `begun`; returns the work done.
     #[inline]
-    fn lap_at(&mut self, begun: Nanos, clock: &impl Clock) -> Result<(usize, Nanos), Fault> {
+    fn lap_at(&mut self, begun: Nanos, clock: &impl Clock) -> Result<usize, Fault> {
         let mut now = begun;
         let mut work = 0;
+        let mut is_stale = false;
         self.laps = self.laps.wrapping_add(1);
         for stage in &mut self.stages {
             let may_wait = work > 0 && !self.laps.is_multiple_of(BACKGROUND_EVERY);
             if may_wait && stage.is_background() {
                 continue;
             }
-            let done = stage.poll(now)?;
-            if done > 0 {
+            if is_stale && stage.tells_time() {
                 now = clock.now();
-                work += done;
+                is_stale = false;
             }
+            let done = stage.poll(now)?;
+            is_stale |= done > 0;
+            work += done;
         }
-        Ok((work, now))
+        Ok(work)
     }
 
     /// Laps until told to stop and nothing is left to do.
@@ -139,7 +142,7 @@ impl Core {
         let mut quiet_since = None;
         let mut now = clock.now();
         loop {
-            let (work, done_at) = self.lap_at(now, clock)?;
+            let work = self.lap_at(now, clock)?;
             laps = laps.wrapping_add(1);
             if laps.is_multiple_of(LAPS_PER_CHORES) {
                 let begun = clock.now();
@@ -163,8 +166,7 @@ impl Core {
                 quiet_since = Some(now.0);
             }
             self.idle.after(work);
-            // A lap that did something has just read the clock; reading it costs a tenth of a lap.
-            let after = if work > 0 { done_at } else { clock.now() };
+            let after = clock.now();
             *(if work > 0 { &mut busy } else { &mut idle }) += after.0.saturating_sub(now.0);
             now = after;
         }

@@ -13,6 +13,11 @@ pub trait Stage: Send {
     /// A [`Fault`] when an invariant broke: the core stops.
     fn poll(&mut self, now: Nanos) -> Result<usize, Fault>;
 
+    /// Whether it measures or stamps time: the clock is read anew before it, where time has passed.
+    fn tells_time(&self) -> bool {
+        false
+    }
+
     /// Whether nobody waits for it: it is polled when the others had nothing to do, and now and
     /// then all the same.
     fn is_background(&self) -> bool {

@@ -100,21 +100,30 @@ impl EventLinks {
         self.gateways.iter_mut().fold(credits, |least, link| least.min(link.credits(wanted)))
     }
 
-    /// Sends an event to all who want it; there is room, or a limit was broken.
+    /// Sends events to all who want them; there is room, or a limit was broken.
     #[inline]
-    fn send(&mut self, event: &Event) -> bool {
-        let told = match event.session {
+    fn send(&mut self, events: &[Event]) -> bool {
+        self.send_to_gateways(events)
+            & self.risk.push_heads(events)
+            & self.recorder.push_heads(events)
+            & self.feed.push_heads(events)
+    }
+
+    #[inline]
+    fn send_to_gateways(&mut self, events: &[Event]) -> bool {
+        let Self { gateways, gateway_of, .. } = self;
+        if let [only] = gateways.as_mut_slice() {
+            return only.push_heads(events);
+        }
+        events.iter().all(|event| match event.session {
             // The operator's events are every session's: start of day, kills.
-            SessionId(0) => self.gateways.iter_mut().all(|link| link.push_head(event)),
+            SessionId(0) => gateways.iter_mut().all(|link| link.push_head(event)),
             session => {
-                let owner = self.gateway_of.get(session.index()).copied().unwrap_or(0);
-                let link = self.gateways.get_mut(owner as usize);
+                let owner = gateway_of.get(session.index()).copied().unwrap_or(0);
+                let link = gateways.get_mut(owner as usize);
                 link.is_none_or(|link| link.push_head(event))
             }
-        };
-        told & self.risk.push_head(event)
-            & self.recorder.push_head(event)
-            & self.feed.push_head(event)
+        })
     }
 }
 
@@ -175,15 +184,28 @@ impl<M: Matcher + BookView> Matching<M> {
             if count == 0 {
                 break;
             }
-            for event in events {
-                let is_fill = event.kind == EventKind::Executed.code();
-                counters.add(MatchingCounter::Fills, is_fill as u64);
-                sent &= links.send(event);
-            }
+            sent &= links.send(events);
+            let fills = events.iter().filter(|event| event.kind == EventKind::Executed.code());
+            counters.add(MatchingCounter::Fills, fills.count() as u64);
             counters.add(MatchingCounter::Events, count as u64);
             matcher.release(count);
         }
         if sent { Ok(()) } else { Err(Fault::LimitBroken) }
+    }
+
+    /// Matches one command, if one waits.
+    #[inline]
+    fn match_one(&mut self) -> Result<bool, Fault> {
+        if !self.commands.pop(&mut self.command) {
+            return Ok(false);
+        }
+        if self.command.head.kind == CommandKind::Sweep.code() {
+            self.sweep_asked = false;
+        }
+        if self.matcher.submit(&self.command).is_err() {
+            return Err(Fault::LimitBroken);
+        }
+        Ok(true)
     }
 }
 
@@ -192,30 +214,37 @@ impl<M: Matcher + BookView> Stage for Matching<M> {
         "matching"
     }
 
+    fn tells_time(&self) -> bool {
+        true
+    }
+
     fn poll(&mut self, now: Nanos) -> Result<usize, Fault> {
         let mut work = 0;
+        let most = self.events_per_command_max;
         while work < BURST {
-            let room = self.events_per_command_max;
-            if self.links.credits(room) < room {
-                self.counters.count(MatchingCounter::Backpressured);
+            // What is dealt together costs less, as long as there is room for another at its worst.
+            let undealt = self.matcher.finished().len();
+            if self.links.credits(undealt + most) < undealt + most {
+                if undealt == 0 {
+                    self.counters.count(MatchingCounter::Backpressured);
+                    break;
+                }
+                self.deal_events()?;
+                continue;
+            }
+            if undealt >= most {
+                self.deal_events()?;
+            }
+            if !self.match_one()? {
                 break;
             }
-            if !self.commands.pop(&mut self.command) {
-                break;
-            }
-            if self.command.head.kind() == Some(CommandKind::Sweep) {
-                self.sweep_asked = false;
-            }
-            if self.matcher.submit(&self.command).is_err() {
-                return Err(Fault::LimitBroken);
-            }
-            self.deal_events()?;
             if work == 0 {
                 // The first of a burst has waited longest; it speaks for the others.
                 self.matched.record(self.command.head.received_at(), now);
             }
             work += 1;
         }
+        self.deal_events()?;
         self.counters.add(MatchingCounter::Commands, work as u64);
         self.ask_for_sweep(now);
         Ok(work)

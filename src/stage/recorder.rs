@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::journal::{Progress, Writer};
-use crate::link::Consumer;
-use crate::model::{Command, CommandKind, Event, Fault, Group, LINES_MAX, Nanos, SeqNo};
+use crate::link::{Consumer, Taken};
+use crate::model::{Command, Event, Fault, LINES_MAX, Nanos, SeqNo};
 use crate::runtime::{Counters, Stage};
 use crate::stage::BURST;
 
@@ -45,7 +45,6 @@ pub struct Recorder {
     events: Consumer<Event>,
     command_log: Writer<Command>,
     event_log: Writer<Event>,
-    command: Group<Command>,
     short: Arc<AtomicBool>,
     /// Counters, for whoever shows them.
     pub counters: Counters<RecorderCounter>,
@@ -70,7 +69,6 @@ impl Recorder {
             events,
             command_log,
             event_log,
-            command: Group::new(Command::new(CommandKind::Tick)),
             short: Arc::default(),
             counters: Counters::default(),
         }
@@ -82,40 +80,49 @@ impl Recorder {
     }
 
     fn record_commands(&mut self) -> Result<usize, Fault> {
-        let room = self.command_log.room() / ROOM_PER_MESSAGE;
-        let mut count = 0;
-        while count < BURST.min(room) && self.commands.pop(&mut self.command) {
-            self.command_log.append(&self.command)?;
-            count += 1;
-        }
-        if count > 0 {
-            self.command_log.commit();
-        }
+        let Self { commands, command_log, counters, .. } = self;
+        let room = command_log.room() / ROOM_PER_MESSAGE;
         if room == 0 {
-            self.counters.count(RecorderCounter::Stalled);
+            counters.count(RecorderCounter::Stalled);
         }
-        Ok(count)
+        let mut most = BURST.min(room);
+        let mut written = Ok(());
+        let count = commands.take_each(|command, rest| {
+            if most == 0 {
+                return Taken::No;
+            }
+            most -= 1;
+            written = command_log.append_parts(command, rest);
+            if written.is_ok() { Taken::Yes } else { Taken::No }
+        });
+        if count > 0 {
+            command_log.commit();
+        }
+        written.map(|()| count)
     }
 
     /// Writes events of commands that are on record: a crash must leave none without its command.
     fn record_events(&mut self) -> Result<usize, Fault> {
-        let room = self.event_log.room() / ROOM_PER_MESSAGE;
-        let recorded = SeqNo(self.command_log.last());
-        let mut count = 0;
-        while count < EVENT_BURST.min(room)
-            && self.events.peek().is_some_and(|event| event.id.seq() <= recorded)
-            && let Some(event) = self.events.pop_head()
-        {
-            self.event_log.append(&Group::new(event))?;
-            count += 1;
-        }
-        if count > 0 {
-            self.event_log.commit();
-        }
+        let Self { events, command_log, event_log, counters, .. } = self;
+        let room = event_log.room() / ROOM_PER_MESSAGE;
         if room == 0 {
-            self.counters.count(RecorderCounter::Stalled);
+            counters.count(RecorderCounter::Stalled);
         }
-        Ok(count)
+        let recorded = SeqNo(command_log.last());
+        let mut most = EVENT_BURST.min(room);
+        let mut written = Ok(());
+        let count = events.take_each(|event, _| {
+            if most == 0 || event.id.seq() > recorded {
+                return Taken::No;
+            }
+            most -= 1;
+            written = event_log.append_parts(event, &[]);
+            if written.is_ok() { Taken::Yes } else { Taken::No }
+        });
+        if count > 0 {
+            event_log.commit();
+        }
+        written.map(|()| count)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Stamps verdicts; takes fills back after a fixed lag of log time.
 
 use crate::engine::risk::{Feedback, Readiness, RiskGate};
-use crate::link::{Consumer, Producer};
-use crate::model::{Command, CommandKind, Event, Fault, Group, LINES_MAX, Nanos};
+use crate::link::{Consumer, Producer, Taken};
+use crate::model::{Command, Event, Fault, LINES_MAX, Line, LineKind, Nanos};
 use crate::runtime::{Counters, Stage};
 use crate::stage::BURST;
 
@@ -22,9 +22,6 @@ pub struct Risk {
     commands: Consumer<Command>,
     events: Consumer<Event>,
     matching: Producer<Command>,
-    /// The command being looked at; kept while an event that is due has not come.
-    current: Group<Command>,
-    is_held: bool,
     /// Counters, for whoever shows them.
     pub counters: Counters<RiskCounter>,
 }
@@ -38,30 +35,55 @@ impl Risk {
         events: Consumer<Event>,
         matching: Producer<Command>,
     ) -> Self {
-        Self {
-            gate,
-            feedback,
-            commands,
-            events,
-            matching,
-            current: Group::new(Command::new(CommandKind::Tick)),
-            is_held: false,
-            counters: Counters::default(),
-        }
+        Self { gate, feedback, commands, events, matching, counters: Counters::default() }
+    }
+
+    /// Checks commands while matching has room and no event that is due is missing.
+    fn check_commands(&mut self) -> Result<usize, Fault> {
+        let Self { gate, feedback, commands, matching, counters, .. } = self;
+        let mut most = (matching.credits(BURST * LINES_MAX) / LINES_MAX).min(BURST);
+        let mut outcome = Ok(());
+        let work = commands.take_each(|command, rest| {
+            if most == 0 {
+                return Taken::No;
+            }
+            most -= 1;
+            match feedback.apply_due(command, |event| gate.apply(event)) {
+                Ok(Readiness::Ready) => {}
+                Ok(Readiness::Waiting) => {
+                    counters.count(RiskCounter::Waited);
+                    return Taken::No;
+                }
+                Err(fault) => {
+                    outcome = Err(fault);
+                    return Taken::No;
+                }
+            }
+            let mut command = *command;
+            gate.check(&mut command);
+            feedback.passed(&command);
+            counters.add(RiskCounter::Refused, (command.verdict != 0) as u64);
+            if !pass_on(command, rest, matching) {
+                outcome = Err(Fault::LimitBroken);
+            }
+            Taken::Yes
+        });
+        outcome.map(|()| work)
     }
 }
 
-impl Risk {
-    /// Sends the head and its terms on; strings stay behind, matching has no use for them.
-    #[inline]
-    fn pass_on(&mut self) -> Result<(), Fault> {
-        let terms = self.current.terms().copied();
-        let head = Command { lines: 1 + terms.is_some() as u8, ..self.current.head };
-        let sent = match terms {
-            None => self.matching.push_head(&head),
-            Some(terms) => self.matching.push_parts(&head, &[terms.line()]),
-        };
-        if sent { Ok(()) } else { Err(Fault::LimitBroken) }
+/// Sends the head and its terms on; strings stay behind, matching has no use for them.
+#[inline]
+fn pass_on(mut command: Command, rest: &[Line], matching: &mut Producer<Command>) -> bool {
+    match rest.iter().find(|line| line.kind() == Some(LineKind::Terms)) {
+        None => {
+            command.lines = 1;
+            matching.push_head(&command)
+        }
+        Some(terms) => {
+            command.lines = 2;
+            matching.push_parts(&command, std::slice::from_ref(terms))
+        }
     }
 }
 
@@ -71,28 +93,13 @@ impl Stage for Risk {
     }
 
     fn poll(&mut self, _now: Nanos) -> Result<usize, Fault> {
+        let feedback = &mut self.feedback;
         // Always emptied, so that matching never waits for risk.
-        while let Some(event) = self.events.pop_head() {
-            self.feedback.arrive(&event);
-        }
-        let mut work = 0;
-        while work < BURST && self.matching.credits(LINES_MAX) == LINES_MAX {
-            if !self.is_held && !self.commands.pop(&mut self.current) {
-                break;
-            }
-            let gate = &mut self.gate;
-            let ready = self.feedback.apply_due(&self.current.head, |event| gate.apply(event))?;
-            self.is_held = ready == Readiness::Waiting;
-            if self.is_held {
-                self.counters.count(RiskCounter::Waited);
-                break;
-            }
-            self.gate.check(&mut self.current.head);
-            self.feedback.passed(&self.current.head);
-            self.counters.add(RiskCounter::Refused, (self.current.head.verdict != 0) as u64);
-            self.pass_on()?;
-            work += 1;
-        }
+        self.events.take_each(|event, _| {
+            feedback.arrive(event);
+            Taken::Yes
+        });
+        let work = self.check_commands()?;
         self.counters.add(RiskCounter::Checked, work as u64);
         Ok(work)
     }

@@ -1,7 +1,7 @@
 //! The one door in: gives every request its place in history and its time.
 
-use crate::link::{Consumer, Producer};
-use crate::model::{Command, CommandKind, Fault, Group, LINES_MAX, Nanos, Request, SeqNo};
+use crate::link::{Consumer, Producer, Taken};
+use crate::model::{Command, Fault, Head, LINES_MAX, Nanos, Request, SeqNo};
 use crate::runtime::{Counters, LatencyRecorder, Stage};
 use crate::stage::BURST;
 
@@ -32,16 +32,23 @@ impl SequencerState {
     }
 }
 
-/// The sequencer. Takes one message per queue per turn, the oldest received first.
+/// The sequencer. Takes the oldest received first, whichever queue it waits in.
 pub struct Sequencer {
     state: SequencerState,
     inputs: Vec<Consumer<Request>>,
     risk: Producer<Command>,
     recorder: Producer<Command>,
-    request: Group<Request>,
     /// Counters, for whoever shows them.
     pub counters: Counters<SequencerCounter>,
     waited: LatencyRecorder,
+}
+
+/// Whose turn it is.
+struct Turn {
+    /// The queue whose front was received first; ties go to the lower one.
+    queue: usize,
+    /// When the front of the next queue was received: the turn lasts till then.
+    until: Nanos,
 }
 
 impl Sequencer {
@@ -53,19 +60,62 @@ impl Sequencer {
         recorder: Producer<Command>,
         waited: LatencyRecorder,
     ) -> Self {
-        let request = Group::new(Request::new(CommandKind::Tick, Nanos::ZERO));
-        Self { state, inputs, risk, recorder, request, counters: Counters::default(), waited }
+        Self { state, inputs, risk, recorder, counters: Counters::default(), waited }
     }
 
-    /// The queue whose front was received first; ties go to the lower one.
     #[inline]
-    fn oldest(&self) -> Option<usize> {
-        if let [_only] = self.inputs.as_slice() {
-            return Some(0);
+    fn turn(&self) -> Option<Turn> {
+        let mut oldest: Option<(Nanos, usize)> = None;
+        let mut until = Nanos::MAX;
+        for (queue, input) in self.inputs.iter().enumerate() {
+            let Some(front) = input.peek() else { continue };
+            let received_at = front.0.timestamp;
+            match oldest {
+                Some((first, _)) if received_at >= first => until = until.min(received_at),
+                _ => {
+                    until = oldest.map_or(until, |(first, _)| first);
+                    oldest = Some((received_at, queue));
+                }
+            }
         }
-        let fronts = self.inputs.iter().enumerate();
-        let waiting = fronts.filter_map(|(at, queue)| Some((queue.peek()?.0.timestamp, at)));
-        waiting.min().map(|(_, at)| at)
+        oldest.map(|(_, queue)| Turn { queue, until })
+    }
+
+    /// Lines both links behind have room for.
+    #[inline]
+    fn room(&mut self) -> usize {
+        const WANTED: usize = BURST * LINES_MAX;
+        self.risk.credits(WANTED).min(self.recorder.credits(WANTED))
+    }
+
+    /// Takes from one queue until another's turn comes; says how many.
+    fn take(&mut self, turn: &Turn, most: usize, now: Nanos) -> Result<usize, Fault> {
+        let mut room = self.room();
+        let Self { state, inputs, risk, recorder, counters, waited } = self;
+        let Some(input) = inputs.get_mut(turn.queue) else { return Ok(0) };
+        let mut count = 0;
+        let mut sent = true;
+        input.take_each(|request, rest| {
+            let received_at = request.0.timestamp;
+            if count > 0 && received_at >= turn.until || count == most {
+                return Taken::No;
+            }
+            if room < LINES_MAX {
+                counters.count(SequencerCounter::Backpressured);
+                return Taken::No;
+            }
+            if count == 0 {
+                // The first of a burst has waited longest; it speaks for the others.
+                waited.record(received_at, now);
+            }
+            let (seq, timestamp) = state.next(now);
+            let command = request.sequenced(seq, timestamp);
+            sent &= risk.push_parts(&command, rest) && recorder.push_parts(&command, rest);
+            room -= command.lines();
+            count += 1;
+            Taken::Yes
+        });
+        if sent { Ok(count) } else { Err(Fault::LimitBroken) }
     }
 }
 
@@ -74,34 +124,20 @@ impl Stage for Sequencer {
         "sequencer"
     }
 
+    fn tells_time(&self) -> bool {
+        true
+    }
+
     fn poll(&mut self, now: Nanos) -> Result<usize, Fault> {
         let mut work = 0;
-        while work < BURST {
-            if self.risk.credits(LINES_MAX) < LINES_MAX
-                || self.recorder.credits(LINES_MAX) < LINES_MAX
-            {
-                self.counters.count(SequencerCounter::Backpressured);
+        while work < BURST
+            && let Some(turn) = self.turn()
+        {
+            let count = self.take(&turn, BURST - work, now)?;
+            if count == 0 {
                 break;
             }
-            let Some(queue) = self.oldest() else { break };
-            let Some(input) = self.inputs.get_mut(queue) else { break };
-            if !input.pop(&mut self.request) {
-                break;
-            }
-            let received_at = self.request.head.0.timestamp;
-            let (seq, timestamp) = self.state.next(now);
-            let command = self.request.head.sequenced(seq, timestamp);
-            let rest = self.request.rest();
-            let sent =
-                self.risk.push_parts(&command, rest) && self.recorder.push_parts(&command, rest);
-            if !sent {
-                return Err(Fault::LimitBroken);
-            }
-            if work == 0 {
-                // The first of a burst has waited longest; it speaks for the others.
-                self.waited.record(received_at, now);
-            }
-            work += 1;
+            work += count;
         }
         self.counters.add(SequencerCounter::Commands, work as u64);
         Ok(work)

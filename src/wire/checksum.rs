@@ -5,11 +5,25 @@
 /// Adds up 16-bit words, a last odd byte padded with zero. Only the last part may have odd length.
 #[inline]
 pub(crate) fn sum(bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<4>();
-    let total: u64 = words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum();
-    let mut last = [0; 4];
-    last[..rest.len()].copy_from_slice(rest);
-    total + u64::from(u32::from_ne_bytes(last))
+    let (words, rest) = bytes.as_chunks::<8>();
+    let (halves, rest) = rest.as_chunks::<4>();
+    let (quarters, rest) = rest.as_chunks::<2>();
+    // No part is longer than a packet, so the sum is far from full.
+    let mut total = 0u64;
+    for word in words {
+        let word = u64::from_ne_bytes(*word);
+        total = total.wrapping_add((word & 0xffff_ffff) + (word >> 32));
+    }
+    for half in halves {
+        total = total.wrapping_add(u64::from(u32::from_ne_bytes(*half)));
+    }
+    for quarter in quarters {
+        total = total.wrapping_add(u64::from(u16::from_ne_bytes(*quarter)));
+    }
+    match rest {
+        [last] => total.wrapping_add(u64::from(u16::from_ne_bytes([*last, 0]))),
+        _ => total,
+    }
 }
 
 /// A sum brought down to 16 bits; `0xffff` where the parts, checksum included, agree.

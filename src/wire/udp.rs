@@ -52,12 +52,10 @@ impl<'a> Datagram<'a> {
 /// The sum of what the checksum covers besides the datagram itself.
 #[inline]
 fn pseudo(source: Ipv4Addr, destination: Ipv4Addr, length: usize) -> u64 {
-    let mut header = [0; 12];
-    put(&mut header, 0, source.octets());
-    put(&mut header, 4, destination.octets());
-    header[9] = ipv4::UDP;
-    put(&mut header, 10, (length as u16).to_be_bytes());
-    sum(&header)
+    u64::from(u32::from_ne_bytes(source.octets()))
+        + u64::from(u32::from_ne_bytes(destination.octets()))
+        + u64::from(u16::from(ipv4::UDP).to_be())
+        + u64::from((length as u16).to_be())
 }
 
 /// Who sends a frame, and the station it goes to.

@@ -11,7 +11,7 @@ use crate::model::Nanos;
 use crate::port::{FrameMeta, Full, Port};
 use crate::runtime::{Clock, SystemClock};
 use crate::wire::ethernet::Mac;
-use crate::wire::session::control::Ack;
+use crate::wire::session::control::{Ack, is_control};
 use crate::wire::session::{Control, Login, PACKET_MAX, PacketWriter, Token, parse};
 use crate::wire::udp::{self, HEADERS, Route};
 
@@ -60,7 +60,7 @@ pub(super) struct LoadPort {
     token: Option<Token>,
     login_sent: bool,
     /// Frames as they will be received; made once the token is known.
-    frames: Box<[Box<[u8]>]>,
+    frames: Frames,
     next: usize,
     /// Numbers below this are settled.
     settled: u64,
@@ -73,6 +73,32 @@ pub(super) struct LoadPort {
     scratch: [u8; HEADERS + PACKET_MAX],
     answers: Answers,
     progress: Progress,
+}
+
+type Frame = [u8; HEADERS + PACKET_MAX];
+const EMPTY: Frame = [0; HEADERS + PACKET_MAX];
+
+/// Frames one after the other, as a card's ring would have them.
+#[derive(Debug, Default)]
+struct Frames {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Frames {
+    fn add(&mut self, frame: &[u8]) {
+        self.bytes.extend_from_slice(frame);
+        self.ends.push(self.bytes.len());
+    }
+
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn get(&self, at: usize) -> &[u8] {
+        let from = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.bytes[from..self.ends[at]]
+    }
 }
 
 /// What the port tells whoever waits for it.
@@ -94,7 +120,7 @@ impl LoadPort {
             clock,
             token: None,
             login_sent: false,
-            frames: Box::default(),
+            frames: Frames::default(),
             next: 0,
             settled: 1,
             scheduled: [Nanos::ZERO; WINDOW as usize],
@@ -115,12 +141,10 @@ impl LoadPort {
         }
     }
 
-    /// A frame to the gateway around a session packet.
-    fn frame(&self, write: impl FnOnce(&mut [u8]) -> usize) -> Box<[u8]> {
-        let mut space = [0; HEADERS + PACKET_MAX];
-        let frame = &mut space[..];
+    /// A frame to the gateway around a session packet; its length.
+    fn frame(&self, frame: &mut Frame, write: impl FnOnce(&mut [u8]) -> usize) -> usize {
         let length = write(&mut frame[HEADERS..]);
-        let frame = &mut frame[..(HEADERS + length).max(60)];
+        let whole = (HEADERS + length).max(60);
         let to = self.plan.gateway;
         let route = Route {
             from_mac: Mac::local(*OURS.ip()),
@@ -128,25 +152,30 @@ impl LoadPort {
             from: OURS,
             to,
         };
-        udp::seal(frame, length, &route);
-        (*frame).into()
+        udp::seal(&mut frame[..whole], length, &route);
+        whole
     }
 
-    fn login(&self) -> Box<[u8]> {
+    fn log_in(&self, each: &mut dyn FnMut(&[u8], FrameMeta)) {
         let (port, key) = &self.plan.session;
         let login =
             Login { version: 1, port: *port, nonce: 1, next_tx: 1, next_rx: 1, code: [0; 16] };
         let block = login.signed(key).block();
-        self.frame(|space| packet(space, [b' '; 10], 1, &block))
+        let mut frame = EMPTY;
+        let length = self.frame(&mut frame, |space| packet(space, [b' '; 10], 1, &block));
+        each(&frame[..length], FrameMeta::default());
     }
 
     fn connected(&mut self, token: Token) {
         let messages = Arc::clone(&self.plan.messages);
-        let frames = messages
-            .iter()
-            .enumerate()
-            .map(|(at, message)| self.frame(|space| packet(space, token, at as u64 + 1, message)));
-        self.frames = frames.collect();
+        let mut frames = Frames::default();
+        for (at, message) in messages.iter().enumerate() {
+            let seq = at as u64 + 1;
+            let mut frame = EMPTY;
+            let length = self.frame(&mut frame, |space| packet(space, token, seq, message));
+            frames.add(&frame[..length]);
+        }
+        self.frames = frames;
         self.token = Some(token);
         self.due = self.clock.now();
     }
@@ -154,9 +183,11 @@ impl LoadPort {
     fn acknowledge(&mut self, each: &mut dyn FnMut(&[u8], FrameMeta)) {
         let Some(token) = self.token else { return };
         let ack = Ack { next_expected: self.next_rx }.block();
-        let frame = self.frame(|space| packet(space, token, self.next as u64 + 1, &ack));
+        let seq = self.next as u64 + 1;
+        let mut frame = EMPTY;
+        let length = self.frame(&mut frame, |space| packet(space, token, seq, &ack));
         self.acked_rx = self.next_rx;
-        each(&frame, FrameMeta::default());
+        each(&frame[..length], FrameMeta::default());
     }
 
     /// Everything below `next_expected` is settled at `now`.
@@ -170,7 +201,7 @@ impl LoadPort {
             }
             self.settled += 1;
         }
-        if self.settled as usize > self.frames.len() && !self.frames.is_empty() {
+        if self.settled as usize > self.frames.len() && self.frames.len() > 0 {
             self.answers.took = now.saturating_sub(self.began);
             let _ = self.progress.done.set(self.answers.clone());
         }
@@ -182,16 +213,17 @@ impl LoadPort {
         let mut settled = None;
         let mut token = None;
         for block in packet.blocks() {
+            if !is_control(block) {
+                number += 1;
+                self.answers.replies += 1;
+                self.answers.executions += (block.first() == Some(&b'E')) as u64;
+                self.answers.rejections += (block.first() == Some(&b'J')) as u64;
+                continue;
+            }
             match Control::decode(block) {
                 Ok(Control::Ack(ack)) => settled = Some(ack.next_expected),
                 Ok(Control::LoginAck(ack)) => token = Some(ack.session),
-                Ok(_) => {}
-                Err(_) => {
-                    number += 1;
-                    self.answers.replies += 1;
-                    self.answers.executions += (block.first() == Some(&b'E')) as u64;
-                    self.answers.rejections += (block.first() == Some(&b'J')) as u64;
-                }
+                Ok(_) | Err(_) => {}
             }
         }
         self.next_rx = self.next_rx.max(number);
@@ -217,7 +249,7 @@ impl Port for LoadPort {
         if self.token.is_none() {
             let first = !std::mem::replace(&mut self.login_sent, true);
             if first {
-                each(&self.login(), FrameMeta::default());
+                self.log_in(each);
             }
             return first as usize;
         }
@@ -240,7 +272,7 @@ impl Port for LoadPort {
             }
             let seq = self.next + 1;
             self.scheduled[seq % WINDOW as usize] = scheduled;
-            each(&self.frames[self.next], FrameMeta::default());
+            each(self.frames.get(self.next), FrameMeta::default());
             self.next += 1;
             self.due = Nanos(self.due.0 + self.plan.interval.0);
             seen += 1;

@@ -99,7 +99,8 @@ struct Report {
 pub fn run(arguments: &BenchArguments) -> Outcome {
     let bench = Bench::new(arguments)?;
     let cpus = available_cpus();
-    let floor_ns = floor::floor_ns(&cpus);
+    // Where nothing crosses, the floor says nothing.
+    let floor_ns = if arguments.fused_only { None } else { floor::floor_ns(&cpus) };
     let fused = bench.placement(&[&StageName::ALL], &cpus)?;
     let (front, back) = StageName::ALL.split_at(3);
     let split = match arguments.fused_only || cpus.len() < 2 {

@@ -4,13 +4,14 @@
 //! or dies. Usage is counted here alone; only limits come from outside.
 
 use crate::engine::risk::AccountLimits;
-use crate::engine::{IdMap, PagedMap};
+use crate::engine::{IdMap, MapFull, PagedMap};
 use crate::model::{
     AccountId, Event, InstrumentId, Notional, OrderId, Price, Quantity, RejectCode, SeqNo,
 };
 
-/// An order that passed the gate and is not known to be dead.
+/// An order that passed the gate and is not known to be dead. A cache line of its own.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
 pub(super) struct HeldOrder {
     pub(super) account: AccountId,
     pub(super) instrument: InstrumentId,
@@ -48,6 +49,7 @@ pub struct AccountState {
 
 /// One account's position and open orders in one instrument.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(align(32))]
 struct Holding {
     position: i64,
     cost: Notional,
@@ -150,7 +152,15 @@ impl Exposure {
     /// Enters an order whose money is granted.
     fn keep(&mut self, id: OrderId, order: HeldOrder) -> Result<(), RejectCode> {
         let slot = *self.free.last().ok_or(RejectCode::BookFull)?;
-        self.order_slots.insert(id.0, slot).map_err(|_| RejectCode::BookFull)?;
+        match self.order_slots.insert(id.0, slot) {
+            Ok(None) => {}
+            Ok(Some(other)) => {
+                // One look-up for both questions: there is hardly ever an order to put back.
+                let _ = self.order_slots.insert(id.0, other);
+                return Err(RejectCode::DuplicateOrder);
+            }
+            Err(MapFull) => return Err(RejectCode::BookFull),
+        }
         self.free.pop();
         if let Some(place) = self.orders.get_mut(slot as usize) {
             *place = order;

@@ -154,9 +154,6 @@ impl RiskGate {
         check_quantity(command.quantity, &listed, &limits)?;
         command.price = price_of(command, side, &listed, &limits)?;
         check_notional(command.price, command.quantity, &limits)?;
-        if self.exposure.order(command.order_id()).is_some() {
-            return Err(RejectCode::DuplicateOrder);
-        }
         let order = HeldOrder {
             account,
             instrument: command.instrument,
@@ -183,9 +180,6 @@ impl RiskGate {
         check_quantity(command.quantity, &listed, &limits)?;
         command.price = price_of(command, side, &listed, &limits)?;
         check_notional(command.price, command.quantity, &limits)?;
-        if self.exposure.order(command.order_id()).is_some() {
-            return Err(RejectCode::DuplicateOrder);
-        }
         let open = command.quantity.saturating_sub(Quantity(old.executed));
         let order = HeldOrder { price: command.price, open, entered: command.seq, ..old };
         self.exposure.hold(command.order_id(), order, old.held)

@@ -5,7 +5,7 @@ mod store;
 
 use std::net::SocketAddrV4;
 
-use crate::link::Consumer;
+use crate::link::{Consumer, Taken};
 use crate::model::{Event, Fault, Instrument, Nanos};
 use crate::port::Port;
 use crate::port::endpoint::{Opened, UdpEndpoint};
@@ -138,16 +138,25 @@ impl<P: Port> Feed<P> {
 
     /// Publishes what the gate has released.
     fn publish(&mut self, now: Nanos) -> usize {
-        let released = self.gate.released();
-        let mut count = 0;
-        while count < 8 * BURST && self.events.peek().is_some_and(|e| e.id.seq() <= released) {
-            let Some(event) = self.events.pop_head() else { break };
-            let before = self.state.next_number();
-            self.state.apply(&event);
-            if self.state.next_number() > before {
-                self.published.record(event.timestamp, now);
+        let Self { events, gate, state, published, .. } = self;
+        let released = gate.released();
+        let mut first = None;
+        let mut most = 8 * BURST;
+        let count = events.take_each(|event, _| {
+            if most == 0 || event.id.seq() > released {
+                return Taken::No;
             }
-            count += 1;
+            most -= 1;
+            let before = state.next_number();
+            state.apply(event);
+            if state.next_number() > before {
+                first.get_or_insert(event.timestamp);
+            }
+            Taken::Yes
+        });
+        if let Some(first) = first {
+            // The first of a burst has waited longest; it speaks for the others.
+            published.record(first, now);
         }
         count
     }
@@ -257,6 +266,10 @@ impl<P: Port> Feed<P> {
 impl<P: Port> Stage for Feed<P> {
     fn name(&self) -> &str {
         "feed"
+    }
+
+    fn tells_time(&self) -> bool {
+        true
     }
 
     fn poll(&mut self, now: Nanos) -> Result<usize, Fault> {

@@ -19,7 +19,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub(crate) use report::since_midnight;
 pub use state::{GatewayOptions, GatewayState, SessionSpec, SessionView};
 
-use crate::link::{Consumer, Producer};
+use crate::link::{Consumer, Producer, Taken};
 use crate::model::{CommandKind, Event, EventKind, Fault, LINES_MAX, Nanos, Price, Request};
 use crate::port::Port;
 use crate::port::endpoint::{ArpFrame, Opened, UdpEndpoint};
@@ -153,18 +153,22 @@ impl<P: Port> Gateway<P> {
 
     /// Tells clients what the gate has released.
     fn take_events(&mut self, now: Nanos) -> usize {
-        let released = self.gate.released();
-        let mut count = 0;
-        while count < 4 * BURST && self.events.peek().is_some_and(|e| e.id.seq() <= released) {
-            let Some(event) = self.events.pop_head() else { break };
+        let Self { events, gate, faces, replied, .. } = self;
+        let released = gate.released();
+        let mut most = 4 * BURST;
+        let count = events.take_each(|event, _| {
+            if most == 0 || event.id.seq() > released {
+                return Taken::No;
+            }
+            most -= 1;
             if event.kind == EventKind::SessionUp.code() {
-                self.faces.state.connect(&event, now);
+                faces.state.connect(event, now);
             }
-            if let Some(received_at) = self.faces.state.tell(&event, now) {
-                self.replied.record(received_at, now);
+            if let Some(received_at) = faces.state.tell(event, now) {
+                replied.record(received_at, now);
             }
-            count += 1;
-        }
+            Taken::Yes
+        });
         self.counters.add(GatewayCounter::Events, count as u64);
         count
     }
@@ -396,6 +400,10 @@ fn push(
 impl<P: Port> Stage for Gateway<P> {
     fn name(&self) -> &str {
         "gateway"
+    }
+
+    fn tells_time(&self) -> bool {
+        true
     }
 
     fn poll(&mut self, now: Nanos) -> Result<usize, Fault> {

@@ -5,7 +5,7 @@
 
 use crate::engine::IdMap;
 use crate::model::{
-    AccountId, Capacity, CommandKind, Flags, Group, Instrument, InstrumentId, LineKind, Nanos,
+    AccountId, Capacity, Command, CommandKind, Flags, Group, Instrument, InstrumentId, Nanos,
     OrderType, Price, Quantity, RejectCode, Request, SelfTrade, SessionId, Side, Terms, Text,
     TimeInForce,
 };
@@ -64,58 +64,64 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    fn request(&self, kind: CommandKind) -> Group<Request> {
-        let mut request = Request::new(kind, self.received_at);
-        request.0.session = self.session;
-        request.0.client_seq = self.client_seq;
-        request.0.account = self.default_account;
-        Group::new(request)
+    /// Begins a request of one line in `group`, which may hold another's lines.
+    #[inline]
+    fn begin<'a>(&self, kind: CommandKind, group: &'a mut Group<Request>) -> &'a mut Command {
+        group.head = Request(Command {
+            timestamp: self.received_at,
+            session: self.session,
+            client_seq: self.client_seq,
+            account: self.default_account,
+            ..Command::new(kind)
+        });
+        &mut group.head.0
     }
 }
 
-/// Reads a message as a request.
+/// Reads a message as a request, into `group`.
 #[inline]
-pub(super) fn request_of(message: &[u8], sender: &Sender, symbols: &Symbols) -> Group<Request> {
+pub(super) fn read(message: &[u8], sender: &Sender, symbols: &Symbols, group: &mut Group<Request>) {
     match Inbound::decode(message) {
-        Ok(Inbound::EnterOrder(order, options)) => enter(&order, &options, sender, symbols),
-        Ok(Inbound::ReplaceOrderRequest(order, options)) => replace(&order, &options, sender),
-        Ok(Inbound::CancelOrderRequest(cancel, _)) => cancel_order(&cancel, sender),
-        Ok(Inbound::ModifyOrderRequest(modify, _)) => modify_order(&modify, sender),
+        Ok(Inbound::EnterOrder(order, options)) => enter(&order, &options, sender, symbols, group),
+        Ok(Inbound::ReplaceOrderRequest(order, options)) => {
+            replace(&order, &options, sender, group)
+        }
+        Ok(Inbound::CancelOrderRequest(cancel, _)) => cancel_order(&cancel, sender, group),
+        Ok(Inbound::ModifyOrderRequest(modify, _)) => modify_order(&modify, sender, group),
         Ok(Inbound::MassCancelRequest(mass, options)) => {
-            mass_cancel(&mass, &options, sender, symbols)
+            mass_cancel(&mass, &options, sender, symbols, group);
         }
         Ok(Inbound::DisableOrderEntryRequest(entry, _)) => {
-            for_firm(CommandKind::DisableEntry, entry.user_ref_num, entry.firm, sender)
+            for_firm(CommandKind::DisableEntry, entry.user_ref_num, entry.firm, sender, group);
         }
         Ok(Inbound::EnableOrderEntryRequest(entry, _)) => {
-            for_firm(CommandKind::EnableEntry, entry.user_ref_num, entry.firm, sender)
+            for_firm(CommandKind::EnableEntry, entry.user_ref_num, entry.firm, sender, group);
         }
         Ok(Inbound::AccountQueryRequest(..)) => {
-            let mut group = sender.request(CommandKind::AccountQuery);
-            group.head.0.target = sender.last_ordinal.saturating_add(1);
-            group
+            let head = sender.begin(CommandKind::AccountQuery, group);
+            head.target = sender.last_ordinal.saturating_add(1);
         }
-        Err(_) => refused(message, sender),
+        Err(_) => refuse(message, sender, group),
     }
 }
 
 /// A message that cannot be read: an order refused under the number it seems to have.
-fn refused(message: &[u8], sender: &Sender) -> Group<Request> {
-    let mut group = sender.request(CommandKind::Enter);
-    group.head.0.ordinal = Inbound::user_ref_num_of(message).unwrap_or(0);
-    group.head.0.verdict = RejectCode::Unsupported.code();
-    group
+fn refuse(message: &[u8], sender: &Sender, group: &mut Group<Request>) {
+    let head = sender.begin(CommandKind::Enter, group);
+    head.ordinal = Inbound::user_ref_num_of(message).unwrap_or(0);
+    head.verdict = RejectCode::Unsupported.code();
 }
 
+#[inline]
 fn enter(
     order: &EnterOrder,
     appendage: &Appendage<'_>,
     sender: &Sender,
     symbols: &Symbols,
-) -> Group<Request> {
-    let mut group = sender.request(CommandKind::Enter);
+    group: &mut Group<Request>,
+) {
     let options = Options::of(appendage);
-    let head = &mut group.head.0;
+    let head = sender.begin(CommandKind::Enter, group);
     head.ordinal = order.user_ref_num;
     head.instrument = symbols.id(order.symbol);
     head.quantity = Quantity(order.quantity);
@@ -147,8 +153,7 @@ fn enter(
         channel: options.user_ref_idx.unwrap_or(0),
         ..Text::default()
     };
-    add_lines(&mut group, terms_of(&options), text);
-    group
+    add_lines(group, terms_of(&options), text);
 }
 
 /// How the order is to be treated, into the head; what this build does not do is refused.
@@ -156,7 +161,7 @@ fn instructions(
     order: &EnterOrder,
     options: &Options,
     sender: &Sender,
-    head: &mut crate::model::Command,
+    head: &mut Command,
 ) -> Result<(), RejectCode> {
     head.side = side_of(order.side)?.code();
     head.order_type = match order.price {
@@ -230,10 +235,10 @@ fn replace(
     order: &ReplaceOrderRequest,
     appendage: &Appendage<'_>,
     sender: &Sender,
-) -> Group<Request> {
-    let mut group = sender.request(CommandKind::Replace);
+    group: &mut Group<Request>,
+) {
     let options = Options::of(appendage);
-    let head = &mut group.head.0;
+    let head = sender.begin(CommandKind::Replace, group);
     head.ordinal = order.user_ref_num;
     head.target = order.orig_user_ref_num;
     head.quantity = Quantity(order.quantity);
@@ -268,27 +273,24 @@ fn replace(
         channel: options.user_ref_idx.unwrap_or(0),
         ..Text::default()
     };
-    add_lines(&mut group, terms_of(&options), text);
-    group
+    add_lines(group, terms_of(&options), text);
 }
 
-fn cancel_order(cancel: &CancelOrderRequest, sender: &Sender) -> Group<Request> {
-    let mut group = sender.request(CommandKind::Cancel);
-    group.head.0.target = cancel.user_ref_num;
-    group.head.0.quantity = Quantity(cancel.quantity);
-    group
+#[inline]
+fn cancel_order(cancel: &CancelOrderRequest, sender: &Sender, group: &mut Group<Request>) {
+    let head = sender.begin(CommandKind::Cancel, group);
+    head.target = cancel.user_ref_num;
+    head.quantity = Quantity(cancel.quantity);
 }
 
-fn modify_order(modify: &ModifyOrderRequest, sender: &Sender) -> Group<Request> {
-    let mut group = sender.request(CommandKind::Modify);
-    let head = &mut group.head.0;
+fn modify_order(modify: &ModifyOrderRequest, sender: &Sender, group: &mut Group<Request>) {
+    let head = sender.begin(CommandKind::Modify, group);
     head.target = modify.user_ref_num;
     head.quantity = Quantity(modify.quantity);
     match side_of(modify.side) {
         Ok(side) => head.side = side.code(),
         Err(code) => head.verdict = code.code(),
     }
-    group
 }
 
 /// A mass cancel of a symbol nobody knows, or of a group, is refused, not widened.
@@ -297,8 +299,9 @@ fn mass_cancel(
     appendage: &Appendage<'_>,
     sender: &Sender,
     symbols: &Symbols,
-) -> Group<Request> {
-    let mut group = for_firm(CommandKind::MassCancel, mass.user_ref_num, mass.firm, sender);
+    group: &mut Group<Request>,
+) {
+    for_firm(CommandKind::MassCancel, mass.user_ref_num, mass.firm, sender, group);
     let options = Options::of(appendage);
     let head = &mut group.head.0;
     head.instrument = symbols.id(mass.symbol);
@@ -307,15 +310,17 @@ fn mass_cancel(
     } else if options.side.is_some() || options.group_id.is_some_and(|group| group != 0) {
         head.verdict = RejectCode::Unsupported.code();
     }
-    group
 }
 
-fn for_firm(kind: CommandKind, ordinal: u32, firm: [u8; 4], sender: &Sender) -> Group<Request> {
-    let mut group = sender.request(kind);
-    group.head.0.ordinal = ordinal;
-    let text = Text { firm, ..Text::default() };
-    add_lines(&mut group, None, text);
-    group
+fn for_firm(
+    kind: CommandKind,
+    ordinal: u32,
+    firm: [u8; 4],
+    sender: &Sender,
+    group: &mut Group<Request>,
+) {
+    sender.begin(kind, group).ordinal = ordinal;
+    add_lines(group, None, Text { firm, ..Text::default() });
 }
 
 /// What the core must know beyond the head, if anything.
@@ -324,16 +329,15 @@ fn terms_of(options: &Options) -> Option<Terms> {
     (group != 0).then(|| Terms { group, ..Terms::default() })
 }
 
-/// Adds the further lines there are; a text with nothing in it stays away.
+/// Adds the further lines there are.
+#[inline]
 fn add_lines(group: &mut Group<Request>, terms: Option<Terms>, text: Text) {
-    let mut count = 0;
-    let lines = terms.map(Terms::line).into_iter().chain(Some(text.line()));
-    for (place, line) in group.rest_mut().iter_mut().zip(lines) {
-        *place = line;
-        count += 1;
+    let [first, second, _] = group.rest_mut();
+    match terms {
+        None => *first = text.line(),
+        Some(terms) => (*first, *second) = (terms.line(), text.line()),
     }
-    group.head.0.lines = 1 + count;
-    debug_assert!(group.rest().iter().all(|line| LineKind::ALL.contains(&line.kind().unwrap())));
+    group.head.0.lines = 2 + terms.is_some() as u8;
 }
 
 fn padded(id: [u8; 14]) -> [u8; 32] {

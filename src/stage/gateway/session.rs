@@ -7,7 +7,7 @@ use crate::model::{Command, CommandKind, Event, EventKind, Group, Nanos, Request
 use crate::stage::gateway::SessionSpec;
 use crate::stage::gateway::pending::{Echo, Pending};
 use crate::stage::gateway::report::report;
-use crate::stage::gateway::request::{Sender, Symbols, request_of};
+use crate::stage::gateway::request::{Sender, Symbols, read};
 use crate::wire::session::{Delivery, Packet, ServerConfig, ServerSession};
 
 /// One client's session.
@@ -30,6 +30,8 @@ pub(super) struct Session {
     pub(super) is_listed: bool,
     /// Replies the client asked for again: first and count.
     pub(super) resend: Option<(u64, u32)>,
+    /// The request being read.
+    request: Group<Request>,
 }
 
 /// What a packet or the passing of time brought.
@@ -54,6 +56,7 @@ impl Session {
             is_broken: false,
             is_listed: false,
             resend: None,
+            request: Group::new(Request::new(CommandKind::Tick, Nanos::ZERO)),
         }
     }
 
@@ -72,9 +75,9 @@ impl Session {
         room: usize,
         each: &mut dyn FnMut(Brought<'_>),
     ) {
-        let Self { spec, machine, pending, owes_down, resend, .. } = self;
+        let Self { spec, machine, pending, owes_down, resend, request, .. } = self;
         machine.receive(packet, received_at, room, &mut |delivery| {
-            let to = Taker { spec, pending, owes_down, resend, symbols, received_at };
+            let to = Taker { spec, pending, owes_down, resend, request, symbols, received_at };
             to.take(delivery, each);
         });
     }
@@ -87,10 +90,10 @@ impl Session {
         room: usize,
         each: &mut dyn FnMut(Brought<'_>),
     ) {
-        let Self { spec, machine, pending, owes_down, resend, .. } = self;
+        let Self { spec, machine, pending, owes_down, resend, request, .. } = self;
         machine.poll(now, room, &mut |delivery| {
             let received_at = now;
-            let to = Taker { spec, pending, owes_down, resend, symbols, received_at };
+            let to = Taker { spec, pending, owes_down, resend, request, symbols, received_at };
             to.take(delivery, each);
         });
         if self.grace_ends.is_some_and(|end| now >= end) && !self.machine.is_up() {
@@ -161,6 +164,7 @@ struct Taker<'a> {
     pending: &'a mut Pending,
     owes_down: &'a mut bool,
     resend: &'a mut Option<(u64, u32)>,
+    request: &'a mut Group<Request>,
     symbols: &'a Symbols,
     received_at: Nanos,
 }
@@ -178,9 +182,9 @@ impl Taker<'_> {
                     client_seq: client_seq(seq),
                     received_at: self.received_at,
                 };
-                let request = request_of(bytes, &sender, self.symbols);
-                self.pending.remember(&request, &request.head.0, self.received_at);
-                each(Brought::Request(&request));
+                read(bytes, &sender, self.symbols, self.request);
+                self.pending.remember(self.request, &self.request.head.0, self.received_at);
+                each(Brought::Request(self.request));
             }
             Delivery::NotApplied { from, count } => {
                 let mut request = Request::new(CommandKind::NotApplied, self.received_at);

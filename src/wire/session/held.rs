@@ -71,9 +71,16 @@ impl Held {
     }
 
     /// When the message that waits longest arrived.
+    #[inline]
     pub(crate) fn waiting_since(&self) -> Option<Nanos> {
-        let kept = |at: &u64| self.has(*at);
-        (0..WINDOW_MAX).filter(kept).map(|at| self.slots[at as usize].arrived).min()
+        let mut left = self.present;
+        let mut since = None;
+        while left != 0 {
+            let arrived = self.slots[left.trailing_zeros() as usize].arrived;
+            since = Some(since.map_or(arrived, |since: Nanos| since.min(arrived)));
+            left &= left - 1;
+        }
+        since
     }
 }
 

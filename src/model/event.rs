@@ -55,9 +55,9 @@ coded! {
         PhaseChanged = 24,
         /// An auction would trade `quantity` at `price` now; `target` more would be left on `side`.
         Indicative = 25,
-        /// A trade of `quantity` at `price` is undone; `reference` is its match number.
+        /// One side's trade of `quantity` at `price` is undone; `reference` is its match number.
         Busted = 26,
-        /// A trade, `reference`, has `quantity` and `price` now; it had `target` before.
+        /// One side of a trade that was undone is `quantity` at `price` instead.
         Corrected = 27,
         FamilySet = 28,
         /// Reserved: events of several legs.

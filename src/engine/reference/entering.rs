@@ -6,8 +6,8 @@ use crate::engine::reference::order::Order;
 use crate::engine::reference::{ReferenceMatcher, less};
 use crate::engine::rules::{self, Instructions, Room, Special};
 use crate::model::{
-    CancelReason, Command, Event, EventFlags, EventKind, Group, Instrument, OrderType, Price,
-    Quantity, RejectCode,
+    CancelReason, Command, Event, EventFlags, EventKind, Group, OrderType, Price, Quantity,
+    RejectCode, Side,
 };
 
 impl ReferenceMatcher {
@@ -20,7 +20,8 @@ impl ReferenceMatcher {
         if self.homes.contains_key(&command.order_id()) {
             return Err(RejectCode::DuplicateOrder);
         }
-        let (asks, special) = asked(group, &book.instrument)?;
+        let (asks, special) =
+            rules::asked(group, &book.instrument, command.side == Side::Buy.code())?;
         if book.run.is_some() {
             return Err(RejectCode::Frozen);
         }
@@ -44,7 +45,7 @@ impl ReferenceMatcher {
             return Err(RejectCode::DuplicateOrder);
         }
         let book = self.book(&old);
-        let (asks, special) = asked(group, &book.instrument)?;
+        let (asks, special) = rules::asked(group, &book.instrument, old.buys())?;
         if book.run.is_some() {
             return Err(RejectCode::Frozen);
         }
@@ -253,17 +254,4 @@ impl ReferenceMatcher {
     fn specials_max(&self) -> usize {
         self.limits.specials_max as usize
     }
-}
-
-/// What an order asks, plain or not.
-fn asked(
-    group: &Group<Command>,
-    instrument: &Instrument,
-) -> Result<(Instructions, Special), RejectCode> {
-    if rules::is_plain(&group.head) {
-        let kind = group.head.order_type().unwrap_or(OrderType::Limit);
-        let asks = rules::instructions(group, instrument)?;
-        return Ok((asks, Special { kind, ..Special::PLAIN }));
-    }
-    rules::special(group, instrument)
 }

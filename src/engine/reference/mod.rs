@@ -84,6 +84,11 @@ impl ReferenceMatcher {
             CommandKind::Modify => self.modify(command),
             CommandKind::Sweep => self.go_on(),
             CommandKind::SetFamily => self.set_family(command),
+            CommandKind::BustTrade | CommandKind::CorrectTrade => {
+                let outbox = &mut self.outbox;
+                rules::undone(group, &mut |event| outbox.push(event))
+                    .unwrap_or_else(|why| self.reject(command, why));
+            }
             CommandKind::SetPhase => {
                 self.set_phase(command).unwrap_or_else(|why| self.reject(command, why));
             }

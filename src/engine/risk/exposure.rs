@@ -6,7 +6,7 @@
 use crate::engine::risk::AccountLimits;
 use crate::engine::{IdMap, MapFull, PagedMap};
 use crate::model::{
-    AccountId, Event, InstrumentId, Notional, OrderId, Price, Quantity, RejectCode, SeqNo,
+    AccountId, Event, InstrumentId, Notional, OrderId, Price, Quantity, RejectCode, SeqNo, Side,
 };
 
 /// An order that passed the gate and is not known to be dead. A cache line of its own.
@@ -259,17 +259,34 @@ impl Exposure {
         order.executed = order.executed.saturating_add(event.quantity.0);
         let order = *order;
         self.shrink(slot, order.open.saturating_sub(event.quantity));
+        self.hold_trade(order.account, order.holding, order.buys(), event);
+    }
+
+    /// A trade was undone, or is something else than was told.
+    pub(super) fn traded_otherwise(&mut self, event: &Event, undone: bool) {
+        let bought = event.side().is_some_and(Side::is_buy) != undone;
+        if self.limits(event.account).is_none() {
+            return;
+        }
+        if let Ok(holding) = self.holding(event.account, event.instrument) {
+            self.hold_trade(event.account, holding, bought, event);
+        }
+    }
+
+    /// Counts what was bought or sold into position and money.
+    #[inline]
+    fn hold_trade(&mut self, account: AccountId, holding: u32, bought: bool, event: &Event) {
         let money = event.price.notional(event.quantity).unwrap_or(Notional::MAX);
-        let (position, cost) = match order.buys() {
+        let (position, cost) = match bought {
             true => (event.quantity.0 as i64, money),
             false => (-(event.quantity.0 as i64), Notional(-money.0)),
         };
-        let Some(holding) = self.holdings.get_mut(order.holding as usize) else { return };
+        let Some(holding) = self.holdings.get_mut(holding as usize) else { return };
         let before = holding.cost;
         holding.position = holding.position.saturating_add(position);
         holding.cost = holding.cost.saturating_add(cost);
         let change = Notional(holding.cost.0.saturating_abs() - before.0.saturating_abs());
-        if let Some(state) = self.accounts.get_mut(order.account.index()) {
+        if let Some(state) = self.accounts.get_mut(account.index()) {
             state.cash_flow = state.cash_flow.saturating_sub(cost);
             state.position_cost = state.position_cost.saturating_add(change);
         }

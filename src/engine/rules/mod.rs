@@ -6,6 +6,7 @@ mod phases;
 mod plain;
 mod special;
 mod sweep;
+mod trades;
 
 pub(super) use events::{
     about, cancel_rejected, cancelled, entered, keeps_place, leaves_after_cut, marking, reduced,
@@ -15,9 +16,10 @@ pub(super) use phases::{
     INDICATIVE_EVERY, auction_trades, indicative, indicative_orders, phase_changed,
 };
 pub(super) use plain::{Instructions, instructions, is_plain};
-pub(super) use special::{LOOKED_PAST_MAX, PEG_MOVES_MAX, special};
+pub(super) use special::{LOOKED_PAST_MAX, PEG_MOVES_MAX, asked};
 pub use special::{Room, Special};
 pub(super) use sweep::Sweep;
+pub(super) use trades::undone;
 
 use crate::model::{Command, CommandKind, Event, EventKind, RejectCode};
 

@@ -3,7 +3,7 @@
 //! Nothing is ignored: a field that the order's type has no use for is a refusal that names it.
 
 use crate::engine::RestingOrder;
-use crate::engine::rules::Instructions;
+use crate::engine::rules::{Instructions, instructions, is_plain};
 use crate::model::{
     Command, Flags, Group, Instrument, Nanos, OrderType, Price, Quantity, RejectCode, TermFlags,
     Terms, TimeInForce,
@@ -238,11 +238,26 @@ pub(in crate::engine) fn together(
 /// Offsets are within this, so that no price they make overflows.
 const OFFSET_MAX: i64 = 1 << 40;
 
-/// Checks what an order asks that is not plain.
+/// What an order of a buyer or seller asks, plain or not.
 #[cold]
-pub(in crate::engine) fn special(
+pub(in crate::engine) fn asked(
     group: &Group<Command>,
     instrument: &Instrument,
+    buys: bool,
+) -> Result<(Instructions, Special), RejectCode> {
+    if is_plain(&group.head) {
+        let kind = group.head.order_type().unwrap_or(OrderType::Limit);
+        let asks = instructions(group, instrument)?;
+        return Ok((asks, Special { kind, ..Special::PLAIN }));
+    }
+    special(group, instrument, buys)
+}
+
+/// Checks what an order asks that is not plain.
+fn special(
+    group: &Group<Command>,
+    instrument: &Instrument,
+    buys: bool,
 ) -> Result<(Instructions, Special), RejectCode> {
     let command = &group.head;
     let terms = group.terms().copied().unwrap_or_default();
@@ -254,7 +269,7 @@ pub(in crate::engine) fn special(
     }
     features_go_together(command, &terms, kind, time)?;
     check_price(command, kind, instrument)?;
-    check_terms(command, &terms, kind, time, instrument)?;
+    check_terms(command, &terms, kind, time, instrument, buys)?;
     let hidden = command.flags.has(Flags::HIDDEN);
     let whole_only = terms.flags.has(TermFlags::ALL_OR_NONE);
     let resting_minimum = if whole_only { Quantity::MAX } else { terms.minimum };
@@ -347,7 +362,8 @@ fn check_price(
         O::PegPrimary | O::PegMarket | O::PegMidpoint => price >= 0 && on_tick,
         // A protection price may lie between ticks; what waits for an auction needs one.
         O::Market if is_cross(command) => price > 0 && on_tick,
-        O::Market | O::MarketToLimit | O::Stop | O::TrailingStop => price >= 0,
+        O::Market => true,
+        O::MarketToLimit | O::Stop | O::TrailingStop => price >= 0,
     };
     if good { Ok(()) } else { Err(RejectCode::InvalidPrice) }
 }
@@ -363,6 +379,7 @@ fn check_terms(
     kind: OrderType,
     time: TimeInForce,
     instrument: &Instrument,
+    buys: bool,
 ) -> Result<(), RejectCode> {
     let steps = |price: Price| price.0 % instrument.tick.0 == 0 && price.0.abs() <= OFFSET_MAX;
     let (stop, offset) = (terms.stop_price, terms.offset);
@@ -375,7 +392,7 @@ fn check_terms(
         return Err(RejectCode::StopPrice);
     }
     // Away from the other side is what makes an offset passive.
-    let away = if command.side == 0 { offset.0.checked_neg().unwrap_or(-1) } else { offset.0 };
+    let away = if buys { offset.0.checked_neg().unwrap_or(-1) } else { offset.0 };
     let good_offset = match kind {
         O::TrailingStop => offset.0 > 0 && steps(offset),
         O::PegPrimary => offset.0.checked_abs().is_some() && steps(offset),

@@ -3,7 +3,7 @@
 use crate::engine::Standing;
 use crate::engine::auction::admits;
 use crate::engine::book::{NONE, Slot};
-use crate::engine::rules::{self, Instructions, Room, Special};
+use crate::engine::rules::{self, Room, Special};
 use crate::engine::software::SoftwareMatcher;
 use crate::engine::software::desk::{number_of, place_of};
 use crate::engine::software::entering::{End, Taker};
@@ -11,8 +11,8 @@ use crate::engine::software::meeting::unsigned;
 use crate::engine::software::pegs::signed;
 use crate::engine::software::specials::{Aside, NO_RECORD};
 use crate::model::{
-    CancelReason, Command, Event, EventFlags, EventKind, Group, Instrument, OrderType, Price,
-    Quantity, RejectCode,
+    CancelReason, Command, Event, EventFlags, EventKind, Group, OrderType, Price, Quantity,
+    RejectCode, Side,
 };
 
 impl SoftwareMatcher {
@@ -23,7 +23,8 @@ impl SoftwareMatcher {
         place: usize,
     ) -> Result<(), RejectCode> {
         let command = &group.head;
-        let (asks, special) = asked(group, &self.instruments.list()[place])?;
+        let (asks, special) =
+            rules::asked(group, &self.instruments.list()[place], command.side == Side::Buy.code())?;
         if self.desks[place].frozen.is_some() {
             return Err(RejectCode::Frozen);
         }
@@ -51,7 +52,8 @@ impl SoftwareMatcher {
         let command = &group.head;
         let place = place_of(self.store.ladder(slot));
         let old = self.standing(slot);
-        let (asks, special) = asked(group, &self.instruments.list()[place])?;
+        let (asks, special) =
+            rules::asked(group, &self.instruments.list()[place], old.order.side.is_buy())?;
         if self.desks[place].frozen.is_some() {
             return Err(RejectCode::Frozen);
         }
@@ -331,7 +333,7 @@ impl SoftwareMatcher {
         &mut self,
         slot: Slot,
         leaves: Quantity,
-        side: crate::model::Side,
+        side: Side,
         command: &Command,
     ) {
         if leaves == Quantity::ZERO {
@@ -418,17 +420,4 @@ fn front_of(special: &Special, leaves: Quantity) -> Quantity {
         Quantity::ZERO => leaves,
         displayed => displayed.min(leaves),
     }
-}
-
-/// What an order asks, plain or not.
-fn asked(
-    group: &Group<Command>,
-    instrument: &Instrument,
-) -> Result<(Instructions, Special), RejectCode> {
-    if rules::is_plain(&group.head) {
-        let kind = group.head.order_type().unwrap_or(OrderType::Limit);
-        let asks = rules::instructions(group, instrument)?;
-        return Ok((asks, Special { kind, ..Special::PLAIN }));
-    }
-    rules::special(group, instrument)
 }

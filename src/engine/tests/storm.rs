@@ -3,7 +3,7 @@
 use crate::engine::tests::STEP;
 use crate::model::{
     AccountId, Command, CommandKind, Flags, Group, InstrumentId, OrderType, Price, Quantity,
-    SelfTrade, SessionId, TermFlags, Terms, TimeInForce,
+    SelfTrade, SessionId, TermFlags, Terms, TimeInForce, TradeDetail,
 };
 
 /// A generator of 64-bit numbers (splitmix64): small, seeded, good enough for tests.
@@ -86,6 +86,18 @@ impl Storm {
         let mut group = Group::new(command);
         if matches!(kind, K::Enter | K::Replace) && self.dice.once_in(2) {
             self.ask_more(&mut group);
+        } else if matches!(kind, K::BustTrade | K::CorrectTrade) && self.dice.once_in(2) {
+            let detail = TradeDetail {
+                match_number: self.dice.roll(),
+                price: Price(self.dice.below(50) as i64),
+                new_price: Price(self.dice.below(50) as i64),
+                quantity: Quantity(self.dice.below(50) as u32),
+                new_quantity: Quantity(self.dice.below(50) as u32),
+                seller: SessionId(self.dice.below(6) as u32),
+                ..TradeDetail::default()
+            };
+            group.head.lines = 2;
+            group.rest_mut()[0] = detail.line();
         } else if kind == K::MassCancel && self.dice.once_in(2) {
             self.narrow(&mut group);
         }

@@ -12,6 +12,7 @@ mod report;
 mod request;
 mod session;
 mod state;
+mod terms;
 
 use std::net::SocketAddrV4;
 use std::panic::{AssertUnwindSafe, catch_unwind};

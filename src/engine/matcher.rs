@@ -140,6 +140,8 @@ pub struct Standing {
     pub front: Quantity,
     /// The reference it is shown under.
     pub shown: SeqNo,
+    /// A peg that stands at its cap.
+    pub capped: bool,
 }
 
 impl Standing {
@@ -186,7 +188,7 @@ impl Default for Digest {
 
 impl Digest {
     fn add(&mut self, standing: &Standing) {
-        let Standing { order, special, front, shown } = standing;
+        let Standing { order, special, front, shown, capped } = standing;
         let codes = [order.side.code(), order.time_in_force, order.flags, special.room as u8];
         let words = [
             order.id().0,
@@ -197,7 +199,7 @@ impl Digest {
             u64::from(u32::from_le_bytes(codes)),
             shown.0,
             pair(front.0, special.displayed.0),
-            pair(special.minimum.0, u32::from(special.group)),
+            pair(special.minimum.0, u32::from(special.group) << 1 | u32::from(*capped)),
             special.stop.0 as u64,
             special.offset.0 as u64,
             special.expires_at.0,

@@ -21,7 +21,7 @@ pub use matcher::{BookView, Full, Matcher, Quote, RestingOrder, Standing, Top};
 pub use paged_map::{PagedMap, VALUE_BOUND};
 pub use reference::ReferenceMatcher;
 pub use rules::{Room, Special};
-pub use software::SoftwareMatcher;
+pub use software::{NotAtRest, SnapshotError, SoftwareMatcher};
 
 #[cfg(test)]
 mod tests;

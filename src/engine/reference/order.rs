@@ -71,8 +71,8 @@ impl Order {
     }
 
     pub(super) const fn standing(&self) -> Standing {
-        let Self { resting: order, special, front, shown, .. } = *self;
-        Standing { order, special, front, shown }
+        let Self { resting: order, special, front, shown, capped, .. } = *self;
+        Standing { order, special, front, shown, capped }
     }
 
     /// Where it stands among its room's orders of its side: the lowest first.

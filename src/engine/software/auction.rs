@@ -87,7 +87,7 @@ impl SoftwareMatcher {
     }
 
     /// Notes when a phase ends or its auction's indication is due.
-    fn await_phase(&mut self, place: usize) {
+    pub(super) fn await_phase(&mut self, place: usize) {
         let desk = &self.desks[place];
         let at = desk.timing.ends_at.min(desk.indicative_at);
         self.phases_due.remove(place as u32);

@@ -16,10 +16,13 @@ mod entering;
 mod meeting;
 mod pegs;
 mod register;
+mod snapshot;
 mod special;
 mod specials;
 mod sweeping;
 mod waking;
+
+pub use snapshot::{NotAtRest, SnapshotError};
 
 use std::collections::VecDeque;
 

@@ -199,7 +199,7 @@ impl SoftwareMatcher {
     }
 
     /// Lays an order on its shelf, or into the book.
-    fn lay(
+    pub(super) fn lay(
         &mut self,
         place: usize,
         buy: bool,
@@ -270,6 +270,7 @@ impl SoftwareMatcher {
             special: Special::PLAIN,
             front: Quantity(front),
             shown: identity.reference,
+            capped: false,
         };
         if identity.special == NO_RECORD {
             standing.order.price = super::price_of(self.store.key(slot), buy, instrument.tick);
@@ -280,6 +281,7 @@ impl SoftwareMatcher {
         standing.order.leaves.0 += aside.reserve;
         standing.special = aside.special;
         standing.shown = aside.shown;
+        standing.capped = aside.capped;
         standing
     }
 

@@ -1,7 +1,9 @@
 //! The matchers against each other over millions of seeded commands, and rule by rule.
 
+mod auctions;
 mod ledger;
 mod rules;
+mod specials;
 mod storm;
 mod sweeps;
 
@@ -20,6 +22,7 @@ struct Pair {
     reference: ReferenceMatcher,
     software: SoftwareMatcher,
     ledger: Ledger,
+    limits: EngineLimits,
     seq: u64,
 }
 
@@ -29,6 +32,7 @@ impl Pair {
             reference: ReferenceMatcher::new(limits, instruments).expect("the limits are good"),
             software: SoftwareMatcher::new(limits, instruments).expect("the limits are good"),
             ledger: Ledger::default(),
+            limits,
             seq: 0,
         }
     }
@@ -46,6 +50,15 @@ impl Pair {
         assert_eq!(self.software.due_at(), self.reference.due_at());
         self.ledger.apply(&group.head, &events);
         events
+    }
+
+    /// Goes on with what a snapshot of the fast matcher brings back, where one can be taken.
+    fn go_through_bytes(&mut self) {
+        let mut bytes = Vec::new();
+        let Ok(digest) = self.software.snapshot(&mut bytes) else { return };
+        let restored = SoftwareMatcher::restore(self.limits, &instruments(), &bytes);
+        self.software = restored.expect("what was written can be read");
+        assert_eq!(self.software.digest(), digest);
     }
 
     /// Compares the books with each other and with what the events told.
@@ -109,6 +122,7 @@ fn storm(seed: u64, commands: u32, limits: EngineLimits) {
         pair.send(storm.next());
         if at.is_multiple_of(512) {
             pair.check();
+            pair.go_through_bytes();
         }
     }
     pair.check();

@@ -59,7 +59,7 @@ rejects! {
     StopPrice = 28, ouch 0x001d, fix 99, "the stop price is missing, off the tick or not asked for";
     PegOffset = 29, ouch 0x0005, fix 99, "the offset is off the tick, too far or not asked for";
     MinimumQuantity = 30, ouch 0x000d, fix 99, "a least quantity needs a hidden or immediate order";
-    DisplayQuantity = 31, ouch 0x0004, fix 99, "a displayed quantity needs a shown order that rests";
+    DisplayQuantity = 31, ouch 0x0004, fix 99, "a displayed part needs a shown order that rests";
     ExpiryTime = 32, ouch 0x000f, fix 99, "the time of expiry is missing, past or not asked for";
     Discretion = 33, ouch 0x001d, fix 99, "the discretion price is off the tick or no better";
     NotInPhase = 34, ouch 0x0014, fix 99, "the order is not for its instrument's present phase";

@@ -72,10 +72,14 @@ impl Risk {
     }
 }
 
-/// Sends the head and its terms, or the trade it is about, on; strings stay behind, matching has no use for them.
+/// Sends the head and its terms, or the trade it is about, on; strings stay behind, matching has no
+/// use for them.
 #[inline]
 fn pass_on(mut command: Command, rest: &[Line], matching: &mut Producer<Command>) -> bool {
-    let matters = |line: &&Line| matches!(line.kind(), Some(LineKind::Terms | LineKind::Trade));
+    let matters = |line: &&Line| {
+        let kind = line.kind();
+        kind == Some(LineKind::Terms) || kind == Some(LineKind::Trade)
+    };
     match rest.iter().find(matters) {
         None => {
             command.lines = 1;

@@ -25,6 +25,8 @@ pub(super) struct Run {
 
 #[derive(Debug)]
 enum Stage {
+    /// Orders whose time is over leave before anything is counted.
+    Expiring,
     Counting(Count, VecDeque<Order>, VecDeque<Order>),
     Trading(Outcome, u64),
     Clearing,
@@ -48,10 +50,8 @@ impl ReferenceMatcher {
         if !uncrosses(book.phase, to) {
             return self.enter_phase(instrument, to, timing);
         }
-        let queue = |buy| book.auctioned(buy).into_iter().copied().collect();
-        let stage = Stage::Counting(Count::new(book.instrument.tick), queue(true), queue(false));
-        book.run = Some(Run { to, timing, began: self.now, stage });
-        self.cascades.retain(|other| *other != instrument);
+        book.run = Some(Run { to, timing, began: self.now, stage: Stage::Expiring });
+        self.stop_cascade(instrument);
         self.uncrosses.push_back(instrument);
     }
 
@@ -62,8 +62,15 @@ impl ReferenceMatcher {
         let soon = self.now.saturating_add(INDICATIVE_EVERY);
         book.indicative_at = if phase.auctions() { soon } else { Nanos::MAX };
         self.outbox.push(rules::phase_changed(instrument, phase, timing.following));
-        self.cascades.retain(|other| *other != instrument);
+        self.stop_cascade(instrument);
         self.after_trades(instrument);
+    }
+
+    /// Takes an instrument from those whose stops are being woken; they wait for another phase.
+    fn stop_cascade(&mut self, instrument: InstrumentId) {
+        self.cascades.retain(|other| *other != instrument);
+        let book = self.books.get_mut(&instrument).expect("it was found");
+        (book.trailed, book.trail_at) = (None, None);
     }
 
     /// Whether an instrument's orders are in an auction that is being settled.
@@ -110,12 +117,14 @@ impl ReferenceMatcher {
         let mut run = book.run.take().expect("it runs");
         let reference = book.reference();
         run.stage = match run.stage {
+            Stage::Expiring => match self.expire(run.began) {
+                true => Stage::Expiring,
+                false => self.begin_count(instrument),
+            },
             Stage::Counting(count, buyers, sellers) => {
-                self.count(run.began, reference, count, buyers, sellers)
+                self.count(reference, count, buyers, sellers)
             }
-            Stage::Trading(outcome, left) => {
-                self.trade_auction(instrument, run.began, outcome, left)
-            }
+            Stage::Trading(outcome, left) => self.trade_auction(instrument, outcome, left),
             Stage::Clearing => {
                 if self.clear_auction(instrument) {
                     self.uncrosses.pop_front();
@@ -127,9 +136,14 @@ impl ReferenceMatcher {
         self.books.get_mut(&instrument).expect("it was found").run = Some(run);
     }
 
+    fn begin_count(&self, instrument: InstrumentId) -> Stage {
+        let book = &self.books[&instrument];
+        let queue = |buy| book.auctioned(buy).into_iter().copied().collect();
+        Stage::Counting(Count::new(book.instrument.tick), queue(true), queue(false))
+    }
+
     fn count(
         &self,
-        began: Nanos,
         reference: Price,
         mut count: Count,
         mut buyers: VecDeque<Order>,
@@ -141,10 +155,7 @@ impl ReferenceMatcher {
                 Wants::Seller => &mut sellers,
                 Wants::Nothing => break,
             };
-            match queue.pop_front() {
-                Some(order) if order.special.is_over(began) => {}
-                next => count.give(next.as_ref().map(offer)),
-            }
+            count.give(queue.pop_front().as_ref().map(offer));
         }
         if count.wants() != Wants::Nothing {
             return Stage::Counting(count, buyers, sellers);
@@ -158,7 +169,6 @@ impl ReferenceMatcher {
     fn trade_auction(
         &mut self,
         instrument: InstrumentId,
-        began: Nanos,
         outcome: Outcome,
         mut left: u64,
     ) -> Stage {
@@ -168,12 +178,6 @@ impl ReferenceMatcher {
             let (Some(buyer), Some(seller)) = (first(true), first(false)) else {
                 return Stage::Clearing;
             };
-            let over = [buyer, seller].into_iter().find(|order| order.special.is_over(began));
-            if let Some(order) = over {
-                self.remove(&order);
-                self.outbox.push(order.withdrawn(CancelReason::Expired));
-                continue;
-            }
             let most = u64::from(buyer.resting.leaves.min(seller.resting.leaves).0).min(left);
             self.trade_at(&buyer, &seller, outcome.price, Quantity(most as u32));
             left -= most;
@@ -246,7 +250,7 @@ impl Book {
     }
 
     /// The price an auction is held to where nothing else decides.
-    fn reference(&self) -> Price {
+    pub(super) fn reference(&self) -> Price {
         self.last.unwrap_or(self.instrument.reference_price)
     }
 }

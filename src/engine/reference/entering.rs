@@ -149,7 +149,11 @@ impl ReferenceMatcher {
         announcement: Event,
         command: &Command,
     ) {
-        let client_seq = command.client_seq;
+        let (client_seq, executed) = (command.client_seq, order.resting.executed);
+        if order.special.trails() && order.special.stop == Price::ZERO {
+            let from = self.book(&order).reference();
+            order.special.stop = order.special.trailed(from, order.buys());
+        }
         if order.special.room == Room::Stop && self.is_reached(&order) {
             self.outbox.push(Event { client_seq, ..announcement });
             return self.wake(&order, command);
@@ -179,7 +183,9 @@ impl ReferenceMatcher {
             asks.least = Quantity::ZERO;
             self.take(&mut order, &asks, command)
         };
-        self.after_trades(order.resting.instrument);
+        if order.resting.executed != executed {
+            self.after_trades(order.resting.instrument);
+        }
         if order.resting.leaves == Quantity::ZERO {
             return;
         }

@@ -106,6 +106,10 @@ pub(super) struct Book {
     pub(super) last: Option<Price>,
     /// The lowest and highest price traded at since the stops were last looked through.
     pub(super) range: Option<(Price, Price)>,
+    /// The price that trailing stops followed last.
+    pub(super) trailed: Option<Price>,
+    /// Trailing stops accepted before have followed it already; `None` when all have.
+    pub(super) trail_at: Option<SeqNo>,
     /// Trades so far.
     pub(super) trades: u64,
 }
@@ -121,6 +125,8 @@ impl Book {
             run: None,
             last: None,
             range: None,
+            trailed: None,
+            trail_at: None,
             trades: 0,
         }
     }
@@ -139,6 +145,12 @@ impl Book {
         let mut queue: Vec<&Order> = self.orders.iter().filter(here).collect();
         queue.sort_by_key(|order| order.rank());
         queue
+    }
+
+    /// Whether trailing stops have a price to follow.
+    pub(super) fn needs_trail(&self) -> bool {
+        self.orders.iter().any(|order| order.special.trails())
+            && (self.trail_at.is_some() || self.last != self.trailed)
     }
 
     /// The best price shown on a side.

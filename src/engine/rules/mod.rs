@@ -16,6 +16,8 @@ pub(super) use phases::{
     INDICATIVE_EVERY, auction_trades, indicative, indicative_orders, phase_changed,
 };
 pub(super) use plain::{Instructions, instructions, is_plain};
+#[cfg(test)]
+pub(super) use special::{Feature, together};
 pub(super) use special::{LOOKED_PAST_MAX, PEG_MOVES_MAX, asked};
 pub use special::{Room, Special};
 pub(super) use sweep::Sweep;

@@ -118,6 +118,23 @@ impl Special {
         self.at_rest() == Self::PLAIN
     }
 
+    /// Whether its stop price follows the last trade.
+    pub(in crate::engine) fn trails(&self) -> bool {
+        self.kind == OrderType::TrailingStop
+    }
+
+    /// Its stop price after a trade at `last`: it follows a buyer's market down and a seller's up,
+    /// and never turns back. Without a stop price it begins as far from the trade as it trails.
+    pub(in crate::engine) fn trailed(&self, last: Price, buys: bool) -> Price {
+        let away = if buys { self.offset.0 } else { -self.offset.0 };
+        let followed = last.0.saturating_add(away).max(1);
+        Price(match (self.stop, buys) {
+            (Price::ZERO, _) => followed,
+            (stop, true) => stop.0.min(followed),
+            (stop, false) => stop.0.max(followed),
+        })
+    }
+
     /// Whether its time is over.
     pub(in crate::engine) fn is_over(&self, now: Nanos) -> bool {
         self.expires_at != Nanos::ZERO && self.expires_at <= now
@@ -261,8 +278,7 @@ fn special(
 ) -> Result<(Instructions, Special), RejectCode> {
     let command = &group.head;
     let terms = group.terms().copied().unwrap_or_default();
-    let kind = command.order_type().filter(|kind| *kind != O::TrailingStop);
-    let kind = kind.ok_or(RejectCode::Unsupported)?;
+    let kind = command.order_type().ok_or(RejectCode::Unsupported)?;
     let time = command.time_in_force().ok_or(RejectCode::Unsupported)?;
     if command.quantity.0 == 0 {
         return Err(RejectCode::InvalidQuantity);

@@ -22,6 +22,8 @@ pub(super) struct Frozen {
 /// How far the auction that is being settled has come.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stage {
+    /// Orders whose time is over leave before anything is counted.
+    Expiring,
     Counting(Count, Cursor, Cursor),
     Trading(Outcome, u64),
     Clearing,
@@ -68,7 +70,7 @@ impl SoftwareMatcher {
         self.stop_cascade(place);
         self.uncrosses.push_back(place);
         if self.uncrosses.len() == 1 {
-            self.begin_count(place);
+            self.stage = Stage::Expiring;
         }
     }
 
@@ -106,6 +108,7 @@ impl SoftwareMatcher {
         if std::mem::replace(&mut self.desks[place].cascades, false) {
             self.cascades.retain(|other| *other != place);
         }
+        self.desks[place].trail.forget();
     }
 
     /// Whether an order's instrument is in an auction that is being settled.
@@ -141,27 +144,27 @@ impl SoftwareMatcher {
         self.await_phase(place);
     }
 
-    fn begin_count(&mut self, place: usize) {
+    fn begin_count(&self, place: usize) -> Stage {
         let count = Count::new(self.instruments.list()[place].tick);
         let (buyers, sellers) = (self.cursor(place, true), self.cursor(place, false));
-        self.stage = Stage::Counting(count, buyers, sellers);
+        Stage::Counting(count, buyers, sellers)
     }
 
     /// Goes on with the auction that began first.
     pub(super) fn uncross(&mut self, place: usize) {
         let Some(frozen) = self.desks[place].frozen else { return };
         self.stage = match self.stage {
-            Stage::Counting(count, buyers, sellers) => {
-                self.count(place, frozen.began, count, buyers, sellers)
-            }
-            Stage::Trading(outcome, left) => self.trade_auction(place, frozen.began, outcome, left),
+            Stage::Expiring => match self.expire(frozen.began) {
+                true => Stage::Expiring,
+                false => self.begin_count(place),
+            },
+            Stage::Counting(count, buyers, sellers) => self.count(place, count, buyers, sellers),
+            Stage::Trading(outcome, left) => self.trade_auction(place, outcome, left),
             Stage::Clearing => {
                 if self.clear_auction(place) {
                     self.uncrosses.pop_front();
                     self.desks[place].frozen = None;
-                    if let Some(&next) = self.uncrosses.front() {
-                        self.begin_count(next);
-                    }
+                    self.stage = Stage::Expiring;
                     return self.enter_phase(place, frozen.to, frozen.timing);
                 }
                 Stage::Clearing
@@ -172,7 +175,6 @@ impl SoftwareMatcher {
     fn count(
         &self,
         place: usize,
-        began: Nanos,
         mut count: Count,
         mut buyers: Cursor,
         mut sellers: Cursor,
@@ -183,10 +185,8 @@ impl SoftwareMatcher {
                 Wants::Seller => &mut sellers,
                 Wants::Nothing => break,
             };
-            match self.next_auctioned(place, cursor) {
-                Some(slot) if self.is_over(slot, began) => {}
-                next => count.give(next.map(|slot| self.offer(slot))),
-            }
+            let next = self.next_auctioned(place, cursor);
+            count.give(next.map(|slot| self.offer(slot)));
         }
         if count.wants() != Wants::Nothing {
             return Stage::Counting(count, buyers, sellers);
@@ -197,23 +197,12 @@ impl SoftwareMatcher {
         }
     }
 
-    fn trade_auction(
-        &mut self,
-        place: usize,
-        began: Nanos,
-        outcome: Outcome,
-        mut left: u64,
-    ) -> Stage {
+    fn trade_auction(&mut self, place: usize, outcome: Outcome, mut left: u64) -> Stage {
         for _ in 0..rules::auction_trades(&self.limits) {
             let first = |buy| self.next_auctioned(place, &mut self.cursor(place, buy));
             let (Some(buyer), Some(seller)) = (first(true), first(false)) else {
                 return Stage::Clearing;
             };
-            let over = [buyer, seller].into_iter().find(|slot| self.is_over(*slot, began));
-            if let Some(slot) = over {
-                self.withdraw(slot, CancelReason::Expired);
-                continue;
-            }
             let most = self.offer(buyer).1.min(self.offer(seller).1).min(left);
             self.trade_at(place, buyer, seller, outcome.price, Quantity(most as u32));
             left -= most;
@@ -321,12 +310,8 @@ impl SoftwareMatcher {
         (standing.order.price, u64::from(standing.order.leaves.0))
     }
 
-    fn is_over(&self, slot: Slot, at: Nanos) -> bool {
-        self.standing(slot).special.is_over(at)
-    }
-
     /// The price an auction is held to where nothing else decides.
-    fn reference(&self, place: usize) -> Price {
+    pub(super) fn reference(&self, place: usize) -> Price {
         match self.books[place].notes.last {
             0 => self.instruments.list()[place].reference_price,
             last => Price(last),

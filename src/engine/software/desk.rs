@@ -5,6 +5,7 @@ use crate::engine::auction::Timing;
 use crate::engine::book::{Shelf, Slot, Store};
 use crate::engine::rules::Room;
 use crate::engine::software::auction::Frozen;
+use crate::engine::software::specials::Trail;
 use crate::model::{Nanos, Phase, Price};
 
 /// Shelves of a side: the rooms but the book, and for pegs at their caps three more.
@@ -34,6 +35,7 @@ pub(super) struct Desk {
     pub(super) frozen: Option<Frozen>,
     /// The lowest and highest price traded at since the stops were last looked through.
     pub(super) range: Option<(Price, Price)>,
+    pub(super) trail: Trail,
     /// Its stops wait to be woken.
     pub(super) cascades: bool,
 }
@@ -47,6 +49,7 @@ impl Desk {
             indicative_at: Nanos::MAX,
             frozen: None,
             range: None,
+            trail: Trail::default(),
             cascades: false,
         }
     }

@@ -152,8 +152,11 @@ impl SoftwareMatcher {
             Some((CancelReason::Immediate, taker.order.price))
         } else {
             taker.asks.least = Quantity::ZERO;
+            let executed = taker.order.executed;
             let end = self.take(&mut taker);
-            self.after_trades(taker.place);
+            if taker.order.executed != executed {
+                self.after_trades(taker.place);
+            }
             end
         };
         if taker.order.leaves == Quantity::ZERO {

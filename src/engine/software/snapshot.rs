@@ -9,7 +9,7 @@ use crate::engine::auction::Timing;
 use crate::engine::book::Slot;
 use crate::engine::rules::{Room, Special};
 use crate::engine::software::SoftwareMatcher;
-use crate::engine::software::desk::number_of;
+use crate::engine::software::desk::{number_of, place_of};
 use crate::engine::software::pegs::signed;
 use crate::engine::software::specials::{Aside, NO_RECORD};
 use crate::engine::{BookView, EngineLimits, RestingOrder, SetupError, Standing};
@@ -78,6 +78,7 @@ struct InstrumentRecord {
     last: i64,
     low: i64,
     high: i64,
+    followed: i64,
     ends_at: u64,
     indicative_at: u64,
     id: u32,
@@ -226,6 +227,7 @@ impl SoftwareMatcher {
                 last: self.books[place].notes.last,
                 low: low.0,
                 high: high.0,
+                followed: desk.trail.followed,
                 ends_at: desk.timing.ends_at.0,
                 indicative_at: desk.indicative_at.0,
                 id: self.instruments.list()[place].id.0,
@@ -285,6 +287,7 @@ impl SoftwareMatcher {
         let following = phase_of(record.following)?;
         desk.timing = Timing { ends_at: Nanos(record.ends_at), following };
         desk.indicative_at = Nanos(record.indicative_at);
+        desk.trail.followed = record.followed;
         desk.range = (record.has_range == 1).then_some((Price(record.low), Price(record.high)));
         self.books[place].notes.last = record.last;
         self.await_phase(place);
@@ -322,16 +325,11 @@ impl SoftwareMatcher {
                 if !self.specials.has_room() {
                     return Err(SnapshotError::Full);
                 }
-                let aside = Aside {
-                    special: standing.special,
-                    price: order.price,
-                    reserve: order.leaves.saturating_sub(standing.front).0,
-                    shown: standing.shown,
-                    capped: standing.capped,
-                    slot,
-                };
-                let record = self.specials.add(aside, order.reference);
-                self.register.get_mut(slot).special = record;
+                let mut aside = Aside::new(standing.special, order.price, standing.shown, slot);
+                aside.reserve = order.leaves.saturating_sub(standing.front).0;
+                aside.capped = standing.capped;
+                let place = place_of(self.store.ladder(slot));
+                self.keep_aside(place, aside, order.reference);
             }
             debug_assert!(
                 standing.special.is_plain() == (self.register.get(slot).special == NO_RECORD)

@@ -12,7 +12,7 @@ use crate::engine::software::pegs::signed;
 use crate::engine::software::specials::{Aside, NO_RECORD};
 use crate::model::{
     CancelReason, Command, Event, EventFlags, EventKind, Group, OrderType, Price, Quantity,
-    RejectCode, Side,
+    RejectCode, SeqNo, Side,
 };
 
 impl SoftwareMatcher {
@@ -104,11 +104,14 @@ impl SoftwareMatcher {
     pub(super) fn meet(
         &mut self,
         mut taker: Taker,
-        special: Special,
+        mut special: Special,
         lifted: Slot,
         announcement: Event,
     ) -> bool {
         let (client_seq, executed) = (taker.client_seq, taker.order.executed);
+        if special.trails() && special.stop == Price::ZERO {
+            special.stop = special.trailed(self.reference(taker.place), taker.buy);
+        }
         if special.room == Room::Stop && self.is_reached(taker.place, taker.buy, special.stop) {
             self.outbox.push(Event { client_seq, ..announcement });
             return self.wake(taker, special, lifted);
@@ -141,8 +144,10 @@ impl SoftwareMatcher {
             taker.asks.least = Quantity::ZERO;
             self.take(&mut taker)
         };
-        self.after_trades(taker.place);
         let traded = taker.order.executed != executed;
+        if traded {
+            self.after_trades(taker.place);
+        }
         let immediate = (CancelReason::Immediate, price);
         let end = end.or((!asks.may_rest).then_some(immediate));
         if taker.order.leaves == Quantity::ZERO || end.is_some() {
@@ -176,26 +181,28 @@ impl SoftwareMatcher {
         let identity = self.register.get_mut(slot);
         identity.executed = order.executed.0;
         let record = identity.special;
-        let aside = Aside {
-            special,
-            price: order.price,
-            reserve: order.leaves.saturating_sub(front).0,
-            shown: order.reference,
-            capped: false,
-            slot,
-        };
+        let mut aside = Aside::new(special, order.price, order.reference, slot);
+        aside.reserve = order.leaves.saturating_sub(front).0;
         if special.is_plain() {
             if record != NO_RECORD {
                 self.specials.remove(record);
                 self.register.get_mut(slot).special = NO_RECORD;
             }
         } else if record == NO_RECORD {
-            let record = self.specials.add(aside, order.reference);
-            self.register.get_mut(slot).special = record;
+            self.keep_aside(taker.place, aside, order.reference);
         } else {
             *self.specials.get_mut(record) = aside;
         }
         self.lay(taker.place, taker.buy, &special, order.price, slot, front.0);
+    }
+
+    /// Keeps what an order asks beyond the plain; room was asked for.
+    pub(super) fn keep_aside(&mut self, place: usize, aside: Aside, reference: SeqNo) {
+        let record = self.specials.add(aside, reference);
+        self.register.get_mut(aside.slot).special = record;
+        if aside.special.trails() {
+            self.specials.join(&mut self.desks[place].trail, record);
+        }
     }
 
     /// Lays an order on its shelf, or into the book.
@@ -229,8 +236,9 @@ impl SoftwareMatcher {
     /// Takes an order that is not plain from where it waits; its slot stays.
     pub(super) fn lift(&mut self, slot: Slot) {
         let place = place_of(self.store.ladder(slot));
-        let aside = self.specials.get(self.register.get(slot).special);
-        let (room, capped) = (aside.special.room, aside.capped);
+        let record = self.register.get(slot).special;
+        let Aside { special, capped, .. } = *self.specials.get(record);
+        let room = special.room;
         let buy = self.register.get(slot).side.is_buy();
         let book = &mut self.books[place];
         if room == Room::Lit {
@@ -238,6 +246,9 @@ impl SoftwareMatcher {
         }
         let desk = &mut self.desks[place];
         desk.shelf_mut(room, capped, buy).lift(&mut self.store, slot);
+        if special.trails() {
+            self.specials.part(&mut desk.trail, record);
+        }
         self.mark(place);
     }
 

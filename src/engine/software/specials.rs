@@ -24,16 +24,50 @@ pub(super) struct Aside {
     /// A peg that has come to its cap.
     pub(super) capped: bool,
     pub(super) slot: Slot,
+    /// The instrument's trailing stop accepted next.
+    pub(super) younger: Record,
+    older: Record,
 }
 
-const NOTHING: Aside = Aside {
-    special: Special::PLAIN,
-    price: Price::ZERO,
-    reserve: 0,
-    shown: SeqNo::ZERO,
-    capped: false,
-    slot: 0,
-};
+impl Aside {
+    /// Of an order in a slot, as it is laid.
+    pub(super) const fn new(special: Special, price: Price, shown: SeqNo, slot: Slot) -> Self {
+        let (younger, older) = (NO_RECORD, NO_RECORD);
+        Self { special, price, reserve: 0, shown, capped: false, slot, younger, older }
+    }
+}
+
+/// An instrument's trailing stops in order of age, and how far they have come in following.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Trail {
+    oldest: Record,
+    youngest: Record,
+    /// The price that was followed last; 0 is none.
+    pub(super) followed: i64,
+    /// The next to follow it, while some have not.
+    pub(super) next: Record,
+    /// Some may not have followed yet.
+    pub(super) runs: bool,
+}
+
+impl Trail {
+    /// Whether there are any.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.oldest == NO_RECORD
+    }
+
+    /// Begins to follow a price.
+    pub(super) fn begin(&mut self, last: i64) {
+        (self.followed, self.next, self.runs) = (last, self.oldest, true);
+    }
+
+    /// Forgets what it followed.
+    pub(super) fn forget(&mut self) {
+        (self.followed, self.next, self.runs) = (0, NO_RECORD, false);
+    }
+}
+
+const NOTHING: Aside = Aside::new(Special::PLAIN, Price::ZERO, SeqNo::ZERO, 0);
 
 /// All records, and who of them has a time of expiry.
 #[derive(Debug)]
@@ -83,6 +117,36 @@ impl Specials {
     pub(super) fn remove(&mut self, record: Record) {
         self.deadlines.remove(record);
         self.free.push(record);
+    }
+
+    /// Notes a trailing stop, the youngest of its instrument.
+    pub(super) fn join(&mut self, trail: &mut Trail, record: Record) {
+        let older = std::mem::replace(&mut trail.youngest, record);
+        self.get_mut(record).older = older;
+        if older == NO_RECORD {
+            trail.oldest = record;
+        } else {
+            self.get_mut(older).younger = record;
+        }
+        if trail.runs && trail.next == NO_RECORD {
+            trail.next = record;
+        }
+    }
+
+    /// Forgets a trailing stop.
+    pub(super) fn part(&mut self, trail: &mut Trail, record: Record) {
+        let Aside { younger, older, .. } = *self.get(record);
+        if trail.next == record {
+            trail.next = younger;
+        }
+        match older {
+            NO_RECORD => trail.oldest = younger,
+            older => self.get_mut(older).younger = younger,
+        }
+        match younger {
+            NO_RECORD => trail.youngest = older,
+            younger => self.get_mut(younger).older = older,
+        }
     }
 
     /// When the first order's time is over.

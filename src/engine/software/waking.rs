@@ -6,7 +6,8 @@ use crate::engine::rules::{self, Room, Special};
 use crate::engine::software::SoftwareMatcher;
 use crate::engine::software::desk::STOPS;
 use crate::engine::software::entering::Taker;
-use crate::model::{CancelReason, EventKind, Price};
+use crate::engine::software::specials::{NO_RECORD, Record};
+use crate::model::{CancelReason, Command, EventKind, Nanos, Price};
 
 impl SoftwareMatcher {
     /// Does the next part of what is unfinished: one kind of work for each command.
@@ -18,7 +19,7 @@ impl SoftwareMatcher {
         } else if self.phases_due.first().is_some_and(|((at, _), _)| at <= self.now.0) {
             self.pass_phase();
         } else if self.specials.expired(self.now).is_some() {
-            self.expire();
+            self.expire(self.now);
         } else {
             self.walk_on(0);
         }
@@ -46,7 +47,7 @@ impl SoftwareMatcher {
         if self.desks[place].cascades || !self.desks[place].phase.meets() {
             return;
         }
-        if self.next_stop(place).is_some() {
+        if self.next_stop(place).is_some() || self.needs_trail(place) {
             self.desks[place].cascades = true;
             self.cascades.push_back(place);
         } else {
@@ -54,26 +55,81 @@ impl SoftwareMatcher {
         }
     }
 
-    /// Sends stops to market, the first reached first, until one trades or the chunk is done.
+    /// Sends stops to market, the first reached first, until one trades or the chunk is done; when
+    /// none is reached, lets trailing stops follow.
     fn wake_stops(&mut self, place: usize) {
+        if self.next_stop(place).is_none() {
+            self.trail(place);
+        } else {
+            self.wake_chunk(place);
+        }
+        if self.next_stop(place).is_none() && !self.needs_trail(place) {
+            let desk = &mut self.desks[place];
+            desk.range = None;
+            desk.cascades = false;
+            (desk.trail.next, desk.trail.runs) = (NO_RECORD, false);
+            self.cascades.pop_front();
+            self.mark(place);
+        }
+    }
+
+    fn wake_chunk(&mut self, place: usize) {
         for _ in 0..self.limits.sweep_chunk {
             let Some(slot) = self.next_stop(place) else { break };
             let standing = self.standing(slot);
             self.lift(slot);
             let asks = standing.special.woken(&standing.order);
-            let sweep = crate::model::Command::default();
-            let taker = self.taker(standing.order, asks, place, &sweep);
+            let taker = self.taker(standing.order, asks, place, &Command::default());
             if self.wake(taker, standing.special, slot) {
                 break;
             }
         }
-        if self.next_stop(place).is_none() {
-            let desk = &mut self.desks[place];
-            desk.range = None;
-            desk.cascades = false;
-            self.cascades.pop_front();
-            self.mark(place);
+    }
+
+    /// Whether trailing stops have a price to follow.
+    fn needs_trail(&self, place: usize) -> bool {
+        let trail = &self.desks[place].trail;
+        !trail.is_empty() && (trail.runs || self.books[place].notes.last != trail.followed)
+    }
+
+    /// Lets the next trailing stops follow the last trade, the oldest first.
+    fn trail(&mut self, place: usize) {
+        let last = self.books[place].notes.last;
+        let needed = last != 0 && self.needs_trail(place);
+        let desk = &mut self.desks[place];
+        // What was traded before a stop moved does not reach it.
+        desk.range = None;
+        if !needed {
+            return;
         }
+        if !desk.trail.runs {
+            desk.trail.begin(last);
+        }
+        for _ in 0..self.limits.sweep_chunk {
+            let record = self.desks[place].trail.next;
+            if record == NO_RECORD {
+                self.desks[place].trail.runs = false;
+                return;
+            }
+            self.desks[place].trail.next = self.specials.get(record).younger;
+            self.follow(place, record, Price(last));
+        }
+    }
+
+    /// Moves a trailing stop to where a trade takes it.
+    fn follow(&mut self, place: usize, record: Record, last: Price) {
+        let aside = self.specials.get_mut(record);
+        let slot = aside.slot;
+        let buy = self.register.get(slot).side.is_buy();
+        let stop = aside.special.trailed(last, buy);
+        if stop == aside.special.stop {
+            return;
+        }
+        aside.special.stop = stop;
+        let (special, price) = (aside.special, aside.price);
+        let leaves = self.store.leaves(slot);
+        self.desks[place].shelf_mut(Room::Stop, false, buy).lift(&mut self.store, slot);
+        self.lay(place, buy, &special, price, slot, leaves);
     }
 
     /// Sends a stop to market, as the order it becomes; says whether it traded.
@@ -110,11 +166,13 @@ impl SoftwareMatcher {
         range.is_some_and(|(low, high)| if buy { high >= stop } else { low <= stop })
     }
 
-    /// Takes away orders whose time is over, the first to be over first.
-    fn expire(&mut self) {
+    /// Takes away orders whose time is over at `now`, the first to be over first; says whether
+    /// there may be more.
+    pub(super) fn expire(&mut self, now: Nanos) -> bool {
         for _ in 0..self.limits.sweep_chunk {
-            let Some(slot) = self.specials.expired(self.now) else { return };
+            let Some(slot) = self.specials.expired(now) else { return false };
             self.withdraw(slot, CancelReason::Expired);
         }
+        true
     }
 }

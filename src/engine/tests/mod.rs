@@ -6,6 +6,7 @@ mod rules;
 mod specials;
 mod storm;
 mod sweeps;
+mod table;
 
 use crate::engine::tests::ledger::Ledger;
 use crate::engine::tests::storm::Storm;

@@ -264,13 +264,25 @@ impl Storm {
             _ => {
                 let beyond = if buys { few.0 } else { -few.0 };
                 terms.stop_price = Price(head.price.0 / tick * tick + beyond);
-                self.dice.pick(&[O::Stop, O::StopLimit])
+                if self.dice.once_in(3) {
+                    terms.offset = Price(tick * (1 + self.dice.below(6) as i64));
+                    terms.stop_price =
+                        if self.dice.once_in(2) { Price::ZERO } else { terms.stop_price };
+                    O::TrailingStop
+                } else {
+                    self.dice.pick(&[O::Stop, O::StopLimit])
+                }
             }
         };
         head.order_type = kind.code();
         if matches!(
             kind,
-            O::PegPrimary | O::PegMarket | O::PegMidpoint | O::Stop | O::MarketToLimit
+            O::PegPrimary
+                | O::PegMarket
+                | O::PegMidpoint
+                | O::Stop
+                | O::TrailingStop
+                | O::MarketToLimit
         ) {
             head.price = if self.dice.once_in(2) { Price(0) } else { head.price };
         }

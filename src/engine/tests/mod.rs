@@ -3,6 +3,7 @@
 mod auctions;
 mod ledger;
 mod rules;
+mod snapshots;
 mod specials;
 mod storm;
 mod sweeps;
@@ -116,7 +117,22 @@ fn tight() -> EngineLimits {
     }
 }
 
+/// Limits that are seldom met.
+fn roomy() -> EngineLimits {
+    EngineLimits {
+        orders_max: 400,
+        specials_max: 300,
+        sweep_chunk: 64,
+        fills_per_command_max: 256,
+        ..tight()
+    }
+}
+
 fn storm(seed: u64, commands: u32, limits: EngineLimits) {
+    run(seed, commands, limits).ledger.must_have_seen_much();
+}
+
+fn run(seed: u64, commands: u32, limits: EngineLimits) -> Pair {
     let mut storm = Storm::new(seed);
     let mut pair = Pair::new(limits, &instruments());
     for at in 1..=commands {
@@ -127,7 +143,7 @@ fn storm(seed: u64, commands: u32, limits: EngineLimits) {
         }
     }
     pair.check();
-    pair.ledger.must_have_seen_much();
+    pair
 }
 
 #[test]
@@ -139,17 +155,21 @@ fn under_tight_limits_both_matchers_say_the_same() {
 
 #[test]
 fn with_room_both_matchers_say_the_same() {
-    let roomy = EngineLimits {
-        orders_max: 400,
-        specials_max: 300,
-        sweep_chunk: 64,
-        fills_per_command_max: 256,
-        ..tight()
-    };
     for seed in 100..110 {
-        storm(seed, 40_000, roomy);
+        storm(seed, 40_000, roomy());
     }
     for seed in 200..210 {
         storm(seed, 60_000, EngineLimits { orders_max: 120, ladder_ticks: 4_096, ..tight() });
+    }
+}
+
+/// A hundred million commands, unless `WIREMATCH_STORMS` says how many hundred thousand.
+#[test]
+#[ignore = "takes minutes: scripts/deep runs it"]
+fn over_a_thousand_seeds_both_matchers_say_the_same() {
+    let storms = std::env::var("WIREMATCH_STORMS").ok().and_then(|text| text.parse().ok());
+    for seed in 1_000..1_000 + storms.unwrap_or(1_000) {
+        let limits = if seed % 4 == 0 { roomy() } else { tight() };
+        run(seed, 100_000, limits);
     }
 }

@@ -155,12 +155,13 @@ impl IdMap {
         self.places[hole].reach = 0;
     }
 
-    /// Where a key belongs: both halves of a 128-bit product, so every bit of the key counts.
+    /// Where a key belongs: keys that differ in their last two bits share a cache line, for ids
+    /// come in sequence; of the others both halves of a 128-bit product, so every bit counts.
     #[inline]
     fn home(&self, key: u64) -> usize {
-        let product = u128::from(key ^ self.seed) * u128::from(MULTIPLIER);
+        let product = u128::from(key >> 2 ^ self.seed) * u128::from(MULTIPLIER);
         let mixed = (product as u64) ^ ((product >> 64) as u64);
-        (mixed >> self.shift) as usize & self.mask
+        ((mixed >> self.shift) as usize & !3 | key as usize & 3) & self.mask
     }
 }
 

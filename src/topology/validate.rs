@@ -51,7 +51,7 @@ pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, Confi
     let accounts = accounts(config, &source)?;
     let (sessions, rights) = sessions(config, &source, accounts.len())?;
     let engine = &config.engine;
-    let holdings_max = (accounts.len() * instruments.len()).min(HOLDINGS_MAX);
+    let holdings_max = (accounts.len() * (instruments.len() + 1)).min(HOLDINGS_MAX);
     let risk = RiskOptions {
         instruments: instruments.clone(),
         accounts,

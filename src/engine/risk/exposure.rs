@@ -4,7 +4,8 @@
 //! or dies. Usage is counted here alone; only limits come from outside.
 
 use crate::engine::risk::AccountLimits;
-use crate::engine::{IdMap, MapFull, PagedMap};
+use crate::engine::risk::holdings::Holdings;
+use crate::engine::{MapFull, PagedMap};
 use crate::model::{
     AccountId, Event, InstrumentId, Notional, OrderId, Price, Quantity, RejectCode, SeqNo, Side,
 };
@@ -47,15 +48,6 @@ pub struct AccountState {
     pub position_cost: Notional,
 }
 
-/// One account's position and open orders in one instrument.
-#[derive(Clone, Copy, Debug, Default)]
-#[repr(align(32))]
-struct Holding {
-    position: i64,
-    cost: Notional,
-    open_orders: u32,
-}
-
 /// All accounts' usage and all open orders.
 #[derive(Debug)]
 pub(super) struct Exposure {
@@ -64,16 +56,14 @@ pub(super) struct Exposure {
     order_slots: PagedMap,
     orders: Box<[HeldOrder]>,
     free: Vec<u32>,
-    holding_slots: IdMap,
-    holdings: Box<[Holding]>,
-    holdings_used: u32,
+    holdings: Holdings,
 }
 
 impl Exposure {
     pub(super) fn new(
         limits: &[Option<AccountLimits>],
         orders_max: usize,
-        holdings_max: usize,
+        holdings: Holdings,
     ) -> Self {
         Self {
             limits: limits.into(),
@@ -81,9 +71,7 @@ impl Exposure {
             order_slots: PagedMap::with_capacity(orders_max),
             orders: vec![HeldOrder::default(); orders_max].into(),
             free: (0..orders_max as u32).rev().collect(),
-            holding_slots: IdMap::with_capacity(holdings_max),
-            holdings: vec![Holding::default(); holdings_max].into(),
-            holdings_used: 0,
+            holdings,
         }
     }
 
@@ -127,9 +115,9 @@ impl Exposure {
         let limits = *self.limits(order.account).ok_or(RejectCode::UnknownAccount)?;
         let more = full.saturating_sub(credit).0.max(0);
         order.held = Notional(more);
-        order.holding = self.holding(order.account, order.instrument)?;
+        order.holding = self.holdings.row(order.account, order.instrument)?;
         let state = self.accounts.get(order.account.index()).ok_or(RejectCode::UnknownAccount)?;
-        let holding = self.holdings.get(order.holding as usize).ok_or(RejectCode::Exposure)?;
+        let holding = self.holdings.get(order.holding).ok_or(RejectCode::Exposure)?;
         if holding.open_orders >= limits.open_orders_max {
             return Err(RejectCode::OpenOrderLimit);
         }
@@ -166,25 +154,10 @@ impl Exposure {
             *place = order;
         }
         self.change_held(&order, order.held);
-        if let Some(holding) = self.holdings.get_mut(order.holding as usize) {
+        if let Some(holding) = self.holdings.get_mut(order.holding) {
             holding.open_orders += 1;
         }
         Ok(())
-    }
-
-    /// The slot of a holding, taken on first use.
-    fn holding(&mut self, account: AccountId, instrument: InstrumentId) -> Result<u32, RejectCode> {
-        let key = (account.0 as u64) << 32 | instrument.0 as u64;
-        if let Some(slot) = self.holding_slots.get(key) {
-            return Ok(slot);
-        }
-        let slot = self.holdings_used;
-        if slot as usize >= self.holdings.len() {
-            return Err(RejectCode::Exposure);
-        }
-        self.holding_slots.insert(key, slot).map_err(|_| RejectCode::Exposure)?;
-        self.holdings_used += 1;
-        Ok(slot)
     }
 
     fn change_held(&mut self, order: &HeldOrder, by: Notional) {
@@ -211,7 +184,7 @@ impl Exposure {
         let Some(slot) = self.order_slots.remove(id.0) else { return };
         let Some(order) = self.orders.get(slot as usize).copied() else { return };
         self.change_held(&order, Notional(-order.held.0));
-        if let Some(holding) = self.holdings.get_mut(order.holding as usize) {
+        if let Some(holding) = self.holdings.get_mut(order.holding) {
             holding.open_orders = holding.open_orders.saturating_sub(1);
         }
         self.free.push(slot);
@@ -268,7 +241,7 @@ impl Exposure {
         if self.limits(event.account).is_none() {
             return;
         }
-        if let Ok(holding) = self.holding(event.account, event.instrument) {
+        if let Ok(holding) = self.holdings.row(event.account, event.instrument) {
             self.hold_trade(event.account, holding, bought, event);
         }
     }
@@ -281,7 +254,7 @@ impl Exposure {
             true => (event.quantity.0 as i64, money),
             false => (-(event.quantity.0 as i64), Notional(-money.0)),
         };
-        let Some(holding) = self.holdings.get_mut(holding as usize) else { return };
+        let Some(holding) = self.holdings.get_mut(holding) else { return };
         let before = holding.cost;
         holding.position = holding.position.saturating_add(position);
         holding.cost = holding.cost.saturating_add(cost);
@@ -300,7 +273,7 @@ impl Exposure {
             fold(state.held_sell.0 as u64);
             fold(state.position_cost.0 as u64);
         }
-        for holding in self.holdings.iter().take(self.holdings_used as usize) {
+        for holding in self.holdings.rows() {
             fold(holding.position as u64);
             fold(holding.cost.0 as u64);
             fold(holding.open_orders as u64);

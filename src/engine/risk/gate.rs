@@ -2,6 +2,7 @@
 
 use crate::engine::risk::collar::{Collar, Listed};
 use crate::engine::risk::exposure::{AccountState, Exposure, HeldOrder};
+use crate::engine::risk::holdings::Holdings;
 use crate::engine::risk::kill_switch::KillSwitch;
 use crate::engine::risk::rate::Rate;
 use crate::engine::risk::{AccountLimits, RiskOptions, SessionRights};
@@ -46,7 +47,11 @@ impl RiskGate {
                 collar.len(),
             ),
             sessions: options.sessions.iter().map(session).collect(),
-            exposure: Exposure::new(&options.accounts, options.orders_max, options.holdings_max),
+            exposure: Exposure::new(
+                &options.accounts,
+                options.orders_max,
+                Holdings::new(options.accounts.len(), collar.len(), options.holdings_max),
+            ),
             collar,
             throttled: false,
         }

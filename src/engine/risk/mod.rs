@@ -10,6 +10,7 @@ mod collar;
 mod exposure;
 mod feedback;
 mod gate;
+mod holdings;
 mod kill_switch;
 mod limits;
 mod rate;

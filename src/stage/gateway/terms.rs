@@ -111,3 +111,90 @@ fn expiry(head: &Command, seconds: u32) -> Result<u64, RejectCode> {
     let midnight = head.timestamp.0 - since_midnight(head.timestamp);
     midnight.checked_add(u64::from(seconds) * 1_000_000_000).ok_or(RejectCode::ExpiryTime)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{CommandKind, Nanos};
+
+    /// An order of 100 at `price`, as the gateway reads it before its terms.
+    fn head(price: u64) -> Command {
+        Command {
+            price: Price(price as i64),
+            quantity: Quantity(100),
+            timestamp: Nanos(3 * 86_400_000_000_000 + 5),
+            order_type: u8::from(price == MARKET_PRICE),
+            ..Command::new(CommandKind::Enter)
+        }
+    }
+
+    fn read(options: Options, price: u64) -> Result<(Terms, Command), RejectCode> {
+        let mut head = head(price);
+        assert!(needs_terms(&options), "{options:?} asks for something");
+        terms_of(&options, &mut head).map(|terms| (terms, head))
+    }
+
+    #[test]
+    fn quantities_and_groups_go_into_the_terms() {
+        let options = Options {
+            max_floor: Some(10),
+            min_qty: Some(20),
+            group_id: Some(7),
+            wish: Some(wish::SLIDE),
+            ..Options::default()
+        };
+        let (terms, head) = read(options, 10_000).expect("good options");
+        assert_eq!((terms.displayed, terms.minimum, terms.group), (Quantity(10), Quantity(20), 7));
+        assert_eq!(terms.flags, TermFlags::SLIDE);
+        assert_eq!(head.order_type(), Some(OrderType::Limit));
+        // All of an immediate order's quantity is what fill-or-kill says already.
+        let options = Options { min_qty: Some(100), ..Options::default() };
+        let mut fok = Command { time_in_force: TimeInForce::Fok.code(), ..super::tests::head(1) };
+        assert_eq!(terms_of(&options, &mut fok).map(|terms| terms.minimum), Ok(Quantity(0)));
+    }
+
+    #[test]
+    fn pegs_take_their_price_as_a_cap_and_none_as_none() {
+        let peg =
+            |code| Options { price_type: Some(code), peg_offset: Some(-200), ..Options::default() };
+        let (terms, head) = read(peg(price_type::PRIMARY_PEG), 10_000).expect("good options");
+        assert_eq!((terms.offset, head.price), (Price(-200), Price(10_000)));
+        assert_eq!(head.order_type(), Some(OrderType::PegPrimary));
+        let (_, head) = read(peg(price_type::MARKET_PEG), MARKET_PRICE).expect("good options");
+        assert_eq!((head.order_type(), head.price), (Some(OrderType::PegMarket), Price(0)));
+        assert_eq!(read(peg(price_type::MARKET_MAKER_PEG), 1).err(), Some(RejectCode::PegOffset));
+    }
+
+    #[test]
+    fn a_stop_carries_its_stop_price_to_risk_and_a_stop_limit_its_limit() {
+        let stop = |style| Options {
+            order_style: Some(style),
+            stop_price: Some(20_000),
+            ..Options::default()
+        };
+        let (terms, head) = read(stop(order_style::STOP), MARKET_PRICE).expect("good options");
+        assert_eq!((terms.stop_price, head.price), (Price(20_000), Price(20_000)));
+        let (_, head) = read(stop(order_style::STOP_LIMIT), 21_000).expect("good options");
+        assert_eq!((head.order_type(), head.price), (Some(OrderType::StopLimit), Price(21_000)));
+        let both = Options { price_type: Some(price_type::MIDPOINT), ..stop(order_style::STOP) };
+        assert_eq!(read(both, 1).err(), Some(RejectCode::NotTogether));
+    }
+
+    #[test]
+    fn a_time_of_expiry_is_of_the_day_the_order_came() {
+        let expiring = |seconds| Options { expire_time: Some(seconds), ..Options::default() };
+        let (terms, _) = read(expiring(60), 10_000).expect("good options");
+        assert_eq!(terms.expires_at, (3 * 86_400 + 60) * 1_000_000_000);
+        assert_eq!(read(expiring(86_400), 10_000).err(), Some(RejectCode::ExpiryTime));
+    }
+
+    #[test]
+    fn what_nobody_offers_is_refused() {
+        let varied = Options { random_reserves: Some(5), ..Options::default() };
+        assert_eq!(read(varied, 1).err(), Some(RejectCode::DisplayQuantity));
+        let followed = Options { discretion_price_type: Some(b'P'), ..Options::default() };
+        assert_eq!(read(followed, 1).err(), Some(RejectCode::Discretion));
+        let unknown = Options { wish: Some(b'?'), ..Options::default() };
+        assert_eq!(read(unknown, 1).err(), Some(RejectCode::NotTogether));
+    }
+}

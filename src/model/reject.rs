@@ -54,6 +54,8 @@ rejects! {
     Closed = 24, ouch 0x0007, fix 2, "the instrument is not open for trading";
     InvalidDisplay = 25, ouch 0x0003, fix 99, "the display instruction is not known here";
     RestrictedInstrument = 26, ouch 0x0022, fix 99, "the account may not trade this instrument";
+    TooManySweeps = 28, ouch 0x000f, fix 99,
+        "too many mass cancels or kills are unfinished: ask again when one of them has ended";
     EntryDisabled = 27, ouch 0x0022, fix 2, "order entry was disabled for this firm by request";
 }
 

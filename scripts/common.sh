@@ -23,7 +23,7 @@ need() {
   fi
   say "installing $2 for $1"
   $sudo apt-get update -qq
-  $sudo apt-get install -y -qq --no-install-recommends "$2"
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2"
 }
 
 need_rust() {

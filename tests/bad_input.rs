@@ -10,13 +10,15 @@ use proptest::test_runner::TestRunner;
 use support::orders::{EnterOrder, bytes, cancel, enter, order};
 use support::raw::{NO_TOKEN, Raw, packet};
 use support::{GATEWAY, REFERENCE, World};
+use wirematch::model::RejectCode;
 use wirematch::topology::StageName;
 use wirematch::wire::ethernet::Mac;
 use wirematch::wire::ouch::codes::time_in_force;
 use wirematch::wire::ouch::{
     AccountQueryRequest, Appendage, Inbound, OPTIONS_MAX, Options, Outbound,
 };
-use wirematch::wire::session::{Login, LoginRejectCode};
+use wirematch::wire::session::control::NotApplied;
+use wirematch::wire::session::{Control, Login, LoginRejectCode};
 use wirematch::wire::udp::{HEADERS, Route, seal};
 
 /// A world with two good clients, connected, and one without manners.
@@ -268,6 +270,42 @@ fn a_flood_is_refused_and_shut_out_while_cancels_pass() {
 }
 
 #[test]
+fn while_the_journal_is_short_of_room_orders_make_way_for_cancels() {
+    use std::sync::atomic::Ordering;
+    let (mut world, mut raw) = world(3);
+    assert!(raw.answers(&enter(order(1)), &mut world).iter().any(|bytes| bytes[0] == b'A'));
+    let is_short = std::sync::Arc::clone(&world.server().journal_is_short);
+    is_short.store(true, Ordering::Relaxed);
+    // Enough to fill the window, sent in one go: the cancel behind them must not wait for them.
+    let first = raw.next_tx;
+    (2..64).for_each(|number| raw.say(&enter(order(number))));
+    let answers = raw.answers(&cancel(1), &mut world);
+    let [refusal, cancelled] = &answers[..] else { panic!("two answers: {answers:?}") };
+    let NotApplied { from, count, reason } = match Control::decode(refusal) {
+        Ok(Control::NotApplied(refusal)) => refusal,
+        other => panic!("no refusal: {other:?}"),
+    };
+    assert_eq!((from, count), (first, 62));
+    assert_eq!(reason, RejectCode::JournalFull.code());
+    assert_eq!(cancelled[0], b'C');
+
+    // Orders alone are gathered, and refused together after a while.
+    (64..70).for_each(|number| raw.say(&enter(order(number))));
+    raw.replies.clear();
+    for _ in 0..6 {
+        (0..20).for_each(|_| raw.live(&mut world));
+        world.now.0 += 20_000_000;
+    }
+    assert_eq!(raw.replies.len(), 1, "{:?}", raw.replies);
+
+    is_short.store(false, Ordering::Relaxed);
+    let answers = raw.answers(&enter(order(70)), &mut world);
+    assert!(answers.iter().any(|bytes| bytes[0] == b'A'), "{answers:?}");
+    assert_eq!(world.counter(StageName::Gateway, "Refused"), 68);
+    others_are_well(&mut world);
+}
+
+#[test]
 fn a_client_that_never_acknowledges_goes_down_alone() {
     let (mut world, mut raw) = world(3);
     raw.acknowledges = false;
@@ -284,16 +322,18 @@ fn a_client_that_never_acknowledges_goes_down_alone() {
     }
     world.settle();
     assert!(!is_up(&world), "the session is down");
-    // Its order died with it; replies it never took are not kept any more, and it is told so.
+    // Its order died with it; replies it never took are not kept any more, but the journal has
+    // them.
     world.check();
-    raw.next_rx = 2;
-    assert!(!raw.log_in(&mut world));
-    assert_eq!(raw.refusal, Some(LoginRejectCode::RepliesAgedOut));
     let replay = world.replayed();
     let view = replay.gateway.views().find(|view| view.session.0 == 3).expect("a session");
-    (raw.next_rx, raw.next_tx) = (view.next_number, view.next_expected);
+    (raw.next_rx, raw.next_tx) = (2, view.next_expected);
     raw.acknowledges = true;
     assert!(raw.log_in(&mut world), "{:?}", raw.refusal);
+    for _ in 0..4_000 {
+        raw.live(&mut world);
+    }
+    assert_eq!(raw.next_rx, view.next_number, "it caught up");
     assert!(raw.answers(&enter(order(2)), &mut world).iter().any(|bytes| bytes[0] == b'A'));
     others_are_well(&mut world);
 }

@@ -3,11 +3,12 @@
 //! One client keeps its session over all the kills, so every number it ever sent is accounted for
 //! in the end: in the command log once, or declared not applied. `WIREMATCH_KILLS` sets how often.
 
+#[path = "support/process.rs"]
+#[allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
+mod process;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use wirematch::client::{Trader, TraderConfig};
 use wirematch::flow::Dice;
@@ -18,51 +19,9 @@ use wirematch::runtime::{Clock, SystemClock};
 use wirematch::wire::ouch::{Appendage, EnterOrder, Inbound, MESSAGE_MAX, Outbound};
 use wirematch::wire::session::ClientEvent;
 
+use process::{Appliance, configuration, free_address};
+
 const MILLISECOND: u64 = 1_000_000;
-
-/// A UDP port that nobody uses just now.
-fn free_address() -> SocketAddrV4 {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback is there");
-    SocketAddrV4::new(Ipv4Addr::LOCALHOST, socket.local_addr().expect("it is bound").port())
-}
-
-struct Appliance {
-    config: std::path::PathBuf,
-    child: Option<Child>,
-}
-
-impl Appliance {
-    fn start(&mut self) {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_wirematch"))
-            .args(["run", "--no-table", "--config"])
-            .arg(&self.config)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let mut said = String::new();
-        let mut lines = BufReader::new(child.stderr.take().expect("it is piped"));
-        while !said.contains("ready") {
-            let read = lines.read_line(&mut said).expect("its words are text");
-            assert!(read > 0, "it did not start:\n{said}");
-        }
-        // Whatever it says later has somewhere to go.
-        std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
-        self.child = Some(child);
-    }
-
-    fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().expect("it is ours");
-            child.wait().expect("it was running");
-        }
-    }
-}
-
-impl Drop for Appliance {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
 
 /// What the client knows of its orders.
 #[derive(Default)]
@@ -150,25 +109,6 @@ impl Client {
     }
 }
 
-fn config(folder: &Path, entry: SocketAddrV4) -> std::path::PathBuf {
-    let (feed, group) = (free_address(), free_address());
-    let text = format!(
-        "data = \"{}\"\n[entry]\naddress = \"{entry}\"\nheartbeat_ms = 20\nreply_cache = 65536\n\
-         [feed]\naddress = \"{feed}\"\ngroup = \"{group}\"\n[journal]\nsegment_kib = 1024\n\
-         [engine]\norders_max = 4194304\n\
-         [[session]]\nid = 1\nkey = \"kill-test-key\"\nfirst_account = 1\nlast_account = 1000\n\
-         rate = \"load-test\"\ncancel_on_disconnect = false\nself_trade = \"allow\"\n\
-         [[account]]\nfirst = 1\ncount = 1000\nbuying_power = \"100_000_000_000\"\n\
-         exposure_max = \"100_000_000_000\"\n[account.risk]\nopen_orders_max = 10000000\n\
-         order_notional_max = \"1_000_000_000\"\n[[core]]\nidle = \"yield\"\n\
-         stages = [\"gateway\", \"sequencer\", \"risk\", \"matching\", \"recorder\", \"feed\"]\n",
-        folder.join("data").display()
-    );
-    let path = folder.join("kill.toml");
-    std::fs::write(&path, text).expect("the folder is ours");
-    path
-}
-
 /// Orders in the command log, by number: how often each is there.
 fn journaled(data: &Path) -> BTreeMap<u32, u32> {
     let folder = LogKind::Commands.folder(&data.join("journal"));
@@ -187,12 +127,12 @@ fn nothing_acknowledged_is_lost_and_nothing_is_there_twice() {
     let kills: u32 = std::env::var("WIREMATCH_KILLS").map_or(25, |n| n.parse().expect("a number"));
     let folder = tempfile::tempdir().expect("a temporary folder");
     let entry = free_address();
-    let mut appliance = Appliance { config: config(folder.path(), entry), child: None };
+    let mut appliance = Appliance::new(configuration(folder.path(), entry, 1));
 
     let socket = SocketConfig { address: *entry.ip(), ports: vec![0], groups: vec![] };
     let port = SocketPort::open(&socket).expect("loopback is there");
     let address = port.locals().next().expect("one port was asked for");
-    let key = b"kill-test-key".to_vec();
+    let key = b"test-key-1".to_vec();
     let trader = Trader::new(port, TraderConfig { address, gateway: entry, session: 1, key });
     let (clock, book, dice) = (SystemClock::new(), Book::default(), Dice::new(7));
     let mut client = Client { trader, clock, book, dice, next: 1 };
@@ -225,10 +165,5 @@ fn nothing_acknowledged_is_lost_and_nothing_is_there_twice() {
         assert_eq!(answered.contains(number), !lost, "order {number} was not answered");
     }
     assert!(orders.values().all(|times| *times == 1), "an order is in the log twice");
-    let verified = Command::new(env!("CARGO_BIN_EXE_wirematch"))
-        .args(["replay", "--config"])
-        .arg(&appliance.config)
-        .status()
-        .expect("the binary starts");
-    assert!(verified.success(), "the journal does not replay");
+    assert!(appliance.replays(), "the journal does not replay");
 }

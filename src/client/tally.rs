@@ -10,6 +10,7 @@ use crate::flow::{Trade, hash_of};
 use crate::model::Nanos;
 use crate::wire::ouch::Outbound;
 use crate::wire::ouch::codes::liquidity;
+use crate::wire::session::WINDOW_MAX;
 
 /// Counts of what came back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -26,8 +27,10 @@ pub struct Counts {
     pub cancel_rejected: u64,
     /// Executions told, each side counted.
     pub executed: u64,
-    /// Messages of ours that were lost and never executed.
+    /// Messages of ours that were lost on the way and never executed.
     pub not_applied: u64,
+    /// Messages of ours that the gateway refused to take: the journal was short of room.
+    pub refused: u64,
     /// Anything else.
     pub other: u64,
 }
@@ -50,6 +53,8 @@ pub struct Tally {
     pub latency: Histogram<u64>,
     /// By UserRefNum: when its message was to be sent; zero once answered.
     scheduled: Vec<Nanos>,
+    /// By number of the message, modulo the window: its UserRefNum, 0 where it has none.
+    on_the_way: [u32; WINDOW_MAX as usize],
     /// By match number.
     trades: BTreeMap<u64, Sides>,
     /// Quantity executed, both sides.
@@ -63,6 +68,7 @@ impl Default for Tally {
             counts: Counts::default(),
             latency: latency.expect("the bounds are constants"),
             scheduled: Vec::new(),
+            on_the_way: [0; WINDOW_MAX as usize],
             trades: BTreeMap::new(),
             quantity: 0,
         }
@@ -70,8 +76,10 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Notes when the message with this UserRefNum was to be sent.
-    pub fn sent(&mut self, user_ref_num: u32, scheduled: Nanos) {
+    /// Notes when message `seq` was to be sent, and its UserRefNum if it is to be answered.
+    pub fn sent(&mut self, seq: u64, user_ref_num: Option<u32>, scheduled: Nanos) {
+        self.on_the_way[(seq % WINDOW_MAX) as usize] = user_ref_num.unwrap_or(0);
+        let Some(user_ref_num) = user_ref_num else { return };
         let at = user_ref_num as usize;
         if self.scheduled.len() <= at {
             self.scheduled.resize(at + 1, Nanos::ZERO);
@@ -89,6 +97,19 @@ impl Tally {
         let since = std::mem::take(scheduled);
         if since.0 != 0 {
             self.latency.saturating_record(now.saturating_sub(since).0.max(1));
+        }
+    }
+
+    /// Takes the word that messages will never be executed: that is their answer.
+    pub fn not_applied(&mut self, from: u64, count: u32, reason: u8) {
+        let counts = &mut self.counts;
+        let counter = if reason == 0 { &mut counts.not_applied } else { &mut counts.refused };
+        *counter += u64::from(count);
+        for seq in (from..).take(count as usize) {
+            let user_ref_num = self.on_the_way[(seq % WINDOW_MAX) as usize];
+            if let Some(scheduled) = self.scheduled.get_mut(user_ref_num as usize) {
+                *scheduled = Nanos::ZERO;
+            }
         }
     }
 

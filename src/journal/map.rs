@@ -168,7 +168,8 @@ impl MapMut {
 
     #[inline]
     fn write(&self, at: usize, line: &Line, first: Ordering) {
-        let Some(words) = self.words().get(at * WORDS..(at + 1) * WORDS) else { return };
+        let (lines, _) = self.words().as_chunks::<WORDS>();
+        let Some(words) = lines.get(at) else { return };
         for (word, &value) in words.iter().zip(&line.0).skip(1) {
             word.store(value, Ordering::Relaxed);
         }

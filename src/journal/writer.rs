@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::journal::frame::{Burst, FRAME_LINES_MAX, FrameHeader};
 use crate::journal::segment::{HEADER_LINES, Segment, Stamp};
-use crate::journal::{Logged, Progress};
+use crate::journal::{Health, Logged, Progress};
 use crate::model::{Fault, Group, LINES_MAX, Line};
 
 /// Appends messages to a log. One per log, owned by one thread.
@@ -141,6 +141,12 @@ impl<H: Logged> Writer<H> {
     #[inline]
     pub fn is_low(&self) -> bool {
         self.room() <= self.reserve
+    }
+
+    /// Whether room must be saved: only the reserve is left, or the keeper can make no more.
+    #[inline]
+    pub fn is_short(&self) -> bool {
+        self.is_low() || self.progress.health() != Health::Good
     }
 
     /// Id of the last message appended.

@@ -128,7 +128,7 @@ impl<H: Head> Consumer<H> {
     pub fn take_each(&mut self, mut take: impl FnMut(&H, &[Line]) -> Taken) -> usize {
         let Ok(chunk) = self.ring.read_chunk(self.ring.slots()) else { return 0 };
         let (first, second) = chunk.as_slices();
-        let mut lines = Lines { first, second, at: 0 };
+        let mut lines = Lines { first, second, taken: 0 };
         let mut count = 0;
         let mut scratch = [Line([0; 8]); LINES_MAX - 1];
         while let Some(head) = lines.head::<H>() {
@@ -138,14 +138,14 @@ impl<H: Head> Consumer<H> {
                 Taken::No => (false, false),
             };
             if taken {
-                lines.at += head.lines();
+                lines.take(head.lines());
                 count += 1;
             }
             if !goes_on {
                 break;
             }
         }
-        let used = lines.at;
+        let used = lines.taken;
         chunk.commit(used);
         count
     }
@@ -197,18 +197,13 @@ pub enum Taken {
 struct Lines<'a> {
     first: &'a [Line],
     second: &'a [Line],
-    at: usize,
+    taken: usize,
 }
 
 impl<'a> Lines<'a> {
     #[inline]
-    fn get(&self, at: usize) -> Option<&'a Line> {
-        self.first.get(at).or_else(|| self.second.get(at - self.first.len()))
-    }
-
-    #[inline]
     fn head<H: Head>(&self) -> Option<&'a H> {
-        self.get(self.at).map(bytemuck::cast_ref)
+        self.first.first().map(bytemuck::cast_ref)
     }
 
     /// The lines after the head; copied where they do not lie together.
@@ -217,23 +212,34 @@ impl<'a> Lines<'a> {
     where
         'a: 'b,
     {
-        if count == 0 {
-            return &[];
+        match self.first.get(1..=count) {
+            Some(rest) => rest,
+            None => self.gather(count, scratch),
         }
-        let from = self.at + 1;
-        let whole = match from < self.first.len() {
-            true => self.first.get(from..from + count),
-            false => self.second.get(from - self.first.len()..from - self.first.len() + count),
-        };
-        whole.unwrap_or_else(|| self.gather(count, scratch))
     }
 
     #[cold]
     fn gather<'b>(&self, count: usize, scratch: &'b mut [Line; LINES_MAX - 1]) -> &'b [Line] {
-        for (at, slot) in scratch.iter_mut().enumerate().take(count) {
-            *slot = self.get(self.at + 1 + at).copied().unwrap_or_default();
+        let lines = self.first.iter().chain(self.second).skip(1);
+        for (slot, line) in scratch.iter_mut().zip(lines) {
+            *slot = *line;
         }
         &scratch[..count.min(LINES_MAX - 1)]
+    }
+
+    /// Goes on after a message.
+    #[inline]
+    fn take(&mut self, count: usize) {
+        self.taken += count;
+        match self.first.get(count..) {
+            Some(left) if !left.is_empty() => self.first = left,
+            // Round the ring: the beginning is what is left.
+            _ => {
+                let over = count.saturating_sub(self.first.len());
+                self.first = self.second.get(over..).unwrap_or(&[]);
+                self.second = &[];
+            }
+        }
     }
 }
 

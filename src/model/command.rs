@@ -22,7 +22,8 @@ coded! {
         MassCancel = 5,
         /// Goes on with what is unfinished: triggered stops, auctions, expiries, mass cancels.
         Sweep = 6,
-        /// `quantity` messages from `client_seq` on were lost and will never be executed.
+        /// `quantity` messages from `client_seq` on will never be executed: they were lost, or
+        /// refused for the reason in `verdict`.
         NotApplied = 7,
         /// A session logged in.
         SessionUp = 8,

@@ -28,7 +28,8 @@ coded! {
         CancelRejected = 7,
         /// A mass cancel was taken; its orders' own events follow.
         MassCancelled = 8,
-        /// `quantity` messages from `target` on were lost and will never be executed.
+        /// `quantity` messages from `target` on will never be executed: they were lost, or refused
+        /// for `reason`.
         NotApplied = 9,
         SessionUp = 10,
         SessionDown = 11,

@@ -2,6 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::model::base36;
+
 /// Implements what every identifier has.
 macro_rules! id {
     ($(#[$meta:meta])* $name:ident($inner:ty)) => {
@@ -45,37 +47,20 @@ id! {
 
 impl AccountId {
     /// The highest account a four-character code can name.
-    pub const CODED_MAX: Self = Self(36 * 36 * 36 * 36 - 1);
+    pub const CODED_MAX: Self = Self(base36::HIGHEST);
 
     /// The account's code, as order entry carries it in the Firm option: base 36, four characters.
     pub const fn code(self) -> [u8; 4] {
-        const DIGITS: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-        let mut code = [b'0'; 4];
-        let mut rest = self.0;
-        let mut place = 4;
-        while place > 0 {
-            place -= 1;
-            code[place] = DIGITS[(rest % 36) as usize];
-            rest /= 36;
-        }
-        code
+        base36::write(self.0)
     }
 
     /// The account a code names; `None` for characters no code has.
     #[inline]
     pub const fn from_code(code: [u8; 4]) -> Option<Self> {
-        let mut number = 0;
-        let mut place = 0;
-        while place < 4 {
-            let digit = match code[place] {
-                byte @ b'0'..=b'9' => byte - b'0',
-                byte @ b'A'..=b'Z' => byte - b'A' + 10,
-                _ => return None,
-            };
-            number = number * 36 + digit as u32;
-            place += 1;
+        match base36::read(code) {
+            Some(number) => Some(Self(number)),
+            None => None,
         }
-        Some(Self(number))
     }
 }
 

@@ -2,6 +2,7 @@
 
 #[macro_use]
 mod coded;
+pub mod base36;
 mod command;
 mod event;
 mod fault;

@@ -1,6 +1,7 @@
 //! A host of one interface that speaks UDP, without I/O of its own: opens frames, seals frames.
 //!
-//! `open` also learns who is where, so a reply to somebody just heard needs no ARP exchange.
+//! `open` also learns who is where, so a reply to somebody just heard waits for no ARP exchange; it
+//! goes along with a request that confirms what the datagram claimed.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -227,7 +228,12 @@ impl UdpEndpoint {
             return Err(SendError::TooLong);
         }
         let to_mac = match self.station(*to.ip()) {
-            Ok(station) => station,
+            Ok((station, None)) => station,
+            Ok((station, Some(claimed))) => {
+                // Asked once more later, should the question find no room or no answer.
+                let _ = self.arp_request(claimed).send(port);
+                station
+            }
             Err(unknown) => {
                 self.arp_request(unknown).send(port)?;
                 return Err(SendError::NoNeighbour);
@@ -245,17 +251,18 @@ impl UdpEndpoint {
         Ok(())
     }
 
-    /// The station a datagram goes to, or else the address to ask for.
+    /// The station a datagram goes to, with the address to ask for if that is only a claim; or
+    /// else the address to ask for first.
     #[inline]
-    fn station(&self, to: Ipv4Addr) -> Result<Mac, Ipv4Addr> {
+    fn station(&mut self, to: Ipv4Addr) -> Result<(Mac, Option<Ipv4Addr>), Ipv4Addr> {
         if to.is_multicast() {
-            return Ok(Mac::multicast(to));
+            return Ok((Mac::multicast(to), None));
         }
         if to.is_broadcast() {
-            return Ok(Mac::BROADCAST);
+            return Ok((Mac::BROADCAST, None));
         }
-        if let Some(station) = self.neighbours.find(to) {
-            return Ok(station);
+        if let Some((station, asks)) = self.neighbours.reach(to) {
+            return Ok((station, asks.then_some(to)));
         }
         let hop = match self.router {
             Some(router) if (u32::from(to) ^ u32::from(self.address)) & router.mask != 0 => {
@@ -263,7 +270,8 @@ impl UdpEndpoint {
             }
             _ => to,
         };
-        self.neighbours.find(hop).ok_or(hop)
+        let (station, asks) = self.neighbours.reach(hop).ok_or(hop)?;
+        Ok((station, asks.then_some(hop)))
     }
 }
 

@@ -1,7 +1,8 @@
 //! Which station has which address: a table of fixed size that forgets, never grows.
 //!
 //! Buckets of four; a full bucket gives up its oldest entry, so a flood of made-up neighbours
-//! costs a repeated ARP request and no more.
+//! costs a repeated ARP request and no more. What only a datagram claimed is used, so that a reply
+//! need not wait, and asked about, so that a lie does not last.
 
 use std::net::Ipv4Addr;
 
@@ -14,6 +15,9 @@ const WAYS: usize = 4;
 struct Bucket {
     addresses: [u32; WAYS],
     stations: [Mac; WAYS],
+    /// Sends until the next question about an entry that a datagram claimed; 0 where the station
+    /// said so itself.
+    doubts: [u8; WAYS],
     /// The entry that a newcomer replaces next.
     oldest: u8,
 }
@@ -40,8 +44,24 @@ impl Neighbours {
         (wanted != 0).then(|| bucket.stations[at])
     }
 
+    /// The station of an address somebody sends to, and whether to ask that address about it.
+    #[inline]
+    pub(crate) fn reach(&mut self, address: Ipv4Addr) -> Option<(Mac, bool)> {
+        let wanted = u32::from(address);
+        let bucket = &mut self.buckets[place(wanted)];
+        let at = bucket.addresses.iter().position(|&known| known == wanted)?;
+        let doubt = &mut bucket.doubts[at];
+        let asks = *doubt == 1;
+        *doubt = if asks { u8::MAX } else { doubt.saturating_sub(1) };
+        (wanted != 0).then(|| (bucket.stations[at], asks))
+    }
+
     /// Notes a station that said so itself (ARP); replaces what was known.
     pub(crate) fn learn(&mut self, address: Ipv4Addr, station: Mac) {
+        self.note(address, station, 0);
+    }
+
+    fn note(&mut self, address: Ipv4Addr, station: Mac, doubt: u8) {
         let wanted = u32::from(address);
         if wanted == 0 || station.is_group() {
             return;
@@ -55,6 +75,7 @@ impl Neighbours {
         });
         bucket.addresses[at] = wanted;
         bucket.stations[at] = station;
+        bucket.doubts[at] = doubt;
     }
 
     /// Notes a station seen as a datagram's sender, unless something is known already: a
@@ -62,7 +83,7 @@ impl Neighbours {
     #[inline]
     pub(crate) fn notice(&mut self, address: Ipv4Addr, station: Mac) {
         if self.find(address).is_none() {
-            self.learn(address, station);
+            self.note(address, station, 1);
         }
     }
 }
@@ -111,6 +132,22 @@ mod tests {
         assert_eq!(table.find(address), Some(Mac([2; 6])));
         table.learn(address, Mac([4; 6]));
         assert_eq!(table.find(address), Some(Mac([4; 6])));
+    }
+
+    #[test]
+    fn what_a_datagram_claims_is_asked_about_until_the_station_says_so() {
+        let mut table = Neighbours::new();
+        let address = Ipv4Addr::new(10, 0, 0, 9);
+        table.notice(address, Mac([2; 6]));
+        let asked = |table: &mut Neighbours, times: u32| {
+            (0..times).filter(|_| table.reach(address).is_some_and(|(_, asks)| asks)).count()
+        };
+        assert_eq!(table.reach(address), Some((Mac([2; 6]), true)));
+        assert_eq!(asked(&mut table, 2_550), 10);
+        table.learn(address, Mac([4; 6]));
+        assert_eq!(table.reach(address), Some((Mac([4; 6]), false)));
+        table.notice(address, Mac([2; 6]));
+        assert_eq!((asked(&mut table, 1_000), table.find(address)), (0, Some(Mac([4; 6]))));
     }
 
     #[test]

@@ -21,7 +21,8 @@ mod sequencer;
 
 pub use feed::{Feed, FeedCounter, FeedOptions, FeedState};
 pub use gateway::{
-    Gateway, GatewayCounter, GatewayOptions, GatewayState, SessionSpec, SessionView,
+    Archive, ArchiveLinks, Gateway, GatewayCounter, GatewayLinks, GatewayOptions, GatewayState,
+    OldReply, SessionSpec, SessionView, Wanted,
 };
 pub use matching::{Board, EventLinks, Matching, MatchingCounter, TopOfBook};
 pub use recorder::{Gate, Recorder, RecorderCounter};

@@ -45,7 +45,9 @@ pub struct Recorder {
     events: Consumer<Event>,
     command_log: Writer<Command>,
     event_log: Writer<Event>,
+    /// Says that only the room kept for cancels is left, or that no more can be made.
     short: Arc<AtomicBool>,
+    is_short: bool,
     /// Counters, for whoever shows them.
     pub counters: Counters<RecorderCounter>,
 }
@@ -57,26 +59,23 @@ const ROOM_PER_MESSAGE: usize = LINES_MAX + 1;
 const EVENT_BURST: usize = 4 * BURST;
 
 impl Recorder {
-    /// Goes on where the logs were left.
+    /// Goes on where the logs were left; `short` is shown whether they are short of room.
     pub fn new(
         commands: Consumer<Command>,
         events: Consumer<Event>,
         command_log: Writer<Command>,
         event_log: Writer<Event>,
+        short: Arc<AtomicBool>,
     ) -> Self {
         Self {
             commands,
             events,
             command_log,
             event_log,
-            short: Arc::default(),
+            short,
+            is_short: false,
             counters: Counters::default(),
         }
-    }
-
-    /// Whether only the room kept for cancels is left, for whoever must say so.
-    pub fn short_of_room(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.short)
     }
 
     fn record_commands(&mut self) -> Result<usize, Fault> {
@@ -99,6 +98,16 @@ impl Recorder {
             command_log.commit();
         }
         written.map(|()| count)
+    }
+
+    /// At once, not with the chores: between two of them more may come than the reserve takes.
+    #[inline]
+    fn say_whether_short(&mut self) {
+        let is_short = self.command_log.is_short() || self.event_log.is_short();
+        if is_short != self.is_short {
+            self.is_short = is_short;
+            self.short.store(is_short, Ordering::Relaxed);
+        }
     }
 
     /// Writes events of commands that are on record: a crash must leave none without its command.
@@ -136,15 +145,17 @@ impl Stage for Recorder {
         // Replies wait for commands alone; events are written when there is a moment, or many.
         let are_many = self.events.waiting() >= EVENT_BURST;
         let events = if commands == 0 || are_many { self.record_events()? } else { 0 };
+        if commands + events > 0 || self.is_short {
+            self.say_whether_short();
+        }
         self.counters.add(RecorderCounter::Commands, commands as u64);
         self.counters.add(RecorderCounter::Events, events as u64);
         Ok(commands + events)
     }
 
     fn housekeep(&mut self, _now: Nanos) {
+        self.say_whether_short();
         self.counters.publish();
-        let is_short = self.command_log.is_low() || self.event_log.is_low();
-        self.short.store(is_short, Ordering::Relaxed);
         self.commands.show_fill();
         self.events.show_fill();
     }

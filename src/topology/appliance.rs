@@ -1,16 +1,17 @@
 //! A running appliance: its threads, what can be read of them, and how they end.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::journal::{Health, KeeperThread, Progress};
+use crate::journal::{KeeperThread, Progress};
 use crate::link::Producer;
 use crate::model::{CommandKind, Fault, Request};
 use crate::runtime::{Clock, Core, CoreTimes, CounterReader, StopFlag, SystemClock, pin};
 use crate::slow::{SlowError, SlowPath};
-use crate::stage::Board;
+use crate::stage::{Archive, Board, GatewayOptions};
 use crate::topology::{LinkFill, Placement, StageLatency, StageName, Wired};
 
 /// How often the slow thread looks for something to do when there was nothing.
@@ -25,12 +26,15 @@ pub(super) struct Launch {
     pub(super) progress: [Arc<Progress>; 2],
     pub(super) keepers: Vec<KeeperThread>,
     pub(super) slow: SlowPath,
+    pub(super) journal: PathBuf,
+    pub(super) options: GatewayOptions,
 }
 
 /// A running appliance. Dropping it without [`Appliance::stop`] leaves its threads to the process.
 pub struct Appliance {
     cores: Vec<JoinHandle<Result<(), Fault>>>,
     slow: JoinHandle<Result<SlowPath, SlowError>>,
+    archive: JoinHandle<()>,
     keepers: Vec<KeeperThread>,
     stop: StopFlag,
     stop_slow: StopFlag,
@@ -68,7 +72,7 @@ pub enum StopError {
 impl Launch {
     /// Deals the stages onto their threads and starts them.
     pub(super) fn start(self) -> std::io::Result<Appliance> {
-        let Self { mut wired, placement, clock, board, progress, keepers, slow } = self;
+        let Self { mut wired, placement, clock, board, progress, keepers, slow, .. } = self;
         let (stop, stop_slow) = (StopFlag::default(), StopFlag::default());
         let (mut cores, mut core_times) = (Vec::new(), Vec::new());
         for placed in &placement.cores {
@@ -81,11 +85,14 @@ impl Launch {
             cores.push(spawn_core(core, clock.clone(), stop.clone())?);
         }
         let is_short = Arc::clone(&wired.journal_is_short);
-        let speaker = Speaker::new(wired.slow_requests, clock, progress.clone(), is_short);
+        let speaker = Speaker::new(wired.slow_requests, clock, is_short);
         let slow = spawn_slow(slow, speaker, placement.slow_cpu, stop_slow.clone())?;
+        let archive = Archive::new(&self.journal, &self.options, wired.archive);
+        let archive = spawn_archive(archive, placement.slow_cpu, stop_slow.clone())?;
         Ok(Appliance {
             cores,
             slow,
+            archive,
             keepers,
             stop,
             stop_slow,
@@ -134,28 +141,40 @@ fn spawn_slow(
     thread::Builder::new().name("slow".into()).spawn(body)
 }
 
+/// Finds old replies for clients that were away for long; idle as a rule.
+fn spawn_archive(
+    mut archive: Archive,
+    cpu: Option<usize>,
+    stop: StopFlag,
+) -> std::io::Result<JoinHandle<()>> {
+    let body = move || {
+        if let Some(cpu) = cpu {
+            pin(cpu);
+        }
+        while !stop.is_raised() {
+            if archive.step() == 0 {
+                thread::sleep(SLOW_PAUSE);
+            }
+        }
+    };
+    thread::Builder::new().name("archive".into()).spawn(body)
+}
+
 /// What the slow thread says to the sequencer by itself: that the journal is short of room.
 struct Speaker {
     requests: Producer<Request>,
     clock: SystemClock,
-    progress: [Arc<Progress>; 2],
     is_short: Arc<AtomicBool>,
     is_throttled: bool,
 }
 
 impl Speaker {
-    fn new(
-        requests: Producer<Request>,
-        clock: SystemClock,
-        progress: [Arc<Progress>; 2],
-        is_short: Arc<AtomicBool>,
-    ) -> Self {
-        Self { requests, clock, progress, is_short, is_throttled: false }
+    fn new(requests: Producer<Request>, clock: SystemClock, is_short: Arc<AtomicBool>) -> Self {
+        Self { requests, clock, is_short, is_throttled: false }
     }
 
     fn speak(&mut self) {
-        let is_ill = self.progress.iter().any(|log| log.health() != Health::Good);
-        let is_short = is_ill || self.is_short.load(Ordering::Relaxed);
+        let is_short = self.is_short.load(Ordering::Relaxed);
         if is_short == self.is_throttled {
             return;
         }
@@ -192,6 +211,9 @@ impl Appliance {
             }
         }
         self.stop_slow.raise();
+        if self.archive.join().is_err() {
+            outcome = outcome.and(Err(StopError::Panicked));
+        }
         let slow = self.slow.join().map_err(|_| StopError::Panicked)??;
         if let Some(complaint) = self.progress.iter().find_map(|log| log.complaint()) {
             outcome = outcome.and(Err(StopError::Journal(complaint)));

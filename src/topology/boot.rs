@@ -125,6 +125,7 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
     let board = Board::new(&ids);
     let is_new = fold.seq == SeqNo::ZERO;
     let open_orders = crate::engine::BookView::open_orders(&fold.matcher) as u64;
+    let options = gateway.options().clone();
     let mut wired = wire(Parts {
         fold,
         limits: engine_limits(config, catalogue),
@@ -152,7 +153,8 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
         notes,
         placement: placement.clone(),
     };
-    let launch = Launch { wired, placement, clock, board, progress, keepers, slow };
+    let launch =
+        Launch { wired, placement, clock, board, progress, keepers, slow, journal, options };
     let appliance = launch
         .start()
         .map_err(|source| BootError::System { what: "cannot start a thread".into(), source })?;

@@ -10,8 +10,8 @@ use crate::model::{Command, Event, Head, Request};
 use crate::port::Port;
 use crate::runtime::{CounterReader, LatencyReader, Stage, latency};
 use crate::stage::{
-    Board, EventLinks, Feed, FeedState, Gate, Gateway, GatewayState, Matching, Recorder, Risk,
-    Sequencer, SequencerState,
+    ArchiveLinks, Board, EventLinks, Feed, FeedState, Gate, Gateway, GatewayLinks, GatewayState,
+    Matching, OldReply, Recorder, Risk, Sequencer, SequencerState, Wanted,
 };
 use crate::topology::StageName;
 
@@ -71,13 +71,15 @@ pub struct Wired {
     pub stages: Vec<(StageName, Box<dyn Stage>)>,
     /// The slow thread's way to the sequencer.
     pub slow_requests: Producer<Request>,
+    /// The archive's way to and from the gateway.
+    pub archive: ArchiveLinks,
     /// Each stage's counters.
     pub counters: Vec<(StageName, CounterReader)>,
     /// Latencies along the road.
     pub latencies: Vec<StageLatency>,
     /// How full the links are.
     pub links: Vec<LinkFill>,
-    /// Whether the journal has only the room kept for cancels.
+    /// Whether room in the journal must be saved for cancels.
     pub journal_is_short: Arc<AtomicBool>,
 }
 
@@ -94,6 +96,8 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     let (risk_events, matching_risk) = link::<Event>(depth);
     let (recorder_events, matching_recorder) = link::<Event>(depth);
     let (feed_events, matching_feed) = link::<Event>(depth);
+    let (gateway_wanted, archive_wanted) = link::<Wanted>(SLOW_DEPTH);
+    let (archive_found, gateway_found) = link::<OldReply>(ARCHIVE_DEPTH);
 
     let links = vec![
         fill("gateway_sequencer", &gateway_sequencer),
@@ -106,6 +110,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         fill("matching_risk", &matching_risk),
         fill("matching_recorder", &matching_recorder),
         fill("matching_feed", &matching_feed),
+        fill("archive_gateway", &gateway_found),
     ];
     let (sequenced, sequenced_reader) = latency();
     let (matched, matched_reader) = latency();
@@ -113,12 +118,18 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     let (published, published_reader) = latency();
 
     let start = SequencerState { seq: parts.fold.seq, timestamp: parts.fold.timestamp };
+    let journal_is_short = Arc::<AtomicBool>::default();
     let gateway = Gateway::new(
         parts.entry_port,
         parts.gateway,
-        gateway_requests,
-        matching_gateway,
+        GatewayLinks {
+            requests: gateway_requests,
+            events: matching_gateway,
+            wanted: gateway_wanted,
+            found: gateway_found,
+        },
         parts.gate.clone(),
+        Arc::clone(&journal_is_short),
         replied,
     );
     let inputs = vec![gateway_sequencer, slow_sequencer, matching_sequencer];
@@ -142,9 +153,13 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         parts.board,
         matched,
     );
-    let recorder =
-        Recorder::new(sequencer_recorder, matching_recorder, parts.command_log, parts.event_log);
-    let journal_is_short = recorder.short_of_room();
+    let recorder = Recorder::new(
+        sequencer_recorder,
+        matching_recorder,
+        parts.command_log,
+        parts.event_log,
+        Arc::clone(&journal_is_short),
+    );
     let feed = Feed::new(parts.feed_port, parts.feed, matching_feed, parts.gate, published);
 
     Wired {
@@ -171,6 +186,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
             (StageName::Feed, Box::new(feed)),
         ],
         slow_requests,
+        archive: ArchiveLinks { wanted: archive_wanted, found: archive_found },
         links,
         journal_is_short,
     }
@@ -178,3 +194,6 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
 
 /// Lines of the links on which only now and then a message travels.
 const SLOW_DEPTH: usize = 256;
+
+/// Lines of the link for old replies, of three lines each as a rule.
+const ARCHIVE_DEPTH: usize = 1024;

@@ -1,7 +1,7 @@
 //! A client that keeps its own log, as the protocol asks of one, and a view of its orders that is
 //! made of nothing but the replies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wirematch::client::{Trader, TraderConfig};
 use wirematch::flow::Dice;
@@ -26,6 +26,8 @@ pub struct View {
     pub rejected: Vec<(u32, u16)>,
     /// Numbers of messages that were lost: first and count.
     pub not_applied: Vec<(u64, u32)>,
+    /// Why, of all of them: 0 is loss.
+    pub not_applied_reasons: BTreeSet<u8>,
     /// By match number: executed quantity of our sides.
     pub fills: BTreeMap<u64, u32>,
     /// Cancels that came too late.
@@ -179,10 +181,11 @@ impl Client {
                 *next_rx += 1;
                 view.take(bytes);
             }
-            ClientEvent::NotApplied { number, from, count } => {
+            ClientEvent::NotApplied { number, from, count, reason } => {
                 assert_eq!(number, *next_rx, "each reply comes once, in order");
                 *next_rx += 1;
                 view.not_applied.push((from, count));
+                view.not_applied_reasons.insert(reason);
             }
             ClientEvent::LoginRejected(code) => refusals.push(code),
             ClientEvent::ServerBehind => panic!("the server lost what it had acknowledged"),

@@ -18,6 +18,7 @@ use wirematch::client::{Heard, Listener, TraderConfig};
 use wirematch::flow::Dice;
 use wirematch::journal::{LogKind, Logged, Reader};
 use wirematch::model::{Command, Event, Group, Nanos, Request, SeqNo};
+use wirematch::port::Port;
 use wirematch::port::faulty::Faults;
 use wirematch::topology::{Catalogue, Config, Replay, StageName, check, journal_folder, parse};
 use wirematch::wire::ethernet::Mac;
@@ -166,7 +167,17 @@ impl World {
     }
 
     /// The same with settings of its own.
-    pub fn with(seed: u64, clients: u16, (config, catalogue): (Config, Catalogue)) -> Self {
+    pub fn with(seed: u64, clients: u16, settings: (Config, Catalogue)) -> Self {
+        Self::behind(seed, clients, settings, |entry, feed| (Box::new(entry), Box::new(feed)))
+    }
+
+    /// The same, its server's two ports wrapped; a server that is started again has plain ones.
+    pub fn behind(
+        seed: u64,
+        clients: u16,
+        (config, catalogue): (Config, Catalogue),
+        wrap: impl FnOnce(Card, Card) -> (Box<dyn Port>, Box<dyn Port>),
+    ) -> Self {
         let folder = folder();
         let (mut entry, entry_port) = Network::new(seed);
         let (mut market_data, feed_port) = Network::new(!seed);
@@ -176,7 +187,8 @@ impl World {
         let clients = 1..=clients;
         let clients = clients.map(|id| Client::new(trader_config(id), &mut entry)).collect();
         let journal = journal_folder(folder.path());
-        let server = Server::open(&journal, &config, &catalogue, BEGIN, (entry_port, feed_port));
+        let ports = wrap(entry_port, feed_port);
+        let server = Server::open(&journal, &config, &catalogue, BEGIN, ports);
         Self {
             config,
             catalogue,

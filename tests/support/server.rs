@@ -1,6 +1,8 @@
 //! The appliance's stages in one thread, opened from a journal the way boot does it.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use wirematch::journal::{Keeper, Opened, UtcMapping, open_both};
@@ -8,20 +10,22 @@ use wirematch::link::Producer;
 use wirematch::model::{
     CommandKind, Event, Fault, Group, InstrumentId, LINES_MAX, Nanos, Request, SeqNo,
 };
+use wirematch::port::Port;
 use wirematch::runtime::{CounterReader, Stage};
-use wirematch::stage::{Board, Gate};
+use wirematch::stage::{Archive, Board, Gate};
 use wirematch::topology::{
     Catalogue, Config, Parts, Replay, StageName, Wired, empty_feed, empty_fold, empty_gateway,
     engine_limits, journal_settings, meaning, wire,
 };
-
-use super::network::Card;
 
 /// A running server.
 pub struct Server {
     stages: Vec<(StageName, Box<dyn Stage>)>,
     slow_requests: Producer<Request>,
     counters: Vec<(StageName, CounterReader)>,
+    /// What the recorder says to the gateway; tests may say it too.
+    pub journal_is_short: Arc<AtomicBool>,
+    archive: Archive,
     keepers: [Keeper; 2],
 }
 
@@ -33,16 +37,17 @@ pub fn replay_of(journal: &Path, config: &Config, catalogue: &Catalogue) -> Repl
 }
 
 impl Server {
-    /// Participants of a schedule that a server is: its stages, and the keeper of its journal.
-    pub const PARTS: usize = StageName::ALL.len() + 1;
+    /// Participants of a schedule that a server is: its stages, the keeper of its journal and the
+    /// archive.
+    pub const PARTS: usize = StageName::ALL.len() + 2;
 
     /// Opens the journal, mends and replays it, joins the stages.
-    pub fn open(
+    pub fn open<E: Port + 'static, F: Port + 'static>(
         journal: &Path,
         config: &Config,
         catalogue: &Catalogue,
         now: Nanos,
-        (entry_port, feed_port): (Card, Card),
+        (entry_port, feed_port): (E, F),
     ) -> Self {
         let utc = UtcMapping { log_time: now, utc: now, uncertainty: Nanos::ZERO };
         let (commands, events) =
@@ -62,6 +67,7 @@ impl Server {
         let Replay { fold, gateway, feed, .. } = replay;
         let is_new = fold.seq == SeqNo::ZERO;
         let ids: Vec<InstrumentId> = catalogue.instruments.iter().map(|i| i.id).collect();
+        let options = gateway.options().clone();
         let gate = Gate::Journaled(command_log.progress());
         let wired = wire(Parts {
             fold,
@@ -76,9 +82,11 @@ impl Server {
             board: Board::new(&ids),
             link_depth: config.engine.link_depth as usize,
         });
-        let Wired { stages, slow_requests, counters, .. } = wired;
+        let Wired { stages, slow_requests, counters, journal_is_short, archive, .. } = wired;
+        let archive = Archive::new(journal, &options, archive);
         let keepers = [command_keeper, event_keeper];
-        let mut server = Self { stages, slow_requests, counters, keepers };
+        let mut server =
+            Self { stages, slow_requests, counters, journal_is_short, archive, keepers };
         if is_new {
             server.ask(&Request::new(CommandKind::StartOfDay, now));
         }
@@ -90,11 +98,14 @@ impl Server {
         assert!(self.slow_requests.push_head(request), "the slow link has room");
     }
 
-    /// Polls one part: a stage, or the keepers.
+    /// Polls one part: a stage, the keepers, or the archive.
     ///
     /// # Errors
     /// The stage's fault.
     pub fn poll(&mut self, part: usize, now: Nanos) -> Result<usize, Fault> {
+        if part == Self::PARTS - 1 {
+            return Ok(self.archive.step());
+        }
         let Some((_, stage)) = self.stages.get_mut(part) else {
             self.keepers.iter_mut().for_each(|keeper| {
                 keeper.step(Duration::from_millis(1));

@@ -283,6 +283,10 @@ impl Port for LoadPort {
     fn transmit(&mut self, length: usize, fill: &mut dyn FnMut(&mut [u8])) -> Result<(), Full> {
         let space = self.scratch.get_mut(..length).ok_or(Full)?;
         fill(space);
+        if self.scratch[12..14] != [0x08, 0x00] {
+            // A question about our station: it is what the frames say.
+            return Ok(());
+        }
         // A short frame is padded: its payload ends where its UDP length says.
         let udp_length = u16::from_be_bytes([self.scratch[38], self.scratch[39]]) as usize;
         self.take_reply((HEADERS + udp_length - udp::HEADER).min(length));

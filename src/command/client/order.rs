@@ -109,8 +109,12 @@ fn print_event(event: ClientEvent<'_>, number: u32, after: Nanos) -> bool {
             }
             Outbound::decode(bytes).is_ok()
         }
-        ClientEvent::NotApplied { from, count, .. } => {
-            println!("{micros:>9} µs  order {number}: {count} messages from {from} not applied");
+        ClientEvent::NotApplied { from, count, reason, .. } => {
+            let why = RejectCode::from_code(reason);
+            let why = why.map_or("they were lost on the way", RejectCode::sentence);
+            println!(
+                "{micros:>9} µs  order {number}: {count} messages from {from} not applied: {why}"
+            );
             true
         }
         _ => false,

@@ -5,8 +5,8 @@ use std::io::IsTerminal;
 use anyhow::{Context, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::client::Tally;
 use crate::client::script::{Accounts, Part, Script};
+use crate::client::{Counts, Tally};
 use crate::command::client::ClientArguments;
 use crate::command::client::connection::Connection;
 use crate::command::client::report::Report;
@@ -28,11 +28,14 @@ pub(super) fn play(arguments: &ClientArguments, parts: &[Part], rate: u32) -> Ou
     let unanswered = tally.unanswered();
     let report = Report { arguments, parts, script: &script, tally: &tally, took, unanswered };
     report.print(&connection)?;
-    if unanswered + tally.counts.not_applied > 0 {
-        return Err(Failure::from(anyhow!("{unanswered} orders were not answered")));
+    let Counts { not_applied, rejected, refused, .. } = tally.counts;
+    if unanswered + not_applied > 0 {
+        return Err(Failure::from(anyhow!(
+            "{unanswered} orders were not answered, {not_applied} messages were lost on the way"
+        )));
     }
     match report.wrong_trades() {
-        wrong if wrong.is_empty() || tally.counts.rejected > 0 => Ok(()),
+        wrong if wrong.is_empty() || rejected + refused > 0 => Ok(()),
         wrong => Err(Failure::verification(format!(
             "the trades are not those of the flow on {}",
             wrong.join(", ")
@@ -62,17 +65,18 @@ fn send_all(
                 0 => now,
                 interval => Nanos(began.0 + next as u64 * interval),
             };
-            if now < scheduled || connection.trader.send(message).is_err() {
+            if now < scheduled {
                 break;
             }
-            if let Some(number) = user_ref_num(message) {
-                tally.sent(number, scheduled);
-            }
+            let Ok(seq) = connection.trader.send(message) else { break };
+            tally.sent(seq, user_ref_num(message), scheduled);
             next += 1;
         }
         let work = connection.trader.poll(now, &mut |event| match event {
             ClientEvent::Message { bytes, .. } => tally.take(bytes, now),
-            ClientEvent::NotApplied { count, .. } => tally.counts.not_applied += u64::from(count),
+            ClientEvent::NotApplied { from, count, reason, .. } => {
+                tally.not_applied(from, count, reason);
+            }
             _ => {}
         });
         let heard = connection.hear(now);

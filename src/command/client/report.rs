@@ -8,7 +8,7 @@ use crate::client::{Counts, Listener, Tally};
 use crate::command::Outcome;
 use crate::command::client::ClientArguments;
 use crate::command::client::connection::Connection;
-use crate::model::Nanos;
+use crate::model::{Nanos, RejectCode};
 use crate::runtime::Percentiles;
 
 /// What came back, for people and programs.
@@ -83,6 +83,10 @@ impl Report<'_> {
             );
         }
         println!("missing   {} answers, {} not applied", self.unanswered, counts.not_applied);
+        if counts.refused > 0 {
+            let why = RejectCode::JournalFull.sentence();
+            println!("refused   {} messages: {why}", counts.refused);
+        }
         Ok(())
     }
 }

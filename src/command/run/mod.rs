@@ -66,6 +66,7 @@ pub fn run(arguments: &RunArguments) -> Outcome {
 /// Draws until somebody asks to stop or a thread has ended.
 fn watch(mut appliance: Appliance, mut view: Option<&mut View>, stop: &AtomicBool) -> Appliance {
     let mut ticks = 0u32;
+    let mut complaint = None;
     while !stop.load(Ordering::Acquire) && !appliance.has_fallen() {
         if let Some(view) = view.as_deref_mut()
             && (view.wants_to_stop()
@@ -73,10 +74,26 @@ fn watch(mut appliance: Appliance, mut view: Option<&mut View>, stop: &AtomicBoo
         {
             break;
         }
+        if view.is_none() {
+            say_how_the_journal_fares(&appliance, &mut complaint);
+        }
         ticks = ticks.wrapping_add(1);
         std::thread::sleep(TICK);
     }
     appliance
+}
+
+/// Says what is wrong with the journal when that changes.
+fn say_how_the_journal_fares(appliance: &Appliance, said: &mut Option<String>) {
+    let complaint = appliance.progress.iter().find_map(|log| log.complaint());
+    if complaint == *said {
+        return;
+    }
+    match &complaint {
+        Some(complaint) => eprintln!("wirematch: {complaint}"),
+        None => eprintln!("wirematch: the journal has room again"),
+    }
+    *said = complaint;
 }
 
 /// A flag that the first signal sets; the second ends the process.

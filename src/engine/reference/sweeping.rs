@@ -33,7 +33,7 @@ impl ReferenceMatcher {
             return self.outbox.push(rules::rejected(command, RejectCode::Unsupported));
         };
         if !sweep.has_room(self.walks.iter().map(|walk| &walk.sweep)) {
-            return self.outbox.push(rules::cancel_rejected(command, RejectCode::Unsupported));
+            return self.outbox.push(rules::cancel_rejected(command, RejectCode::TooManySweeps));
         }
         self.outbox.push(Event::answering(command, 0, answer));
         if kind == CommandKind::SessionDown && command.quantity.0 == 0 {

@@ -1,11 +1,13 @@
 //! The gate: runs the checks in order and stamps the verdict into the command.
 
+use crate::engine::risk::accounts::{Account, AccountState, OrderLimits};
 use crate::engine::risk::collar::{Collar, Listed};
-use crate::engine::risk::exposure::{AccountState, Exposure, HeldOrder};
+use crate::engine::risk::exposure::Exposure;
+use crate::engine::risk::held_orders::HeldOrder;
 use crate::engine::risk::holdings::Holdings;
 use crate::engine::risk::kill_switch::KillSwitch;
 use crate::engine::risk::rate::Rate;
-use crate::engine::risk::{AccountLimits, RiskOptions, SessionRights};
+use crate::engine::risk::{RiskOptions, SessionRights};
 use crate::model::{
     AccountId, CancelReason, Command, CommandKind, Event, EventFlags, EventKind, Fault, Notional,
     OrderId, OrderType, Price, Quantity, RejectCode, Side,
@@ -80,10 +82,10 @@ impl RiskGate {
                 Ok(())
             }
             Some(CommandKind::SetBuyingPower) => {
-                self.set_limit(command, |limits, money| limits.buying_power = money)
+                self.set_limit(command, |account, money| account.buying_power = money)
             }
             Some(CommandKind::SetExposureLimit) => {
-                self.set_limit(command, |limits, money| limits.exposure_max = money)
+                self.set_limit(command, |account, money| account.exposure_max = money)
             }
             Some(CommandKind::SetReferencePrice) => {
                 self.collar.set_reference(command.instrument, command.price);
@@ -106,10 +108,10 @@ impl RiskGate {
     fn set_limit(
         &mut self,
         command: &Command,
-        set: impl FnOnce(&mut AccountLimits, Notional),
+        set: impl FnOnce(&mut Account, Notional),
     ) -> Result<(), RejectCode> {
-        let limits = self.exposure.limits_mut(command.account);
-        set(limits.ok_or(RejectCode::UnknownAccount)?, Notional(command.price.0));
+        let account = self.exposure.account_mut(command.account);
+        set(account.ok_or(RejectCode::UnknownAccount)?, Notional(command.price.0));
         Ok(())
     }
 
@@ -150,7 +152,7 @@ impl RiskGate {
         if account < rights.first_account || account > rights.last_account {
             return Err(RejectCode::UnknownAccount);
         }
-        let limits = *self.exposure.limits(account).ok_or(RejectCode::UnknownAccount)?;
+        let limits = self.exposure.order_limits(account).ok_or(RejectCode::UnknownAccount)?;
         let listed = self.collar.listed(command.instrument).ok_or(RejectCode::UnknownInstrument)?;
         if self.kill_switch.stops(command) {
             return Err(RejectCode::Killed);
@@ -160,15 +162,16 @@ impl RiskGate {
         command.price = price_of(command, side, &listed, &limits)?;
         check_notional(command.price, command.quantity, &limits)?;
         let order = HeldOrder {
+            id: command.order_id(),
             account,
             instrument: command.instrument,
             price: command.price,
             open: command.quantity,
-            side: !side.is_buy() as u8,
+            is_sale: !side.is_buy(),
             entered: command.seq,
             ..HeldOrder::default()
         };
-        self.exposure.hold(command.order_id(), order, Notional::ZERO)
+        self.exposure.hold(order, Notional::ZERO, limits.open_orders_max)
     }
 
     fn replace(&mut self, command: &mut Command) -> Result<(), RejectCode> {
@@ -176,18 +179,19 @@ impl RiskGate {
         let old = *self.exposure.order(command.target_id()).ok_or(RejectCode::UnknownOrder)?;
         command.account = old.account;
         command.instrument = old.instrument;
-        let limits = *self.exposure.limits(old.account).ok_or(RejectCode::UnknownAccount)?;
+        let limits = self.exposure.order_limits(old.account).ok_or(RejectCode::UnknownAccount)?;
         let listed = self.collar.listed(old.instrument).ok_or(RejectCode::UnknownInstrument)?;
         if self.kill_switch.stops(command) {
             return Err(RejectCode::Killed);
         }
-        let side = if old.side == 0 { Side::Buy } else { Side::Sell };
+        let side = if old.is_sale { Side::Sell } else { Side::Buy };
         check_quantity(command.quantity, &listed, &limits)?;
         command.price = price_of(command, side, &listed, &limits)?;
         check_notional(command.price, command.quantity, &limits)?;
         let open = command.quantity.saturating_sub(Quantity(old.executed));
-        let order = HeldOrder { price: command.price, open, entered: command.seq, ..old };
-        self.exposure.hold(command.order_id(), order, old.held)
+        let id = command.order_id();
+        let order = HeldOrder { id, price: command.price, open, entered: command.seq, ..old };
+        self.exposure.hold(order, old.held, limits.open_orders_max)
     }
 
     /// Takes an event that is due.
@@ -248,12 +252,13 @@ impl RiskGate {
 fn check_quantity(
     quantity: Quantity,
     listed: &Listed,
-    limits: &AccountLimits,
+    limits: &OrderLimits,
 ) -> Result<(), RejectCode> {
-    if quantity.0 == 0 || !quantity.0.is_multiple_of(listed.lot) {
+    // Most lots are 1, and a division costs as much as all the other checks of the quantity.
+    if quantity.0 == 0 || listed.lot != 1 && !quantity.0.is_multiple_of(listed.lot) {
         return Err(RejectCode::InvalidQuantity);
     }
-    if quantity > limits.order_quantity_max {
+    if quantity > limits.quantity_max {
         return Err(RejectCode::QuantityLimit);
     }
     Ok(())
@@ -264,7 +269,7 @@ fn price_of(
     command: &Command,
     side: Side,
     listed: &Listed,
-    limits: &AccountLimits,
+    limits: &OrderLimits,
 ) -> Result<Price, RejectCode> {
     let price = command.price;
     let kind = command.order_type();
@@ -286,7 +291,7 @@ fn price_of(
 }
 
 /// A price on the tick and inside the collar.
-fn in_band(price: Price, listed: &Listed, limits: &AccountLimits) -> Result<Price, RejectCode> {
+fn in_band(price: Price, listed: &Listed, limits: &OrderLimits) -> Result<Price, RejectCode> {
     if price.0 <= 0 || price.0 % listed.tick.0.max(1) != 0 {
         return Err(RejectCode::InvalidPrice);
     }
@@ -297,10 +302,10 @@ fn in_band(price: Price, listed: &Listed, limits: &AccountLimits) -> Result<Pric
 fn check_notional(
     price: Price,
     quantity: Quantity,
-    limits: &AccountLimits,
+    limits: &OrderLimits,
 ) -> Result<(), RejectCode> {
     match price.notional(quantity) {
-        Some(notional) if notional <= limits.order_notional_max => Ok(()),
+        Some(notional) if notional <= limits.notional_max => Ok(()),
         _ => Err(RejectCode::NotionalLimit),
     }
 }

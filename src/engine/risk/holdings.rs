@@ -69,11 +69,6 @@ impl Holdings {
     }
 
     #[inline]
-    pub(super) fn get(&self, row: u32) -> Option<&Holding> {
-        self.rows.get(row as usize)
-    }
-
-    #[inline]
     pub(super) fn get_mut(&mut self, row: u32) -> Option<&mut Holding> {
         self.rows.get_mut(row as usize)
     }

@@ -5,6 +5,8 @@ use crate::model::{Command, Scope};
 /// What is switched off.
 #[derive(Clone, Debug)]
 pub(super) struct KillSwitch {
+    /// Something is switched off: hardly ever, so the tables are hardly ever looked at.
+    any: bool,
     everything: bool,
     sessions: Box<[bool]>,
     accounts: Box<[bool]>,
@@ -16,6 +18,7 @@ impl KillSwitch {
     pub(super) fn new(sessions: usize, accounts: usize, instruments: usize) -> Self {
         let off = |count| vec![false; count].into();
         Self {
+            any: false,
             everything: false,
             sessions: off(sessions),
             accounts: off(accounts),
@@ -35,11 +38,19 @@ impl KillSwitch {
         if let Some(place) = place {
             *place = killed;
         }
+        let mut tables = [&self.sessions, &self.accounts, &self.instruments].into_iter();
+        self.any = self.everything || tables.any(|table| table.contains(&true));
     }
 
-    /// Whether an order of this command may not enter; ids out of range are killed.
+    /// Whether an order of this command may not enter; while anything is killed, so are ids out of
+    /// range.
     #[inline]
     pub(super) fn stops(&self, command: &Command) -> bool {
+        self.any && self.is_killed(command)
+    }
+
+    #[cold]
+    fn is_killed(&self, command: &Command) -> bool {
         let on = |table: &[bool], index: usize| table.get(index).copied().unwrap_or(true);
         self.everything
             || on(&self.sessions, command.session.index())

@@ -6,16 +6,18 @@
 //!                └───── events of earlier commands, after a fixed lag of log time ◄─────┘
 //! ```
 
+mod accounts;
 mod collar;
 mod exposure;
 mod feedback;
 mod gate;
+mod held_orders;
 mod holdings;
 mod kill_switch;
 mod limits;
 mod rate;
 
-pub use exposure::AccountState;
+pub use accounts::AccountState;
 pub use feedback::{Feedback, Readiness};
 pub use gate::RiskGate;
 pub use limits::{AccountLimits, RateClass, RiskOptions, SessionRights};

@@ -42,11 +42,13 @@ pub(super) fn sort(command: &Command) -> Task {
     if command.verdict != 0 {
         let event = match kind {
             K::Cancel | K::Modify => cancel_rejected(command, RejectCode::Unsupported),
+            K::NotApplied => not_applied(command),
             _ => rejected(command, RejectCode::Unsupported),
         };
         return Task::Answer(Event { reason: command.verdict, ..event });
     }
     let answer = match kind {
+        K::NotApplied => return Task::Answer(not_applied(command)),
         K::Enter | K::Replace | K::Cancel | K::Modify | K::MassCancel | K::Sweep => {
             return Task::Books(kind);
         }
@@ -54,7 +56,6 @@ pub(super) fn sort(command: &Command) -> Task {
             return Task::Books(kind);
         }
         K::BustTrade | K::CorrectTrade => return Task::Books(kind),
-        K::NotApplied => EventKind::NotApplied,
         K::SessionUp => EventKind::SessionUp,
         K::Revive => EventKind::Revived,
         K::StartOfDay => EventKind::StartOfDay,
@@ -67,10 +68,14 @@ pub(super) fn sort(command: &Command) -> Task {
         K::Split | K::Dividend | K::SymbolChange | K::Delist => EventKind::Rejected,
     };
     let mut event = Event::answering(command, 0, answer);
-    match answer {
-        EventKind::NotApplied => event.target = command.client_seq,
-        EventKind::Rejected => event.reason = RejectCode::Unsupported.code(),
-        _ => {}
+    if answer == EventKind::Rejected {
+        event.reason = RejectCode::Unsupported.code();
     }
     Task::Answer(event)
+}
+
+/// Messages of a client were given up: lost, or refused for the reason in the verdict.
+fn not_applied(command: &Command) -> Event {
+    let event = Event::answering(command, 0, EventKind::NotApplied);
+    Event { target: command.client_seq, ..event }
 }

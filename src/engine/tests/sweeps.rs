@@ -4,7 +4,7 @@ use crate::engine::tests::{Pair, instruments, tight};
 use crate::engine::{BookView, EngineLimits, Matcher};
 use crate::model::{
     AccountId, CancelReason, Command, CommandKind, Event, EventKind, Group, InstrumentId, Price,
-    Quantity, Scope, SessionId,
+    Quantity, RejectCode, Scope, SessionId,
 };
 
 /// A chunk of 4, as in [`tight`], and room for more orders.
@@ -181,6 +181,7 @@ fn the_oldest_sweep_goes_first_and_too_many_of_one_session_are_refused() {
     }
     let refused = send(&mut pair, mass_cancel(1, 1));
     assert_eq!(refused[0].kind(), Ok(EventKind::CancelRejected));
+    assert_eq!(refused[0].reject_code(), Some(RejectCode::TooManySweeps));
     // Another session's is taken, and waits for its turn.
     assert_eq!(gone(&send(&mut pair, mass_cancel(2, 0)), CancelReason::MassCancel).len(), 4);
     assert!(gone(&sweep(&mut pair), CancelReason::MassCancel).is_empty());
@@ -190,5 +191,28 @@ fn the_oldest_sweep_goes_first_and_too_many_of_one_session_are_refused() {
     }
     assert_eq!(taken.len(), 26);
     assert_eq!(pair.software.open_orders(), 30);
+    pair.check();
+}
+
+#[test]
+fn a_kill_too_many_is_refused_with_its_reason_and_taken_when_one_has_ended() {
+    let mut pair = pair();
+    for ordinal in 1..=100 {
+        enter(&mut pair, 1, ordinal, 1, 1);
+    }
+    let kill = Command { side: Scope::Everything.code(), ..Command::new(CommandKind::Kill) };
+    for _ in 0..16 {
+        assert_eq!(send(&mut pair, kill)[0].kind(), Ok(EventKind::Killed));
+    }
+    let refused = send(&mut pair, kill);
+    assert_eq!(refused[0].kind(), Ok(EventKind::CancelRejected));
+    assert_eq!(refused[0].reject_code(), Some(RejectCode::TooManySweeps));
+    while pair.software.open_orders() > 0 {
+        sweep(&mut pair);
+    }
+    while pair.software.wants_sweep() {
+        sweep(&mut pair);
+    }
+    assert_eq!(send(&mut pair, kill)[0].kind(), Ok(EventKind::Killed));
     pair.check();
 }

@@ -111,6 +111,33 @@ fn a_broken_frame_is_malformed_and_teaches_nothing() {
     assert_eq!(right.neighbour(LEFT), None);
 }
 
+#[test]
+fn what_a_datagram_claimed_is_confirmed_or_mended_by_arp() {
+    let (mut at_left, mut at_right) = wire(8);
+    let (mut left, mut right) = (left(), right());
+    // A liar on left's side of the wire sends under left's address.
+    let mut liar = UdpEndpoint::new(Mac([2, 0, 0, 0, 0, 66]), LEFT);
+    liar.set_neighbour(RIGHT, right.mac());
+    send(&mut liar, &mut at_left, RIGHT).expect("room");
+    next(&mut right, &mut at_right, &mut |opened| {
+        assert!(matches!(opened, Opened::Datagram(_)), "{opened:?}");
+    });
+    assert_eq!(right.neighbour(LEFT), Some(liar.mac()));
+
+    assert_eq!(send(&mut right, &mut at_right, LEFT), Ok(()), "the reply does not wait");
+    let answer = next(&mut left, &mut at_left, &mut |opened| match opened {
+        Opened::ArpReply(answer) => answer,
+        other => panic!("a question was opened as {other:?}"),
+    });
+    answer.send(&mut at_left).expect("room");
+    next(&mut right, &mut at_right, &mut |opened| assert_eq!(opened, Opened::Learned));
+    assert_eq!(right.neighbour(LEFT), Some(left.mac()));
+
+    send(&mut liar, &mut at_left, RIGHT).expect("room");
+    next(&mut right, &mut at_right, &mut |_| ());
+    assert_eq!(right.neighbour(LEFT), Some(left.mac()), "ARP has said otherwise");
+}
+
 proptest! {
     #[test]
     fn arbitrary_frames_do_no_harm(

@@ -7,25 +7,30 @@
 //!
 //! What consumes an outbound number is an event, so numbers are a fold over the journal.
 
+mod archive;
 mod pending;
 mod report;
 mod request;
 mod session;
+mod shortage;
 mod state;
 mod terms;
 
 use std::net::SocketAddrV4;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+pub use archive::{Archive, ArchiveLinks, OldReply, Wanted};
 pub(crate) use report::since_midnight;
 pub use state::{GatewayOptions, GatewayState, SessionSpec, SessionView};
 
 use crate::link::{Consumer, Producer, Taken};
-use crate::model::{CommandKind, Event, EventKind, Fault, LINES_MAX, Nanos, Price, Request};
+use crate::model::{CommandKind, Event, EventKind, Fault, Group, LINES_MAX, Nanos, Price, Request};
 use crate::port::Port;
 use crate::port::endpoint::{ArpFrame, Opened, UdpEndpoint};
 use crate::runtime::{Counters, LatencyRecorder, Stage};
-use crate::stage::gateway::session::{Brought, Session, session_of};
+use crate::stage::gateway::session::{Brought, Moment, Session, session_of};
 use crate::stage::{BURST, Gate};
 use crate::wire::ethernet::Mac;
 use crate::wire::ouch::MESSAGE_MAX;
@@ -51,6 +56,9 @@ crate::counters! {
         Closed: "polls in which the link behind was full and windows stayed shut",
         PortFull: "packets that found no room in the port",
         Panicked: "sessions dropped because their code panicked",
+        Refused: "orders refused because the journal was short of room",
+        Found: "old replies made again from the journal",
+        Unreadable: "sessions ended because the journal could not be read",
     }
 }
 
@@ -72,7 +80,12 @@ pub struct Gateway<P: Port> {
     faces: Faces,
     requests: Producer<Request>,
     events: Consumer<Event>,
+    wanted: Producer<Wanted>,
+    found: Consumer<OldReply>,
     gate: Gate,
+    journal_is_short: Arc<AtomicBool>,
+    /// The old reply being read.
+    old_reply: Group<OldReply>,
     /// The session whose timers are looked at next.
     turn: usize,
     polls: u32,
@@ -83,11 +96,25 @@ pub struct Gateway<P: Port> {
     pub counters: Counters<GatewayCounter>,
 }
 
+/// The gateway's ends of its links.
+pub struct GatewayLinks {
+    /// To the sequencer.
+    pub requests: Producer<Request>,
+    /// From matching.
+    pub events: Consumer<Event>,
+    /// To the archive.
+    pub wanted: Producer<Wanted>,
+    /// From the archive.
+    pub found: Consumer<OldReply>,
+}
+
 /// What both directions share.
 struct Faces {
     endpoint: UdpEndpoint,
     state: GatewayState,
     packet: [u8; PACKET_MAX],
+    /// The journal has only the room kept for cancels, as of this poll.
+    is_short: bool,
 }
 
 impl<P: Port> Gateway<P> {
@@ -95,19 +122,23 @@ impl<P: Port> Gateway<P> {
     pub fn new(
         port: P,
         state: GatewayState,
-        requests: Producer<Request>,
-        events: Consumer<Event>,
+        links: GatewayLinks,
         gate: Gate,
+        journal_is_short: Arc<AtomicBool>,
         replied: LatencyRecorder,
     ) -> Self {
         let address = *state.options.address.ip();
         let endpoint = UdpEndpoint::new(Mac::local(address), address);
         Self {
             port,
-            faces: Faces { endpoint, state, packet: [0; PACKET_MAX] },
-            requests,
-            events,
+            faces: Faces { endpoint, state, packet: [0; PACKET_MAX], is_short: false },
+            requests: links.requests,
+            events: links.events,
+            wanted: links.wanted,
+            found: links.found,
             gate,
+            journal_is_short,
+            old_reply: OldReply::none(),
             turn: 0,
             polls: 0,
             is_started: false,
@@ -186,15 +217,27 @@ impl<P: Port> Gateway<P> {
         }
     }
 
+    /// Takes replies that the archive found; they leave as if they were new.
+    fn take_found(&mut self) -> usize {
+        let Self { found, old_reply, faces, counters, .. } = self;
+        let mut count = 0;
+        while count < BURST && found.pop(old_reply) {
+            faces.state.fill_in(old_reply, counters);
+            count += 1;
+        }
+        count
+    }
+
     /// Looks at one session's timers.
     fn pass_time(&mut self, now: Nanos) {
-        let Self { faces, requests, counters, turn, .. } = self;
+        let Self { faces, requests, wanted, counters, turn, .. } = self;
         let count = faces.state.sessions.len();
         *turn = if *turn + 1 < count { *turn + 1 } else { 0 };
         let at = *turn;
         if room_in(requests) > 1 {
             faces.pass(at, now, requests, counters);
         }
+        faces.state.ask_archive(at, wanted);
     }
 }
 
@@ -231,10 +274,11 @@ impl Faces {
         if session.is_broken {
             return counters.count(GatewayCounter::Unknown);
         }
-        let room = session.room(room_in(requests));
+        let moment = Moment { now: received_at, is_short: self.is_short };
+        let room = session.room(room_in(requests), moment);
         let symbols = &self.state.symbols;
         let guarded = catch_unwind(AssertUnwindSafe(|| {
-            session.receive(&packet, symbols, received_at, room, &mut |brought| {
+            session.receive(&packet, symbols, moment, room, &mut |brought| {
                 push(brought, requests, counters);
             });
         }));
@@ -257,7 +301,7 @@ impl Faces {
         counters: &mut Counters<GatewayCounter>,
     ) {
         // Without room for what goes on record nothing is judged; the login comes again.
-        if room_in(requests) < 2 {
+        if room_in(requests) < 2 || self.is_short && !self.state.may_record(login.port, now) {
             return counters.count(GatewayCounter::Closed);
         }
         let outcome = self.state.judge(login, from, now);
@@ -267,6 +311,7 @@ impl Faces {
                 if let Some(Some(session)) = self.state.sessions.get_mut(login.port as usize) {
                     session.end_on_record(now, requests);
                     session.grace_ends = None;
+                    session.shortage.spend();
                 }
                 let mut request = Request::new(CommandKind::SessionUp, now);
                 request.0.session.0 = login.port as u32;
@@ -291,9 +336,10 @@ impl Faces {
         counters: &mut Counters<GatewayCounter>,
     ) {
         let Some(Some(session)) = self.state.sessions.get_mut(at) else { return };
+        let moment = Moment { now, is_short: self.is_short };
         // One place is kept for the request that says the session is down.
-        let room = session.room(room_in(requests) - 1);
-        session.pass(&self.state.symbols, now, room, &mut |brought| {
+        let room = session.room(room_in(requests) - 1, moment);
+        session.pass(&self.state.symbols, moment, room, &mut |brought| {
             push(brought, requests, counters);
         });
         session.end_on_record(now, requests);
@@ -310,7 +356,7 @@ impl Faces {
         counters: &mut Counters<GatewayCounter>,
     ) -> usize {
         let own_port = self.state.options.address.port();
-        let Self { endpoint, state, packet } = self;
+        let Self { endpoint, state, packet, .. } = self;
         let Some(Some(session)) = state.sessions.get_mut(at) else { return 0 };
         session.is_listed = false;
         let Some(to) = session.peer else { return 0 };
@@ -395,6 +441,7 @@ fn push(
             debug_assert!(sent, "sessions deliver no more than there is room for");
         }
         Brought::Duplicate => counters.count(GatewayCounter::Duplicates),
+        Brought::Refused => counters.count(GatewayCounter::Refused),
     }
 }
 
@@ -412,6 +459,7 @@ impl<P: Port> Stage for Gateway<P> {
             self.is_started = true;
             self.faces.state.start(now);
         }
+        self.faces.is_short = self.journal_is_short.load(Ordering::Relaxed);
         let told = self.take_events(now);
         if told > 0 {
             self.send_replies(now);
@@ -419,8 +467,10 @@ impl<P: Port> Stage for Gateway<P> {
         let taken = if self.is_stopping { 0 } else { self.take_frames(now) };
         self.polls = self.polls.wrapping_add(1);
         if told + taken == 0 || self.polls.is_multiple_of(TIMERS_EVERY) {
+            let found = self.take_found();
             self.pass_time(now);
             self.send_replies(now);
+            return Ok(told + taken + found);
         }
         Ok(told + taken)
     }

@@ -3,11 +3,14 @@
 use std::net::SocketAddrV4;
 
 use crate::link::Producer;
-use crate::model::{Command, CommandKind, Event, EventKind, Group, Nanos, Request, SessionId};
+use crate::model::{
+    Command, CommandKind, Event, EventKind, Group, Nanos, Request, SessionId, base36,
+};
 use crate::stage::gateway::SessionSpec;
 use crate::stage::gateway::pending::{Echo, Pending};
 use crate::stage::gateway::report::{refreshed, report};
 use crate::stage::gateway::request::{Sender, Symbols, read};
+use crate::stage::gateway::shortage::{Shortage, asks_for_entry};
 use crate::wire::ouch::OPTIONS_MAX;
 use crate::wire::session::{Delivery, Packet, ServerConfig, ServerSession};
 
@@ -31,6 +34,11 @@ pub(super) struct Session {
     pub(super) is_listed: bool,
     /// Replies the client asked for again: first and count.
     pub(super) resend: Option<(u64, u32)>,
+    pub(super) shortage: Shortage,
+    /// Old replies below this one were asked for.
+    pub(super) asked_until: u64,
+    /// The journal could not be read for this session.
+    pub(super) is_unreadable: bool,
     /// The request being read.
     request: Group<Request>,
 }
@@ -41,6 +49,16 @@ pub(super) enum Brought<'a> {
     Request(&'a Group<Request>),
     /// A number that came again.
     Duplicate,
+    /// An order was refused because the journal is short of room.
+    Refused,
+}
+
+/// When something came, and under which circumstances.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) now: Nanos,
+    /// The journal has only the room kept for cancels.
+    pub(super) is_short: bool,
 }
 
 impl Session {
@@ -57,13 +75,22 @@ impl Session {
             is_broken: false,
             is_listed: false,
             resend: None,
+            shortage: Shortage::default(),
+            asked_until: 0,
+            is_unreadable: false,
             request: Group::new(Request::new(CommandKind::Tick, Nanos::ZERO)),
         }
     }
 
     /// Messages the session may deliver now, given what the link has room for.
-    pub(super) fn room(&self, credits: usize) -> usize {
-        credits.min(self.pending.room())
+    #[inline]
+    pub(super) fn room(&mut self, credits: usize, moment: Moment) -> usize {
+        let room = credits.min(self.pending.room());
+        match moment.is_short || self.shortage.has_run() {
+            false => room,
+            // One more is needed for the run that a message ends.
+            true => room.min(credits.saturating_sub(1)).min(self.shortage.allowance(moment.now)),
+        }
     }
 
     /// Takes a packet and shows what it brought.
@@ -72,29 +99,34 @@ impl Session {
         &mut self,
         packet: &Packet<'_>,
         symbols: &Symbols,
-        received_at: Nanos,
+        moment: Moment,
         room: usize,
         each: &mut dyn FnMut(Brought<'_>),
     ) {
-        let Self { spec, machine, pending, owes_down, resend, request, .. } = self;
-        machine.receive(packet, received_at, room, &mut |delivery| {
-            let to = Taker { spec, pending, owes_down, resend, request, symbols, received_at };
+        let Self { spec, machine, pending, owes_down, resend, shortage, request, .. } = self;
+        machine.receive(packet, moment.now, room, &mut |delivery| {
+            let to = Taker { spec, pending, owes_down, resend, shortage, request, symbols, moment };
             to.take(delivery, each);
         });
     }
 
-    /// Lets time pass and shows what it brought.
+    /// Lets time pass and shows what it brought; there must be room for one request more.
     pub(super) fn pass(
         &mut self,
         symbols: &Symbols,
-        now: Nanos,
+        moment: Moment,
         room: usize,
         each: &mut dyn FnMut(Brought<'_>),
     ) {
-        let Self { spec, machine, pending, owes_down, resend, request, .. } = self;
+        let Moment { now, is_short } = moment;
+        let Self { spec, machine, pending, owes_down, resend, shortage, request, .. } = self;
+        if shortage.is_due(now, is_short)
+            && let Some(request) = shortage.end_run(spec.id, now)
+        {
+            each(Brought::Request(&Group::new(request)));
+        }
         machine.poll(now, room, &mut |delivery| {
-            let received_at = now;
-            let to = Taker { spec, pending, owes_down, resend, request, symbols, received_at };
+            let to = Taker { spec, pending, owes_down, resend, shortage, request, symbols, moment };
             to.take(delivery, each);
         });
         if self.grace_ends.is_some_and(|end| now >= end) && !self.machine.is_up() {
@@ -140,7 +172,7 @@ impl Session {
     pub(super) fn tell(&mut self, event: &Event, symbols: &Symbols, now: Nanos) -> Option<Nanos> {
         if event.kind == EventKind::NotApplied.code() {
             let from = event.target as u64;
-            self.machine.push_not_applied(from, event.quantity.0);
+            self.machine.push_not_applied(from, event.quantity.0, event.reason);
             self.machine.settle(from + event.quantity.0 as u64 - 1, now);
             return None;
         }
@@ -169,14 +201,44 @@ struct Taker<'a> {
     pending: &'a mut Pending,
     owes_down: &'a mut bool,
     resend: &'a mut Option<(u64, u32)>,
+    shortage: &'a mut Shortage,
     request: &'a mut Group<Request>,
     symbols: &'a Symbols,
-    received_at: Nanos,
+    moment: Moment,
 }
 
 impl Taker<'_> {
     #[inline]
     fn take(self, delivery: Delivery<'_>, each: &mut dyn FnMut(Brought<'_>)) {
+        if self.moment.is_short || self.shortage.has_run() {
+            return self.take_while_short(delivery, each);
+        }
+        self.take_on(delivery, each);
+    }
+
+    /// Refuses orders, and puts those refused before on record in front of all else.
+    #[cold]
+    fn take_while_short(self, delivery: Delivery<'_>, each: &mut dyn FnMut(Brought<'_>)) {
+        let Moment { now, is_short } = self.moment;
+        match delivery {
+            Delivery::Message { seq, bytes } if is_short && asks_for_entry(bytes) => {
+                self.shortage.refuse(seq, now);
+                return each(Brought::Refused);
+            }
+            Delivery::Duplicate { .. } | Delivery::RetransmitRequest { .. } => {}
+            _ => {
+                if let Some(request) = self.shortage.end_run(self.spec.id, now) {
+                    each(Brought::Request(&Group::new(request)));
+                }
+                self.shortage.spend();
+            }
+        }
+        self.take_on(delivery, each);
+    }
+
+    #[inline]
+    fn take_on(self, delivery: Delivery<'_>, each: &mut dyn FnMut(Brought<'_>)) {
+        let received_at = self.moment.now;
         match delivery {
             Delivery::Message { seq, bytes } => {
                 let sender = Sender {
@@ -185,14 +247,14 @@ impl Taker<'_> {
                     self_trade: self.spec.self_trade,
                     last_ordinal: self.pending.last_ordinal(),
                     client_seq: client_seq(seq),
-                    received_at: self.received_at,
+                    received_at,
                 };
                 read(bytes, &sender, self.symbols, self.request);
-                self.pending.remember(self.request, &self.request.head.0, self.received_at);
+                self.pending.remember(self.request, &self.request.head.0, received_at);
                 each(Brought::Request(self.request));
             }
             Delivery::NotApplied { from, count } => {
-                let mut request = Request::new(CommandKind::NotApplied, self.received_at);
+                let mut request = Request::new(CommandKind::NotApplied, received_at);
                 request.0.session = self.spec.id;
                 request.0.client_seq = client_seq(from);
                 request.0.quantity.0 = count;
@@ -222,12 +284,12 @@ fn client_seq(seq: u64) -> u32 {
 
 /// The first characters of a session's token: its number in base 36.
 pub(super) fn token_prefix(session: SessionId) -> [u8; 4] {
-    crate::model::AccountId(session.0).code()
+    base36::write(session.0)
 }
 
 /// The session a token names, if it can be one.
 #[inline]
 pub(super) fn session_of(token: &[u8; 10]) -> Option<usize> {
     let prefix = token.first_chunk::<4>()?;
-    crate::model::AccountId::from_code(*prefix).map(|number| number.index())
+    base36::read(*prefix).map(|number| number as usize)
 }

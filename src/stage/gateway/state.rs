@@ -5,10 +5,15 @@ use std::net::SocketAddrV4;
 use hmac::{Hmac, KeyInit, Mac as _};
 use sha2::Sha256;
 
-use crate::model::{AccountId, Command, Event, Group, Instrument, Nanos, SelfTrade, SessionId};
-use crate::stage::gateway::GRACE_HEARTBEATS;
+use crate::link::Producer;
+use crate::model::{
+    AccountId, Command, Event, Group, Instrument, Nanos, SelfTrade, SessionId, base36,
+};
+use crate::runtime::Counters;
 use crate::stage::gateway::request::Symbols;
 use crate::stage::gateway::session::{Session, token_prefix};
+use crate::stage::gateway::{GRACE_HEARTBEATS, GatewayCounter, OldReply, Wanted};
+use crate::wire::ouch::MESSAGE_MAX;
 use crate::wire::session::control::FROM_NOW;
 use crate::wire::session::{Login, LoginRejectCode, LoginStep, ServerConfig, Token};
 
@@ -180,12 +185,19 @@ impl GatewayState {
         if session.machine.is_up() && session.peer != Some(from) {
             return Err(LoginRejectCode::ConnectedElsewhere);
         }
-        if login.next_rx != FROM_NOW && login.next_rx < session.machine.oldest_number() {
+        let is_kept = login.next_rx == FROM_NOW || session.machine.keeps_from(login.next_rx);
+        if session.is_unreadable && !is_kept {
             return Err(LoginRejectCode::RepliesAgedOut);
         }
         let step = session.machine.login(login, &session.spec.key, now)?;
         session.peer = Some(from);
         Ok(step)
+    }
+
+    /// Whether the session of a login may make one record more while room is short.
+    pub(super) fn may_record(&mut self, port: u16, now: Nanos) -> bool {
+        let session = self.sessions.get_mut(port as usize).and_then(Option::as_mut);
+        session.is_none_or(|session| session.shortage.allowance(now) > 0)
     }
 
     /// The login of an event is on record: the client is connected.
@@ -196,7 +208,48 @@ impl GatewayState {
         session.is_up = true;
         session.owes_down = false;
         session.grace_ends = None;
+        session.asked_until = 0;
         session.machine.logged_in(token(&secret, session.spec.id, event), now);
+    }
+
+    /// Asks for old replies that a session lacks, each once.
+    pub(super) fn ask_archive(&mut self, at: usize, wanted: &mut Producer<Wanted>) {
+        let Some(Some(session)) = self.sessions.get_mut(at) else { return };
+        if let Some((from, count)) = session.machine.lacks()
+            && from >= session.asked_until
+            && wanted.push_head(&Wanted::new(session.spec.id, from, count))
+        {
+            session.asked_until = from + u64::from(count);
+        }
+    }
+
+    /// Takes an old reply; where there is none to be had the session ends, for good reason.
+    #[cold]
+    pub(super) fn fill_in(
+        &mut self,
+        reply: &Group<OldReply>,
+        counters: &mut Counters<GatewayCounter>,
+    ) {
+        let at = reply.head.session.index();
+        let Some(Some(session)) = self.sessions.get_mut(at) else { return };
+        match OldReply::read(reply, &mut [0; MESSAGE_MAX]) {
+            Some(bytes) => {
+                session.machine.fill_in(reply.head.number, bytes);
+                counters.count(GatewayCounter::Found);
+            }
+            None => {
+                session.is_unreadable = true;
+                session.owes_down |= session.machine.is_up();
+                session.machine.log_out();
+                counters.count(GatewayCounter::Unreadable);
+            }
+        }
+        self.mark(at);
+    }
+
+    /// What it was told at boot.
+    pub fn options(&self) -> &GatewayOptions {
+        &self.options
     }
 
     /// Ends all connections from this side.
@@ -215,14 +268,13 @@ impl GatewayState {
 /// A token that nobody can guess who does not know the secret: the session's number, then six
 /// characters that depend on the login's place in history.
 fn token(secret: &[u8; 32], session: SessionId, event: &Event) -> Token {
-    const DIGITS: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     let mut token = [b'0'; 10];
     token[..4].copy_from_slice(&token_prefix(session));
     if let Ok(mut sum) = Hmac::<Sha256>::new_from_slice(secret) {
         sum.update(&event.id.0.to_be_bytes());
         let bytes = sum.finalize().into_bytes();
         for (place, byte) in token[4..].iter_mut().zip(bytes) {
-            *place = DIGITS[byte as usize % DIGITS.len()];
+            *place = base36::DIGITS[byte as usize % base36::DIGITS.len()];
         }
     }
     token

@@ -6,8 +6,8 @@
 use crate::model::Nanos;
 use crate::wire::ouch::MESSAGE_MAX;
 use crate::wire::session::control::{
-    Ack, Control, FROM_NOW, Login, LoginAck, LoginRejectCode, Logout, RetransmitRequest, VERSION,
-    is_control,
+    self, Ack, Control, FROM_NOW, Login, LoginAck, LoginRejectCode, Logout, RetransmitRequest,
+    VERSION, is_control,
 };
 use crate::wire::session::held::{Held, WINDOW_MAX};
 use crate::wire::session::outbox::block_bytes;
@@ -62,7 +62,7 @@ pub enum ClientEvent<'a> {
         /// Its bytes.
         bytes: &'a [u8],
     },
-    /// Messages of the owner that were lost and will never be executed.
+    /// Messages of the owner that will never be executed.
     NotApplied {
         /// The number of the announcement.
         number: u64,
@@ -70,6 +70,8 @@ pub enum ClientEvent<'a> {
         from: u64,
         /// How many.
         count: u32,
+        /// 0 where they were lost on the way, else why they were refused.
+        reason: u8,
     },
     /// The server was not heard for three heartbeats: log in again.
     Silent,
@@ -458,13 +460,14 @@ impl ClientSession {
 }
 
 /// The type byte of the one session-level message that takes a number.
-const NOT_APPLIED: u8 = crate::wire::session::control::NotApplied::TYPE;
+const NOT_APPLIED: u8 = control::NotApplied::TYPE;
 
 /// Hands over a numbered message.
 fn hand_over(number: u64, bytes: &[u8], tell: &mut dyn FnMut(ClientEvent<'_>)) {
     match Control::decode(bytes) {
         Ok(Control::NotApplied(gap)) => {
-            tell(ClientEvent::NotApplied { number, from: gap.from, count: gap.count });
+            let control::NotApplied { from, count, reason } = gap;
+            tell(ClientEvent::NotApplied { number, from, count, reason });
         }
         _ => tell(ClientEvent::Message { number, bytes }),
     }

@@ -63,10 +63,12 @@ layout! {
     Ack = 0x84 {
         next_expected: u64,
     }
-    /// The client's messages from `from` on were lost and will never be executed.
+    /// The client's messages from `from` on will never be executed.
     NotApplied = 0x85 {
         from: u64,
         count: u32,
+        /// 0 where they were lost on the way, else why they were refused.
+        reason: u8,
     }
     /// The client lacks messages; they are sent again with the same numbers.
     RetransmitRequest = 0x86 {
@@ -187,7 +189,7 @@ login_rejects! {
     WrongVersion = 4, "the version of the session layer is not spoken here; update the client";
     SequenceAhead = 5, "the client knows of numbers this side never had; compare the logs";
     NonceUsed = 6, "the nonce is not larger than the last one; take it from a clock";
-    RepliesAgedOut = 7, "messages the client lacks are not kept here any more; read the drop copy";
+    RepliesAgedOut = 7, "the journal cannot be read for what the client lacks; ask the operator";
     NotOpen = 8, "the port is shut for now; ask the operator";
 }
 
@@ -237,7 +239,7 @@ mod tests {
     fn lengths_are_those_of_the_protocol() {
         let lengths = [Login::LENGTH, LoginAck::LENGTH, LoginReject::LENGTH, Ack::LENGTH];
         assert_eq!(lengths, [45, 40, 10, 9]);
-        assert_eq!([NotApplied::LENGTH, RetransmitRequest::LENGTH, Logout::LENGTH], [13, 11, 1]);
+        assert_eq!([NotApplied::LENGTH, RetransmitRequest::LENGTH, Logout::LENGTH], [14, 11, 1]);
         assert_eq!(Control::LENGTH_MAX, 45);
     }
 

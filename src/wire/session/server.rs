@@ -204,6 +204,27 @@ impl ServerSession {
         self.outbox.oldest()
     }
 
+    /// What a reply was, if it is still kept.
+    pub fn reply(&self, number: u64) -> Option<&[u8]> {
+        self.outbox.kept(number)
+    }
+
+    /// Whether all replies from this one on are kept: nothing is needed from the log.
+    pub fn keeps_from(&self, number: u64) -> bool {
+        self.outbox.keeps_from(number)
+    }
+
+    /// Replies the client lacks and that are not kept, first and count: they are to be found in
+    /// the log and handed to [`Self::fill_in`], in order. Asked for once, the answer stands.
+    pub fn lacks(&mut self) -> Option<(u64, u32)> {
+        if self.state == State::Up { self.outbox.lacks() } else { None }
+    }
+
+    /// Takes the next reply that the client lacks from the log; any other is not wanted.
+    pub fn fill_in(&mut self, number: u64, bytes: &[u8]) {
+        self.outbox.fill_in(number, bytes);
+    }
+
     /// What went wrong so far.
     pub fn counters(&self) -> ServerCounters {
         self.counters
@@ -368,10 +389,10 @@ impl ServerSession {
         self.outbox.push(fill)
     }
 
-    /// Numbers the announcement that messages of the client were given up.
-    pub fn push_not_applied(&mut self, from: u64, count: u32) -> u64 {
+    /// Numbers the announcement that messages of the client were given up, lost (0) or refused.
+    pub fn push_not_applied(&mut self, from: u64, count: u32, reason: u8) -> u64 {
         self.push(|bytes| {
-            let block = NotApplied { from, count }.block();
+            let block = NotApplied { from, count, reason }.block();
             bytes[..block.len()].copy_from_slice(&block);
             block.len()
         })

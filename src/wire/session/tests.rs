@@ -243,16 +243,21 @@ fn a_client_that_lags_by_more_than_is_kept_is_detached() {
     assert_eq!(server.write_unsent(&mut bytes, Nanos(10)), None);
     assert_eq!(poll(&mut server, 10, 9), [2000]);
     assert_eq!((server.next_number(), server.oldest_number()), (18, 2));
-    // It comes back for what is kept, and goes on.
+    // It comes back for what is not kept any more: that is asked for, and it goes on.
+    assert_eq!(server.lacks(), None);
     let again = Login { next_rx: 1, ..login(2) }.signed(KEY);
     assert_eq!(server.login(&again, KEY, Nanos(20)), Ok(LoginStep::New));
     server.logged_in(TOKEN, Nanos(20));
     assert!(upkeep(&mut server, 20).is_some());
+    assert_eq!(server.write_unsent(&mut bytes, Nanos(20)), None);
+    assert_eq!(server.lacks(), Some((1, 16)));
+    (1..=16).for_each(|number| server.fill_in(number, b"from the log"));
     let length = server.write_unsent(&mut bytes, Nanos(20)).expect("replies");
     let packet = parse(&bytes[..length]).expect("a good packet");
-    assert_eq!((packet.seq(), packet.block_count()), (2, 16));
-    assert_eq!(server.write_retransmit(1, 1, &mut bytes), Retransmit::AgedOut { oldest: 2 });
-    assert_eq!(server.write_retransmit(18, 1, &mut bytes), Retransmit::Nothing);
+    assert_eq!((packet.seq(), packet.block_count()), (1, 16));
+    assert_eq!(server.lacks(), None, "the ring is full until the client has some of it");
+    assert_eq!(server.write_retransmit(0, 1, &mut bytes), Retransmit::AgedOut { oldest: 1 });
+    assert_eq!(server.write_retransmit(17, 1, &mut bytes), Retransmit::Nothing);
 }
 
 #[test]

@@ -207,16 +207,21 @@ impl World {
     }
 
     fn write_from_record(&self, from: u64, bytes: &mut [u8]) -> (usize, u16) {
-        let mut told = self.record[..self.on_disk].iter().flat_map(told_of);
-        let block = match told.nth(from as usize - 1).expect("it was sent before") {
-            Told::Reply(bytes) => bytes,
-            Told::NotApplied { from, count } => {
-                control::NotApplied { from, count }.block().to_vec()
-            }
-        };
+        let block = self.reply(from);
         let mut packet = PacketWriter::new(bytes, self.server.token(), from).expect("room");
         assert!(packet.push(&block));
         (packet.finish(), 1)
+    }
+
+    /// A reply, from the record.
+    fn reply(&self, number: u64) -> Vec<u8> {
+        let mut told = self.record[..self.on_disk].iter().flat_map(told_of);
+        match told.nth(number as usize - 1).expect("it was numbered before") {
+            Told::Reply(bytes) => bytes,
+            Told::NotApplied { from, count } => {
+                control::NotApplied { from, count, reason: 0 }.block().to_vec()
+            }
+        }
     }
 
     fn server_turn(&mut self) {
@@ -231,6 +236,13 @@ impl World {
                 let record = self.record[self.on_disk].clone();
                 self.on_disk += 1;
                 self.release(&record);
+            }
+        }
+        if let Some((from, count)) = self.server.lacks() {
+            let most = self.random.below(u64::from(count) + 1);
+            for number in from..from + most {
+                let reply = self.reply(number);
+                self.server.fill_in(number, &reply);
             }
         }
         let mut bytes = [0; PACKET_MAX];
@@ -267,7 +279,7 @@ impl World {
                     bytes[..reply.len()].copy_from_slice(&reply);
                     reply.len()
                 }),
-                Told::NotApplied { from, count } => self.server.push_not_applied(from, count),
+                Told::NotApplied { from, count } => self.server.push_not_applied(from, count, 0),
             };
         }
     }
@@ -367,7 +379,7 @@ fn take(record: &mut Vec<Record>, asked: &mut Vec<(u64, u16)>, delivery: Deliver
 fn note(told: &mut Vec<Told>, event: ClientEvent<'_>) {
     let (number, what) = match event {
         ClientEvent::Message { number, bytes } => (number, Told::Reply(bytes.to_vec())),
-        ClientEvent::NotApplied { number, from, count } => {
+        ClientEvent::NotApplied { number, from, count, .. } => {
             (number, Told::NotApplied { from, count })
         }
         ClientEvent::Ended => panic!("nobody ends the session here"),

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use wirematch::command::{
-    Exit, Outcome, bench, check, client, flow, journal, positions, replay, run as run_command,
+    Exit, Outcome, bench, check, client, fix_echo, flow, journal, positions, replay,
+    run as run_command,
 };
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
@@ -20,6 +21,7 @@ enum Command {
     Bench(bench::BenchArguments),
     Check(check::CheckArguments),
     Client(client::ClientArguments),
+    FixEcho(fix_echo::FixEchoArguments),
     Flow(flow::FlowArguments),
     Journal(journal::JournalArguments),
     Positions(positions::PositionsArguments),
@@ -43,6 +45,7 @@ fn run(command: &Command) -> Outcome {
         Command::Bench(arguments) => bench::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Client(arguments) => client::run(arguments),
+        Command::FixEcho(arguments) => fix_echo::run(arguments),
         Command::Flow(arguments) => flow::run(arguments),
         Command::Journal(arguments) => journal::run(arguments),
         Command::Positions(arguments) => positions::run(arguments),

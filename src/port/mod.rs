@@ -10,6 +10,8 @@ mod outgoing;
 pub mod pcap;
 pub mod record;
 pub mod socket;
+pub mod stream;
+pub mod tcp;
 pub mod tun;
 
 use crate::model::Nanos;

@@ -7,6 +7,7 @@ mod decode_error;
 pub mod ethernet;
 #[macro_use]
 mod field;
+pub mod fix;
 pub mod ipv4;
 pub mod itch;
 pub mod moldudp64;

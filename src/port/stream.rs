@@ -1,0 +1,20 @@
+//! Ordered bytes both ways, as TCP gives them. Never blocks: what does not go now goes later.
+
+/// The other side is gone, or the line broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed;
+
+/// A line of ordered bytes.
+pub trait Stream: Send {
+    /// Takes what has come, at most `into.len()` bytes; 0 when nothing has.
+    ///
+    /// # Errors
+    /// [`Closed`] when nothing will come any more.
+    fn receive(&mut self, into: &mut [u8]) -> Result<usize, Closed>;
+
+    /// Hands bytes over for sending; returns how many were taken.
+    ///
+    /// # Errors
+    /// [`Closed`] when nothing can be sent any more.
+    fn send(&mut self, bytes: &[u8]) -> Result<usize, Closed>;
+}

@@ -1,0 +1,25 @@
+//! FIX 4.2, 4.4 and 5.0SP2, both ways.
+//!
+//! ```text
+//!   bytes ─► frame ─► message (index, checksum) ─► dictionary (validate) ─► session ─► orders
+//!   bytes ◄─ writer ◄──────────────────────────────────────────── outbox ◄─┘ events ─┘
+//! ```
+
+pub mod dictionary;
+pub mod frame;
+pub mod message;
+pub mod order;
+pub mod reject;
+mod scan;
+pub mod session;
+pub mod tag;
+pub mod value;
+pub mod writer;
+
+pub use dictionary::{Dictionary, Version};
+pub use message::{Entry, Garbled, Indexer, Message};
+pub use reject::{BusinessReject, Refusal, SessionReject};
+pub use writer::Writer;
+
+#[cfg(test)]
+pub(crate) mod shared;

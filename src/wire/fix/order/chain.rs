@@ -1,0 +1,125 @@
+//! An order as its client knows it: its ClOrdID, what of it traded, where it is in its life.
+
+use crate::model::{AccountId, InstrumentId, Price};
+
+/// The longest ClOrdID.
+pub const ID_MAX: usize = 32;
+
+/// A ClOrdID, padded with zeros.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Id(pub [u8; ID_MAX]);
+
+impl Id {
+    /// Of a field's bytes; `None` for none or too many.
+    #[inline]
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        let mut padded = [0; ID_MAX];
+        padded.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        (!bytes.is_empty()).then_some(Self(padded))
+    }
+
+    /// Without the padding.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        let end = self.0.iter().position(|&byte| byte == 0).unwrap_or(ID_MAX);
+        self.0.get(..end).unwrap_or(&[])
+    }
+
+    /// A number that spreads ids over a table; keyed, since clients choose them.
+    #[inline]
+    pub(super) fn spread(&self, key: u64) -> u64 {
+        let (words, _) = self.0.as_chunks::<8>();
+        words.iter().fold(key, |sum, word| {
+            let mixed = (sum ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            mixed ^ mixed >> 29
+        })
+    }
+}
+
+/// Where an order is in its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stage {
+    /// Sent on, not answered yet.
+    #[default]
+    Pending,
+    /// In the market.
+    Open,
+    /// All of it traded.
+    Filled,
+    /// Cancelled.
+    Cancelled,
+    /// Its time ran out.
+    Expired,
+    /// Refused.
+    Rejected,
+    /// Another order took its place.
+    Replaced,
+}
+
+/// An order of a session.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Order {
+    /// The session's number for it; 0 for no order.
+    pub ordinal: u32,
+    /// Its ClOrdID.
+    pub id: Id,
+    /// The market's number for it and for those it replaced (37).
+    pub reference: u64,
+    /// What it asks for in all, with what its chain traded.
+    pub total: u32,
+    /// What its chain traded.
+    pub executed: u32,
+    /// What that came to, in price units.
+    pub notional: i128,
+    /// Its limit; 0 for none.
+    pub price: Price,
+    /// Where it is in its life.
+    pub stage: Stage,
+    /// A `Side`.
+    pub side: u8,
+    /// An `OrderType`.
+    pub order_type: u8,
+    /// What is traded.
+    pub instrument: InstrumentId,
+    /// For whom.
+    pub account: AccountId,
+}
+
+impl Order {
+    /// Whether it can still trade.
+    #[inline]
+    pub fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Pending | Stage::Open)
+    }
+
+    /// What is left to trade.
+    #[inline]
+    pub fn leaves(&self) -> u32 {
+        if self.is_open() { self.total.saturating_sub(self.executed) } else { 0 }
+    }
+
+    /// The average price of what traded, to the nearest ten-thousandth.
+    #[inline]
+    pub fn average(&self) -> Price {
+        if self.executed == 0 {
+            return Price::ZERO;
+        }
+        let count = i128::from(self.executed);
+        let half = if self.notional < 0 { -count / 2 } else { count / 2 };
+        Price(((self.notional + half) / count) as i64)
+    }
+
+    /// OrdStatus (39), the highest of those that hold.
+    #[inline]
+    pub fn status(&self) -> u8 {
+        match self.stage {
+            Stage::Filled => b'2',
+            Stage::Cancelled | Stage::Replaced => b'4',
+            Stage::Expired => b'C',
+            Stage::Rejected => b'8',
+            Stage::Open if self.executed > 0 => b'1',
+            Stage::Open => b'0',
+            Stage::Pending => b'A',
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The one-byte codes of order entry, and what they mean in our words.
+
+use crate::model::{
+    CancelReason, Capacity, Flags, OrderType, RejectCode, SelfTrade, Side, TimeInForce,
+};
+use crate::wire::fix::dictionary::Version;
+
+/// Side (54).
+pub(super) fn side_of(code: &[u8]) -> Result<Side, RejectCode> {
+    Ok(match code {
+        b"1" => Side::Buy,
+        b"2" => Side::Sell,
+        b"5" => Side::SellShort,
+        b"6" => Side::SellShortExempt,
+        _ => return Err(RejectCode::InvalidSide),
+    })
+}
+
+/// The code of a side.
+pub(super) const fn side_code(side: Option<Side>) -> u8 {
+    match side {
+        Some(Side::Buy) => b'1',
+        Some(Side::SellShort) => b'5',
+        Some(Side::SellShortExempt) => b'6',
+        Some(Side::Sell) | None => b'2',
+    }
+}
+
+/// OrdType (40).
+pub(super) fn order_type_of(code: &[u8]) -> Result<OrderType, RejectCode> {
+    Ok(match code {
+        b"1" => OrderType::Market,
+        b"2" => OrderType::Limit,
+        b"3" => OrderType::Stop,
+        b"4" => OrderType::StopLimit,
+        b"K" => OrderType::MarketToLimit,
+        _ => return Err(RejectCode::Unsupported),
+    })
+}
+
+/// The code of an order type.
+pub(super) const fn order_type_code(order_type: Option<OrderType>) -> u8 {
+    match order_type {
+        Some(OrderType::Market) => b'1',
+        Some(OrderType::Stop | OrderType::TrailingStop) => b'3',
+        Some(OrderType::StopLimit) => b'4',
+        Some(OrderType::MarketToLimit) => b'K',
+        Some(OrderType::PegPrimary | OrderType::PegMarket | OrderType::PegMidpoint) => b'P',
+        Some(OrderType::Limit) | None => b'2',
+    }
+}
+
+/// TimeInForce (59); absent is a day order.
+pub(super) fn time_in_force_of(code: &[u8]) -> Result<TimeInForce, RejectCode> {
+    Ok(match code {
+        b"" | b"0" => TimeInForce::Day,
+        b"1" => TimeInForce::Gtc,
+        b"2" => TimeInForce::AtOpen,
+        b"3" => TimeInForce::Ioc,
+        b"4" => TimeInForce::Fok,
+        b"5" => TimeInForce::ExtendedHours,
+        b"6" => TimeInForce::Gtd,
+        b"7" => TimeInForce::AtClose,
+        _ => return Err(RejectCode::Unsupported),
+    })
+}
+
+/// ExecInst (18): an instruction we do not know is not passed over.
+pub(super) fn exec_inst_of(codes: &[u8]) -> Result<(Flags, Option<OrderType>), RejectCode> {
+    let (mut flags, mut peg) = (Flags::default(), None);
+    for code in codes.split(|&byte| byte == b' ') {
+        match code {
+            // Held or not, work, go along: nothing a matching engine does differently.
+            b"" | b"1" | b"2" | b"3" | b"5" => {}
+            b"6" => flags = flags.with(Flags::POST_ONLY),
+            b"f" => flags = flags.with(Flags::SWEEP),
+            b"M" => peg = Some(OrderType::PegMidpoint),
+            b"R" => peg = Some(OrderType::PegPrimary),
+            b"P" => peg = Some(OrderType::PegMarket),
+            _ => return Err(RejectCode::Unsupported),
+        }
+    }
+    Ok((flags, peg))
+}
+
+/// OrderCapacity (528), with the sender's self-trade setting.
+pub(super) fn capacity_of(code: &[u8], setting: SelfTrade) -> Result<Flags, RejectCode> {
+    let capacity = match code {
+        b"" | b"A" => Capacity::Agency,
+        b"P" => Capacity::Principal,
+        b"R" => Capacity::Riskless,
+        b"G" | b"I" | b"W" => Capacity::Other,
+        _ => return Err(RejectCode::Unsupported),
+    };
+    Ok(Flags::default().with_capacity(capacity).with_self_trade(setting))
+}
+
+/// OrdRejReason (103); what a version does not know is "other" and said in words.
+pub(super) const fn order_reject_reason(code: RejectCode, version: Version) -> u16 {
+    match (version, code.fix()) {
+        (Version::Fix42, 9..) => 0,
+        (_, reason) => reason,
+    }
+}
+
+/// CxlRejReason (102).
+pub(super) const fn cancel_reject_reason(code: RejectCode, known: bool, version: Version) -> u16 {
+    match (code, version) {
+        // The order was ours once: the cancel came too late.
+        (RejectCode::UnknownOrder, _) if known => 0,
+        (RejectCode::UnknownOrder, _) => 1,
+        (RejectCode::DuplicateOrder, Version::Fix44 | Version::Fix50Sp2) => 6,
+        (_, Version::Fix42) => 2,
+        _ => 99,
+    }
+}
+
+/// What a client is told of a cancel it did not ask for.
+pub(super) const fn cancel_text(reason: CancelReason) -> &'static str {
+    match reason {
+        CancelReason::User => "",
+        CancelReason::Immediate => "nothing more could trade at once",
+        CancelReason::Expired => "expired",
+        CancelReason::Supervisory => "cancelled by the operator",
+        CancelReason::SelfTrade => "would have traded with the same account",
+        CancelReason::Disconnect => "cancelled because the session ended",
+        CancelReason::Protection => "no price within the protection limit",
+        CancelReason::FillLimit => "more fills than one order may make",
+        CancelReason::Closed => "the market is closed",
+        CancelReason::Halted => "trading is halted",
+        CancelReason::MassCancel => "mass cancel",
+        CancelReason::ReplacedBelowExecuted => "nothing is left to trade",
+        CancelReason::BookFull => "the book has no room for the rest",
+        CancelReason::PostOnly => "would have taken liquidity",
+    }
+}

@@ -1,0 +1,400 @@
+//! A client's order message becomes a request, or a question about orders.
+//!
+//! As with every way in, an order that cannot be is a request all the same: it carries its
+//! refusal, so that the client is answered in its turn and the number is accounted for.
+
+use crate::model::{
+    AccountId, Command, CommandKind, Flags, Group, InstrumentId, LineKind, Nanos, OrderType,
+    Parties, Price, Quantity, RejectCode, Request, SelfTrade, SessionId, Terms, Text, TimeInForce,
+};
+use crate::wire::fix::message::Message;
+use crate::wire::fix::order::chain::Id;
+use crate::wire::fix::order::codes;
+use crate::wire::fix::order::orders::Orders;
+use crate::wire::fix::reject::{BusinessReject, Refusal, SessionReject};
+use crate::wire::fix::{tag, value};
+
+/// Names to numbers and back: what the gateway knows and the wire does not.
+pub trait Directory {
+    /// The instrument of a symbol.
+    fn instrument(&self, symbol: &[u8]) -> Option<InstrumentId>;
+    /// The symbol of an instrument, padded with blanks.
+    fn symbol(&self, instrument: InstrumentId) -> [u8; 8];
+    /// The account of a name, if this session may trade for it.
+    fn account(&self, name: &[u8]) -> Option<AccountId>;
+}
+
+/// Whose message it is, and when it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Sender {
+    /// The session.
+    pub session: SessionId,
+    /// The account of an order that names none.
+    pub default_account: AccountId,
+    /// What happens when the session would trade with itself.
+    pub self_trade: SelfTrade,
+    /// The message's number.
+    pub client_seq: u32,
+    /// When its bytes came.
+    pub received_at: Nanos,
+}
+
+/// What a client asks.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a request is what it nearly always is")]
+pub enum Asked<'a> {
+    /// For something to be done: to the sequencer.
+    Request(Group<Request>),
+    /// Where an order is (H), by its ClOrdID, echoing the request's own id if it has one.
+    Status(Id, &'a [u8]),
+    /// Where all orders are (AF), of an instrument or (0) of all, echoing the request's id.
+    MassStatus(InstrumentId, &'a [u8]),
+    /// A field that cannot be: to be said with a reject.
+    Rejected(Refusal),
+    /// Not for us: to be said with a business reject.
+    Refused(BusinessReject),
+}
+
+/// The fields of an order message, found in one pass.
+#[derive(Debug, Default)]
+struct Fields<'a> {
+    id: &'a [u8],
+    original_id: &'a [u8],
+    account: Option<&'a [u8]>,
+    symbol: &'a [u8],
+    side: &'a [u8],
+    quantity: &'a [u8],
+    order_type: &'a [u8],
+    price: Option<&'a [u8]>,
+    stop_price: Option<&'a [u8]>,
+    time_in_force: &'a [u8],
+    expire_time: Option<&'a [u8]>,
+    exec_inst: &'a [u8],
+    handling: &'a [u8],
+    minimum: Option<&'a [u8]>,
+    displayed: Option<&'a [u8]>,
+    capacity: &'a [u8],
+    has_parties: bool,
+    mass_type: &'a [u8],
+    request_id: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    #[inline]
+    fn of(message: &Message<'a>) -> Self {
+        let mut fields = Self::default();
+        for entry in message.entries() {
+            let value = message.value(entry);
+            match entry.tag {
+                tag::CL_ORD_ID => fields.id = value,
+                tag::ORIG_CL_ORD_ID => fields.original_id = value,
+                tag::ACCOUNT => fields.account = Some(value),
+                tag::SYMBOL => fields.symbol = value,
+                tag::SIDE => fields.side = value,
+                tag::ORDER_QTY => fields.quantity = value,
+                tag::ORD_TYPE => fields.order_type = value,
+                tag::PRICE => fields.price = Some(value),
+                tag::STOP_PX => fields.stop_price = Some(value),
+                tag::TIME_IN_FORCE => fields.time_in_force = value,
+                tag::EXPIRE_TIME => fields.expire_time = Some(value),
+                tag::EXEC_INST => fields.exec_inst = value,
+                tag::HANDL_INST => fields.handling = value,
+                tag::MIN_QTY => fields.minimum = Some(value),
+                tag::MAX_FLOOR => fields.displayed = Some(value),
+                tag::ORDER_CAPACITY => fields.capacity = value,
+                tag::NO_PARTY_IDS => fields.has_parties = true,
+                tag::MASS_CANCEL_REQUEST_TYPE | tag::MASS_STATUS_REQ_TYPE => {
+                    fields.mass_type = value;
+                }
+                tag::ORD_STATUS_REQ_ID | tag::MASS_STATUS_REQ_ID => fields.request_id = value,
+                _ => {}
+            }
+        }
+        fields
+    }
+}
+
+/// Reads an order message that its dictionary found good.
+#[inline]
+pub fn decode<'a>(
+    message: &Message<'a>,
+    sender: &Sender,
+    directory: &impl Directory,
+    orders: &Orders,
+) -> Asked<'a> {
+    let fields = Fields::of(message);
+    let id = Id::new(fields.id);
+    let too_long = || Asked::Rejected(Refusal::of(SessionReject::ValueIncorrect, tag::CL_ORD_ID));
+    let kind = message.kind();
+    if kind == b"AF" {
+        return mass_status(&fields, directory);
+    }
+    let Some(id) = id else { return too_long() };
+    match kind {
+        b"D" => enter(message, &fields, id, sender, directory, orders),
+        b"G" => replace(message, &fields, id, sender, directory, orders),
+        b"F" => cancel(&fields, id, sender, orders),
+        b"q" => mass_cancel(&fields, id, sender, directory),
+        b"H" => Asked::Status(id, fields.request_id),
+        _ => Asked::Refused(BusinessReject::UnsupportedMessageType),
+    }
+}
+
+fn request(kind: CommandKind, sender: &Sender) -> Group<Request> {
+    let mut request = Request::new(kind, sender.received_at);
+    request.0.session = sender.session;
+    request.0.client_seq = sender.client_seq;
+    request.0.account = sender.default_account;
+    Group::new(request)
+}
+
+#[inline]
+fn enter(
+    message: &Message<'_>,
+    fields: &Fields<'_>,
+    id: Id,
+    sender: &Sender,
+    directory: &impl Directory,
+    orders: &Orders,
+) -> Asked<'static> {
+    let mut group = request(CommandKind::Enter, sender);
+    let head = &mut group.head.0;
+    head.ordinal = orders.next_ordinal();
+    let known = directory.instrument(fields.symbol);
+    head.instrument = known.unwrap_or_default();
+    let account = match fields.account {
+        None => Some(sender.default_account),
+        Some(name) => directory.account(name),
+    };
+    head.account = account.unwrap_or_default();
+    let read = terms_of(fields, sender, head);
+    let verdict = if orders.find(&id).is_some() {
+        Err(RejectCode::DuplicateOrder)
+    } else if !orders.has_room() {
+        Err(RejectCode::OpenOrderLimit)
+    } else if known.is_none() {
+        Err(RejectCode::UnknownInstrument)
+    } else if account.is_none() {
+        Err(RejectCode::UnknownAccount)
+    } else {
+        read
+    };
+    finish(message, fields, id, group, verdict)
+}
+
+#[inline]
+fn replace(
+    message: &Message<'_>,
+    fields: &Fields<'_>,
+    id: Id,
+    sender: &Sender,
+    directory: &impl Directory,
+    orders: &Orders,
+) -> Asked<'static> {
+    let mut group = request(CommandKind::Replace, sender);
+    let head = &mut group.head.0;
+    head.ordinal = orders.next_ordinal();
+    let old = Id::new(fields.original_id).and_then(|id| orders.find(&id));
+    head.target = old.map_or(0, |old| old.ordinal);
+    head.instrument = directory.instrument(fields.symbol).unwrap_or_default();
+    head.account = old.map_or(sender.default_account, |old| old.account);
+    let read = terms_of(fields, sender, head);
+    let verdict = if orders.find(&id).is_some() {
+        Err(RejectCode::DuplicateOrder)
+    } else if !orders.has_room() {
+        Err(RejectCode::OpenOrderLimit)
+    } else {
+        match old {
+            None => Err(RejectCode::UnknownOrder),
+            Some(old) if old.instrument != head.instrument => Err(RejectCode::UnknownOrder),
+            Some(old) if old.side != head.side => Err(RejectCode::InvalidSide),
+            Some(_) => read,
+        }
+    };
+    finish(message, fields, id, group, verdict)
+}
+
+fn cancel(fields: &Fields<'_>, id: Id, sender: &Sender, orders: &Orders) -> Asked<'static> {
+    let mut group = request(CommandKind::Cancel, sender);
+    let old = Id::new(fields.original_id).and_then(|id| orders.find(&id));
+    let head = &mut group.head.0;
+    match old {
+        Some(old) => {
+            (head.target, head.account, head.instrument) =
+                (old.ordinal, old.account, old.instrument);
+        }
+        None => head.verdict = RejectCode::UnknownOrder.code(),
+    }
+    if orders.find(&id).is_some() {
+        head.verdict = RejectCode::DuplicateOrder.code();
+    }
+    add_lines(&mut group, None, text_of(id, fields), None);
+    Asked::Request(group)
+}
+
+/// Mass cancel: of a security (1) or of everything (7); nothing is widened.
+fn mass_cancel(
+    fields: &Fields<'_>,
+    id: Id,
+    sender: &Sender,
+    directory: &impl Directory,
+) -> Asked<'static> {
+    let mut group = request(CommandKind::MassCancel, sender);
+    let head = &mut group.head.0;
+    let verdict = match fields.mass_type {
+        b"1" => match directory.instrument(fields.symbol) {
+            Some(instrument) => {
+                head.instrument = instrument;
+                0
+            }
+            None => RejectCode::UnknownInstrument.code(),
+        },
+        b"7" if fields.side.is_empty() => 0,
+        _ => RejectCode::Unsupported.code(),
+    };
+    head.verdict = verdict;
+    add_lines(&mut group, None, text_of(id, fields), None);
+    Asked::Request(group)
+}
+
+fn mass_status<'a>(fields: &Fields<'a>, directory: &impl Directory) -> Asked<'a> {
+    match fields.mass_type {
+        b"7" => Asked::MassStatus(InstrumentId(0), fields.request_id),
+        b"1" => match directory.instrument(fields.symbol) {
+            Some(instrument) => Asked::MassStatus(instrument, fields.request_id),
+            None => Asked::Refused(BusinessReject::UnknownSecurity),
+        },
+        _ => {
+            let wrong = Refusal::of(SessionReject::ValueIncorrect, tag::MASS_STATUS_REQ_TYPE);
+            Asked::Rejected(wrong)
+        }
+    }
+}
+
+/// Fills in what an order asks; the terms it has beyond its head ride in a further line.
+#[inline]
+fn terms_of(
+    fields: &Fields<'_>,
+    sender: &Sender,
+    head: &mut Command,
+) -> Result<Option<Terms>, RejectCode> {
+    head.side = codes::side_of(fields.side)?.code();
+    let quantity = value::quantity(fields.quantity).ok_or(RejectCode::InvalidQuantity)?;
+    head.quantity = Quantity(quantity);
+    let mut order_type = codes::order_type_of(fields.order_type)?;
+    let (mut flags, mut peg) = (Flags::default(), None);
+    if !fields.exec_inst.is_empty() {
+        (flags, peg) = codes::exec_inst_of(fields.exec_inst)?;
+    }
+    let capacity = codes::capacity_of(fields.capacity, sender.self_trade)?;
+    head.flags = Flags(flags.0 | capacity.0);
+    order_type = peg.unwrap_or(order_type);
+    head.order_type = order_type.code();
+    head.price = match (order_type, fields.price) {
+        (OrderType::Market | OrderType::Stop, _) => Price::ZERO,
+        (_, Some(price)) => value::price(price).ok_or(RejectCode::InvalidPrice)?,
+        (_, None) => return Err(RejectCode::InvalidPrice),
+    };
+    let mut time_in_force = codes::time_in_force_of(fields.time_in_force)?;
+    let mut terms = Terms::default();
+    if let Some(minimum) = fields.minimum {
+        let least = value::quantity(minimum).ok_or(RejectCode::InvalidQuantity)?;
+        // At once and not less than all of it is fill-or-kill by another name.
+        if least == quantity && time_in_force == TimeInForce::Ioc {
+            time_in_force = TimeInForce::Fok;
+        } else {
+            terms.minimum = Quantity(least);
+        }
+    }
+    head.time_in_force = time_in_force.code();
+    further_terms(fields, order_type, time_in_force, &mut terms)?;
+    // Instructions a matching engine has no word for are refused, not passed over.
+    if fields.handling == b"3" {
+        return Err(RejectCode::Unsupported);
+    }
+    Ok((terms != Terms::default()).then_some(terms))
+}
+
+fn further_terms(
+    fields: &Fields<'_>,
+    order_type: OrderType,
+    time_in_force: TimeInForce,
+    terms: &mut Terms,
+) -> Result<(), RejectCode> {
+    if let Some(displayed) = fields.displayed {
+        terms.displayed =
+            value::quantity(displayed).map(Quantity).ok_or(RejectCode::InvalidQuantity)?;
+    }
+    if matches!(order_type, OrderType::Stop | OrderType::StopLimit) {
+        let stop = fields.stop_price.and_then(value::price);
+        terms.stop_price = stop.ok_or(RejectCode::InvalidPrice)?;
+    }
+    if time_in_force == TimeInForce::Gtd {
+        let until = fields.expire_time.and_then(value::timestamp);
+        terms.expires_at = until.ok_or(RejectCode::Unsupported)?.0;
+    }
+    Ok(())
+}
+
+#[inline]
+fn finish(
+    message: &Message<'_>,
+    fields: &Fields<'_>,
+    id: Id,
+    mut group: Group<Request>,
+    verdict: Result<Option<Terms>, RejectCode>,
+) -> Asked<'static> {
+    group.head.0.verdict = verdict.err().map_or(0, RejectCode::code);
+    let parties = fields.has_parties.then(|| parties_of(message));
+    add_lines(&mut group, verdict.ok().flatten(), text_of(id, fields), parties);
+    Asked::Request(group)
+}
+
+fn text_of(id: Id, fields: &Fields<'_>) -> Text {
+    let mut symbol = [b' '; 8];
+    for (place, byte) in symbol.iter_mut().zip(fields.symbol) {
+        *place = *byte;
+    }
+    let time_in_force = fields.time_in_force.first().copied().unwrap_or(0);
+    Text { client_order_id: id.0, symbol, time_in_force, ..Text::default() }
+}
+
+/// Short codes of those behind the order (453), by their role; others stay with the message.
+fn parties_of(message: &Message<'_>) -> Parties {
+    let (mut parties, mut code) = (Parties::default(), 0);
+    for (tag, value) in message.fields() {
+        match (tag, value) {
+            (tag::PARTY_ID, id) => code = value::number(id).unwrap_or(0),
+            (tag::PARTY_ROLE, b"3") => parties.client = code,
+            (tag::PARTY_ROLE, b"122") => parties.decision = code,
+            (tag::PARTY_ROLE, b"12") => parties.execution = code,
+            (tag::PARTY_ROLE, b"26") => parties.transmitted_for = code,
+            _ => {}
+        }
+    }
+    parties
+}
+
+/// Adds the further lines there are.
+#[inline]
+fn add_lines(
+    group: &mut Group<Request>,
+    terms: Option<Terms>,
+    text: Text,
+    parties: Option<Parties>,
+) {
+    let mut count = 0;
+    let lines = terms.map(Terms::line).into_iter().chain(Some(text.line()));
+    let lines = lines.chain(parties.map(Parties::line));
+    for (place, line) in group.rest_mut().iter_mut().zip(lines) {
+        *place = line;
+        count += 1;
+    }
+    group.head.0.lines = 1 + count;
+    debug_assert!(
+        group
+            .rest()
+            .iter()
+            .all(|line| { line.kind().is_some_and(|kind| LineKind::ALL.contains(&kind)) })
+    );
+}

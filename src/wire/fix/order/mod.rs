@@ -1,0 +1,20 @@
+//! Order entry: a client's messages become requests, events become the reports it is told by.
+//!
+//! ```text
+//!   D F G q ─► decode ─► Request ─► (sequencer … matching) ─► Event ─► Orders ─► 8 9 r
+//!   H AF ────────────────────► Orders, which know where each order is ──────────► 8
+//! ```
+
+mod chain;
+mod codes;
+mod decode;
+mod orders;
+mod report;
+
+pub use chain::{ID_MAX, Id, Order, Stage};
+pub use decode::{Asked, Directory, Sender, decode};
+pub use orders::Orders;
+pub use report::{CancelReject, ExecutionReport, MassCancelReport, OrderReport};
+
+#[cfg(test)]
+mod tests;

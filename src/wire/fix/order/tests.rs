@@ -1,0 +1,216 @@
+//! The parts of order entry that need no matching: reading, finding by ClOrdID, averages.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::codes;
+use super::*;
+use crate::model::{
+    AccountId, Command, CommandKind, Group, InstrumentId, Line, Nanos, OrderType, Price, Quantity,
+    RejectCode, SelfTrade, SessionId, Side, Text, TimeInForce,
+};
+use crate::wire::fix::dictionary::Version;
+use crate::wire::fix::frame::{Framing, frame};
+use crate::wire::fix::message::Indexer;
+use crate::wire::fix::reject::{BusinessReject, Refusal, SessionReject};
+use crate::wire::fix::shared::message;
+
+struct Names;
+
+impl Directory for Names {
+    fn instrument(&self, symbol: &[u8]) -> Option<InstrumentId> {
+        (symbol == b"ABC").then_some(InstrumentId(3))
+    }
+
+    fn symbol(&self, instrument: InstrumentId) -> [u8; 8] {
+        if instrument.0 == 3 { *b"ABC     " } else { [b' '; 8] }
+    }
+
+    fn account(&self, name: &[u8]) -> Option<AccountId> {
+        (name == b"FUND").then_some(AccountId(8))
+    }
+}
+
+const SENDER: Sender = Sender {
+    session: SessionId(5),
+    default_account: AccountId(7),
+    self_trade: SelfTrade::CancelNewest,
+    client_seq: 9,
+    received_at: Nanos(1),
+};
+
+const HEAD: &str = "49=A|56=B|34=9|52=20261122-10:00:00|";
+
+fn orders() -> Orders {
+    Orders::new(Version::Fix44, 16, 1)
+}
+
+/// What a body is read as: the request, or why there is none.
+fn read(body: &str, orders: &Orders) -> Result<Group<crate::model::Request>, String> {
+    let bytes = message("FIX.4.4", body);
+    let Framing::Whole(found) = frame(&bytes) else { panic!("not framed") };
+    let mut indexer = Indexer::new();
+    let message = indexer.read(&bytes, &found, Version::Fix44.dictionary()).expect("good");
+    match decode(&message, &SENDER, &Names, orders) {
+        Asked::Request(group) => Ok(group),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+fn order(fields: &str) -> Command {
+    let body = format!("35=D|{HEAD}11=ID|21=1|55=ABC|54=1|60=20261122-10:00:00|{fields}");
+    read(&body, &orders()).expect("a request").head.0
+}
+
+#[test]
+fn an_order_is_read_with_all_it_asks() {
+    let body = format!(
+        "35=D|{HEAD}11=ID|1=FUND|453=2|448=77|447=P|452=122|448=88|447=P|452=12|21=1|18=6|110=10|\
+         111=50|55=ABC|54=5|60=20261122-10:00:00|38=100|40=4|44=10.5|99=11|59=6|\
+         126=20261123-10:00:00|528=P|"
+    );
+    let group = read(&body, &orders()).expect("a request");
+    let head = group.head.0;
+    assert_eq!((head.kind(), head.verdict), (Some(CommandKind::Enter), 0));
+    assert_eq!((head.ordinal, head.client_seq, head.session), (1, 9, SessionId(5)));
+    assert_eq!((head.instrument, head.account), (InstrumentId(3), AccountId(8)));
+    assert_eq!(
+        (head.side(), head.order_type()),
+        (Some(Side::SellShort), Some(OrderType::StopLimit))
+    );
+    assert_eq!((head.price, head.quantity), (Price(105_000), Quantity(100)));
+    assert_eq!(head.time_in_force(), Some(TimeInForce::Gtd));
+    let terms = group.terms().expect("terms");
+    assert_eq!((terms.stop_price, terms.minimum.0, terms.displayed.0), (Price(110_000), 10, 50));
+    assert!(terms.expires_at > 0);
+    let parties = group.parties().expect("parties");
+    assert_eq!((parties.decision, parties.execution), (77, 88));
+    assert!(group.text().is_some_and(|text| text.client_order_id.starts_with(b"ID\0")));
+}
+
+#[test]
+fn what_cannot_be_is_a_request_with_its_refusal() {
+    for (fields, code) in [
+        ("38=0.5|40=1|", RejectCode::InvalidQuantity),
+        ("38=100|40=2|", RejectCode::InvalidPrice),
+        ("38=100|40=2|44=1.00001|", RejectCode::InvalidPrice),
+        ("38=100|40=3|", RejectCode::InvalidPrice),
+        ("38=100|40=I|", RejectCode::Unsupported),
+        ("38=100|40=1|59=6|", RejectCode::Unsupported),
+        ("38=100|40=1|18=G|", RejectCode::Unsupported),
+        ("38=100|40=1|54=B|", RejectCode::InvalidSide),
+        ("38=100|40=1|55=XYZ|", RejectCode::UnknownInstrument),
+        ("38=100|40=1|1=OTHER|", RejectCode::UnknownAccount),
+    ] {
+        assert_eq!(order(fields).refused(), Some(code), "{fields}");
+    }
+    let fok = order("38=100|40=1|59=3|110=100|");
+    assert_eq!(fok.time_in_force(), Some(TimeInForce::Fok));
+}
+
+#[test]
+fn requests_about_unknown_orders_and_strange_messages_are_told_apart() {
+    let orders = orders();
+    let cancel = read(&format!("35=F|{HEAD}11=C|41=none|55=ABC|54=1|"), &orders).expect("one");
+    assert_eq!(cancel.head.0.refused(), Some(RejectCode::UnknownOrder));
+    let all = read(&format!("35=q|{HEAD}11=M|530=7|"), &orders).expect("one");
+    assert_eq!((all.head.0.verdict, all.head.0.instrument), (0, InstrumentId(0)));
+    let unknown = read(&format!("35=q|{HEAD}11=M|530=1|55=XYZ|"), &orders).expect("one");
+    assert_eq!(unknown.head.0.refused(), Some(RejectCode::UnknownInstrument));
+    let odd = read(&format!("35=q|{HEAD}11=M|530=3|"), &orders).expect("one");
+    assert_eq!(odd.head.0.refused(), Some(RejectCode::Unsupported));
+    let long = "x".repeat(ID_MAX + 1);
+    let refused = Asked::Rejected(Refusal::of(SessionReject::ValueIncorrect, 11));
+    assert_eq!(
+        read(&format!("35=D|{HEAD}11={long}|"), &orders).err(),
+        Some(format!("{refused:?}"))
+    );
+    let other = Asked::Refused(BusinessReject::UnsupportedMessageType);
+    assert_eq!(read(&format!("35=V|{HEAD}11=x|"), &orders).err(), Some(format!("{other:?}")));
+}
+
+#[test]
+fn each_version_gets_only_reasons_it_knows() {
+    for version in Version::ALL {
+        let dictionary = version.dictionary();
+        for &code in RejectCode::ALL {
+            let reason = codes::order_reject_reason(code, version).to_string();
+            assert!(dictionary.allows(103, reason.as_bytes()), "{version:?} {code:?} {reason}");
+            for known in [false, true] {
+                let reason = codes::cancel_reject_reason(code, known, version).to_string();
+                assert!(dictionary.allows(102, reason.as_bytes()), "{version:?} {code:?}");
+            }
+        }
+    }
+}
+
+fn entering(ordinal: u32, id: Id) -> (Command, Group<Command>) {
+    let mut command = Command::new(CommandKind::Enter);
+    (command.ordinal, command.quantity, command.lines) = (ordinal, Quantity(10), 2);
+    let mut group = Group::new(command);
+    let text = Text { client_order_id: id.0, ..Text::default() };
+    group.rest_mut()[0] = text.line();
+    let _: Line = group.rest()[0];
+    (command, group)
+}
+
+fn id(number: u32) -> Id {
+    Id::new(format!("ID{number}").as_bytes()).expect("short")
+}
+
+proptest! {
+    /// The table finds exactly the last orders, whatever ids come and however often it went round.
+    #[test]
+    fn orders_are_found_by_their_ids(numbers in vec(0u32..200, 0..300)) {
+        let mut orders = Orders::new(Version::Fix44, 16, 42);
+        let mut model: Vec<(u32, u32)> = Vec::new();
+        for number in numbers {
+            if orders.find(&id(number)).is_some() {
+                continue;
+            }
+            let ordinal = orders.next_ordinal();
+            let (command, group) = entering(ordinal, id(number));
+            // Finished at once, so that there is always room.
+            orders.note(&group, &command);
+            let event = crate::model::Event {
+                ordinal,
+                ..crate::model::Event::answering(&command, 0, crate::model::EventKind::Rejected)
+            };
+            orders.apply(&event);
+            model.push((ordinal, number));
+            if model.len() > 16 {
+                model.remove(0);
+            }
+            for number in 0..200 {
+                let expected = model.iter().find(|(_, n)| *n == number).map(|(o, _)| *o);
+                prop_assert_eq!(orders.find(&id(number)).map(|order| order.ordinal), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn decoding_never_panics(
+        kind in prop_oneof![Just("D"), Just("G"), Just("F"), Just("q"), Just("H"), Just("AF")],
+        fields in vec((prop_oneof![1u32..130, Just(453), Just(448), Just(528), Just(530)],
+            "[0-9A-Z.-]{0,6}"), 0..20),
+    ) {
+        let fields: String = fields
+            .iter()
+            .filter(|(tag, _)| !matches!(tag, 90 | 93 | 95))
+            .map(|(tag, value)| format!("{tag}={value}|"))
+            .collect();
+        let _ = read(&format!("35={kind}|{HEAD}{fields}"), &orders());
+    }
+
+    #[test]
+    fn the_average_lies_between_the_prices(fills in vec((1u32..1000, 1i64..1_000_000), 1..20)) {
+        let mut order = Order::default();
+        for (quantity, price) in &fills {
+            order.executed += quantity;
+            order.notional += i128::from(*price) * i128::from(*quantity);
+        }
+        let prices = fills.iter().map(|fill| fill.1);
+        let (low, high) = (prices.clone().min(), prices.max());
+        prop_assert!(Some(order.average().0) >= low && Some(order.average().0) <= high);
+    }
+}

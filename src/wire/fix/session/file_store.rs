@@ -1,0 +1,309 @@
+//! A session's record in a file that only grows. What one input led to is written as one batch,
+//! so that an order and its answer are on record together or not at all; a torn end is cut off,
+//! for nothing of it was sent. What was written survives the process, with `sync` the machine.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use crate::model::Nanos;
+use crate::wire::fix::frame::MESSAGE_MAX;
+use crate::wire::fix::session::{Kept, Numbers, Store, StoreError};
+
+const SENT: u8 = b'S';
+const EXPECT: u8 = b'E';
+
+/// Bytes before a batch: its length and its checksum.
+const HEAD: usize = 8;
+/// Bytes before a record within a batch: its length.
+const LENGTH: usize = 4;
+/// A sent message's bytes before its fields: mark, number, time, length of its type, type.
+const SENT_HEAD: usize = 1 + 8 + 8 + 1 + 3;
+
+/// The record.
+#[derive(Debug)]
+pub struct FileStore {
+    file: File,
+    numbers: Numbers,
+    began_at: Option<Nanos>,
+    /// Where each sent message's record is, the first message's first.
+    places: Vec<u64>,
+    /// Where the next batch goes.
+    end: u64,
+    sync: bool,
+    /// The batch to come, behind room for its head.
+    batch: Vec<u8>,
+    /// The record being read.
+    room: Vec<u8>,
+}
+
+impl FileStore {
+    /// Opens a record, or begins one. With `sync` every batch waits for the disk.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn open(path: &Path, sync: bool) -> Result<Self, StoreError> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut batch = Vec::with_capacity(4 * MESSAGE_MAX);
+        batch.resize(HEAD, 0);
+        let mut store = Self {
+            file,
+            numbers: Numbers::default(),
+            began_at: None,
+            places: Vec::with_capacity(1 << 16),
+            end: 0,
+            sync,
+            batch,
+            room: Vec::with_capacity(SENT_HEAD + MESSAGE_MAX),
+        };
+        store.recover()?;
+        Ok(store)
+    }
+
+    /// Reads the record from the start, as far as it is whole.
+    fn recover(&mut self) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.read_to_end(&mut bytes)?;
+        let mut at = 0;
+        while let Some(batch) = bytes.get(at..).and_then(whole_batch) {
+            let mut place = at + HEAD;
+            for record in records(batch) {
+                self.note(record, (place + LENGTH) as u64);
+                place += LENGTH + record.len();
+            }
+            at += HEAD + batch.len();
+        }
+        self.end = at as u64;
+        self.file.set_len(self.end)?;
+        self.file.seek(SeekFrom::Start(self.end))?;
+        Ok(())
+    }
+
+    /// Takes a record into account.
+    fn note(&mut self, record: &[u8], at: u64) {
+        match record.first() {
+            Some(&EXPECT) => {
+                self.numbers.next_in = number_at(record, 1).unwrap_or(self.numbers.next_in);
+            }
+            Some(&SENT) => {
+                if let Some(kept) = kept_of(record) {
+                    self.numbers.next_out = kept.seq + 1;
+                    self.began_at.get_or_insert(kept.sent_at);
+                    self.places.push(at);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Begins a record of the batch; returns where its bytes start in the file.
+    fn begin(&mut self, length: usize) -> u64 {
+        self.batch.extend_from_slice(&(length as u32).to_le_bytes());
+        self.end + self.batch.len() as u64
+    }
+}
+
+/// The records of the batch at the head of `bytes`, if it is whole and right.
+fn whole_batch(bytes: &[u8]) -> Option<&[u8]> {
+    let length = u32::from_le_bytes(*bytes.first_chunk()?) as usize;
+    let sum = u32::from_le_bytes(*bytes.get(4..)?.first_chunk()?);
+    let batch = bytes.get(HEAD..HEAD.checked_add(length)?)?;
+    (length > 0 && crc32c::crc32c(batch) == sum).then_some(batch)
+}
+
+/// The records of a batch.
+fn records(mut batch: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let length = u32::from_le_bytes(*batch.first_chunk()?) as usize;
+        let record = batch.get(LENGTH..LENGTH.checked_add(length)?)?;
+        batch = batch.get(LENGTH + length..)?;
+        Some(record)
+    })
+}
+
+fn number_at(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..)?.first_chunk().map(|eight| u64::from_le_bytes(*eight))
+}
+
+fn kept_of(record: &[u8]) -> Option<Kept<'_>> {
+    let length = usize::from(*record.get(17)?);
+    Some(Kept {
+        seq: number_at(record, 1)?,
+        sent_at: Nanos(number_at(record, 9)?),
+        kind: record.get(18..18 + length.min(3))?,
+        rest: record.get(SENT_HEAD..)?,
+    })
+}
+
+impl Store for FileStore {
+    fn numbers(&self) -> Numbers {
+        self.numbers
+    }
+
+    fn began_at(&self) -> Option<Nanos> {
+        self.began_at
+    }
+
+    fn keep(&mut self, kept: &Kept<'_>) -> Result<(), StoreError> {
+        let length = kept.kind.len().min(3);
+        let mut kind = [0; 3];
+        kind[..length].copy_from_slice(&kept.kind[..length]);
+        let at = self.begin(SENT_HEAD + kept.rest.len());
+        self.batch.push(SENT);
+        self.batch.extend_from_slice(&kept.seq.to_le_bytes());
+        self.batch.extend_from_slice(&kept.sent_at.0.to_le_bytes());
+        self.batch.push(length as u8);
+        self.batch.extend_from_slice(&kind);
+        self.batch.extend_from_slice(kept.rest);
+        self.places.push(at);
+        self.numbers.next_out = kept.seq + 1;
+        self.began_at.get_or_insert(kept.sent_at);
+        Ok(())
+    }
+
+    fn expect(&mut self, next_in: u64) -> Result<(), StoreError> {
+        self.begin(1 + 8);
+        self.batch.push(EXPECT);
+        self.batch.extend_from_slice(&next_in.to_le_bytes());
+        self.numbers.next_in = next_in;
+        Ok(())
+    }
+
+    fn reset(&mut self) -> Result<(), StoreError> {
+        self.file.set_len(0)?;
+        self.file.seek(SeekFrom::Start(0))?;
+        (self.end, self.numbers, self.began_at) = (0, Numbers::default(), None);
+        self.places.clear();
+        self.batch.truncate(HEAD);
+        Ok(())
+    }
+
+    fn get(&mut self, seq: u64) -> Option<Kept<'_>> {
+        self.flush().ok()?;
+        let at = *self.places.get(usize::try_from(seq.checked_sub(1)?).ok()?)?;
+        let mut length = [0; LENGTH];
+        self.file.read_exact_at(&mut length, at - LENGTH as u64).ok()?;
+        let length = (u32::from_le_bytes(length) as usize).min(SENT_HEAD + MESSAGE_MAX);
+        self.room.resize(length, 0);
+        self.file.read_exact_at(&mut self.room, at).ok()?;
+        kept_of(&self.room).filter(|kept| kept.seq == seq)
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        let (head, records) = self.batch.split_at_mut(HEAD);
+        if records.is_empty() {
+            return Ok(());
+        }
+        let length = (records.len() as u32).to_le_bytes();
+        let sum = crc32c::crc32c(records).to_le_bytes();
+        head.copy_from_slice(&[length, sum].concat());
+        let written = self.file.write_all(&self.batch);
+        let synced = written.and_then(|()| if self.sync { self.file.sync_data() } else { Ok(()) });
+        if let Err(error) = synced {
+            // Half a batch must not stay in front of the next try, which brings it again.
+            self.file.set_len(self.end)?;
+            self.file.seek(SeekFrom::Start(self.end))?;
+            return Err(error.into());
+        }
+        self.end += self.batch.len() as u64;
+        self.batch.truncate(HEAD);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::wire::fix::session::MemoryStore;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Keep(Vec<u8>),
+        Expect(u64),
+        Reset,
+        Reopen,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            6 => vec(any::<u8>(), 0..40).prop_map(Step::Keep),
+            3 => (1u64..99).prop_map(Step::Expect),
+            1 => Just(Step::Reset),
+            2 => Just(Step::Reopen),
+        ]
+    }
+
+    fn kept(seq: u64, rest: &[u8]) -> Kept<'_> {
+        Kept { seq, sent_at: Nanos(seq * 7), kind: b"8", rest }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn a_file_remembers_what_memory_does(steps in vec(step(), 0..40)) {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("session");
+            let mut file = FileStore::open(&path, false).expect("a file");
+            let mut memory = MemoryStore::new(100);
+            for step in steps {
+                match step {
+                    Step::Keep(rest) => {
+                        let seq = memory.numbers().next_out;
+                        memory.keep(&kept(seq, &rest)).expect("kept");
+                        file.keep(&kept(seq, &rest)).expect("kept");
+                    }
+                    Step::Expect(next) => {
+                        memory.expect(next).expect("kept");
+                        file.expect(next).expect("kept");
+                    }
+                    Step::Reset => {
+                        memory.reset().expect("reset");
+                        file.reset().expect("reset");
+                    }
+                    Step::Reopen => {
+                        file.flush().expect("written");
+                        file = FileStore::open(&path, false).expect("a file");
+                    }
+                }
+                prop_assert_eq!(file.numbers(), memory.numbers());
+                prop_assert_eq!(file.began_at(), memory.began_at());
+                for seq in 0..=memory.numbers().next_out {
+                    prop_assert_eq!(file.get(seq), memory.get(seq));
+                }
+            }
+        }
+
+        #[test]
+        fn a_torn_end_is_cut_off(cut in 0usize..200) {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("session");
+            let mut file = FileStore::open(&path, false).expect("a file");
+            for seq in 1..=4 {
+                file.keep(&kept(seq, b"58=some text\x01")).expect("kept");
+                file.expect(seq + 1).expect("kept");
+                file.flush().expect("written");
+            }
+            let whole = std::fs::metadata(&path).expect("there").len() as usize;
+            let left = whole.saturating_sub(cut);
+            drop(file);
+            let bytes = std::fs::read(&path).expect("readable");
+            std::fs::write(&path, &bytes[..left]).expect("writable");
+            let mut file = FileStore::open(&path, true).expect("a file");
+            let next = file.numbers().next_out;
+            prop_assert_eq!(file.numbers().next_in, next, "both or neither");
+            prop_assert_eq!(next as usize, 1 + left / (whole / 4));
+            file.keep(&kept(next, b"58=more\x01")).expect("kept");
+            file.flush().expect("written");
+            let mut again = FileStore::open(&path, false).expect("a file");
+            prop_assert_eq!(again.numbers().next_out, next + 1);
+            let rest = again.get(next).map(|kept| kept.rest.to_vec());
+            prop_assert_eq!(rest, Some(b"58=more\x01".to_vec()));
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The way out of a session: numbers what is sent, puts it on record, writes it; and writes it
+//! again when asked.
+
+use crate::model::Nanos;
+use crate::wire::fix::frame::MESSAGE_MAX;
+use crate::wire::fix::session::{Admin, Kept, Outbound, SessionConfig, Store, StoreError};
+use crate::wire::fix::tag;
+use crate::wire::fix::writer::Writer;
+
+/// Bytes a peer may leave unread before its line is given up.
+const UNREAD_MAX: usize = 4 << 20;
+
+/// Why a message was not sent.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// It could not be put on record.
+    #[error(transparent)]
+    Record(#[from] StoreError),
+    /// It is longer than a message may be.
+    #[error("the message is longer than {MESSAGE_MAX} bytes")]
+    TooLong,
+    /// The peer does not read.
+    #[error("the peer left {UNREAD_MAX} bytes unread")]
+    Unread,
+}
+
+/// The way out.
+#[derive(Debug)]
+pub struct Outbox<S: Store> {
+    store: S,
+    begin_string: &'static str,
+    /// Both names, written once.
+    names: Vec<u8>,
+    sent_at: Nanos,
+    room: Box<[u8]>,
+    /// Written, not yet taken by the line.
+    bytes: Vec<u8>,
+    taken: usize,
+}
+
+impl<S: Store> Outbox<S> {
+    /// For a session, with its record.
+    pub fn new(config: &SessionConfig, store: S) -> Self {
+        let identity = &config.identity;
+        let names = format!("49={}\u{1}56={}\u{1}", identity.sender, identity.target);
+        Self {
+            store,
+            begin_string: identity.version.begin_string(),
+            names: names.into_bytes(),
+            sent_at: Nanos::ZERO,
+            room: vec![0; MESSAGE_MAX].into(),
+            bytes: Vec::with_capacity(1 << 16),
+            taken: 0,
+        }
+    }
+
+    /// The record.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// The record, to be changed by what the session decided.
+    pub fn store_mut(&mut self) -> &mut S {
+        &mut self.store
+    }
+
+    /// What a session must know of the way out.
+    #[inline]
+    pub fn outbound(&self) -> Outbound {
+        Outbound { next: self.store.numbers().next_out, sent_at: self.sent_at }
+    }
+
+    /// Bytes for the line.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(self.taken..).unwrap_or(&[])
+    }
+
+    /// Notes that the line took so many bytes.
+    #[inline]
+    pub fn took(&mut self, count: usize) {
+        self.taken += count;
+        if self.taken >= self.bytes.len() {
+            self.bytes.clear();
+            self.taken = 0;
+        }
+    }
+
+    /// Forgets what no line will take.
+    pub fn discard(&mut self) {
+        self.bytes.clear();
+        self.taken = 0;
+    }
+
+    /// Numbers a message, puts it on record and writes it; returns its number.
+    ///
+    /// # Errors
+    /// Why it was not sent; no number was used.
+    #[inline]
+    pub fn send(
+        &mut self,
+        kind: &[u8],
+        now: Nanos,
+        config: &SessionConfig,
+        fill: &mut dyn FnMut(&mut Writer<'_>),
+    ) -> Result<u64, SendError> {
+        if self.bytes.len() - self.taken > UNREAD_MAX {
+            return Err(SendError::Unread);
+        }
+        let seq = self.store.numbers().next_out;
+        let mut writer = Writer::new(&mut self.room);
+        writer.bytes(tag::MSG_TYPE, kind);
+        writer.raw(&self.names);
+        writer.number(tag::MSG_SEQ_NUM, seq);
+        writer.time(tag::SENDING_TIME, now, config.precision);
+        let rest = writer.position();
+        fill(&mut writer);
+        let end = writer.position();
+        let range = writer.seal(self.begin_string).ok_or(SendError::TooLong)?;
+        let rest = if is_sent_again(kind) { self.room.get(rest..end) } else { None };
+        let kept = Kept { seq, sent_at: now, kind, rest: rest.unwrap_or(&[]) };
+        self.store.keep(&kept)?;
+        self.bytes.extend_from_slice(self.room.get(range).unwrap_or(&[]));
+        self.sent_at = now;
+        Ok(seq)
+    }
+
+    /// Sends a session message.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn say(
+        &mut self,
+        admin: &Admin<'_>,
+        now: Nanos,
+        config: &SessionConfig,
+    ) -> Result<u64, SendError> {
+        self.send(admin.kind(), now, config, &mut |writer| admin.write(config, writer))
+    }
+
+    /// Sends again what is on record; what is not sent again is passed over in one go.
+    ///
+    /// # Errors
+    /// Why it could not be written.
+    pub fn resend(
+        &mut self,
+        from: u64,
+        until: u64,
+        now: Nanos,
+        config: &SessionConfig,
+    ) -> Result<(), SendError> {
+        let mut gap = None;
+        for seq in from..=until {
+            let Self { store, room, names, begin_string, bytes, .. } = self;
+            let kept = store.get(seq).filter(|kept| is_sent_again(kept.kind));
+            let Some(kept) = kept else {
+                gap.get_or_insert(seq);
+                continue;
+            };
+            if let Some(first) = gap.take() {
+                fill_gap(first, seq, now, config, (names, begin_string), room, bytes)?;
+            }
+            let mut writer = Writer::new(room);
+            write_repeat_head(&mut writer, &kept, now, names, config);
+            writer.raw(kept.rest);
+            let range = writer.seal(begin_string).ok_or(SendError::TooLong)?;
+            bytes.extend_from_slice(room.get(range).unwrap_or(&[]));
+        }
+        if let Some(first) = gap {
+            let Self { room, names, begin_string, bytes, .. } = self;
+            fill_gap(first, until + 1, now, config, (names, begin_string), room, bytes)?;
+        }
+        self.sent_at = now;
+        Ok(())
+    }
+}
+
+/// Session messages are not sent again, but for a refusal.
+fn is_sent_again(kind: &[u8]) -> bool {
+    !matches!(kind, b"0" | b"1" | b"2" | b"4" | b"5" | b"A")
+}
+
+fn write_repeat_head(
+    writer: &mut Writer<'_>,
+    kept: &Kept<'_>,
+    now: Nanos,
+    names: &[u8],
+    config: &SessionConfig,
+) {
+    writer.bytes(tag::MSG_TYPE, kept.kind);
+    writer.raw(names);
+    writer.number(tag::MSG_SEQ_NUM, kept.seq);
+    writer.flag(tag::POSS_DUP_FLAG, true);
+    writer.time(tag::SENDING_TIME, now, config.precision);
+    writer.time(tag::ORIG_SENDING_TIME, kept.sent_at, config.precision);
+}
+
+/// Says that the numbers from `first` up to `next` carry nothing to be sent again.
+fn fill_gap(
+    first: u64,
+    next: u64,
+    now: Nanos,
+    config: &SessionConfig,
+    (names, begin_string): (&[u8], &str),
+    room: &mut [u8],
+    bytes: &mut Vec<u8>,
+) -> Result<(), SendError> {
+    let mut writer = Writer::new(room);
+    let kept = Kept { seq: first, sent_at: now, kind: b"4", rest: &[] };
+    write_repeat_head(&mut writer, &kept, now, names, config);
+    writer.number(tag::NEW_SEQ_NO, next);
+    writer.flag(tag::GAP_FILL_FLAG, true);
+    let range = writer.seal(begin_string).ok_or(SendError::TooLong)?;
+    bytes.extend_from_slice(room.get(range).unwrap_or(&[]));
+    Ok(())
+}

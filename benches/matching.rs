@@ -73,6 +73,56 @@ fn matcher(criterion: &mut Criterion) {
     }
 }
 
+/// Flows made to hurt: what each costs beside the normal one is what a bound is worth.
+fn pathological(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("pathological");
+    group.throughput(Throughput::Elements(u64::from(EVENTS))).sample_size(10);
+    let place = |at: u64, price: i64, ordinal: u32| {
+        let mut command = enter(at, price);
+        command.ordinal = ordinal;
+        command
+    };
+    let pairs = |price: fn(u64) -> i64, ordinal: fn(u64) -> u32| -> Vec<Command> {
+        let pair = move |at: u64| {
+            let entered = place(2 * at + 1, price(at), ordinal(at));
+            let cancel = Command { target: entered.ordinal, ..entered };
+            let kind = CommandKind::Cancel.code();
+            [entered, Command { kind, quantity: Quantity(0), seq: SeqNo(2 * at + 2), ..cancel }]
+        };
+        (0..u64::from(EVENTS / 2)).flat_map(pair).collect()
+    };
+    let flows = [
+        ("enter and cancel at one price", pairs(|_| 10_000, |at| at as u32 + 1)),
+        ("prices far apart", pairs(|at| 1 + (at as i64 * 7_919) % 1_000_000, |at| at as u32 + 1)),
+        (
+            "the best jumps the whole band",
+            pairs(|at| 9_000 + 2_000 * (at as i64 % 2), |at| at as u32 + 1),
+        ),
+        ("order numbers that collide", pairs(|_| 10_000, |at| (at as u32) << 12 | 1)),
+    ];
+    for (name, commands) in flows {
+        let empty = || SoftwareMatcher::new(EngineLimits::DEFAULT, &[instrument()]).expect("good");
+        group.bench_function(name, |bencher| {
+            let run_all = |matcher: &mut SoftwareMatcher| run(matcher, &commands);
+            bencher.iter_batched_ref(empty, run_all, BatchSize::PerIteration);
+        });
+    }
+}
+
+/// A buyer of one that rests.
+fn enter(seq: u64, price: i64) -> Command {
+    Command {
+        seq: SeqNo(seq),
+        timestamp: Nanos(seq),
+        price: Price(price * 100),
+        quantity: Quantity(1),
+        instrument: InstrumentId(1),
+        account: AccountId(1),
+        session: SessionId(1),
+        ..Command::new(CommandKind::Enter)
+    }
+}
+
 /// Submits commands one by one and takes every event at once, as a fused stage does.
 fn run(matcher: &mut SoftwareMatcher, commands: &[Command]) -> usize {
     let mut group = Group::new(Command::new(CommandKind::Tick));
@@ -155,5 +205,5 @@ fn plain(event: &FlowEvent, seq: u64) -> Command {
     }
 }
 
-criterion_group!(benches, book, matcher);
+criterion_group!(benches, book, matcher, pathological);
 criterion_main!(benches);

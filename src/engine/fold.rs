@@ -51,6 +51,10 @@ impl<M: Matcher> Fold<M> {
         }
         self.gate.check(&mut command.head);
         self.feedback.passed(&command.head);
+        // Strings stay behind, as on the road from risk to matching.
+        if command.terms().is_none() && command.trade().is_none() {
+            command.head.lines = 1;
+        }
         self.matcher.submit(&command).map_err(|_| Fault::LimitBroken)?;
         let feedback = &mut self.feedback;
         self.matcher.drain(usize::MAX, &mut |event| {

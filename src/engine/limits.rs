@@ -23,6 +23,11 @@ pub struct EngineLimits {
     /// Orders one command of a mass cancel or kill looks at; each wait it causes is a few
     /// microseconds, and ten thousand orders are gone in 157 commands.
     pub sweep_chunk: u16,
+    /// Of the orders that rest, those that ask more than a plain one: icebergs, hidden and pegged
+    /// orders, stops, orders with a time of expiry or a group. About 110 bytes each.
+    pub specials_max: u32,
+    /// Accounts are numbered below this where families keep them from trading with each other.
+    pub accounts_max: u32,
     /// Makes collisions of order ids hard to provoke; changes no event.
     pub hash_seed: u64,
 }
@@ -35,17 +40,18 @@ impl EngineLimits {
         fills_per_command_max: 256,
         ladder_ticks: 1 << 12,
         sweep_chunk: 64,
+        specials_max: 1 << 16,
+        accounts_max: 1 << 16,
         hash_seed: 0,
     };
 
     /// The most events one command can make; a stage needs credit for so many before `submit`.
     ///
-    /// An entry makes its acceptance, two for each fill and one for the remainder; a sweep its own
-    /// answer and one for each order.
+    /// An entry makes its acceptance, three for each fill (an iceberg may show more) and one for
+    /// the remainder; a sweep its own answer and one for each order, or one for each stop that
+    /// wakes and then an entry's.
     pub const fn events_per_command_max(&self) -> usize {
-        let entry = 2 * self.fills_per_command_max as usize + 2;
-        let sweep = self.sweep_chunk as usize + 1;
-        if entry > sweep { entry } else { sweep }
+        3 * self.fills_per_command_max as usize + 2 + 3 * self.sweep_chunk as usize
     }
 
     /// Says whether a matcher can be made so.
@@ -66,6 +72,12 @@ impl EngineLimits {
         if !in_range || !self.ladder_ticks.is_power_of_two() {
             return Err(SetupError::LadderTicks);
         }
+        if self.specials_max > ORDERS_CEILING {
+            return Err(SetupError::SpecialsMax);
+        }
+        if self.accounts_max > ORDERS_CEILING {
+            return Err(SetupError::AccountsMax);
+        }
         if self.sweep_chunk == 0 || self.sweep_chunk > FILLS_CEILING {
             return Err(SetupError::SweepChunk);
         }
@@ -85,11 +97,11 @@ const ORDERS_CEILING: u32 = (1 << 25) - 1;
 /// Three levels of 64-way bitmap reach so far.
 pub(super) const TABLE_CEILING: u32 = 64 * 64 * 64;
 
-/// Event indices are 16 bits, and a fill makes two events.
-const FILLS_CEILING: u16 = 32_000;
+/// Event indices are 16 bits, and a fill makes three events, as a woken stop does.
+const FILLS_CEILING: u16 = 10_000;
 
 const _: () = assert!(EngineLimits::DEFAULT.check().is_ok());
-const _: () = assert!(2 * FILLS_CEILING as usize + 2 <= u16::MAX as usize);
+const _: () = assert!(6 * FILLS_CEILING as usize + 2 <= u16::MAX as usize);
 
 /// Why a matcher cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -101,14 +113,20 @@ pub enum SetupError {
     #[error("sessions_max is outside 1 to 262144: give one more than the highest session number")]
     SessionsMax,
     /// `fills_per_command_max` out of range.
-    #[error("fills_per_command_max is outside 1 to 32000: 256 is usual")]
+    #[error("fills_per_command_max is outside 1 to 10000: 256 is usual")]
     FillsPerCommandMax,
     /// `ladder_ticks` out of range.
     #[error("ladder_ticks is not a power of two from 64 to 262144: 4096 is usual")]
     LadderTicks,
     /// `sweep_chunk` out of range.
-    #[error("sweep_chunk is outside 1 to 32000: 64 is usual")]
+    #[error("sweep_chunk is outside 1 to 10000: 64 is usual")]
     SweepChunk,
+    /// `specials_max` out of range.
+    #[error("specials_max is above 33554431: give the most orders that ask more than a plain one")]
+    SpecialsMax,
+    /// `accounts_max` out of range.
+    #[error("accounts_max is above 33554431: give one more than the highest account number")]
+    AccountsMax,
     /// Two instruments have one number.
     #[error("instrument {0} is listed twice: give each its own number")]
     InstrumentTwice(u32),

@@ -2,9 +2,10 @@
 //!
 //! Software answers at once and a card answers later; the caller must not count on either.
 
+use crate::engine::{Room, Special};
 use crate::model::{
-    AccountId, Command, Event, Group, InstrumentId, OrderId, Price, Quantity, SeqNo, SessionId,
-    Side,
+    AccountId, Command, Event, Group, InstrumentId, Nanos, OrderId, Phase, Price, Quantity, SeqNo,
+    SessionId, Side,
 };
 
 /// There is no room for the events of another command: drain, then offer it again.
@@ -27,8 +28,13 @@ pub trait Matcher: Send {
     /// Forgets the oldest `count` of the finished events.
     fn release(&mut self, count: usize);
 
-    /// Whether an unfinished mass cancel or kill wants a `Sweep` command.
+    /// Whether something unfinished wants a `Sweep` command.
     fn wants_sweep(&self) -> bool;
+
+    /// The log time from which [`Self::wants_sweep`] says so without any other command.
+    fn due_at(&self) -> Nanos {
+        Nanos::MAX
+    }
 
     /// Hands over finished events, oldest first, at most `budget`; returns how many.
     fn drain(&mut self, budget: usize, each: &mut dyn FnMut(&Event)) -> usize {
@@ -62,6 +68,10 @@ impl<M: Matcher + ?Sized> Matcher for Box<M> {
 
     fn wants_sweep(&self) -> bool {
         (**self).wants_sweep()
+    }
+
+    fn due_at(&self) -> Nanos {
+        (**self).due_at()
     }
 }
 
@@ -119,6 +129,28 @@ impl RestingOrder {
     }
 }
 
+/// An order where it waits, with all that it asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// What every order has; `leaves` counts what an iceberg hides.
+    pub order: RestingOrder,
+    /// What it asks beyond the plain.
+    pub special: Special,
+    /// What trades next: all of it, or the part of an iceberg that is shown.
+    pub front: Quantity,
+    /// The reference it is shown under.
+    pub shown: SeqNo,
+    /// A peg that stands at its cap.
+    pub capped: bool,
+}
+
+impl Standing {
+    /// Whether the feed shows it, or its front.
+    pub fn is_shown(&self) -> bool {
+        self.special.room == Room::Lit
+    }
+}
+
 /// Looking at the books from outside: live tables, snapshots, tests. Not for the hot path.
 pub trait BookView {
     /// Orders resting, over all instruments.
@@ -127,11 +159,15 @@ pub trait BookView {
     /// The best of each side of an instrument; empty for one that is not known.
     fn top(&self, instrument: InstrumentId) -> Top;
 
+    /// The phase an instrument is in; `None` for one that is not known.
+    fn phase(&self, instrument: InstrumentId) -> Option<Phase>;
+
     /// Shows the best `count` prices of a side, best first.
     fn depth(&self, instrument: InstrumentId, buy: bool, count: usize, each: &mut dyn FnMut(Quote));
 
-    /// Shows every resting order: by instrument, bids first, best price first, oldest first.
-    fn for_each_order(&self, each: &mut dyn FnMut(&RestingOrder));
+    /// Shows every order: by instrument; those in the book, then those out of sight, room by room;
+    /// bids first, first in line first.
+    fn for_each_order(&self, each: &mut dyn FnMut(&Standing));
 
     /// A number that differs, all but surely, where two matchers' resting orders differ.
     fn digest(&self) -> u64 {
@@ -151,8 +187,9 @@ impl Default for Digest {
 }
 
 impl Digest {
-    fn add(&mut self, order: &RestingOrder) {
-        let codes = [order.side.code(), order.time_in_force, order.flags, 0];
+    fn add(&mut self, standing: &Standing) {
+        let Standing { order, special, front, shown, capped } = standing;
+        let codes = [order.side.code(), order.time_in_force, order.flags, special.room as u8];
         let words = [
             order.id().0,
             order.reference.0,
@@ -160,6 +197,12 @@ impl Digest {
             pair(order.instrument.0, order.account.0),
             pair(order.leaves.0, order.executed.0),
             u64::from(u32::from_le_bytes(codes)),
+            shown.0,
+            pair(front.0, special.displayed.0),
+            pair(special.minimum.0, u32::from(special.group) << 1 | u32::from(*capped)),
+            special.stop.0 as u64,
+            special.offset.0 as u64,
+            special.expires_at.0,
         ];
         for word in words {
             self.0 = (self.0 ^ word).wrapping_mul(0x0000_0100_0000_01b3);

@@ -1,5 +1,6 @@
 //! The deterministic core: (state, command) → events. No clock, no I/O, no unsafe, no float.
 
+pub mod auction;
 pub mod book;
 mod fold;
 mod id_map;
@@ -16,10 +17,11 @@ mod software;
 pub use fold::Fold;
 pub use id_map::{IdMap, MapFull};
 pub use limits::{EngineLimits, SetupError};
-pub use matcher::{BookView, Full, Matcher, Quote, RestingOrder, Top};
+pub use matcher::{BookView, Full, Matcher, Quote, RestingOrder, Standing, Top};
 pub use paged_map::{PagedMap, VALUE_BOUND};
 pub use reference::ReferenceMatcher;
-pub use software::SoftwareMatcher;
+pub use rules::{Room, Special};
+pub use software::{NotAtRest, SnapshotError, SoftwareMatcher};
 
 #[cfg(test)]
 mod tests;

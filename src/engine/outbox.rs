@@ -40,11 +40,17 @@ impl Outbox {
         Ok(())
     }
 
+    /// The id of the event that is pushed next.
+    #[inline]
+    pub(super) fn next_id(&self) -> EventId {
+        let index = (self.events.len() - self.start) as u16;
+        EventId(self.blank.id.0 + u64::from(index))
+    }
+
     /// Adds an event of the open command; stamps its id and time.
     #[inline]
     pub(super) fn push(&mut self, event: Event) {
-        let index = (self.events.len() - self.start) as u16;
-        let id = EventId(self.blank.id.0 + u64::from(index));
+        let id = self.next_id();
         debug_assert!(self.events.len() < self.events.capacity(), "events_per_command_max is low");
         self.events.push(Event { id, timestamp: self.blank.timestamp, ..event });
     }

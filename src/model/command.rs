@@ -18,9 +18,9 @@ coded! {
         Cancel = 3,
         /// As `Cancel`, but also may change how a sale is marked; keeps priority.
         Modify = 4,
-        /// Cancels the session's orders, of `instrument` or (0) of all.
+        /// Cancels the session's orders, of `instrument` or (0) of all; `Terms` may ask for less.
         MassCancel = 5,
-        /// Goes on with the oldest unfinished mass cancel or kill.
+        /// Goes on with what is unfinished: triggered stops, auctions, expiries, mass cancels.
         Sweep = 6,
         /// `quantity` messages from `client_seq` on will never be executed: they were lost, or
         /// refused for the reason in `verdict`.
@@ -54,6 +54,16 @@ coded! {
         /// The firm's order entry is off until `EnableEntry`.
         DisableEntry = 21,
         EnableEntry = 22,
+        /// `instrument` enters the [`Phase`](crate::model::Phase) in `side`. After `quantity`
+        /// milliseconds (0: never) and up to `target` more, drawn from the seed in `price`,
+        /// the phase in `ordinal` follows; an auction trades in between.
+        SetPhase = 23,
+        /// A trade, told in a `Trade` line, is undone; the head names its buyer.
+        BustTrade = 24,
+        /// A trade, told in a `Trade` line, had another price or quantity.
+        CorrectTrade = 25,
+        /// `account` does not trade with the accounts of family `target`; 0 is no family.
+        SetFamily = 26,
         /// Reserved: an order of several legs; its legs are further commands under one seq.
         MultiLegEnter = 64,
         MultiLegReplace = 65,

@@ -48,6 +48,19 @@ coded! {
         /// `quantity` of a resting order is shown no more; it keeps its place. Only the feed is
         /// told: it follows a `Modified`, or a `Replaced` that kept its priority.
         Reduced = 21,
+        /// A stop's price was reached: it goes to market now; `quantity` is what it brings.
+        Triggered = 22,
+        /// The next `quantity` of an iceberg is shown, at the back of its price, as `reference`.
+        Refreshed = 23,
+        /// `instrument` entered the phase in `reason`; the one in `target` follows.
+        PhaseChanged = 24,
+        /// An auction would trade `quantity` at `price` now; `target` more would be left on `side`.
+        Indicative = 25,
+        /// One side's trade of `quantity` at `price` is undone; `reference` is its match number.
+        Busted = 26,
+        /// One side of a trade that was undone is `quantity` at `price` instead.
+        Corrected = 27,
+        FamilySet = 28,
         /// Reserved: events of several legs.
         MultiLegAccepted = 64,
         MultiLegExecuted = 65,
@@ -79,6 +92,10 @@ coded! {
         /// The book had no room for the rest.
         BookFull = 13,
         PostOnly = 14,
+        /// The auction it was for is over.
+        AuctionOver = 15,
+        /// Less could be had at once than it asks for at least.
+        Minimum = 16,
     }
 }
 
@@ -142,6 +159,11 @@ impl EventFlags {
     /// Absent: the feed has nothing to show.
     pub const RESTS: EventFlags = EventFlags(1 << 4);
 
+    /// `Executed`: the order was not shown, so the feed tells of a trade and of no order.
+    pub const HIDDEN: EventFlags = EventFlags(1 << 5);
+    /// `Executed`: one of an auction's trades; neither side was the taker.
+    pub const AUCTION: EventFlags = EventFlags(1 << 6);
+
     /// Whether all of `other` is set.
     #[inline]
     pub const fn has(self, other: EventFlags) -> bool {
@@ -165,7 +187,8 @@ pub struct Event {
     pub timestamp: Nanos,
     /// Order price; execution price of a fill.
     pub price: Price,
-    /// Public reference of the order: the seq that accepted it. `Replaced`: the old reference.
+    /// Public reference of the order: the seq that accepted it, or where a refreshed iceberg is
+    /// shown, its own. `Replaced`: the old reference.
     pub reference: SeqNo,
     /// The session that is told.
     pub session: SessionId,

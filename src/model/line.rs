@@ -5,7 +5,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::model::{Price, Quantity};
+use crate::model::{AccountId, Price, Quantity, SessionId};
 
 /// Version of the layouts in this module; heads carry it, and so do journal headers.
 pub const MODEL_VERSION: u8 = 1;
@@ -31,7 +31,7 @@ const LINE_KIND_AT: usize = 62;
 
 coded! {
     /// What a line after the head holds.
-    LineKind { Terms = 0x81, Text = 0x82, Parties = 0x83, }
+    LineKind { Terms = 0x81, Text = 0x82, Parties = 0x83, Trade = 0x84, }
 }
 
 /// A line that opens a message and says how many lines the message has.
@@ -86,6 +86,12 @@ impl<H: Head> Group<H> {
         self.further(LineKind::Text)
     }
 
+    /// The trade that a bust or correction is about.
+    #[inline]
+    pub fn trade(&self) -> Option<&TradeDetail> {
+        self.further(LineKind::Trade)
+    }
+
     /// Who stands behind the order.
     #[inline]
     pub fn parties(&self) -> Option<&Parties> {
@@ -110,6 +116,36 @@ macro_rules! further_line {
     };
 }
 
+/// Yes-or-no wishes of an order or of a mass cancel, in one byte.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(transparent)]
+pub struct TermFlags(pub u8);
+
+impl TermFlags {
+    /// A post-only order that would take moves a tick away instead of being cancelled.
+    pub const SLIDE: TermFlags = TermFlags(1);
+    /// Each execution takes all that is left of the order.
+    pub const ALL_OR_NONE: TermFlags = TermFlags(1 << 1);
+    /// Mass cancel: only the account's orders.
+    pub const BY_ACCOUNT: TermFlags = TermFlags(1 << 2);
+    /// Mass cancel: only the side's orders; marked sales are sales.
+    pub const BY_SIDE: TermFlags = TermFlags(1 << 3);
+    /// Mass cancel by the operator: every session's orders.
+    pub const ALL_SESSIONS: TermFlags = TermFlags(1 << 4);
+
+    /// Whether all of `other` is set.
+    #[inline]
+    pub const fn has(self, other: TermFlags) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// With `other` set as well.
+    #[inline]
+    pub const fn with(self, other: TermFlags) -> Self {
+        TermFlags(self.0 | other.0)
+    }
+}
+
 /// What an order asks beyond price, quantity and time in force. Zero means "not asked".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
 #[repr(C, align(64))]
@@ -130,14 +166,45 @@ pub struct Terms {
     pub minimum: Quantity,
     /// Client's group for mass cancel.
     pub group: u16,
+    /// Yes-or-no wishes.
+    pub flags: TermFlags,
     /// Not used; zero.
-    pub reserved: [u8; 12],
+    pub reserved: [u8; 11],
     /// [`LineKind::Terms`].
     pub kind: u8,
     /// [`MODEL_VERSION`].
     pub version: u8,
 }
 further_line!(Terms, LineKind::Terms);
+
+/// A trade that is undone or corrected: the books keep no trades, so the operator names it whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+#[repr(C, align(64))]
+pub struct TradeDetail {
+    /// The number both sides share.
+    pub match_number: u64,
+    /// The price it was made at.
+    pub price: Price,
+    /// The price it has after a correction.
+    pub new_price: Price,
+    /// How much was traded.
+    pub quantity: Quantity,
+    /// How much it is after a correction.
+    pub new_quantity: Quantity,
+    /// The seller's session.
+    pub seller: SessionId,
+    /// The seller's number for the order.
+    pub seller_ordinal: u32,
+    /// The seller's account.
+    pub seller_account: AccountId,
+    /// Not used; zero.
+    pub reserved: [u8; 18],
+    /// [`LineKind::Trade`].
+    pub kind: u8,
+    /// [`MODEL_VERSION`].
+    pub version: u8,
+}
+further_line!(TradeDetail, LineKind::Trade);
 
 /// The client's own strings and codes, echoed and never interpreted by the core.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]

@@ -18,7 +18,10 @@ pub use event::{CancelReason, Event, EventFlags, EventId, EventKind};
 pub use fault::Fault;
 pub use ids::{AccountId, InstrumentId, OrderId, SessionId};
 pub use instrument::Instrument;
-pub use line::{Group, Head, LINES_MAX, Line, LineKind, MODEL_VERSION, Parties, Terms, Text};
-pub use order::{Capacity, OrderType, SelfTrade, Side, Symbol, TimeInForce};
+pub use line::{
+    Group, Head, LINES_MAX, Line, LineKind, MODEL_VERSION, Parties, TermFlags, Terms, Text,
+    TradeDetail,
+};
+pub use order::{Capacity, OrderType, Phase, SelfTrade, Side, Symbol, TimeInForce};
 pub use reject::RejectCode;
 pub use units::{Nanos, Notional, PRICE_ONE, Price, Quantity, SeqNo};

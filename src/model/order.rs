@@ -48,6 +48,55 @@ impl TimeInForce {
     }
 }
 
+impl OrderType {
+    /// Whether the price is found and not given: risk puts its protection there.
+    #[inline]
+    pub const fn needs_protection(self) -> bool {
+        !matches!(self, OrderType::Limit | OrderType::StopLimit)
+    }
+}
+
+coded! {
+    /// What may happen in an instrument now; each change is a command.
+    Phase {
+        /// Orders meet as they come.
+        Continuous = 0,
+        /// Orders gather; nothing trades until an auction.
+        PreOpen = 1,
+        /// Orders gather for the opening, which ends this phase.
+        OpeningAuction = 2,
+        /// Orders are refused; resting ones may be cut and cancelled.
+        Halt = 3,
+        /// Orders gather after a halt or a break of the band.
+        VolatilityAuction = 4,
+        ClosingAuction = 5,
+        /// Everything is refused but cancels.
+        Closed = 6,
+        /// Orders meet as they come, outside the main hours: limit orders that say so.
+        Extended = 7,
+    }
+}
+
+impl Phase {
+    /// Whether orders gather without meeting.
+    #[inline]
+    pub const fn gathers(self) -> bool {
+        self.auctions() || matches!(self, Phase::PreOpen)
+    }
+
+    /// Whether orders meet as they come.
+    #[inline]
+    pub const fn meets(self) -> bool {
+        matches!(self, Phase::Continuous | Phase::Extended)
+    }
+
+    /// Whether the phase ends with an auction.
+    #[inline]
+    pub const fn auctions(self) -> bool {
+        matches!(self, Phase::OpeningAuction | Phase::VolatilityAuction | Phase::ClosingAuction)
+    }
+}
+
 coded! {
     /// What happens when an order would trade with its own account; the taker's setting decides.
     SelfTrade {

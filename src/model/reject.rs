@@ -3,7 +3,8 @@
 /// Declares the codes with their three faces in one table.
 macro_rules! rejects {
     ($(
-        $variant:ident = $code:literal, ouch $ouch:literal, fix $fix:literal, $sentence:literal;
+        $variant:ident = $code:literal, ouch $ouch:literal, fix $fix:literal,
+        $sentence:literal;
     )+) => {
         coded! {
             /// Why an order was refused. 0 in a message means "not refused".
@@ -54,9 +55,19 @@ rejects! {
     Closed = 24, ouch 0x0007, fix 2, "the instrument is not open for trading";
     InvalidDisplay = 25, ouch 0x0003, fix 99, "the display instruction is not known here";
     RestrictedInstrument = 26, ouch 0x0022, fix 99, "the account may not trade this instrument";
-    TooManySweeps = 28, ouch 0x000f, fix 99,
-        "too many mass cancels or kills are unfinished: ask again when one of them has ended";
     EntryDisabled = 27, ouch 0x0022, fix 2, "order entry was disabled for this firm by request";
+    StopPrice = 28, ouch 0x001d, fix 99, "the stop price is missing, off the tick or not asked for";
+    PegOffset = 29, ouch 0x0005, fix 99, "the offset is off the tick, too far or not asked for";
+    MinimumQuantity = 30, ouch 0x000d, fix 99, "a least quantity needs a hidden or immediate order";
+    DisplayQuantity = 31, ouch 0x0004, fix 99, "a displayed part needs a shown order that rests";
+    ExpiryTime = 32, ouch 0x000f, fix 99, "the time of expiry is missing, past or not asked for";
+    Discretion = 33, ouch 0x001d, fix 99, "the discretion price is off the tick or no better";
+    NotInPhase = 34, ouch 0x0014, fix 99, "the order is not for its instrument's present phase";
+    Halted = 35, ouch 0x0007, fix 2, "trading in the instrument is halted";
+    Frozen = 36, ouch 0x000b, fix 99, "the order is in an auction that is being settled: ask again";
+    NotTogether = 37, ouch 0x000f, fix 11, "the order's type and instructions exclude each other";
+    TooManySweeps = 38, ouch 0x000f, fix 99,
+        "too many mass cancels or kills are unfinished: ask again when one of them has ended";
 }
 
 #[cfg(test)]

@@ -97,6 +97,12 @@ impl Price {
     /// No price: what a market order carries before risk gives it its protection price.
     pub const ZERO: Self = Self(0);
 
+    /// The sum, held at the ends of the range.
+    #[inline]
+    pub const fn saturating_add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
     /// Price times quantity; `None` on overflow.
     #[inline]
     pub const fn notional(self, quantity: Quantity) -> Option<Notional> {

@@ -168,9 +168,10 @@ impl<M: Matcher + BookView> Matching<M> {
         }
     }
 
-    /// Asks for the next step of a mass cancel, once.
+    /// Asks for the next step of what is unfinished or due, once.
     fn ask_for_sweep(&mut self, now: Nanos) {
-        if self.matcher.wants_sweep() && !self.sweep_asked {
+        let wanted = self.matcher.wants_sweep() || self.matcher.due_at() <= now;
+        if wanted && !self.sweep_asked {
             self.sweep_asked = self.sequencer.push_head(&Request::new(CommandKind::Sweep, now));
         }
     }

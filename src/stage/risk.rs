@@ -72,10 +72,15 @@ impl Risk {
     }
 }
 
-/// Sends the head and its terms on; strings stay behind, matching has no use for them.
+/// Sends the head and its terms, or the trade it is about, on; strings stay behind, matching has no
+/// use for them.
 #[inline]
 fn pass_on(mut command: Command, rest: &[Line], matching: &mut Producer<Command>) -> bool {
-    match rest.iter().find(|line| line.kind() == Some(LineKind::Terms)) {
+    let matters = |line: &&Line| {
+        let kind = line.kind();
+        kind == Some(LineKind::Terms) || kind == Some(LineKind::Trade)
+    };
+    match rest.iter().find(matters) {
         None => {
             command.lines = 1;
             matching.push_head(&command)

@@ -65,14 +65,17 @@ impl Market {
     /// The market as the matcher has it.
     pub fn of(matcher: &SoftwareMatcher) -> Self {
         let mut market = Self::default();
-        matcher.for_each_order(&mut |order| {
+        matcher.for_each_order(&mut |standing| {
+            let order = standing.order;
             let shown = Shown {
                 instrument: order.instrument,
                 buys: order.side.is_buy(),
                 price: order.price.0,
-                quantity: order.leaves.0,
+                quantity: standing.front.0,
             };
-            market.0.insert(order.reference.0, shown);
+            if standing.is_shown() {
+                market.0.insert(standing.shown.0, shown);
+            }
         });
         market
     }

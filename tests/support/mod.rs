@@ -359,7 +359,8 @@ impl World {
         use wirematch::engine::BookView;
         for client in &self.clients {
             let mut open = std::collections::BTreeMap::new();
-            replay.fold.matcher.for_each_order(&mut |order| {
+            replay.fold.matcher.for_each_order(&mut |standing| {
+                let order = standing.order;
                 if order.session.0 == client.session() {
                     open.insert(order.ordinal, order.leaves.0);
                 }

@@ -3,6 +3,7 @@
 //! ```text
 //! OrderBook ── two Ladders ── window: key ─► level          (an array about the best price)
 //!                         └── far levels: key ─► level      (a balanced tree for the rest)
+//! Shelf     ── far levels: for orders that wait out of sight, in keys of their own
 //! Store     ── Levels: quantity, first and last order       (shared by all books)
 //!          └── Orders: leaves, neighbours, level            (shared by all books)
 //! ```
@@ -16,12 +17,14 @@ mod ladder;
 mod level;
 mod order_book;
 mod order_pool;
+mod shelf;
 
 #[cfg(test)]
 mod tests;
 
 pub(super) use bitmap::Bitmap;
-pub use order_book::{Front, OrderBook, Store};
+pub use order_book::{Front, Notes, OrderBook, Store};
+pub use shelf::Shelf;
 
 /// A price as ladders know it: the lower, the better.
 pub type Key = i64;

@@ -8,8 +8,8 @@ use crate::engine::book::{Key, NONE, Slot};
 /// What all books share: the pools of orders and of levels.
 #[derive(Debug)]
 pub struct Store {
-    orders: Orders,
-    levels: Levels,
+    pub(super) orders: Orders,
+    pub(super) levels: Levels,
 }
 
 impl Store {
@@ -52,6 +52,59 @@ impl Store {
     pub fn behind(&self, order: Slot) -> Slot {
         self.orders[order].next
     }
+
+    /// Takes a slot for an order that rests nowhere yet. Ask for room before.
+    pub fn allocate(&mut self) -> Slot {
+        self.orders.allocate()
+    }
+
+    /// Gives back the slot of an order that rests nowhere.
+    pub fn free(&mut self, order: Slot) {
+        self.orders.free(order);
+    }
+
+    /// Puts an order at the end of a level's queue.
+    #[inline]
+    pub(super) fn append(&mut self, slot: Slot, at: Slot, leaves: u32) {
+        let level = &mut self.levels[at];
+        self.orders[slot] = Order { next: NONE, previous: level.tail, leaves, level: at };
+        if level.tail == NONE {
+            level.head = slot;
+        } else {
+            self.orders[level.tail].next = slot;
+        }
+        level.tail = slot;
+        level.orders += 1;
+        level.quantity += u64::from(leaves);
+    }
+
+    /// Takes an order out of its level's queue; returns the level, which may be empty now.
+    #[inline]
+    pub(super) fn unlink(&mut self, order: Slot) -> Slot {
+        let Order { next, previous, leaves, level: at } = self.orders[order];
+        let level = &mut self.levels[at];
+        level.orders -= 1;
+        level.quantity -= u64::from(leaves);
+        if previous == NONE {
+            level.head = next;
+        } else {
+            self.orders[previous].next = next;
+        }
+        if next == NONE {
+            level.tail = previous;
+        } else {
+            self.orders[next].previous = previous;
+        }
+        at
+    }
+
+    /// Cuts an order's leaves by less than it has; it keeps its place.
+    #[inline]
+    pub fn cut(&mut self, order: Slot, quantity: u32) {
+        let node = &mut self.orders[order];
+        node.leaves -= quantity;
+        self.levels[node.level].quantity -= u64::from(quantity);
+    }
 }
 
 /// Who is first in line on a side.
@@ -70,6 +123,17 @@ pub struct Front {
 pub struct OrderBook {
     bids: Ladder,
     asks: Ladder,
+    /// The owner's notes, kept here because whoever comes to the book looks at them.
+    pub notes: Notes,
+}
+
+/// What an owner notes of a book.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Notes {
+    /// The price of the last trade; 0 before the first.
+    pub last: i64,
+    /// What is out of the ordinary, in the owner's own bits; 0 is nothing.
+    pub marks: u32,
 }
 
 impl OrderBook {
@@ -79,6 +143,7 @@ impl OrderBook {
         Self {
             bids: Ladder::new(place * 2, ladder_ticks),
             asks: Ladder::new(place * 2 + 1, ladder_ticks),
+            notes: Notes::default(),
         }
     }
 
@@ -120,32 +185,28 @@ impl OrderBook {
             return NONE;
         }
         let slot = store.orders.allocate();
-        let level = &mut store.levels[at];
-        store.orders[slot] = Order { next: NONE, previous: level.tail, leaves, level: at };
-        if level.tail == NONE {
-            level.head = slot;
-        } else {
-            store.orders[level.tail].next = slot;
-        }
-        level.tail = slot;
-        level.orders += 1;
-        level.quantity += u64::from(leaves);
+        store.append(slot, at, leaves);
         slot
     }
 
-    /// Cuts an order's leaves by less than it has; it keeps its place.
-    #[inline]
-    pub fn cut(&mut self, store: &mut Store, order: Slot, quantity: u32) {
-        let node = &mut store.orders[order];
-        node.leaves -= quantity;
-        store.levels[node.level].quantity -= u64::from(quantity);
+    /// Puts an order, taken from the store, at the end of its price's queue.
+    pub fn lay(&mut self, store: &mut Store, buy: bool, key: Key, order: Slot, leaves: u32) {
+        let at = self.side_mut(buy).enter(&mut store.levels, key);
+        debug_assert_ne!(at, NONE, "there are as many levels as orders");
+        store.append(order, at, leaves);
+    }
+
+    /// Takes an order out of the book; its slot stays the caller's.
+    pub fn lift(&mut self, store: &mut Store, order: Slot) {
+        let at = store.unlink(order);
+        self.close_if_empty(store, at);
     }
 
     /// Trades with an order: cuts it, or takes it out of the book if nothing is left of it.
     #[inline]
     pub fn trade(&mut self, store: &mut Store, order: Slot, quantity: u32) {
         if store.orders[order].leaves > quantity {
-            self.cut(store, order, quantity);
+            store.cut(order, quantity);
         } else {
             self.remove(store, order);
         }
@@ -154,21 +215,14 @@ impl OrderBook {
     /// Takes an order out of the book, in a time that depends on nothing but the caches.
     #[inline]
     pub fn remove(&mut self, store: &mut Store, order: Slot) {
-        let Order { next, previous, leaves, level: at } = store.orders[order];
-        let level = &mut store.levels[at];
-        level.orders -= 1;
-        level.quantity -= u64::from(leaves);
-        if previous == NONE {
-            level.head = next;
-        } else {
-            store.orders[previous].next = next;
-        }
-        if next == NONE {
-            level.tail = previous;
-        } else {
-            store.orders[next].previous = previous;
-        }
+        let at = store.unlink(order);
         store.orders.free(order);
+        self.close_if_empty(store, at);
+    }
+
+    #[inline]
+    fn close_if_empty(&mut self, store: &mut Store, at: Slot) {
+        let level = &store.levels[at];
         if level.orders == 0 {
             let buy = level.ladder.is_multiple_of(2);
             self.side_mut(buy).close(&mut store.levels, at);

@@ -2,11 +2,11 @@
 //!
 //! A walk remembers the last reference it looked at, so nothing that dies under it can confuse it.
 
-use crate::engine::RestingOrder;
 use crate::engine::reference::ReferenceMatcher;
+use crate::engine::reference::order::Order;
 use crate::engine::rules::{self, Sweep};
 use crate::model::{
-    CancelReason, Command, CommandKind, Event, EventKind, RejectCode, SeqNo, SessionId,
+    CancelReason, Command, CommandKind, Event, EventKind, Group, RejectCode, SeqNo, SessionId,
 };
 
 /// A sweep and how far it has come.
@@ -21,13 +21,15 @@ pub(super) struct Walk {
 
 impl ReferenceMatcher {
     /// Answers a mass cancel, kill or session's end, and does the first part of its work.
-    pub(super) fn start_walk(&mut self, command: &Command, kind: CommandKind) {
+    pub(super) fn start_walk(&mut self, group: &Group<Command>, kind: CommandKind) {
+        let command = &group.head;
         let (reason, answer) = match kind {
             CommandKind::Kill => (CancelReason::Supervisory, EventKind::Killed),
             CommandKind::SessionDown => (CancelReason::Disconnect, EventKind::SessionDown),
+            CommandKind::EndOfDay => (CancelReason::Closed, EventKind::EndOfDay),
             _ => (CancelReason::MassCancel, EventKind::MassCancelled),
         };
-        let Some(sweep) = Sweep::of(command, reason) else {
+        let Some(sweep) = Sweep::of(group, reason) else {
             return self.outbox.push(rules::rejected(command, RejectCode::Unsupported));
         };
         if !sweep.has_room(self.walks.iter().map(|walk| &walk.sweep)) {
@@ -43,7 +45,10 @@ impl ReferenceMatcher {
             self.walks.len() - 1
         });
         self.walks[at].sweep.bound = sweep.bound;
-        self.walk_on(at);
+        // Of what an auction has frozen nothing is taken before it is settled.
+        if self.uncrosses.is_empty() {
+            self.walk_on(at);
+        }
     }
 
     /// Goes on with walk `at` by one chunk, and forgets it when nothing is left for it.
@@ -54,10 +59,10 @@ impl ReferenceMatcher {
         let mut walk = self.walks.remove(at);
         for _ in 0..self.limits.sweep_chunk {
             if let Some(order) = self.next_order(&walk) {
-                walk.last = order.reference;
-                if walk.sweep.takes(&order) {
+                walk.last = order.resting.reference;
+                if walk.sweep.takes(&order.resting, order.special.group) {
                     self.remove(&order);
-                    self.outbox.push(rules::withdrawn(&order, walk.sweep.reason));
+                    self.outbox.push(order.withdrawn(walk.sweep.reason));
                 }
             } else if let Some(session) = self.next_session(&walk) {
                 walk.session = Some(session);
@@ -72,13 +77,13 @@ impl ReferenceMatcher {
     }
 
     /// The session's next order that is not younger than the sweep.
-    fn next_order(&self, walk: &Walk) -> Option<RestingOrder> {
-        let ahead = |order: &&RestingOrder| {
-            Some(order.session) == walk.session
-                && order.reference > walk.last
-                && order.reference <= walk.sweep.bound
+    fn next_order(&self, walk: &Walk) -> Option<Order> {
+        let ahead = |order: &&Order| {
+            Some(order.resting.session) == walk.session
+                && order.resting.reference > walk.last
+                && order.resting.reference <= walk.sweep.bound
         };
-        self.orders.values().filter(ahead).min_by_key(|order| order.reference).copied()
+        self.orders().filter(ahead).min_by_key(|order| order.resting.reference).copied()
     }
 
     /// The next session with any orders; entering it costs as much as looking at an order.
@@ -87,6 +92,6 @@ impl ReferenceMatcher {
             return None;
         }
         let ahead = |session: &SessionId| walk.session.is_none_or(|current| *session > current);
-        self.orders.values().map(|order| order.session).filter(ahead).min()
+        self.orders().map(|order| order.resting.session).filter(ahead).min()
     }
 }

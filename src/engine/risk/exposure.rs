@@ -7,7 +7,7 @@ use crate::engine::risk::AccountLimits;
 use crate::engine::risk::accounts::{Account, AccountState, Accounts, OrderLimits};
 use crate::engine::risk::held_orders::{HeldOrder, HeldOrders, NotKept};
 use crate::engine::risk::holdings::Holdings;
-use crate::model::{AccountId, Event, Notional, OrderId, Quantity, RejectCode, SeqNo};
+use crate::model::{AccountId, Event, Notional, OrderId, Quantity, RejectCode, SeqNo, Side};
 
 /// All accounts' usage and all open orders.
 #[derive(Debug)]
@@ -151,21 +151,42 @@ impl Exposure {
         let Some(order) = self.orders.get_mut(event.order_id()) else { return };
         order.executed = order.executed.saturating_add(event.quantity.0);
         let released = shrink(order, order.open.saturating_sub(event.quantity));
+        let (account, holding, is_sale) = (order.account, order.holding, order.is_sale);
+        if let Some(account) = self.accounts.get_mut(account) {
+            change_held(&mut account.state, is_sale, Notional(-released.0));
+        }
+        self.hold_trade(account, holding, !is_sale, event);
+    }
+
+    /// A trade was undone, or is something else than was told.
+    pub(super) fn traded_otherwise(&mut self, event: &Event, undone: bool) {
+        let bought = event.side().is_some_and(Side::is_buy) != undone;
+        if self.accounts.get(event.account).is_none() {
+            return;
+        }
+        if let Ok(holding) = self.holdings.row(event.account, event.instrument) {
+            self.hold_trade(event.account, holding, bought, event);
+        }
+    }
+
+    /// Counts what was bought or sold into position and money.
+    #[inline]
+    fn hold_trade(&mut self, account: AccountId, holding: u32, bought: bool, event: &Event) {
         let money = event.price.notional(event.quantity).unwrap_or(Notional::MAX);
-        let (position, cost) = match order.is_sale {
-            false => (event.quantity.0 as i64, money),
-            true => (-(event.quantity.0 as i64), Notional(-money.0)),
+        let (position, cost) = match bought {
+            true => (event.quantity.0 as i64, money),
+            false => (-(event.quantity.0 as i64), Notional(-money.0)),
         };
-        let Some(holding) = self.holdings.get_mut(order.holding) else { return };
+        let Some(holding) = self.holdings.get_mut(holding) else { return };
         let before = holding.cost;
         holding.position = holding.position.saturating_add(position);
         holding.cost = holding.cost.saturating_add(cost);
         let change = Notional(holding.cost.0.saturating_abs() - before.0.saturating_abs());
-        let Some(account) = self.accounts.get_mut(order.account) else { return };
-        let state = &mut account.state;
-        change_held(state, order.is_sale, Notional(-released.0));
-        state.cash_flow = state.cash_flow.saturating_sub(cost);
-        state.position_cost = state.position_cost.saturating_add(change);
+        if let Some(account) = self.accounts.get_mut(account) {
+            let state = &mut account.state;
+            state.cash_flow = state.cash_flow.saturating_sub(cost);
+            state.position_cost = state.position_cost.saturating_add(change);
+        }
     }
 
     /// Folds all usage into a digest, in a fixed order.

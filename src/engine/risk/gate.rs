@@ -222,6 +222,8 @@ impl RiskGate {
                 let old = OrderId::new(event.session, event.target);
                 self.exposure.replaced(old, id, event.quantity);
             }
+            EventKind::Busted => self.exposure.traded_otherwise(event, true),
+            EventKind::Corrected => self.exposure.traded_otherwise(event, false),
             EventKind::Rejected => self.exposure.rejected(id, event.id.seq()),
             _ => return Ok(()),
         }
@@ -269,10 +271,27 @@ fn price_of(
     listed: &Listed,
     limits: &OrderLimits,
 ) -> Result<Price, RejectCode> {
-    if command.order_type() == Some(OrderType::Market) {
-        return listed.protection(side.is_buy(), limits.collar_bps);
-    }
     let price = command.price;
+    let kind = command.order_type();
+    if kind.is_some_and(OrderType::needs_protection) {
+        return match kind {
+            Some(OrderType::Market | OrderType::MarketToLimit) => {
+                listed.protection(side.is_buy(), limits.collar_bps)
+            }
+            // A stop trades when its price is reached: its protection is about that price.
+            Some(OrderType::Stop | OrderType::TrailingStop) if price.0 > 0 => {
+                let reached = Listed { reference: price, ..*listed };
+                reached.protection(side.is_buy(), limits.collar_bps)
+            }
+            _ if price == Price::ZERO => listed.protection(side.is_buy(), limits.collar_bps),
+            _ => in_band(price, listed, limits),
+        };
+    }
+    in_band(price, listed, limits)
+}
+
+/// A price on the tick and inside the collar.
+fn in_band(price: Price, listed: &Listed, limits: &OrderLimits) -> Result<Price, RejectCode> {
     if price.0 <= 0 || price.0 % listed.tick.0.max(1) != 0 {
         return Err(RejectCode::InvalidPrice);
     }

@@ -77,7 +77,7 @@ impl HeldOrders {
     fn home(&self, id: OrderId) -> usize {
         let mixed = (id.0 / TOGETHER).wrapping_mul(MULTIPLIER);
         let mixed = (mixed ^ mixed >> 32).wrapping_mul(MULTIPLIER);
-        ((mixed >> self.shift) & !(TOGETHER - 1) | id.0 % TOGETHER) as usize & self.mask
+        ((mixed >> self.shift) & !(TOGETHER - 1) | (id.0 % TOGETHER)) as usize & self.mask
     }
 
     /// The place of an order, or else the one it would take.

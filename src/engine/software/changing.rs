@@ -1,8 +1,10 @@
 //! Cancels and modifications: an order gets smaller or is marked anew, and keeps its place.
 
+use crate::engine::RestingOrder;
 use crate::engine::book::Slot;
 use crate::engine::rules;
 use crate::engine::software::SoftwareMatcher;
+use crate::engine::software::specials::NO_RECORD;
 use crate::model::{
     CancelReason, Command, Event, EventFlags, EventKind, OrderId, Quantity, RejectCode,
 };
@@ -10,9 +12,12 @@ use crate::model::{
 impl SoftwareMatcher {
     pub(super) fn cancel(&mut self, command: &Command) {
         let Some(slot) = self.live(command.target_id(), command) else { return };
+        if self.register.get(slot).special != NO_RECORD {
+            return self.cancel_special(slot, command);
+        }
         let total = command.quantity;
-        let order = self.order(slot);
-        self.cut(slot, rules::leaves_after_cut(&order, total), command);
+        let order = self.plain(slot);
+        self.cut(slot, &order, rules::leaves_after_cut(&order, total), command);
     }
 
     pub(super) fn modify(&mut self, command: &Command) {
@@ -23,12 +28,14 @@ impl SoftwareMatcher {
         let Some(side) = side else {
             return self.outbox.push(rules::cancel_rejected(command, RejectCode::Unsupported));
         };
-        if leaves == Quantity::ZERO {
-            return self.cut(slot, leaves, command);
+        if self.register.get(slot).special != NO_RECORD {
+            return self.modify_special(slot, leaves, side, command);
         }
-        let place = self.store.ladder(slot) as usize / 2;
+        if leaves == Quantity::ZERO {
+            return self.cut(slot, &order, leaves, command);
+        }
         let less = order.leaves.saturating_sub(leaves);
-        self.books[place].cut(&mut self.store, slot, less.0);
+        self.store.cut(slot, less.0);
         self.register.get_mut(slot).side = side;
         let event = rules::about(&self.order(slot), EventKind::Modified);
         self.outbox.push(Event { client_seq: command.client_seq, ..event });
@@ -41,27 +48,28 @@ impl SoftwareMatcher {
     #[inline]
     fn live(&mut self, id: OrderId, command: &Command) -> Option<Slot> {
         let slot = self.register.find(id);
-        if slot.is_none() {
-            self.outbox.push(rules::cancel_rejected(command, RejectCode::UnknownOrder));
-        }
-        slot
+        let refusal = match slot {
+            None => RejectCode::UnknownOrder,
+            Some(slot) if !self.uncrosses.is_empty() && self.is_frozen(slot) => RejectCode::Frozen,
+            live => return live,
+        };
+        self.outbox.push(rules::cancel_rejected(command, refusal));
+        None
     }
 
-    /// Cuts an order to `leaves`, keeping its place; nothing if it has no more than that.
+    /// Cuts a plain order to `leaves`, keeping its place; nothing if it has no more than that.
     #[inline]
-    fn cut(&mut self, slot: Slot, leaves: Quantity, command: &Command) {
-        let order = self.order(slot);
+    fn cut(&mut self, slot: Slot, order: &RestingOrder, leaves: Quantity, command: &Command) {
         if leaves >= order.leaves {
             return;
         }
-        let mut event = rules::withdrawn(&order, CancelReason::User);
+        let mut event = rules::withdrawn(order, CancelReason::User, true);
         event.quantity = order.leaves.saturating_sub(leaves);
         event.client_seq = command.client_seq;
         if leaves == Quantity::ZERO {
-            self.remove(slot);
+            self.remove_plain(slot);
         } else {
-            let place = self.store.ladder(slot) as usize / 2;
-            self.books[place].cut(&mut self.store, slot, event.quantity.0);
+            self.store.cut(slot, event.quantity.0);
             event.flags = EventFlags::RESTS;
         }
         self.outbox.push(event);

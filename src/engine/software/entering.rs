@@ -1,29 +1,53 @@
 //! New orders and replacements: announce, match, then rest or cancel what is left.
 
 use crate::engine::RestingOrder;
-use crate::engine::book::{Front, Key, NONE};
+use crate::engine::book::{Key, NONE, Slot};
 use crate::engine::rules::{self, Instructions};
 use crate::engine::software::SoftwareMatcher;
+use crate::engine::software::desk::{MEETS, PHASE, STOPS};
+use crate::engine::software::specials::NO_RECORD;
 use crate::model::{
     CancelReason, Command, Event, EventFlags, EventKind, Group, Price, Quantity, RejectCode,
     SelfTrade,
 };
 
 /// An order on its way through the book.
-struct Taker {
-    order: RestingOrder,
-    asks: Instructions,
+pub(super) struct Taker {
+    pub(super) order: RestingOrder,
+    pub(super) asks: Instructions,
     /// Where its book stands.
-    place: usize,
-    buy: bool,
-    tick: Price,
+    pub(super) place: usize,
+    pub(super) buy: bool,
+    pub(super) tick: Price,
     /// The worst price it takes, in keys of the other side.
-    limit: Key,
-    client_seq: u32,
+    pub(super) limit: Key,
+    pub(super) client_seq: u32,
+}
+
+impl Taker {
+    /// Takes its limit from what it asks.
+    #[inline]
+    pub(super) fn set_limit(&mut self) {
+        // A protection price may lie between ticks: the order then takes up to the tick before.
+        self.limit = self.asks.limit.map_or(Key::MAX, |limit| {
+            let signed = if self.buy { limit.0 } else { limit.0.saturating_neg() };
+            signed.div_euclid(self.tick.0)
+        });
+    }
+}
+
+/// A resting order that is met.
+#[derive(Clone, Copy)]
+pub(super) struct Maker {
+    pub(super) slot: Slot,
+    /// What they trade at.
+    pub(super) price: Price,
+    /// What trades next of it.
+    pub(super) front: u32,
 }
 
 /// Why an order goes no further, and the price that shows with it.
-type End = (CancelReason, Price);
+pub(super) type End = (CancelReason, Price);
 
 impl SoftwareMatcher {
     pub(super) fn enter(&mut self, group: &Group<Command>) -> Result<(), RejectCode> {
@@ -35,6 +59,9 @@ impl SoftwareMatcher {
             self.instruments.place(command.instrument).ok_or(RejectCode::UnknownInstrument)?;
         if self.register.find(command.order_id()).is_some() {
             return Err(RejectCode::DuplicateOrder);
+        }
+        if !rules::is_plain(command) || self.books[place].notes.marks & PHASE != 0 {
+            return self.enter_special(group, place);
         }
         let asks = rules::instructions(group, &self.instruments.list()[place])?;
         let side = command.side().ok_or(RejectCode::InvalidSide)?;
@@ -53,13 +80,19 @@ impl SoftwareMatcher {
         if self.register.find(command.order_id()).is_some() {
             return Err(RejectCode::DuplicateOrder);
         }
-        let old = self.order(slot);
+        if !rules::is_plain(command) || self.register.get(slot).special != NO_RECORD {
+            return self.replace_special(group, slot);
+        }
         let place = self.store.ladder(slot) as usize / 2;
+        if self.books[place].notes.marks & PHASE != 0 {
+            return self.replace_special(group, slot);
+        }
+        let old = self.plain(slot);
         let asks = rules::instructions(group, &self.instruments.list()[place])?;
         let client_seq = command.client_seq;
         let Some(new) = rules::replacement(command, &old) else {
-            self.remove(slot);
-            let gone = rules::withdrawn(&old, CancelReason::ReplacedBelowExecuted);
+            self.remove_plain(slot);
+            let gone = rules::withdrawn(&old, CancelReason::ReplacedBelowExecuted, true);
             self.outbox.push(Event { client_seq, target: command.ordinal, ..gone });
             return Ok(());
         };
@@ -70,7 +103,7 @@ impl SoftwareMatcher {
         };
         if rules::keeps_place(&old, &new, &asks) {
             let less = old.leaves.saturating_sub(new.leaves);
-            self.books[place].cut(&mut self.store, slot, less.0);
+            self.store.cut(slot, less.0);
             self.register.rename(slot, &new);
             let flags = EventFlags::KEPT_PRIORITY.with(EventFlags::RESTS);
             self.outbox.push(Event { flags, client_seq, ..replaced });
@@ -79,14 +112,14 @@ impl SoftwareMatcher {
                 self.outbox.push(rules::reduced(&kept, less));
             }
         } else {
-            self.remove(slot);
+            self.remove_plain(slot);
             self.place(self.taker(new, asks, place, command), replaced);
         }
         Ok(())
     }
 
     #[inline]
-    fn taker(
+    pub(super) fn taker(
         &self,
         order: RestingOrder,
         asks: Instructions,
@@ -95,12 +128,10 @@ impl SoftwareMatcher {
     ) -> Taker {
         let buy = order.side.is_buy();
         let tick = self.instruments.list()[place].tick;
-        // A protection price may lie between ticks: the order then takes up to the tick before.
-        let limit = asks.limit.map_or(Key::MAX, |limit| {
-            let signed = if buy { limit.0 } else { limit.0.saturating_neg() };
-            signed.div_euclid(tick.0)
-        });
-        Taker { order, asks, place, buy, tick, limit, client_seq: command.client_seq }
+        let client_seq = command.client_seq;
+        let mut taker = Taker { order, asks, place, buy, tick, limit: Key::MAX, client_seq };
+        taker.set_limit();
+        taker
     }
 
     /// Lets an order meet the book.
@@ -117,10 +148,16 @@ impl SoftwareMatcher {
         }
         let end = if crosses && asks.post_only {
             Some((CancelReason::PostOnly, taker.order.price))
-        } else if asks.whole && !self.can_fill_whole(&taker) {
+        } else if asks.least > Quantity::ZERO && !(crosses && self.gets_least(&taker)) {
             Some((CancelReason::Immediate, taker.order.price))
         } else {
-            self.take(&mut taker)
+            taker.asks.least = Quantity::ZERO;
+            let executed = taker.order.executed;
+            let end = self.take(&mut taker);
+            if taker.order.executed != executed {
+                self.after_trades(taker.place);
+            }
+            end
         };
         if taker.order.leaves == Quantity::ZERO {
             return;
@@ -156,21 +193,29 @@ impl SoftwareMatcher {
     }
 
     /// Trades while prices cross; says why what is left must go, if it must.
-    fn take(&mut self, taker: &mut Taker) -> Option<End> {
-        let mut fills = 0;
+    pub(super) fn take(&mut self, taker: &mut Taker) -> Option<End> {
+        let mut steps = 0;
         while taker.order.leaves > Quantity::ZERO {
-            let front = self.front(taker)?;
-            if fills == self.limits.fills_per_command_max {
+            let maker = self.front(taker)?;
+            if steps == self.limits.fills_per_command_max {
                 return Some((CancelReason::FillLimit, taker.order.price));
             }
-            fills += 1;
+            steps += 1;
+            let identity = self.register.get(maker.slot);
+            let (special, account) = (identity.special, identity.account);
+            if special != NO_RECORD && self.specials.get(special).special.is_over(self.now) {
+                self.withdraw(maker.slot, CancelReason::Expired);
+                continue;
+            }
             let prevents = taker.asks.self_trade != SelfTrade::Allow;
-            if prevents && self.register.get(front.order).account == taker.order.account {
-                if let Some(end) = self.prevent(&front, taker.asks.self_trade) {
+            if prevents && self.are_one(account, taker.order.account) {
+                if let Some(end) = self.prevent(&maker, taker) {
                     return Some(end);
                 }
+            } else if special != NO_RECORD {
+                self.trade_special(&maker, taker);
             } else {
-                self.trade(&front, taker);
+                self.trade(&maker, taker);
             }
         }
         None
@@ -178,21 +223,24 @@ impl SoftwareMatcher {
 
     /// What happens instead of a trade with oneself; `None` lets matching go on.
     #[cold]
-    fn prevent(&mut self, front: &Front, setting: SelfTrade) -> Option<End> {
-        let maker = self.order(front.order);
+    fn prevent(&mut self, maker: &Maker, taker: &mut Taker) -> Option<End> {
+        let setting = taker.asks.self_trade;
+        if setting == SelfTrade::Decrement {
+            self.decrement(maker, taker);
+            return None;
+        }
         if setting != SelfTrade::CancelNewest {
-            self.remove(front.order);
-            self.outbox.push(rules::withdrawn(&maker, CancelReason::SelfTrade));
+            self.withdraw(maker.slot, CancelReason::SelfTrade);
         }
         (setting != SelfTrade::CancelOldest).then_some((CancelReason::SelfTrade, maker.price))
     }
 
-    /// One trade at the maker's price: the maker's event, then the taker's.
+    /// One trade with a plain order at its price: the maker's event, then the taker's.
     #[inline]
-    fn trade(&mut self, front: &Front, taker: &mut Taker) {
-        let quantity = Quantity(front.leaves).min(taker.order.leaves);
-        let price = super::price_of(front.key, !taker.buy, taker.tick);
-        let identity = self.register.get_mut(front.order);
+    fn trade(&mut self, maker: &Maker, taker: &mut Taker) {
+        let quantity = Quantity(maker.front).min(taker.order.leaves);
+        let price = maker.price;
+        let identity = self.register.get_mut(maker.slot);
         identity.executed = identity.executed.saturating_add(quantity.0);
         let made = Event {
             price,
@@ -200,17 +248,28 @@ impl SoftwareMatcher {
             reference: identity.reference,
             session: identity.session,
             ordinal: identity.ordinal,
-            instrument: identity.instrument,
+            instrument: taker.order.instrument,
             account: identity.account,
             kind: EventKind::Executed.code(),
             side: identity.side.code(),
-            flags: done_if(front.leaves == quantity.0, EventFlags::MAKER),
+            flags: done_if(maker.front == quantity.0, EventFlags::MAKER),
             ..Event::default()
         };
         self.outbox.push(made);
-        self.books[taker.place].trade(&mut self.store, front.order, quantity.0);
-        if front.leaves == quantity.0 {
-            self.forget(front.order);
+        self.books[taker.place].trade(&mut self.store, maker.slot, quantity.0);
+        if maker.front == quantity.0 {
+            self.forget(maker.slot);
+        }
+        self.told_taker(taker, price, quantity);
+    }
+
+    /// The taker's side of a trade.
+    #[inline]
+    pub(super) fn told_taker(&mut self, taker: &mut Taker, price: Price, quantity: Quantity) {
+        let notes = &mut self.books[taker.place].notes;
+        notes.last = price.0;
+        if notes.marks & STOPS != 0 {
+            self.note_range(taker.place, price);
         }
         let order = &mut taker.order;
         order.leaves = order.leaves.saturating_sub(quantity);
@@ -226,40 +285,18 @@ impl SoftwareMatcher {
 
     /// The resting order this one would meet first.
     #[inline]
-    fn front(&self, taker: &Taker) -> Option<Front> {
-        self.books[taker.place].front(&self.store, !taker.buy, taker.limit)
-    }
-
-    /// Whether an all-or-nothing order would be filled, by the same steps as [`Self::take`].
-    fn can_fill_whole(&self, taker: &Taker) -> bool {
+    pub(super) fn front(&mut self, taker: &Taker) -> Option<Maker> {
         let book = &self.books[taker.place];
-        let mut wanted = taker.order.leaves.0;
-        let Some(front) = self.front(taker) else { return false };
-        let (mut slot, mut key) = (front.order, front.key);
-        for _ in 0..self.limits.fills_per_command_max {
-            let own = self.register.get(slot).account == taker.order.account;
-            match taker.asks.self_trade {
-                SelfTrade::CancelOldest if own => {}
-                SelfTrade::CancelNewest | SelfTrade::CancelBoth if own => return false,
-                _ => wanted = wanted.saturating_sub(self.store.leaves(slot)),
-            }
-            if wanted == 0 {
-                return true;
-            }
-            slot = self.store.behind(slot);
-            if slot == NONE {
-                slot = book.next_price(&self.store, !taker.buy, key);
-                if slot == NONE || self.store.key(slot) > taker.limit {
-                    return false;
-                }
-                key = self.store.key(slot);
-            }
+        if book.notes.marks & MEETS != 0 {
+            return self.front_among(taker);
         }
-        false
+        let front = book.front(&self.store, !taker.buy, taker.limit)?;
+        let price = super::price_of(front.key, !taker.buy, taker.tick);
+        Some(Maker { slot: front.order, price, front: front.leaves })
     }
 }
 
 #[inline]
-const fn done_if(done: bool, flags: EventFlags) -> EventFlags {
+pub(super) const fn done_if(done: bool, flags: EventFlags) -> EventFlags {
     if done { flags.with(EventFlags::DONE) } else { flags }
 }

@@ -8,23 +8,40 @@
 //!        └► sweeping: mass cancels, kills, disconnects, a chunk at a time
 //! ```
 
+mod auction;
 mod changing;
+mod deadlines;
+mod desk;
 mod entering;
+mod meeting;
+mod pegs;
 mod register;
+mod snapshot;
+mod special;
+mod specials;
 mod sweeping;
+mod waking;
+
+pub use snapshot::{NotAtRest, SnapshotError};
 
 use std::collections::VecDeque;
 
 use crate::engine::book::{Key, OrderBook, Slot, Store};
 use crate::engine::instruments::Instruments;
 use crate::engine::outbox::Outbox;
-use crate::engine::rules::{self, Sweep, Task};
+use crate::engine::rules::{self, Room, Sweep, Task};
+use crate::engine::software::auction::Stage;
+use crate::engine::software::deadlines::Deadlines;
+use crate::engine::software::desk::Desk;
 use crate::engine::software::register::Register;
+use crate::engine::software::specials::{NO_RECORD, Specials};
 use crate::engine::software::sweeping::Walk;
-use crate::engine::{BookView, EngineLimits, Full, Matcher, Quote, RestingOrder, SetupError, Top};
+use crate::engine::{
+    BookView, EngineLimits, Full, Matcher, Quote, RestingOrder, SetupError, Standing, Top,
+};
 use crate::model::{
-    Command, CommandKind, Event, Group, Instrument, InstrumentId, OrderId, Price, Quantity,
-    RejectCode,
+    AccountId, Command, CommandKind, Event, EventKind, Group, Instrument, InstrumentId, Nanos,
+    OrderId, Phase, Price, Quantity, RejectCode,
 };
 
 /// Price-time matching of many instruments over one pool of orders.
@@ -34,9 +51,25 @@ pub struct SoftwareMatcher {
     instruments: Instruments,
     /// By place of the instrument.
     books: Box<[OrderBook]>,
+    /// By place of the instrument: what few orders need.
+    desks: Box<[Desk]>,
     store: Store,
     register: Register,
+    specials: Specials,
+    /// By account; empty until somebody has a family.
+    families: Box<[u32]>,
+    has_families: bool,
     walks: VecDeque<Walk>,
+    /// Places of instruments whose stops were reached, the first to be looked at first.
+    cascades: VecDeque<usize>,
+    /// Places of instruments whose auctions are being settled, the first to begin first.
+    uncrosses: VecDeque<usize>,
+    /// How far the first of those has come.
+    stage: Stage,
+    /// When phases end and indications are due, by place.
+    phases_due: Deadlines,
+    /// The last command's time.
+    now: Nanos,
     outbox: Outbox,
 }
 
@@ -51,8 +84,17 @@ impl SoftwareMatcher {
         let book = |place| OrderBook::new(place, limits.ladder_ticks);
         Ok(Self {
             books: (0..instruments.list().len() as u32).map(book).collect(),
+            desks: instruments.list().iter().map(|_| Desk::new()).collect(),
             store: Store::new(limits.orders_max),
             register: Register::new(&limits),
+            specials: Specials::new(limits.specials_max),
+            families: vec![0; limits.accounts_max as usize].into(),
+            has_families: false,
+            cascades: VecDeque::with_capacity(instruments.list().len()),
+            uncrosses: VecDeque::with_capacity(instruments.list().len()),
+            stage: Stage::Clearing,
+            phases_due: Deadlines::new(instruments.list().len()),
+            now: Nanos::ZERO,
             walks: VecDeque::with_capacity(Sweep::waiting_max(limits.sessions_max as usize)),
             outbox: Outbox::new(&limits),
             instruments,
@@ -67,6 +109,7 @@ impl SoftwareMatcher {
 
     fn apply(&mut self, group: &Group<Command>) {
         let command = &group.head;
+        self.now = command.timestamp;
         let kind = match rules::sort(command) {
             Task::Answer(event) => return self.outbox.push(event),
             Task::Books(kind) => kind,
@@ -80,8 +123,17 @@ impl SoftwareMatcher {
             }
             CommandKind::Cancel => self.cancel(command),
             CommandKind::Modify => self.modify(command),
-            CommandKind::Sweep => self.walk_on(0),
-            _ => self.start_walk(command, kind),
+            CommandKind::Sweep => self.go_on(),
+            CommandKind::SetFamily => self.set_family(command),
+            CommandKind::BustTrade | CommandKind::CorrectTrade => {
+                let outbox = &mut self.outbox;
+                rules::undone(group, &mut |event| outbox.push(event))
+                    .unwrap_or_else(|why| self.reject(command, why));
+            }
+            CommandKind::SetPhase => {
+                self.set_phase(command).unwrap_or_else(|why| self.reject(command, why));
+            }
+            _ => self.start_walk(group, kind),
         }
     }
 
@@ -90,21 +142,63 @@ impl SoftwareMatcher {
         self.outbox.push(rules::rejected(command, why));
     }
 
+    /// Families are for accounts below the limit; 0 takes an account out of its family.
+    #[cold]
+    fn set_family(&mut self, command: &Command) {
+        let Some(family) = self.families.get_mut(command.account.index()) else {
+            return self.reject(command, RejectCode::UnknownAccount);
+        };
+        *family = command.target;
+        self.has_families |= command.target != 0;
+        self.outbox.push(Event::answering(command, 0, EventKind::FamilySet));
+    }
+
+    /// Whether two accounts must not trade with each other.
+    #[inline]
+    fn are_one(&self, one: AccountId, other: AccountId) -> bool {
+        one == other || (self.has_families && self.are_family(one, other))
+    }
+
+    #[cold]
+    fn are_family(&self, one: AccountId, other: AccountId) -> bool {
+        let family = |account: AccountId| self.families.get(account.index()).copied().unwrap_or(0);
+        family(one) != 0 && family(one) == family(other)
+    }
+
     /// All that is known of the order in a slot.
     #[inline]
     fn order(&self, slot: Slot) -> RestingOrder {
         let identity = self.register.get(slot);
+        if identity.special != NO_RECORD { self.standing(slot).order } else { self.plain(slot) }
+    }
+
+    /// All that is known of the plain order in a slot.
+    #[inline]
+    fn plain(&self, slot: Slot) -> RestingOrder {
         let ladder = self.store.ladder(slot);
-        let tick = self.instruments.list()[ladder as usize / 2].tick;
+        let instrument = &self.instruments.list()[ladder as usize / 2];
+        let price = price_of(self.store.key(slot), ladder.is_multiple_of(2), instrument.tick);
+        self.resting(slot, instrument.id, price, self.store.leaves(slot))
+    }
+
+    #[inline]
+    fn resting(
+        &self,
+        slot: Slot,
+        instrument: InstrumentId,
+        price: Price,
+        leaves: u32,
+    ) -> RestingOrder {
+        let identity = self.register.get(slot);
         RestingOrder {
             session: identity.session,
             ordinal: identity.ordinal,
             account: identity.account,
             reference: identity.reference,
-            instrument: identity.instrument,
+            instrument,
             side: identity.side,
-            price: price_of(self.store.key(slot), ladder.is_multiple_of(2), tick),
-            leaves: Quantity(self.store.leaves(slot)),
+            price,
+            leaves: Quantity(leaves),
             executed: Quantity(identity.executed),
             time_in_force: identity.time_in_force,
             flags: identity.flags,
@@ -114,6 +208,15 @@ impl SoftwareMatcher {
     /// Takes an order out of its book and out of every list.
     #[inline]
     fn remove(&mut self, slot: Slot) {
+        if self.register.get(slot).special != NO_RECORD {
+            return self.remove_special(slot);
+        }
+        self.remove_plain(slot);
+    }
+
+    /// Takes a plain order out of its book and out of every list.
+    #[inline]
+    fn remove_plain(&mut self, slot: Slot) {
         let place = self.store.ladder(slot) as usize / 2;
         self.books[place].remove(&mut self.store, slot);
         self.forget(slot);
@@ -157,6 +260,15 @@ impl Matcher for SoftwareMatcher {
     #[inline]
     fn wants_sweep(&self) -> bool {
         !self.walks.is_empty()
+            || !self.cascades.is_empty()
+            || !self.uncrosses.is_empty()
+            || self.due_at() <= self.now
+    }
+
+    #[inline]
+    fn due_at(&self) -> Nanos {
+        let phase = self.phases_due.first().map_or(Nanos::MAX, |((at, _), _)| Nanos(at));
+        self.specials.next_expiry().min(phase)
     }
 }
 
@@ -192,10 +304,20 @@ impl BookView for SoftwareMatcher {
         });
     }
 
-    fn for_each_order(&self, each: &mut dyn FnMut(&RestingOrder)) {
-        for book in &self.books {
+    fn phase(&self, instrument: InstrumentId) -> Option<Phase> {
+        Some(self.desks.get(self.instruments.place(instrument)?)?.phase)
+    }
+
+    fn for_each_order(&self, each: &mut dyn FnMut(&Standing)) {
+        for (book, desk) in self.books.iter().zip(&self.desks) {
             for buy in [true, false] {
-                book.for_each_order(&self.store, buy, &mut |slot| each(&self.order(slot)));
+                book.for_each_order(&self.store, buy, &mut |slot| each(&self.standing(slot)));
+            }
+            for room in Room::ALL.into_iter().filter(|room| *room != Room::Lit) {
+                for buy in [true, false] {
+                    let show = &mut |slot| each(&self.standing(slot));
+                    desk.for_each(&self.store, room, buy, show);
+                }
             }
         }
     }

@@ -1,8 +1,9 @@
 //! `Register`: who every resting order is: found by its id, and listed by its session.
 
 use crate::engine::book::{Bitmap, NONE, Slot};
+use crate::engine::software::specials::{NO_RECORD, Record};
 use crate::engine::{EngineLimits, PagedMap, RestingOrder};
-use crate::model::{AccountId, InstrumentId, OrderId, SeqNo, SessionId, Side};
+use crate::model::{AccountId, OrderId, SeqNo, SessionId, Side};
 
 /// Who one order is, under the slot its book gave it. Matching touches it only to report.
 #[derive(Clone, Copy, Debug)]
@@ -11,7 +12,8 @@ pub(super) struct Identity {
     pub(super) session: SessionId,
     pub(super) ordinal: u32,
     pub(super) account: AccountId,
-    pub(super) instrument: InstrumentId,
+    /// What it asks beyond the plain; [`NO_RECORD`] for a plain one.
+    pub(super) special: Record,
     pub(super) executed: u32,
     /// The session's next younger and older order.
     pub(super) younger: Slot,
@@ -30,7 +32,7 @@ impl Identity {
         session: SessionId(0),
         ordinal: 0,
         account: AccountId(0),
-        instrument: InstrumentId(0),
+        special: NO_RECORD,
         executed: 0,
         younger: NONE,
         older: NONE,
@@ -110,7 +112,7 @@ impl Register {
             session: order.session,
             ordinal: order.ordinal,
             account: order.account,
-            instrument: order.instrument,
+            special: NO_RECORD,
             executed: order.executed.0,
             younger: NONE,
             older,

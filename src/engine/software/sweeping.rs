@@ -6,7 +6,9 @@
 use crate::engine::book::{NONE, Slot};
 use crate::engine::rules::{self, Sweep};
 use crate::engine::software::SoftwareMatcher;
-use crate::model::{CancelReason, Command, CommandKind, Event, EventKind, RejectCode, SessionId};
+use crate::model::{
+    CancelReason, Command, CommandKind, Event, EventKind, Group, RejectCode, SessionId,
+};
 
 /// A sweep and how far it has come.
 #[derive(Clone, Copy, Debug)]
@@ -20,13 +22,15 @@ pub(super) struct Walk {
 
 impl SoftwareMatcher {
     /// Answers a mass cancel, kill or session's end, and does the first part of its work.
-    pub(super) fn start_walk(&mut self, command: &Command, kind: CommandKind) {
+    pub(super) fn start_walk(&mut self, group: &Group<Command>, kind: CommandKind) {
+        let command = &group.head;
         let (reason, answer) = match kind {
             CommandKind::Kill => (CancelReason::Supervisory, EventKind::Killed),
             CommandKind::SessionDown => (CancelReason::Disconnect, EventKind::SessionDown),
+            CommandKind::EndOfDay => (CancelReason::Closed, EventKind::EndOfDay),
             _ => (CancelReason::MassCancel, EventKind::MassCancelled),
         };
-        let Some(sweep) = Sweep::of(command, reason) else {
+        let Some(sweep) = Sweep::of(group, reason) else {
             return self.outbox.push(rules::rejected(command, RejectCode::Unsupported));
         };
         if !sweep.has_room(self.walks.iter().map(|walk| &walk.sweep)) {
@@ -48,7 +52,12 @@ impl SoftwareMatcher {
                 self.walks.len() - 1
             }
         };
-        self.walk_on(at);
+        // Of what an auction has frozen nothing is taken before it is settled.
+        if self.uncrosses.is_empty() {
+            self.walk_on(at);
+        } else {
+            self.register.get_mut(next).awaited = true;
+        }
     }
 
     /// Goes on with walk `at` by one chunk, and forgets it when nothing is left for it.
@@ -70,11 +79,10 @@ impl SoftwareMatcher {
         for _ in 0..self.limits.sweep_chunk {
             if self.has_order(&walk) {
                 let slot = walk.next;
-                let order = self.order(slot);
+                let standing = self.standing(slot);
                 walk.next = self.register.get(slot).younger;
-                if walk.sweep.takes(&order) {
-                    self.remove(slot);
-                    self.outbox.push(rules::withdrawn(&order, walk.sweep.reason));
+                if walk.sweep.takes(&standing.order, standing.special.group) {
+                    self.withdraw(slot, walk.sweep.reason);
                 }
             } else {
                 let session = self.next_session(&walk)?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::engine::RestingOrder;
+use crate::engine::Standing;
 use crate::model::{Command, Event, EventFlags, EventId, EventKind, OrderId, Price, SeqNo};
 
 /// An order as told by its events.
@@ -22,6 +22,10 @@ pub(super) struct Ledger {
     seen: BTreeSet<(EventKind, u8)>,
     commands: u64,
     trades: u64,
+    /// Trades with orders that were not shown.
+    hidden_trades: u64,
+    /// Sides of trades made in auctions.
+    auction_sides: u64,
 }
 
 impl Ledger {
@@ -66,10 +70,15 @@ impl Ledger {
                     self.open.remove(&id);
                 }
             }
-            EventKind::Modified | EventKind::Rested => {
+            EventKind::Modified => {
                 let told = self.open.get_mut(&id).expect("it is open");
                 assert!(event.quantity.0 > 0 && event.quantity.0 <= told.leaves);
                 told.leaves = event.quantity.0;
+                assert_eq!(told.price, event.price);
+            }
+            EventKind::Rested | EventKind::Refreshed | EventKind::Triggered => {
+                let told = self.open.get(&id).expect("it is open");
+                assert!(event.quantity.0 > 0 && event.quantity.0 <= told.leaves);
                 assert_eq!(told.price, event.price);
             }
             _ => {}
@@ -79,16 +88,27 @@ impl Ledger {
     /// Keeps the book as a reader of the feed does: only what rests, by public reference.
     fn show(&mut self, event: &Event) {
         let rests = event.flags.has(EventFlags::RESTS);
+        let hidden = event.flags.has(EventFlags::HIDDEN);
         match event.kind().expect("events have kinds") {
             EventKind::Accepted if rests => self.add(event.reference, event.quantity.0),
-            EventKind::Rested => self.add(event.reference, event.quantity.0),
+            EventKind::Rested | EventKind::Refreshed => {
+                self.add(event.reference, event.quantity.0);
+            }
             EventKind::Replaced if !event.flags.has(EventFlags::KEPT_PRIORITY) => {
-                assert!(self.shown.remove(&event.reference).is_some(), "replaced, not shown");
+                let was_shown = self.shown.remove(&event.reference).is_some();
+                assert_eq!(was_shown, !hidden, "what was replaced was shown, or it was not");
                 if rests {
                     self.add(event.id.seq(), event.quantity.0);
                 }
             }
+            EventKind::Executed if event.flags.has(EventFlags::AUCTION) => self.auction_sides += 1,
+            EventKind::Executed if event.flags.has(EventFlags::MAKER) && hidden => {
+                self.hidden_trades += 1;
+            }
             EventKind::Executed if event.flags.has(EventFlags::MAKER) => self.cut(event),
+            EventKind::Cancelled if rests && event.flags.has(EventFlags::DONE) => {
+                assert!(self.shown.remove(&event.reference).is_some(), "what goes was shown");
+            }
             EventKind::Cancelled if rests => self.cut(event),
             EventKind::Reduced => self.cut(event),
             _ => {}
@@ -123,11 +143,13 @@ impl Ledger {
         }
     }
 
-    pub(super) fn check(&self, resting: &[RestingOrder]) {
-        let told = |order: &RestingOrder| {
+    pub(super) fn check(&self, resting: &[Standing]) {
+        let told = |standing: &Standing| {
+            let order = standing.order;
             (order.id(), Told { leaves: order.leaves.0, price: order.price })
         };
-        let shown = resting.iter().map(|order| (order.reference, order.leaves.0)).collect();
+        let lit = resting.iter().filter(|standing| standing.is_shown());
+        let shown = lit.map(|standing| (standing.shown, standing.front.0)).collect();
         assert_eq!(self.shown, shown, "the feed does not show what rests");
         let resting: BTreeMap<OrderId, Told> = resting.iter().map(told).collect();
         assert_eq!(resting, self.open, "the events do not explain the books");
@@ -136,10 +158,21 @@ impl Ledger {
     /// A stream that never meets a rule proves nothing about it.
     pub(super) fn must_have_seen_much(&self) {
         assert!(self.trades * 20 > self.commands, "only {} trades", self.trades);
+        assert!(self.hidden_trades * 100 > self.commands, "only {} hidden", self.hidden_trades);
+        assert!(self.auction_sides > 100, "only {} in auctions", self.auction_sides);
         let reasons = |kind| self.seen.iter().filter(|(seen, _)| *seen == kind).count();
-        assert!(reasons(EventKind::Cancelled) >= 8, "{:?}", self.seen);
-        assert!(reasons(EventKind::Rejected) >= 6, "{:?}", self.seen);
-        for kind in [EventKind::Modified, EventKind::Rested, EventKind::Replaced] {
+        assert!(reasons(EventKind::Cancelled) >= 11, "{:?}", self.seen);
+        assert!(reasons(EventKind::Rejected) >= 12, "{:?}", self.seen);
+        let kinds = [
+            EventKind::Modified,
+            EventKind::Rested,
+            EventKind::Replaced,
+            EventKind::Triggered,
+            EventKind::Refreshed,
+        ];
+        let phases = |kind| self.seen.iter().any(|(seen, reason)| *seen == kind && *reason > 0);
+        assert!(phases(EventKind::PhaseChanged) && phases(EventKind::Indicative));
+        for kind in kinds {
             assert!(self.seen.contains(&(kind, 0)), "no {kind}");
         }
     }

@@ -7,20 +7,25 @@ use crate::model::{
 };
 
 /// A market of instrument 1 that takes orders in a line and answers in lines.
-struct Market(Pair);
+pub(super) struct Market(pub(super) Pair);
 
 impl Market {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(Pair::new(tight(), &instruments()))
     }
 
     /// Sends a command; each event as a line.
-    fn say(&mut self, command: Command) -> Vec<String> {
+    pub(super) fn say(&mut self, command: Command) -> Vec<String> {
         self.0.send(Group::new(command)).iter().map(line).collect()
     }
 
+    /// As [`Self::say`], for a command of more lines.
+    pub(super) fn tell(&mut self, group: Group<Command>) -> Vec<String> {
+        self.0.send(group).iter().map(line).collect()
+    }
+
     /// Rests orders of session 1, numbered from 1: price and quantity, sellers above 100.
-    fn with(orders: &[(i64, u32)]) -> Self {
+    pub(super) fn with(orders: &[(i64, u32)]) -> Self {
         let mut market = Self::new();
         for (ordinal, &(price, quantity)) in (1..).zip(orders) {
             let side = if price > 100 { Side::Sell } else { Side::Buy };
@@ -38,11 +43,13 @@ fn line(event: &Event) -> String {
     line += &format!(" {}@{}", event.quantity, event.price.0 / 100);
     if kind == EventKind::Cancelled {
         line += &format!(" {}", event.cancel_reason().expect("a reason"));
-    } else if let Some(code) = event.reject_code() {
+    } else if let Some(code) = event.reject_code().filter(|_| kind != EventKind::Executed) {
         line += &format!(" {code}");
     }
     let flags = [
         (EventFlags::MAKER, " MAKER"),
+        (EventFlags::HIDDEN, " HIDDEN"),
+        (EventFlags::AUCTION, " AUCTION"),
         (EventFlags::KEPT_PRIORITY, " KEPT"),
         (EventFlags::RESTS, " RESTS"),
         (EventFlags::DONE, " DONE"),
@@ -57,7 +64,7 @@ fn line(event: &Event) -> String {
 }
 
 /// A day order of instrument 1; the account is the session's.
-fn order(session: u32, ordinal: u32, side: Side, price: i64, quantity: u32) -> Command {
+pub(super) fn order(session: u32, ordinal: u32, side: Side, price: i64, quantity: u32) -> Command {
     Command {
         session: SessionId(session),
         ordinal,
@@ -72,15 +79,15 @@ fn order(session: u32, ordinal: u32, side: Side, price: i64, quantity: u32) -> C
 }
 
 /// A buyer of session 2, whose order number is 9.
-fn buyer(price: i64, quantity: u32) -> Command {
+pub(super) fn buyer(price: i64, quantity: u32) -> Command {
     order(2, 9, Side::Buy, price, quantity)
 }
 
-fn lasting(command: Command, time_in_force: TimeInForce) -> Command {
+pub(super) fn lasting(command: Command, time_in_force: TimeInForce) -> Command {
     Command { time_in_force: time_in_force.code(), ..command }
 }
 
-fn flagged(command: Command, flags: Flags) -> Command {
+pub(super) fn flagged(command: Command, flags: Flags) -> Command {
     Command { flags, ..command }
 }
 
@@ -212,13 +219,9 @@ fn an_order_that_asks_for_the_impossible_is_refused_with_its_reason() {
         (Command { price: Price(0), ..good }, RejectCode::InvalidPrice),
         (Command { price: Price(-100), ..good }, RejectCode::InvalidPrice),
         (Command { price: Price(9_950), ..good }, RejectCode::InvalidPrice),
-        (Command { order_type: OrderType::Stop.code(), ..good }, RejectCode::Unsupported),
-        (lasting(good, TimeInForce::AtClose), RejectCode::Unsupported),
-        (flagged(good, Flags::HIDDEN), RejectCode::Unsupported),
-        (
-            flagged(good, Flags::default().with_self_trade(SelfTrade::Decrement)),
-            RejectCode::Unsupported,
-        ),
+        (Command { order_type: OrderType::Stop.code(), ..good }, RejectCode::StopPrice),
+        (lasting(good, TimeInForce::Gtd), RejectCode::ExpiryTime),
+        (flagged(good, Flags::HIDDEN.with(Flags::POST_ONLY)), RejectCode::NotTogether),
         (Command { side: 7, ..good }, RejectCode::InvalidSide),
         (Command { kind: CommandKind::Split.code(), ..good }, RejectCode::Unsupported),
         (Command { kind: 99, ..good }, RejectCode::Unsupported),
@@ -236,10 +239,10 @@ fn an_order_that_asks_for_the_impossible_is_refused_with_its_reason() {
 #[test]
 fn terms_that_ask_for_something_are_refused_and_empty_ones_are_not() {
     for (displayed, answer) in
-        [(0, "Accepted 2.9 5@99 RESTS LAST"), (3, "Rejected 2.9 5@99 Unsupported LAST")]
+        [(0, "Accepted 2.9 5@99 RESTS LAST"), (3, "Rejected 2.9 5@99 Discretion LAST")]
     {
         let mut group = Group::new(Command { lines: 2, ..buyer(99, 5) });
-        let terms = Terms { displayed: Quantity(displayed), ..Terms::default() };
+        let terms = Terms { discretion: Price(displayed), ..Terms::default() };
         group.rest_mut()[0] = terms.line();
         let mut market = Market::new();
         let said: Vec<_> = market.0.send(group).iter().map(line).collect();

@@ -1,8 +1,9 @@
 //! `Storm`: an endless stream of commands from one seed: all kinds, mostly sensible, never tame.
 
+use crate::engine::tests::STEP;
 use crate::model::{
-    AccountId, Command, CommandKind, Flags, Group, InstrumentId, Line, Price, Quantity, SelfTrade,
-    SessionId, Terms,
+    AccountId, Command, CommandKind, Flags, Group, InstrumentId, OrderType, Price, Quantity,
+    SelfTrade, SessionId, TermFlags, Terms, TimeInForce, TradeDetail,
 };
 
 /// A generator of 64-bit numbers (splitmix64): small, seeded, good enough for tests.
@@ -66,13 +67,14 @@ impl Storm {
         self.client_seq += 1;
         let kind = match self.dice.below(1_000) {
             0..520 => K::Enter,
-            520..660 => K::Replace,
-            660..840 => K::Cancel,
-            840..920 => K::Modify,
-            920..940 => K::MassCancel,
-            940..970 => K::Sweep,
+            520..650 => K::Replace,
+            650..780 => K::Cancel,
+            780..850 => K::Modify,
+            850..870 => K::MassCancel,
+            870..970 => K::Sweep,
             970..976 => K::Kill,
             976..984 => K::SessionDown,
+            984..994 => K::SetPhase,
             _ => self.dice.pick(K::ALL),
         };
         let mut command = Command::new(kind);
@@ -82,8 +84,22 @@ impl Storm {
         command.instrument = InstrumentId(self.dice.below(3) as u32 + 1);
         self.dress(&mut command, kind);
         let mut group = Group::new(command);
-        if self.dice.once_in(100) {
-            self.add_terms(&mut group);
+        if matches!(kind, K::Enter | K::Replace) && self.dice.once_in(2) {
+            self.ask_more(&mut group);
+        } else if matches!(kind, K::BustTrade | K::CorrectTrade) && self.dice.once_in(2) {
+            let detail = TradeDetail {
+                match_number: self.dice.roll(),
+                price: Price(self.dice.below(50) as i64),
+                new_price: Price(self.dice.below(50) as i64),
+                quantity: Quantity(self.dice.below(50) as u32),
+                new_quantity: Quantity(self.dice.below(50) as u32),
+                seller: SessionId(self.dice.below(6) as u32),
+                ..TradeDetail::default()
+            };
+            group.head.lines = 2;
+            group.rest_mut()[0] = detail.line();
+        } else if kind == K::MassCancel && self.dice.once_in(2) {
+            self.narrow(&mut group);
         }
         if self.dice.once_in(300) {
             self.spoil(&mut group.head);
@@ -112,9 +128,21 @@ impl Storm {
                 command.instrument = InstrumentId(self.dice.below(4) as u32);
             }
             K::Kill => command.side = self.dice.pick(&[0, 1, 1, 2, 2, 2, 3, 3, 9]),
+            K::SetPhase => self.phase(command),
+            K::SetFamily => command.target = self.dice.below(3) as u32,
             K::SessionDown => command.quantity = Quantity(self.dice.below(3) as u32),
             _ => {}
         }
+    }
+
+    /// A phase that ends by itself, mostly, and mostly in continuous trading.
+    fn phase(&mut self, command: &mut Command) {
+        command.side = self.dice.pick(&[0, 0, 1, 2, 2, 2, 3, 4, 4, 5, 5, 6, 7, 7, 9]);
+        command.ordinal = self.dice.pick(&[0, 0, 0, 0, 0, 0, 2, 5, 6, 7, 300]);
+        let most = self.dice.pick(&[100, 100, 100, 3_000]);
+        command.quantity = Quantity(1 + self.dice.below(most) as u32);
+        command.target = self.dice.below(50) as u32;
+        command.price = Price(self.dice.roll() as i64);
     }
 
     /// Price, quantity and instructions of an order.
@@ -145,6 +173,7 @@ impl Storm {
                 SelfTrade::CancelOldest,
                 SelfTrade::CancelOldest,
                 SelfTrade::CancelBoth,
+                SelfTrade::Decrement,
             ]);
             command.flags = command.flags.with_self_trade(setting);
         }
@@ -180,12 +209,123 @@ impl Storm {
         }
     }
 
-    /// Adds a further line that asks something, or nothing.
-    fn add_terms(&mut self, group: &mut Group<Command>) {
-        let offset = Price(self.dice.below(2) as i64);
-        group.head.lines = 2;
-        let line: Line = Terms { offset, ..Terms::default() }.line();
-        group.rest_mut()[0] = line;
+    /// Makes an order one that is not plain: mostly a sensible one.
+    fn ask_more(&mut self, group: &mut Group<Command>) {
+        use OrderType as O;
+        let mut terms = Terms::default();
+        let head = &mut group.head;
+        let tick = [1, 100, 2_500, 1, 100][head.instrument.index() % 5];
+        let tick = if head.instrument.0 == 3 { 1 } else { tick };
+        let buys = head.side == 0;
+        let few = Price(tick * self.dice.below(4) as i64);
+        let away = if buys { Price(-few.0) } else { few };
+        let kind = match self.dice.below(16) {
+            0..3 => {
+                terms.displayed = Quantity(self.dice.below(12) as u32);
+                O::Limit
+            }
+            3..5 => {
+                head.flags = head.flags.with(Flags::HIDDEN);
+                O::Limit
+            }
+            5 => {
+                head.flags = head.flags.with(Flags::HIDDEN);
+                terms.minimum = Quantity(self.dice.below(30) as u32);
+                O::Limit
+            }
+            6 => {
+                head.flags = head.flags.with(Flags::HIDDEN);
+                terms.flags = TermFlags::ALL_OR_NONE;
+                O::Limit
+            }
+            7 => {
+                head.time_in_force = TimeInForce::Ioc.code();
+                terms.minimum = Quantity(self.dice.below(40) as u32);
+                self.dice.pick(&[O::Limit, O::Market])
+            }
+            8 => O::MarketToLimit,
+            9 => {
+                head.flags = head.flags.with(Flags::POST_ONLY);
+                terms.flags = TermFlags::SLIDE;
+                O::Limit
+            }
+            10 => {
+                terms.offset = if self.dice.once_in(2) { away } else { Price(-away.0) };
+                O::PegPrimary
+            }
+            11 => {
+                terms.offset = Price(away.0 + if buys { -tick } else { tick });
+                O::PegMarket
+            }
+            12 => {
+                terms.offset = if self.dice.once_in(2) { away } else { Price(0) };
+                O::PegMidpoint
+            }
+            _ => {
+                let beyond = if buys { few.0 } else { -few.0 };
+                terms.stop_price = Price(head.price.0 / tick * tick + beyond);
+                if self.dice.once_in(3) {
+                    terms.offset = Price(tick * (1 + self.dice.below(6) as i64));
+                    terms.stop_price =
+                        if self.dice.once_in(2) { Price::ZERO } else { terms.stop_price };
+                    O::TrailingStop
+                } else {
+                    self.dice.pick(&[O::Stop, O::StopLimit])
+                }
+            }
+        };
+        head.order_type = kind.code();
+        if matches!(
+            kind,
+            O::PegPrimary
+                | O::PegMarket
+                | O::PegMidpoint
+                | O::Stop
+                | O::TrailingStop
+                | O::MarketToLimit
+        ) {
+            head.price = if self.dice.once_in(2) { Price(0) } else { head.price };
+        }
+        if self.dice.once_in(6) {
+            head.time_in_force = self.dice.pick(&[5, 6, 7, 8, 8]);
+            if self.dice.once_in(2) {
+                terms = Terms::default();
+                head.order_type = self.dice.pick(&[0, 0, 1]);
+                head.flags = Flags(head.flags.0 & !(Flags::HIDDEN.0 | Flags::POST_ONLY.0));
+            }
+        } else if self.dice.once_in(5) {
+            head.time_in_force = TimeInForce::Gtd.code();
+            terms.expires_at = (u64::from(self.client_seq) + self.dice.below(300)) * STEP;
+        }
+        if self.dice.once_in(5) {
+            terms.group = self.dice.below(3) as u16;
+        }
+        if self.dice.once_in(60) {
+            self.spoil_terms(&mut terms);
+        }
+        add_terms(group, terms);
+    }
+
+    /// Puts a value where it may not belong.
+    fn spoil_terms(&mut self, terms: &mut Terms) {
+        match self.dice.below(9) {
+            0 => terms.displayed = Quantity(self.dice.below(5) as u32),
+            1 => terms.minimum = self.dice.pick(&[Quantity(1), Quantity::MAX]),
+            2 => terms.offset = Price(self.dice.pick(&[1, -100, i64::MIN, i64::MAX])),
+            3 => terms.stop_price = Price(self.dice.pick(&[1, 100, -100, i64::MAX])),
+            4 => terms.expires_at = self.dice.pick(&[1, u64::MAX]),
+            5 => terms.flags = TermFlags(self.dice.below(256) as u8),
+            6 => terms.cap = Price(100),
+            7 => terms.discretion = Price(100),
+            _ => terms.reserved[3] = 1,
+        }
+    }
+
+    /// Makes a mass cancel one of fewer orders, or of more.
+    fn narrow(&mut self, group: &mut Group<Command>) {
+        let flags = TermFlags(self.dice.below(32) as u8);
+        let group_wanted = self.dice.below(3) as u16;
+        add_terms(group, Terms { flags, group: group_wanted, ..Terms::default() });
     }
 
     /// Puts a bad value somewhere.
@@ -207,4 +347,9 @@ impl Storm {
             _ => command.ordinal = command.target,
         }
     }
+}
+
+fn add_terms(group: &mut Group<Command>, terms: Terms) {
+    group.head.lines = 2;
+    group.rest_mut()[0] = terms.line();
 }

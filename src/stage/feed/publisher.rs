@@ -1,11 +1,11 @@
 //! Events become ITCH messages: a fold, so a replay publishes the same numbers again.
 
-use crate::model::{Event, EventFlags, EventKind, Instrument, Side};
+use crate::model::{Event, EventFlags, EventKind, Instrument, Phase, Side};
 use crate::stage::feed::store::{MESSAGE_MAX, Store};
 use crate::stage::gateway::since_midnight;
 use crate::wire::itch::{
-    AddOrder, Message, OrderCancel, OrderDelete, OrderExecuted, OrderReplace, StockDirectory,
-    StockTradingAction, SystemEvent, timestamp,
+    AddOrder, BrokenTrade, Message, NetOrderImbalance, OrderCancel, OrderDelete, OrderExecuted,
+    OrderReplace, StockDirectory, StockTradingAction, SystemEvent, Trade, timestamp,
 };
 
 /// What was published, and what is needed to publish more.
@@ -37,8 +37,11 @@ impl Publisher {
             Ok(EventKind::Accepted) if event.flags.has(EventFlags::RESTS) => {
                 self.add(event);
             }
-            Ok(EventKind::Rested) => self.add(event),
+            Ok(EventKind::Rested | EventKind::Refreshed) => self.add(event),
             Ok(EventKind::Executed) if event.flags.has(EventFlags::MAKER) => self.execute(event),
+            Ok(EventKind::PhaseChanged) => self.trading_action(event),
+            Ok(EventKind::Indicative) => self.imbalance(event),
+            Ok(EventKind::Busted) if event.side() == Some(Side::Buy) => self.broken(event),
             Ok(EventKind::Cancelled) if event.flags.has(EventFlags::RESTS) => self.cancel(event),
             Ok(EventKind::Reduced) => self.reduce(event),
             Ok(EventKind::Replaced) => self.replace(event),
@@ -72,7 +75,11 @@ impl Publisher {
         }));
     }
 
+    /// Of an order that is not shown, and of an auction, the market learns the trade alone.
     fn execute(&mut self, event: &Event) {
+        if event.flags.has(EventFlags::HIDDEN) || event.flags.has(EventFlags::AUCTION) {
+            return self.trade(event);
+        }
         self.push(Message::OrderExecuted(OrderExecuted {
             stock_locate: locate(event),
             tracking_number: 0,
@@ -106,14 +113,94 @@ impl Publisher {
         }));
     }
 
+    fn trade(&mut self, event: &Event) {
+        let stock = self.symbol(event);
+        self.push(Message::Trade(Trade {
+            stock_locate: locate(event),
+            tracking_number: 0,
+            timestamp: time_of(event),
+            order_reference_number: 0,
+            buy_sell_indicator: b'B',
+            shares: event.quantity.0,
+            stock,
+            price: price_of(event),
+            match_number: event.match_number().0,
+        }));
+    }
+
+    fn broken(&mut self, event: &Event) {
+        self.push(Message::BrokenTrade(BrokenTrade {
+            stock_locate: locate(event),
+            tracking_number: 0,
+            timestamp: time_of(event),
+            match_number: event.reference.0,
+        }));
+    }
+
+    fn trading_action(&mut self, event: &Event) {
+        let stock = self.symbol(event);
+        let trading_state = match Phase::from_code(event.reason) {
+            Some(Phase::Continuous | Phase::Extended) => b'T',
+            Some(Phase::Halt) | None => b'H',
+            Some(Phase::Closed) => b'P',
+            Some(_) => b'Q',
+        };
+        self.push(Message::StockTradingAction(StockTradingAction {
+            stock_locate: locate(event),
+            tracking_number: 0,
+            timestamp: time_of(event),
+            stock,
+            trading_state,
+            reserved: b' ',
+            reason_code: [b' '; 4],
+        }));
+    }
+
+    fn imbalance(&mut self, event: &Event) {
+        let stock = self.symbol(event);
+        let imbalance_direction = match (event.target, event.side()) {
+            (0, _) => b'N',
+            (_, Some(Side::Buy)) => b'B',
+            _ => b'S',
+        };
+        let cross_type = match Phase::from_code(event.reason) {
+            Some(Phase::OpeningAuction) => b'O',
+            Some(Phase::ClosingAuction) => b'C',
+            _ => b'H',
+        };
+        let price = price_of(event);
+        self.push(Message::NetOrderImbalance(NetOrderImbalance {
+            stock_locate: locate(event),
+            tracking_number: 0,
+            timestamp: time_of(event),
+            paired_shares: u64::from(event.quantity.0),
+            imbalance_shares: u64::from(event.target),
+            imbalance_direction,
+            stock,
+            far_price: price,
+            near_price: price,
+            current_reference_price: price,
+            cross_type,
+            price_variation_indicator: b' ',
+        }));
+    }
+
     /// An order that rests at once is replaced; one that trades first leaves, and joins by what
     /// is left of it. One that kept its place is told by the reduction that follows.
     fn replace(&mut self, event: &Event) {
         if event.flags.has(EventFlags::KEPT_PRIORITY) {
             return;
         }
-        if !event.flags.has(EventFlags::RESTS) {
-            return self.delete(event);
+        let (hidden, rests) =
+            (event.flags.has(EventFlags::HIDDEN), event.flags.has(EventFlags::RESTS));
+        match (hidden, rests) {
+            (true, true) => {
+                let reference = event.id.seq();
+                return self.add(&Event { reference, ..*event });
+            }
+            (true, false) => return,
+            (false, false) => return self.delete(event),
+            (false, true) => {}
         }
         self.push(Message::OrderReplace(OrderReplace {
             stock_locate: locate(event),

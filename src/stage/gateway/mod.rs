@@ -14,6 +14,7 @@ mod request;
 mod session;
 mod shortage;
 mod state;
+mod terms;
 
 use std::net::SocketAddrV4;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,15 +1,19 @@
 //! The way out: an event becomes the OUCH message its session is told by.
 
-use crate::model::{CancelReason, Event, EventFlags, EventKind, Flags, Nanos, RejectCode, Side};
+use crate::model::{
+    CancelReason, Event, EventFlags, EventKind, Flags, Nanos, Phase, RejectCode, Side,
+};
 use crate::stage::gateway::pending::Echo;
 use crate::stage::gateway::request::Symbols;
 use crate::wire::ouch::codes::{
-    cancel_reason, capacity, intermarket_sweep, liquidity, order_state, side, system_event,
+    broken, cancel_reason, capacity, intermarket_sweep, liquidity, order_state, restated, side,
+    system_event,
 };
 use crate::wire::ouch::{
-    AccountQueryResponse, AiqCanceled, Appendage, CancelReject, DisableOrderEntryResponse,
-    EnableOrderEntryResponse, MassCancelResponse, OrderAccepted, OrderCanceled, OrderExecuted,
-    OrderModified, OrderReplaced, Outbound, Rejected, SystemEvent,
+    AccountQueryResponse, AiqCanceled, Appendage, BrokenTrade, CancelReject,
+    DisableOrderEntryResponse, EnableOrderEntryResponse, MassCancelResponse, OPTIONS_MAX, Options,
+    OrderAccepted, OrderCanceled, OrderExecuted, OrderModified, OrderReplaced, OrderRestated,
+    Outbound, Rejected, SystemEvent,
 };
 
 const DAY: u64 = 86_400_000_000_000;
@@ -63,11 +67,42 @@ pub(super) fn report(event: &Event, echo: &Echo, symbols: &Symbols) -> Option<Ou
             let response = AccountQueryResponse { timestamp, next_user_ref_num: event.target };
             Outbound::AccountQueryResponse(response, none)
         }
+        EventKind::Triggered => {
+            let reason = restated::TRIGGERED;
+            Outbound::OrderRestated(OrderRestated { timestamp, user_ref_num, reason }, none)
+        }
+        EventKind::Busted => {
+            let (reason, cl_ord_id) = (broken::SUPERVISORY, echo.cl_ord_id);
+            let match_number = event.reference.0;
+            let trade = BrokenTrade { timestamp, user_ref_num, match_number, reason, cl_ord_id };
+            Outbound::BrokenTrade(trade, Appendage::ABSENT)
+        }
+        // A corrected trade was told undone; it is told again as it is.
+        EventKind::Corrected => {
+            let trade = OrderExecuted { match_number: event.reference.0, ..executed(event) };
+            Outbound::OrderExecuted(trade, none)
+        }
         EventKind::StartOfDay => system(timestamp, system_event::START_OF_DAY),
         EventKind::EndOfDay => system(timestamp, system_event::END_OF_DAY),
         _ => return None,
     };
     Some(outbound)
+}
+
+/// The message that tells of an iceberg's next part, its options in `space`.
+#[cold]
+pub(super) fn refreshed<'a>(event: &Event, space: &'a mut [u8; OPTIONS_MAX]) -> Outbound<'a> {
+    let options = Options {
+        display_quantity: Some(event.quantity.0),
+        secondary_ord_ref_num: Some(event.reference.0),
+        ..Options::default()
+    };
+    let restated = OrderRestated {
+        timestamp: since_midnight(event.timestamp),
+        user_ref_num: event.ordinal,
+        reason: restated::DISPLAYED_SIZE,
+    };
+    Outbound::OrderRestated(restated, options.appendage(space))
 }
 
 fn system(timestamp: u64, event_code: u8) -> Outbound<'static> {
@@ -141,14 +176,29 @@ fn replaced(event: &Event, echo: &Echo, symbols: &Symbols) -> OrderReplaced {
 }
 
 fn executed(event: &Event) -> OrderExecuted {
-    let maker = event.flags.has(EventFlags::MAKER);
     OrderExecuted {
         timestamp: since_midnight(event.timestamp),
         user_ref_num: event.ordinal,
         quantity: event.quantity.0,
         price: event.price.0.max(0) as u64,
-        liquidity_flag: if maker { liquidity::ADDED } else { liquidity::REMOVED },
+        liquidity_flag: liquidity_of(event),
         match_number: event.match_number().0,
+    }
+}
+
+fn liquidity_of(event: &Event) -> u8 {
+    let flags = event.flags;
+    if flags.has(EventFlags::AUCTION) {
+        return match Phase::from_code(event.reason) {
+            Some(Phase::PreOpen | Phase::OpeningAuction) => liquidity::OPENING_CROSS,
+            Some(Phase::ClosingAuction) => liquidity::CLOSING_CROSS,
+            _ => liquidity::HALT_CROSS,
+        };
+    }
+    match (flags.has(EventFlags::MAKER), flags.has(EventFlags::HIDDEN)) {
+        (true, true) => liquidity::ADDED_HIDDEN,
+        (true, false) => liquidity::ADDED,
+        (false, _) => liquidity::REMOVED,
     }
 }
 
@@ -169,8 +219,8 @@ fn cancelled(event: &Event) -> Outbound<'static> {
                 0 => liquidity::ADDED,
                 _ => liquidity::REMOVED,
             },
-            // What was done with the order: cancelled, not reduced.
-            aiq_strategy: b'C',
+            // What was done with the order: cancelled, or reduced.
+            aiq_strategy: if event.flags.has(EventFlags::DONE) { b'C' } else { b'D' },
         };
         return Outbound::AiqCanceled(canceled, Appendage::ABSENT);
     }
@@ -184,13 +234,13 @@ const fn reason_code(reason: CancelReason) -> u8 {
         CancelReason::User | CancelReason::MassCancel | CancelReason::ReplacedBelowExecuted => {
             cancel_reason::USER
         }
-        CancelReason::Immediate => cancel_reason::IMMEDIATE,
+        CancelReason::Immediate | CancelReason::Minimum => cancel_reason::IMMEDIATE,
         CancelReason::Expired => cancel_reason::TIMEOUT,
         CancelReason::Supervisory | CancelReason::Disconnect => cancel_reason::SUPERVISORY,
         CancelReason::SelfTrade => cancel_reason::SELF_MATCH,
         CancelReason::Protection => cancel_reason::COLLAR,
         CancelReason::FillLimit | CancelReason::BookFull => cancel_reason::SYSTEM,
-        CancelReason::Closed => cancel_reason::CLOSED,
+        CancelReason::Closed | CancelReason::AuctionOver => cancel_reason::CLOSED,
         CancelReason::Halted => cancel_reason::HALTED,
         CancelReason::PostOnly => cancel_reason::POST_ONLY,
     }

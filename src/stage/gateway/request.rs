@@ -6,12 +6,13 @@
 use crate::engine::IdMap;
 use crate::model::{
     AccountId, Capacity, Command, CommandKind, Flags, Group, Instrument, InstrumentId, Nanos,
-    OrderType, Price, Quantity, RejectCode, Request, SelfTrade, SessionId, Side, Terms, Text,
-    TimeInForce,
+    OrderType, Price, Quantity, RejectCode, Request, SelfTrade, SessionId, Side, TermFlags, Terms,
+    Text, TimeInForce,
 };
+use crate::stage::gateway::terms::{needs_terms, terms_of};
 use crate::wire::ouch::codes::{
     MARKET_PRICE, PRICE_MAX, QUANTITY_BOUND, capacity, cross_type, display, intermarket_sweep,
-    post_only, price_type, side, time_in_force,
+    post_only, side, time_in_force,
 };
 use crate::wire::ouch::{
     Appendage, CancelOrderRequest, EnterOrder, Inbound, MassCancelRequest, ModifyOrderRequest,
@@ -142,6 +143,7 @@ fn enter(
         read
     };
     head.verdict = verdict.err().map_or(0, RejectCode::code);
+    let terms = verdict.ok().flatten();
     let text = Text {
         client_order_id: padded(order.cl_ord_id),
         symbol: if head.instrument.0 == 0 { order.symbol } else { [0; 8] },
@@ -153,16 +155,17 @@ fn enter(
         channel: options.user_ref_idx.unwrap_or(0),
         ..Text::default()
     };
-    add_lines(group, terms_of(&options), text);
+    add_lines(group, terms, text);
 }
 
-/// How the order is to be treated, into the head; what this build does not do is refused.
+/// How the order is to be treated, into the head and the terms; what no order does is refused.
+#[inline]
 fn instructions(
     order: &EnterOrder,
     options: &Options,
     sender: &Sender,
     head: &mut Command,
-) -> Result<(), RejectCode> {
+) -> Result<Option<Terms>, RejectCode> {
     head.side = side_of(order.side)?.code();
     head.order_type = match order.price {
         MARKET_PRICE => OrderType::Market,
@@ -171,7 +174,7 @@ fn instructions(
     }
     .code();
     let whole = options.min_qty == Some(order.quantity);
-    head.time_in_force = time_in_force_of(order.time_in_force, whole)?.code();
+    head.time_in_force = time_in_force_of(order.time_in_force, order.cross_type, whole)?.code();
     head.flags = flags_of(order.capacity, order.intermarket_sweep, sender)?;
     match order.display {
         display::VISIBLE | display::ATTRIBUTABLE | display::CONFORMANT => {}
@@ -183,16 +186,11 @@ fn instructions(
         Some(post_only::NOT) | None => {}
         Some(_) => return Err(RejectCode::Unsupported),
     }
-    if order.cross_type != cross_type::CONTINUOUS {
+    // The engine knows no routes, and takes no order for one it would keep.
+    if options.route.is_some() {
         return Err(RejectCode::Unsupported);
     }
-    let partial_minimum = options.min_qty.is_some_and(|minimum| minimum > 0) && !whole;
-    let pegged = options.price_type.is_some_and(|kind| kind != price_type::LIMIT);
-    let further = options.max_floor.is_some_and(|shown| shown > 0)
-        || options.discretion_price.is_some()
-        || options.expire_time.is_some()
-        || options.route.is_some();
-    if partial_minimum || pegged || further { Err(RejectCode::Unsupported) } else { Ok(()) }
+    if needs_terms(options) { terms_of(options, head).map(Some) } else { Ok(None) }
 }
 
 fn side_of(code: u8) -> Result<Side, RejectCode> {
@@ -205,12 +203,21 @@ fn side_of(code: u8) -> Result<Side, RejectCode> {
     }
 }
 
-/// An immediate-or-cancel order whose least quantity is all of it is fill-or-kill.
-fn time_in_force_of(code: u8, whole: bool) -> Result<TimeInForce, RejectCode> {
-    match code {
-        time_in_force::DAY => Ok(TimeInForce::Day),
-        time_in_force::IMMEDIATE_OR_CANCEL if whole => Ok(TimeInForce::Fok),
-        time_in_force::IMMEDIATE_OR_CANCEL => Ok(TimeInForce::Ioc),
+/// An immediate-or-cancel order whose least quantity is all of it is fill-or-kill; an order for a
+/// cross lives for the cross.
+fn time_in_force_of(code: u8, cross: u8, whole: bool) -> Result<TimeInForce, RejectCode> {
+    match (cross, code) {
+        (cross_type::CONTINUOUS, time_in_force::DAY) => Ok(TimeInForce::Day),
+        (cross_type::CONTINUOUS, time_in_force::IMMEDIATE_OR_CANCEL) if whole => {
+            Ok(TimeInForce::Fok)
+        }
+        (cross_type::CONTINUOUS, time_in_force::IMMEDIATE_OR_CANCEL) => Ok(TimeInForce::Ioc),
+        (cross_type::CONTINUOUS, time_in_force::GOOD_TILL_TIME) => Ok(TimeInForce::Gtd),
+        (cross_type::CONTINUOUS, time_in_force::GOOD_TILL_CANCEL) => Ok(TimeInForce::Gtc),
+        (cross_type::CONTINUOUS, time_in_force::EXTENDED_HOURS) => Ok(TimeInForce::ExtendedHours),
+        (cross_type::OPENING, time_in_force::DAY) => Ok(TimeInForce::AtOpen),
+        (cross_type::CLOSING, time_in_force::DAY) => Ok(TimeInForce::AtClose),
+        (cross_type::HALT, time_in_force::DAY) => Ok(TimeInForce::GoodForAuction),
         _ => Err(RejectCode::Unsupported),
     }
 }
@@ -265,6 +272,7 @@ fn replace(
         read
     };
     head.verdict = verdict.err().map_or(0, RejectCode::code);
+    let terms = verdict.ok().flatten();
     let text = Text {
         client_order_id: padded(order.cl_ord_id),
         display: order.display,
@@ -273,7 +281,7 @@ fn replace(
         channel: options.user_ref_idx.unwrap_or(0),
         ..Text::default()
     };
-    add_lines(group, terms_of(&options), text);
+    add_lines(group, terms, text);
 }
 
 #[inline]
@@ -293,7 +301,7 @@ fn modify_order(modify: &ModifyOrderRequest, sender: &Sender, group: &mut Group<
     }
 }
 
-/// A mass cancel of a symbol nobody knows, or of a group, is refused, not widened.
+/// A mass cancel of a symbol nobody knows is refused, not widened.
 fn mass_cancel(
     mass: &MassCancelRequest,
     appendage: &Appendage<'_>,
@@ -307,8 +315,23 @@ fn mass_cancel(
     head.instrument = symbols.id(mass.symbol);
     if head.instrument.0 == 0 && mass.symbol != [b' '; 8] {
         head.verdict = RejectCode::UnknownInstrument.code();
-    } else if options.side.is_some() || options.group_id.is_some_and(|group| group != 0) {
-        head.verdict = RejectCode::Unsupported.code();
+    }
+    let terms = Terms { group: options.group_id.unwrap_or(0), ..Terms::default() };
+    let by_side = options.side.map(side_of);
+    let flags = match by_side {
+        Some(Ok(side)) => {
+            head.side = side.code();
+            TermFlags::BY_SIDE
+        }
+        Some(Err(code)) => {
+            head.verdict = code.code();
+            TermFlags::default()
+        }
+        None => TermFlags::default(),
+    };
+    if terms.group != 0 || by_side.is_some() {
+        let text = Text { firm: mass.firm, ..Text::default() };
+        add_lines(group, Some(Terms { flags, ..terms }), text);
     }
 }
 
@@ -321,12 +344,6 @@ fn for_firm(
 ) {
     sender.begin(kind, group).ordinal = ordinal;
     add_lines(group, None, Text { firm, ..Text::default() });
-}
-
-/// What the core must know beyond the head, if anything.
-fn terms_of(options: &Options) -> Option<Terms> {
-    let group = options.group_id.unwrap_or(0);
-    (group != 0).then(|| Terms { group, ..Terms::default() })
 }
 
 /// Adds the further lines there are.

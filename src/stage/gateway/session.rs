@@ -8,9 +8,10 @@ use crate::model::{
 };
 use crate::stage::gateway::SessionSpec;
 use crate::stage::gateway::pending::{Echo, Pending};
-use crate::stage::gateway::report::report;
+use crate::stage::gateway::report::{refreshed, report};
 use crate::stage::gateway::request::{Sender, Symbols, read};
 use crate::stage::gateway::shortage::{Shortage, asks_for_entry};
+use crate::wire::ouch::OPTIONS_MAX;
 use crate::wire::session::{Delivery, Packet, ServerConfig, ServerSession};
 
 /// One client's session.
@@ -179,7 +180,11 @@ impl Session {
             0 => (Echo::default(), None),
             client_seq => self.pending.answer(client_seq).unwrap_or_default(),
         };
-        if let Some(outbound) = report(event, &echo, symbols) {
+        if event.kind == EventKind::Refreshed.code() {
+            let mut space = [0; OPTIONS_MAX];
+            let outbound = refreshed(event, &mut space);
+            self.machine.push(|bytes| outbound.encode(bytes).unwrap_or(0));
+        } else if let Some(outbound) = report(event, &echo, symbols) {
             let number = self.machine.push(|space| outbound.encode(space).unwrap_or(0));
             self.pending.replied(event.client_seq, number);
         }

@@ -16,6 +16,8 @@ codes! {
     time_in_force {
         DAY = b'0', IMMEDIATE_OR_CANCEL = b'3', EXTENDED_HOURS = b'5', GOOD_TILL_TIME = b'6',
         AFTER_HOURS = b'E',
+        // This house's own.
+        GOOD_TILL_CANCEL = b'1',
     }
     /// Whether an order is shown.
     display { VISIBLE = b'Y', HIDDEN = b'N', ATTRIBUTABLE = b'A', CONFORMANT = b'Z', }
@@ -44,7 +46,19 @@ codes! {
         ADDED_HIDDEN = b'J', ADDED_MIDPOINT = b'k', REMOVED_MIDPOINT = b'm',
     }
     /// Why an order was restated.
-    restated { DISPLAYED_SIZE = b'R', DISPLAYED_PRICE = b'P', }
+    restated {
+        DISPLAYED_SIZE = b'R', DISPLAYED_PRICE = b'P',
+        // This house's own: a stop's price was reached.
+        TRIGGERED = b'T',
+    }
+    /// This house's own: how an order waits or finds its price.
+    order_style {
+        STOP = b'S', STOP_LIMIT = b'L', TRAILING_STOP = b'T', MARKET_TO_LIMIT = b'M',
+    }
+    /// This house's own: what an order wishes besides.
+    wish { ALL_OR_NONE = b'A', SLIDE = b'S', }
+    /// Why a trade was undone.
+    broken { ERRONEOUS = b'E', CONSENT = b'C', SUPERVISORY = b'S', EXTERNAL = b'X', }
     /// How a price is set.
     price_type {
         LIMIT = b'L', MARKET_PEG = b'P', MIDPOINT_PEG = b'M', PRIMARY_PEG = b'R',

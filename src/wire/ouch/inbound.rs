@@ -84,6 +84,10 @@ const ENTER: TagSet = TagSet::of(&[
     OptionTag::SharesLocated,
     OptionTag::LocateBroker,
     OptionTag::UserRefIdx,
+    OptionTag::StopPrice,
+    OptionTag::OrderStyle,
+    OptionTag::Trail,
+    OptionTag::Wish,
 ]);
 
 /// Firm, group and route are those of the order it replaces.

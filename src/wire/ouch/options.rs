@@ -115,11 +115,19 @@ options! {
     Side, side = 27: u8;
     /// Client's channel within the port.
     UserRefIdx, user_ref_idx = 28: u8;
+    /// This house's own: the price that wakes a stop, four decimals.
+    StopPrice, stop_price = 48: u64;
+    /// This house's own: S stop, L stop-limit, T trailing stop, M market-to-limit.
+    OrderStyle, order_style = 49: u8;
+    /// This house's own: a trailing stop's distance, four decimals.
+    Trail, trail = 50: u32;
+    /// This house's own: A all or none, S a post-only order slides.
+    Wish, wish = 51: u8;
 }
 
 /// A set of tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TagSet(u32);
+pub(crate) struct TagSet(u64);
 
 impl TagSet {
     pub(crate) const NONE: Self = Self(0);
@@ -128,7 +136,7 @@ impl TagSet {
     pub(crate) const fn of(tags: &[OptionTag]) -> Self {
         let (mut set, mut at) = (0, 0);
         while at < tags.len() {
-            set |= 1 << tags[at] as u8;
+            set |= 1_u64 << tags[at] as u8;
             at += 1;
         }
         Self(set)
@@ -188,7 +196,7 @@ impl<'a> Appendage<'a> {
             if !allowed.has(tag) {
                 return Err(DecodeError::OptionNotAllowed);
             }
-            seen.0 |= 1 << tag as u8;
+            seen.0 |= 1_u64 << tag as u8;
             rest = after;
         }
         Ok(Self { bytes: Some(bytes) })

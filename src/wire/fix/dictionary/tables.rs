@@ -113,8 +113,8 @@ pub(super) const HEADER: u16 = 1;
 /// The layout of the trailer.
 pub(super) const TRAILER: u16 = 2;
 
-/// A dictionary, compiled. One made at start lives as long as the process, like those of the binary,
-/// so that a look-up is a load and nothing else.
+/// A dictionary, compiled. One made at start lives as long as the process, like those of the
+/// binary, so that a look-up is a load and nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tables {
     /// The version of the application messages.

@@ -132,5 +132,7 @@ pub(super) const fn cancel_text(reason: CancelReason) -> &'static str {
         CancelReason::ReplacedBelowExecuted => "nothing is left to trade",
         CancelReason::BookFull => "the book has no room for the rest",
         CancelReason::PostOnly => "would have taken liquidity",
+        CancelReason::AuctionOver => "the auction it was for is over",
+        CancelReason::Minimum => "less than its least quantity could trade",
     }
 }

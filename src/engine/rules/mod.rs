@@ -1,0 +1,76 @@
+//! What can be said of a command without looking at a book: shared by every matcher, so that two
+//! of them can differ in how they keep books but not in what an order may ask.
+
+mod events;
+mod phases;
+mod plain;
+mod special;
+mod sweep;
+mod trades;
+
+use events::not_applied;
+pub(super) use events::{
+    about, cancel_rejected, cancelled, entered, keeps_place, leaves_after_cut, marking, reduced,
+    rejected, replacement, withdrawn,
+};
+pub(super) use phases::{
+    INDICATIVE_EVERY, auction_trades, indicative, indicative_orders, phase_changed,
+};
+pub(super) use plain::{Instructions, instructions, is_plain};
+#[cfg(test)]
+pub(super) use special::{Feature, together};
+pub(super) use special::{LOOKED_PAST_MAX, PEG_MOVES_MAX, asked};
+pub use special::{Room, Special};
+pub(super) use sweep::Sweep;
+pub(super) use trades::undone;
+
+use crate::model::{Command, CommandKind, Event, EventKind, RejectCode};
+
+/// What a command comes to, before any book is looked at.
+pub(super) enum Task {
+    /// This event is the whole answer.
+    Answer(Event),
+    /// The books answer.
+    Books(CommandKind),
+}
+
+/// Answers a command that needs no book, and the ones refused before they came here.
+pub(super) fn sort(command: &Command) -> Task {
+    use CommandKind as K;
+    let Some(kind) = command.kind() else {
+        return Task::Answer(rejected(command, RejectCode::Unsupported));
+    };
+    if command.verdict != 0 {
+        let event = match kind {
+            K::Cancel | K::Modify => cancel_rejected(command, RejectCode::Unsupported),
+            K::NotApplied => not_applied(command),
+            _ => rejected(command, RejectCode::Unsupported),
+        };
+        return Task::Answer(Event { reason: command.verdict, ..event });
+    }
+    let answer = match kind {
+        K::NotApplied => return Task::Answer(not_applied(command)),
+        K::Enter | K::Replace | K::Cancel | K::Modify | K::MassCancel | K::Sweep => {
+            return Task::Books(kind);
+        }
+        K::Kill | K::SessionDown | K::SetPhase | K::SetFamily | K::EndOfDay => {
+            return Task::Books(kind);
+        }
+        K::BustTrade | K::CorrectTrade => return Task::Books(kind),
+        K::SessionUp => EventKind::SessionUp,
+        K::Revive => EventKind::Revived,
+        K::StartOfDay => EventKind::StartOfDay,
+        K::AccountQuery => EventKind::NextOrdinal,
+        K::DisableEntry => EventKind::EntryDisabled,
+        K::EnableEntry => EventKind::EntryEnabled,
+        K::SetBuyingPower | K::SetExposureLimit | K::SetReferencePrice => EventKind::Nothing,
+        K::Throttle | K::Unthrottle | K::Tick => EventKind::Nothing,
+        K::MultiLegEnter | K::MultiLegReplace | K::MultiLegCancel => EventKind::Rejected,
+        K::Split | K::Dividend | K::SymbolChange | K::Delist => EventKind::Rejected,
+    };
+    let mut event = Event::answering(command, 0, answer);
+    if answer == EventKind::Rejected {
+        event.reason = RejectCode::Unsupported.code();
+    }
+    Task::Answer(event)
+}

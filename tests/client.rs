@@ -1,7 +1,8 @@
 //! The client's patience: it waits for a slow appliance as long as something moves, and gives up on
 //! one that only breathes. The appliance is played by a session of the library over a socket.
 
-use std::net::UdpSocket;
+use std::collections::VecDeque;
+use std::net::{SocketAddr, UdpSocket};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,8 @@ const KEY: &[u8] = b"a key";
 struct Appliance {
     socket: UdpSocket,
     session: ServerSession,
-    waiting: std::collections::VecDeque<(u64, Vec<u8>)>,
+    peer: Option<SocketAddr>,
+    waiting: VecDeque<(u64, Vec<u8>)>,
     pace: Option<Nanos>,
     answered_at: Nanos,
 }
@@ -31,15 +33,16 @@ impl Appliance {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback is there");
         socket.set_read_timeout(Some(Duration::from_millis(1))).expect("a socket has time-outs");
         let session = ServerSession::new(ServerConfig::default());
-        Self { socket, session, waiting: Default::default(), pace, answered_at: Nanos::ZERO }
+        let waiting = VecDeque::new();
+        Self { socket, session, peer: None, waiting, pace, answered_at: Nanos::ZERO }
     }
 
     fn turn(&mut self, now: Nanos) {
         let Self { socket, session, waiting, .. } = self;
         let mut bytes = [0; 2048];
         let Ok((length, peer)) = socket.recv_from(&mut bytes) else { return self.send(now) };
-        // The only peer there is; what follows goes to it.
-        socket.connect(peer).expect("loopback is there");
+        // There is one client at a time; what follows goes to it.
+        self.peer = Some(peer);
         let packet = parse(&bytes[..length]).expect("the client's packets are good");
         if let Some(login) = login_of(&packet) {
             session.login(&login, KEY, now).expect("a good login");
@@ -65,7 +68,7 @@ impl Appliance {
             .or_else(|| self.session.write_unsent(&mut bytes, now))
         {
             // A client that has gone hears nothing.
-            let _ = self.socket.send(&bytes[..length]);
+            let _ = self.peer.map(|peer| self.socket.send_to(&bytes[..length], peer));
         }
     }
 

@@ -18,10 +18,14 @@ use crate::wire::session::ClientEvent;
 
 /// Plays a script to its end and says what came back.
 pub(super) fn play(arguments: &ClientArguments, parts: &[Part], rate: u32) -> Outcome {
-    let mut connection = Connection::open(arguments)?;
-    let first = connection.free_number()?;
+    let mut asking = Connection::open(arguments)?;
+    let first = asking.free_number()?;
+    // The script takes its time, and whoever is silent meanwhile is not connected any more.
+    asking.log_out();
+    drop(asking);
     let script = Script::of(parts, Accounts { first: 1, count: 1_000 }, first)
         .context("the flow breaks its own rules")?;
+    let mut connection = Connection::open(arguments)?;
     let mut tally = Tally::default();
     let took = send_all(&mut connection, &script, rate, &mut tally)?;
     connection.log_out();

@@ -229,7 +229,7 @@ impl Default for EngineConfig {
             ladder_ticks: 4096,
             feedback_lag_us: 20,
             feedback_window: 256,
-            link_depth: 1024,
+            link_depth: 2048,
             lock_memory: false,
         }
     }

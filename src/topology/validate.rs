@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use toml::Spanned;
 
+use crate::engine::EngineLimits;
 use crate::engine::risk::{AccountLimits, RateClass, RiskOptions, SessionRights};
 use crate::model::{
     AccountId, Instrument, InstrumentId, Nanos, Price, Quantity, SessionId, Symbol,
@@ -81,9 +82,12 @@ fn check_numbers(config: &Config, source: &Source<'_>) -> Result<(), ConfigError
     bound("fills_per_command_max", engine.fills_per_command_max as u64, 1, 4096)?;
     bound("ladder_ticks", engine.ladder_ticks as u64, 64, 1 << 20)?;
     bound("feedback_window", engine.feedback_window as u64, 1, 65_536)?;
-    // Matching takes a command only with room for all its events.
-    let events = 2 * engine.fills_per_command_max as u64 + 256;
-    bound("link_depth", engine.link_depth as u64, events, 1 << 22)?;
+    // Matching takes a command only with room for all its events: with less it waits for ever, and
+    // without some more it waits for the slowest reader before every command.
+    let fills_per_command_max = engine.fills_per_command_max;
+    let limits = EngineLimits { fills_per_command_max, ..EngineLimits::DEFAULT };
+    let events = limits.events_per_command_max() as u64;
+    bound("link_depth", engine.link_depth as u64, events + events / 4, 1 << 22)?;
     bound("segment_kib", config.journal.segment_kib as u64, 64, 4 << 20)?;
     bound("sync_interval_ms", config.journal.sync_interval_ms as u64, 1, 60_000)?;
     bound("heartbeat_ms", config.entry.heartbeat_ms as u64, 1, 60_000)?;
@@ -267,5 +271,28 @@ fn rate_class(config: &RateConfig) -> RateClass {
         burst: config.burst,
         ban_above: config.ban_above,
         ban: Nanos(config.ban_s as u64 * 1_000_000_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::engine_limits;
+
+    /// A depth of 768 was taken with commands of 962 events: matching would have waited for ever.
+    #[test]
+    fn no_depth_is_taken_that_a_command_could_not_fill() {
+        for fills in [1, 16, 256, 4096] {
+            let mut config = Config::default();
+            config.engine.fills_per_command_max = fills;
+            for depth in [64, 512, 768, 962, 1_200, 2_048, 16_384] {
+                config.engine.link_depth = depth;
+                if let Ok(catalogue) = check(&config, "defaults", "") {
+                    let events = engine_limits(&config, &catalogue).events_per_command_max();
+                    assert!(depth as usize >= events, "{fills} fills: {events} events in {depth}");
+                }
+            }
+        }
+        assert!(check(&Config::default(), "defaults", "").is_ok());
     }
 }

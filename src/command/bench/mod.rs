@@ -138,7 +138,6 @@ impl<'a> Bench<'a> {
         };
         let mut config = Config { release, data: arguments.data.clone(), ..Config::default() };
         config.engine.orders_max = 1 << 16;
-        config.engine.link_depth = 1024;
         config.feed.group = std::net::SocketAddrV4::new([239, 1, 1, 1].into(), 9201);
         config.entry.reply_cache = 2048;
         config.feed.rewind_messages = 4096;

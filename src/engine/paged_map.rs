@@ -17,6 +17,15 @@ const VALUE_BITS: u32 = 25;
 /// Values are below this.
 pub const VALUE_BOUND: u32 = 1 << VALUE_BITS;
 
+/// Where an entry lies, for whoever keeps it and takes the entry out again.
+pub type Spot = u32;
+
+/// Only its key tells where the entry lies.
+const ANYWHERE: Spot = Spot::MAX;
+
+/// No page: the upper bits of an id are below it.
+const NO_PAGE: u64 = u64::MAX;
+
 /// Marks a word of the hash table as the number of a page.
 const IS_PAGE: u32 = 1 << 31;
 
@@ -38,6 +47,15 @@ impl Found {
     }
 }
 
+/// A page of ids.
+#[derive(Clone, Copy, Debug)]
+struct Page {
+    /// The upper bits of its ids; [`NO_PAGE`] while nothing is in it.
+    upper: u64,
+    /// Entries in it.
+    used: u32,
+}
+
 /// A map from `u64` to `u32` that never allocates after construction.
 #[derive(Clone, Debug)]
 pub struct PagedMap {
@@ -45,8 +63,8 @@ pub struct PagedMap {
     words: IdMap,
     /// One more than the value; 0 where nothing is.
     values: Box<[u32]>,
-    /// Entries in each page.
-    used: Box<[u8]>,
+    /// Whose ids each page has.
+    pages: Box<[Page]>,
     /// Pages in which nothing is; the last given back is the first taken, for it is in the cache.
     free: Vec<u32>,
     len: usize,
@@ -66,7 +84,7 @@ impl PagedMap {
         Self {
             words: IdMap::seeded(entries, seed),
             values: vec![0; pages * PAGE].into_boxed_slice(),
-            used: vec![0; pages].into_boxed_slice(),
+            pages: vec![Page { upper: NO_PAGE, used: 0 }; pages].into_boxed_slice(),
             free: (0..pages as u32).rev().collect(),
             len: 0,
         }
@@ -92,21 +110,86 @@ impl PagedMap {
         Ok(self.put(page, low_of(key), value))
     }
 
+    /// Stores `value` under `key`, which is not there yet; returns where. `near` is the page that
+    /// the caller's last id lay in, and becomes this one's: the next id is likely in it, too.
+    ///
+    /// # Errors
+    /// [`MapFull`] when there is no room for the key: then `entries` are live already.
+    #[inline]
+    pub fn insert_near(&mut self, near: &mut u32, key: u64, value: u32) -> Result<Spot, MapFull> {
+        let upper = key >> PAGE_LOG2;
+        match self.pages.get_mut(*near as usize) {
+            Some(page) if page.upper == upper => {
+                page.used += 1;
+                self.len += 1;
+                let spot = place(*near, low_of(key));
+                if let Some(entry) = self.values.get_mut(spot) {
+                    *entry = value + 1;
+                }
+                Ok(spot as Spot)
+            }
+            _ => self.insert_far(near, key, value),
+        }
+    }
+
+    #[inline(never)]
+    fn insert_far(&mut self, near: &mut u32, key: u64, value: u32) -> Result<Spot, MapFull> {
+        self.insert(key, value)?;
+        match self.words.get(key >> PAGE_LOG2).map(Found::of) {
+            Some(Found::Page(page)) => {
+                *near = page;
+                Ok(place(page, low_of(key)) as Spot)
+            }
+            _ => Ok(ANYWHERE),
+        }
+    }
+
+    /// Takes `key` out from where it was put.
+    #[inline]
+    pub fn remove_at(&mut self, spot: Spot, key: u64) {
+        let page = spot >> PAGE_LOG2;
+        match (self.values.get_mut(spot as usize), self.pages.get_mut(page as usize)) {
+            (Some(value), Some(entries)) => {
+                *value = 0;
+                entries.used -= 1;
+                self.len -= 1;
+                if entries.used == 0 {
+                    self.close(page);
+                }
+            }
+            // It was alone; by now it may have a page.
+            _ => drop(self.remove(key)),
+        }
+    }
+
     /// Gives a neighbourhood its page, when a second id comes to it.
     #[cold]
     fn open(&mut self, upper: u64, low: u32, value: u32) -> Result<u32, MapFull> {
         let page = self.free.pop().ok_or(MapFull)?;
         self.words.insert(upper, IS_PAGE | page)?;
+        if let Some(entries) = self.pages.get_mut(page as usize) {
+            *entries = Page { upper, used: 0 };
+        }
         self.put(page, low, value);
         self.len -= 1;
         Ok(page)
+    }
+
+    /// Gives up a page in which nothing is.
+    #[inline(never)]
+    fn close(&mut self, page: u32) {
+        if let Some(entries) = self.pages.get_mut(page as usize) {
+            self.words.remove(entries.upper);
+            entries.upper = NO_PAGE;
+        }
+        self.free.push(page);
     }
 
     #[inline]
     fn put(&mut self, page: u32, low: u32, value: u32) -> Option<u32> {
         let old = std::mem::replace(self.values.get_mut(place(page, low))?, value + 1);
         if old == 0 {
-            *self.used.get_mut(page as usize)? += 1;
+            self.pages.get_mut(page as usize)?.used += 1;
             self.len += 1;
         }
         old.checked_sub(1)
@@ -137,11 +220,10 @@ impl PagedMap {
         let value =
             std::mem::take(self.values.get_mut(place(page, low_of(key)))?).checked_sub(1)?;
         self.len -= 1;
-        let used = self.used.get_mut(page as usize)?;
-        *used -= 1;
-        if *used == 0 {
-            self.words.remove(upper);
-            self.free.push(page);
+        let entries = self.pages.get_mut(page as usize)?;
+        entries.used -= 1;
+        if entries.used == 0 {
+            self.close(page);
         }
         Some(value)
     }
@@ -201,6 +283,32 @@ mod tests {
                     _ => prop_assert_eq!(map.get(key), oracle.get(&key).copied()),
                 }
                 prop_assert_eq!(map.len(), oracle.len());
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_lies_somewhere_is_taken_out_there(
+            steps in prop::collection::vec((any::<bool>(), 0u64..300), 0..600),
+            stride in prop::sample::select(vec![1u64, 7, 64]),
+        ) {
+            let mut map = PagedMap::with_capacity(64);
+            let (mut spots, mut near) = (BTreeMap::new(), 0);
+            for (enters, key) in steps {
+                let key = key * stride;
+                match (enters, spots.remove(&key)) {
+                    (_, Some(spot)) => map.remove_at(spot, key),
+                    (true, None) => match map.insert_near(&mut near, key, key as u32) {
+                        Ok(spot) => drop(spots.insert(key, spot)),
+                        Err(MapFull) => prop_assert!(spots.len() >= 64),
+                    },
+                    (false, None) => prop_assert_eq!(map.get(key), None),
+                }
+                prop_assert_eq!(map.len(), spots.len());
+                for &key in spots.keys() {
+                    prop_assert_eq!(map.get(key), Some(key as u32));
+                }
             }
         }
     }

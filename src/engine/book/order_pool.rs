@@ -4,9 +4,16 @@ use std::ops::{Index, IndexMut};
 
 use crate::engine::book::{NONE, Slot};
 
-/// One resting order. 16 bytes: four share a cache line. Who it is lies elsewhere, under its slot.
+/// What an owner keeps of each order: small, plain data.
+pub trait Owned: Copy + Default {}
+
+impl<T: Copy + Default> Owned for T {}
+
+/// One resting order: a cache line with whatever its owner keeps of it, so that whoever comes to an
+/// order waits for memory once.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Order {
+#[repr(C, align(64))]
+pub(super) struct Order<T> {
     /// The next younger order of its level; in a free slot the next free one.
     pub(super) next: Slot,
     /// The next older order of its level.
@@ -15,19 +22,20 @@ pub(super) struct Order {
     pub(super) leaves: u32,
     /// Where it queues.
     pub(super) level: Slot,
+    /// What the owner keeps of it; the book never looks at it.
+    pub(super) owner: T,
 }
-const _: () = assert!(size_of::<Order>() == 16);
 
 /// All resting orders.
 #[derive(Debug)]
-pub(super) struct Orders {
-    orders: Box<[Order]>,
+pub(super) struct Orders<T> {
+    orders: Box<[Order<T>]>,
     free: Slot,
     fresh: Slot,
     live: u32,
 }
 
-impl Orders {
+impl<T: Owned> Orders<T> {
     pub(super) fn new(orders_max: u32) -> Self {
         let orders = vec![Order::default(); orders_max as usize + 1].into_boxed_slice();
         Self { orders, free: NONE, fresh: NONE + 1, live: 0 }
@@ -66,18 +74,18 @@ impl Orders {
     }
 }
 
-impl Index<Slot> for Orders {
-    type Output = Order;
+impl<T> Index<Slot> for Orders<T> {
+    type Output = Order<T>;
 
     #[inline]
-    fn index(&self, slot: Slot) -> &Order {
+    fn index(&self, slot: Slot) -> &Order<T> {
         &self.orders[slot as usize]
     }
 }
 
-impl IndexMut<Slot> for Orders {
+impl<T> IndexMut<Slot> for Orders<T> {
     #[inline]
-    fn index_mut(&mut self, slot: Slot) -> &mut Order {
+    fn index_mut(&mut self, slot: Slot) -> &mut Order<T> {
         &mut self.orders[slot as usize]
     }
 }

@@ -12,7 +12,7 @@ use crate::model::{
 impl SoftwareMatcher {
     pub(super) fn cancel(&mut self, command: &Command) {
         let Some(slot) = self.live(command.target_id(), command) else { return };
-        if self.register.get(slot).special != NO_RECORD {
+        if self.store.owner(slot).special != NO_RECORD {
             return self.cancel_special(slot, command);
         }
         let total = command.quantity;
@@ -28,7 +28,7 @@ impl SoftwareMatcher {
         let Some(side) = side else {
             return self.outbox.push(rules::cancel_rejected(command, RejectCode::Unsupported));
         };
-        if self.register.get(slot).special != NO_RECORD {
+        if self.store.owner(slot).special != NO_RECORD {
             return self.modify_special(slot, leaves, side, command);
         }
         if leaves == Quantity::ZERO {
@@ -36,7 +36,7 @@ impl SoftwareMatcher {
         }
         let less = order.leaves.saturating_sub(leaves);
         self.store.cut(slot, less.0);
-        self.register.get_mut(slot).side = side;
+        self.store.owner_mut(slot).side = side;
         let event = rules::about(&self.order(slot), EventKind::Modified);
         self.outbox.push(Event { client_seq: command.client_seq, ..event });
         if less > Quantity::ZERO {

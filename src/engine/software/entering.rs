@@ -57,7 +57,7 @@ impl SoftwareMatcher {
         }
         let place =
             self.instruments.place(command.instrument).ok_or(RejectCode::UnknownInstrument)?;
-        if self.register.find(command.order_id()).is_some() {
+        if self.register.is_taken(command.order_id()) {
             return Err(RejectCode::DuplicateOrder);
         }
         if !rules::is_plain(command) || self.books[place].notes.marks & PHASE != 0 {
@@ -77,10 +77,10 @@ impl SoftwareMatcher {
     pub(super) fn replace(&mut self, group: &Group<Command>) -> Result<(), RejectCode> {
         let command = &group.head;
         let slot = self.register.find(command.target_id()).ok_or(RejectCode::UnknownOrder)?;
-        if self.register.find(command.order_id()).is_some() {
+        if self.register.is_taken(command.order_id()) {
             return Err(RejectCode::DuplicateOrder);
         }
-        if !rules::is_plain(command) || self.register.get(slot).special != NO_RECORD {
+        if !rules::is_plain(command) || self.store.owner(slot).special != NO_RECORD {
             return self.replace_special(group, slot);
         }
         let place = self.store.ladder(slot) as usize / 2;
@@ -104,7 +104,7 @@ impl SoftwareMatcher {
         if rules::keeps_place(&old, &new, &asks) {
             let less = old.leaves.saturating_sub(new.leaves);
             self.store.cut(slot, less.0);
-            self.register.rename(slot, &new);
+            self.register.rename(&mut self.store, slot, &new);
             let flags = EventFlags::KEPT_PRIORITY.with(EventFlags::RESTS);
             self.outbox.push(Event { flags, client_seq, ..replaced });
             if less > Quantity::ZERO {
@@ -189,7 +189,7 @@ impl SoftwareMatcher {
             debug_assert!(false, "an order that was taken finds no room");
             return self.outbox.push(rules::cancelled(order, CancelReason::BookFull));
         }
-        self.register.add(slot, order);
+        self.register.add(&mut self.store, slot, order);
     }
 
     /// Trades while prices cross; says why what is left must go, if it must.
@@ -201,7 +201,7 @@ impl SoftwareMatcher {
                 return Some((CancelReason::FillLimit, taker.order.price));
             }
             steps += 1;
-            let identity = self.register.get(maker.slot);
+            let identity = self.store.owner(maker.slot);
             let (special, account) = (identity.special, identity.account);
             if special != NO_RECORD && self.specials.get(special).special.is_over(self.now) {
                 self.withdraw(maker.slot, CancelReason::Expired);
@@ -240,7 +240,7 @@ impl SoftwareMatcher {
     fn trade(&mut self, maker: &Maker, taker: &mut Taker) {
         let quantity = Quantity(maker.front).min(taker.order.leaves);
         let price = maker.price;
-        let identity = self.register.get_mut(maker.slot);
+        let identity = self.store.owner_mut(maker.slot);
         identity.executed = identity.executed.saturating_add(quantity.0);
         let made = Event {
             price,

@@ -33,7 +33,7 @@ use crate::engine::rules::{self, Room, Sweep, Task};
 use crate::engine::software::auction::Stage;
 use crate::engine::software::deadlines::Deadlines;
 use crate::engine::software::desk::Desk;
-use crate::engine::software::register::Register;
+use crate::engine::software::register::{Identity, Register};
 use crate::engine::software::specials::{NO_RECORD, Specials};
 use crate::engine::software::sweeping::Walk;
 use crate::engine::{
@@ -53,7 +53,7 @@ pub struct SoftwareMatcher {
     books: Box<[OrderBook]>,
     /// By place of the instrument: what few orders need.
     desks: Box<[Desk]>,
-    store: Store,
+    store: Store<Identity>,
     register: Register,
     specials: Specials,
     /// By account; empty until somebody has a family.
@@ -168,7 +168,7 @@ impl SoftwareMatcher {
     /// All that is known of the order in a slot.
     #[inline]
     fn order(&self, slot: Slot) -> RestingOrder {
-        let identity = self.register.get(slot);
+        let identity = self.store.owner(slot);
         if identity.special != NO_RECORD { self.standing(slot).order } else { self.plain(slot) }
     }
 
@@ -189,7 +189,7 @@ impl SoftwareMatcher {
         price: Price,
         leaves: u32,
     ) -> RestingOrder {
-        let identity = self.register.get(slot);
+        let identity = self.store.owner(slot);
         RestingOrder {
             session: identity.session,
             ordinal: identity.ordinal,
@@ -208,7 +208,7 @@ impl SoftwareMatcher {
     /// Takes an order out of its book and out of every list.
     #[inline]
     fn remove(&mut self, slot: Slot) {
-        if self.register.get(slot).special != NO_RECORD {
+        if self.store.owner(slot).special != NO_RECORD {
             return self.remove_special(slot);
         }
         self.remove_plain(slot);
@@ -225,10 +225,10 @@ impl SoftwareMatcher {
     /// Takes an order that has left its book out of every list.
     #[inline]
     fn forget(&mut self, slot: Slot) {
-        if self.register.get(slot).awaited {
+        if self.store.owner(slot).awaited {
             self.step_over(slot);
         }
-        self.register.remove(slot);
+        self.register.remove(&mut self.store, slot);
     }
 }
 

@@ -23,6 +23,7 @@ pub use paged_map::{PagedMap, Spot, VALUE_BOUND};
 pub use reference::ReferenceMatcher;
 pub use rules::{Room, Special};
 pub use software::{NotAtRest, SnapshotError, SoftwareMatcher};
+pub use tick::Tick;
 
 #[cfg(test)]
 mod tests;

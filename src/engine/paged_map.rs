@@ -23,6 +23,13 @@ pub type Spot = u32;
 /// Only its key tells where the entry lies.
 const ANYWHERE: Spot = Spot::MAX;
 
+/// Entries for each page whose place is remembered: pages are opened in sequence, and most hold
+/// some ids.
+const RECENT_SHARE: usize = 4;
+
+/// How far apart the pages of two sessions are remembered: odd, and without pattern.
+const SESSIONS_APART: u64 = 0x9e37_79b1;
+
 /// No page: the upper bits of an id are below it.
 const NO_PAGE: u64 = u64::MAX;
 
@@ -65,6 +72,8 @@ pub struct PagedMap {
     values: Box<[u32]>,
     /// Whose ids each page has.
     pages: Box<[Page]>,
+    /// Where a page was last opened whose ids are alike in some bits: a guess at most ids' pages.
+    recent: Box<[u32]>,
     /// Pages in which nothing is; the last given back is the first taken, for it is in the cache.
     free: Vec<u32>,
     len: usize,
@@ -85,6 +94,7 @@ impl PagedMap {
             words: IdMap::seeded(entries, seed),
             values: vec![0; pages * PAGE].into_boxed_slice(),
             pages: vec![Page { upper: NO_PAGE, used: 0 }; pages].into_boxed_slice(),
+            recent: vec![0; (entries / RECENT_SHARE).max(1).next_power_of_two()].into(),
             free: (0..pages as u32).rev().collect(),
             len: 0,
         }
@@ -170,6 +180,10 @@ impl PagedMap {
         if let Some(entries) = self.pages.get_mut(page as usize) {
             *entries = Page { upper, used: 0 };
         }
+        let recent = self.recent_place(upper);
+        if let Some(recent) = self.recent.get_mut(recent) {
+            *recent = page;
+        }
         self.put(page, low, value);
         self.len -= 1;
         Ok(page)
@@ -193,6 +207,22 @@ impl PagedMap {
             self.len += 1;
         }
         old.checked_sub(1)
+    }
+
+    /// The value that `key` has, if it has one in the page opened last of those it might be in:
+    /// for whoever can tell by the value whether it is right. 0 is no guess.
+    #[inline(always)]
+    pub fn guess(&self, key: u64) -> u32 {
+        let page = self.recent.get(self.recent_place(key >> PAGE_LOG2)).copied().unwrap_or(0);
+        let value = self.values.get(place(page, low_of(key))).copied().unwrap_or(0);
+        value.saturating_sub(1)
+    }
+
+    /// Pages in sequence have places in sequence, those of another session elsewhere.
+    #[inline(always)]
+    fn recent_place(&self, upper: u64) -> usize {
+        let session = (upper >> (32 - PAGE_LOG2)).wrapping_mul(SESSIONS_APART);
+        (upper.wrapping_add(session)) as usize & (self.recent.len() - 1)
     }
 
     /// The value under `key`.

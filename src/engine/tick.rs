@@ -3,8 +3,8 @@
 use crate::model::Price;
 
 /// The smallest price step of an instrument, above zero.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Tick {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tick {
     size: u64,
     /// The largest number whose product with `size` has 64 bits.
     reciprocal: u64,
@@ -12,21 +12,21 @@ pub(super) struct Tick {
 
 impl Tick {
     /// Of a step above zero; of another it is 1.
-    pub(super) fn new(step: Price) -> Self {
+    pub fn new(step: Price) -> Self {
         let size = u64::try_from(step.0).unwrap_or(1).max(1);
         Self { size, reciprocal: u64::MAX / size }
     }
 
     /// The step.
     #[inline]
-    pub(super) const fn size(self) -> i64 {
+    pub const fn size(self) -> i64 {
         self.size as i64
     }
 
     /// How many whole ticks a price has, and what is left. Of one below zero the ticks mean
     /// nothing, and something is left.
     #[inline]
-    pub(super) const fn split(self, price: Price) -> (i64, u64) {
+    pub const fn split(self, price: Price) -> (i64, u64) {
         if price.0 < 0 {
             return (0, 1);
         }
@@ -38,6 +38,12 @@ impl Tick {
         let over = rest >= self.size;
         let rest = if over { rest.wrapping_sub(self.size) } else { rest };
         (quotient as i64 + over as i64, rest)
+    }
+}
+
+impl Default for Tick {
+    fn default() -> Self {
+        Self::new(Price(1))
     }
 }
 

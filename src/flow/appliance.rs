@@ -7,14 +7,21 @@
 use bytemuck::Zeroable;
 
 use crate::engine::risk::{
-    AccountLimits, Feedback, RateClass, RiskGate, RiskOptions, SessionRights,
+    AccountLimits, Feedback, RateClass, Readiness, RiskGate, RiskOptions, SessionRights,
 };
-use crate::engine::{BookView, EngineLimits, Fold, Matcher, SetupError};
+use crate::engine::{BookView, EngineLimits, Matcher, SetupError};
 use crate::flow::{Deed, Replay, Script, TICK, Trade};
 use crate::model::{
     AccountId, Command, CommandKind, Event, EventFlags, EventKind, Group, Instrument, InstrumentId,
     Nanos, Notional, Price, Quantity, Symbol,
 };
+
+/// Commands whose events are dealt together, as the matching stage does.
+const BURST: usize = 16;
+
+/// So many events are dealt before the burst is over: a matcher of [`limits_of`] has room for as
+/// many and another command's.
+const UNDEALT_MAX: usize = 1 << 10;
 
 /// The engine cannot go on: no room for events, or a fault in risk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,11 +30,17 @@ pub struct Refused;
 
 /// What commands are given to.
 pub trait Engine {
-    /// Takes one command; shows the events it made.
+    /// Takes one command; its events may stay where they are until [`Self::deal`].
     ///
     /// # Errors
     /// [`Refused`] where there is no room for its events, or risk finds a fault.
-    fn apply(&mut self, group: &Group<Command>, each: impl FnMut(&Event)) -> Result<(), Refused>;
+    fn apply(&mut self, group: &mut Group<Command>) -> Result<(), Refused>;
+
+    /// Events that nobody was shown.
+    fn undealt(&self) -> usize;
+
+    /// Shows the events that nobody was shown.
+    fn deal(&mut self, each: impl FnMut(&Event));
 
     /// Orders resting.
     fn resting(&self) -> usize;
@@ -39,13 +52,21 @@ pub struct Alone<M>(pub M);
 
 impl<M: Matcher + BookView> Engine for Alone<M> {
     #[inline]
-    fn apply(&mut self, group: &Group<Command>, each: impl FnMut(&Event)) -> Result<(), Refused> {
-        self.0.submit(group).map_err(|_| Refused)?;
+    fn apply(&mut self, group: &mut Group<Command>) -> Result<(), Refused> {
+        self.0.submit(group).map_err(|_| Refused)
+    }
+
+    #[inline]
+    fn undealt(&self) -> usize {
+        self.0.finished().len()
+    }
+
+    #[inline]
+    fn deal(&mut self, each: impl FnMut(&Event)) {
         let events = self.0.finished();
         let count = events.len();
         events.iter().for_each(each);
         self.0.release(count);
-        Ok(())
     }
 
     fn resting(&self) -> usize {
@@ -55,9 +76,15 @@ impl<M: Matcher + BookView> Engine for Alone<M> {
 
 /// Risk and matching, with the events on their way back to risk.
 #[derive(Debug)]
-pub struct Whole<M: Matcher>(Fold<M>);
+pub struct Whole<M> {
+    gate: RiskGate,
+    feedback: Feedback,
+    matcher: M,
+    /// Finished events that are on their way back already.
+    arrived: usize,
+}
 
-impl<M: Matcher> Whole<M> {
+impl<M> Whole<M> {
     /// A gate that passes a script's orders, before a matcher.
     pub fn new(script: &Script, limits: &EngineLimits, matcher: M) -> Self {
         let account = AccountLimits {
@@ -84,22 +111,44 @@ impl<M: Matcher> Whole<M> {
             feedback_window: window,
         });
         let feedback = Feedback::new(lag, window, limits.events_per_command_max());
-        Self(Fold::new(gate, feedback, matcher))
+        Self { gate, feedback, matcher, arrived: 0 }
     }
 }
 
 impl<M: Matcher + BookView> Engine for Whole<M> {
     #[inline]
-    fn apply(
-        &mut self,
-        group: &Group<Command>,
-        mut each: impl FnMut(&Event),
-    ) -> Result<(), Refused> {
-        self.0.apply(group, &mut each).map_err(|_| Refused)
+    fn apply(&mut self, group: &mut Group<Command>) -> Result<(), Refused> {
+        let Self { gate, feedback, matcher, arrived } = self;
+        match feedback.apply_due(&group.head, |event| gate.apply(event)) {
+            Ok(Readiness::Ready) => {}
+            // All events of all earlier commands have arrived.
+            Ok(Readiness::Waiting) | Err(_) => return Err(Refused),
+        }
+        gate.check(&mut group.head);
+        matcher.submit(group).map_err(|_| Refused)?;
+        feedback.passed(&group.head);
+        let finished = matcher.finished();
+        finished.iter().skip(*arrived).for_each(|event| feedback.arrive(event));
+        *arrived = finished.len();
+        Ok(())
+    }
+
+    #[inline]
+    fn undealt(&self) -> usize {
+        self.arrived
+    }
+
+    #[inline]
+    fn deal(&mut self, each: impl FnMut(&Event)) {
+        let events = self.matcher.finished();
+        let count = events.len();
+        events.iter().for_each(each);
+        self.matcher.release(count);
+        self.arrived = 0;
     }
 
     fn resting(&self) -> usize {
-        self.0.matcher.open_orders()
+        self.matcher.open_orders()
     }
 }
 
@@ -174,9 +223,9 @@ pub fn play_each<E: Engine>(
     for (command, least) in timed.iter().zip(ticks) {
         let before = clock();
         group.head = *command;
-        let applied = engine.apply(&group, |event| note(event, &mut trades));
+        engine.apply(&mut group)?;
+        engine.deal(|event| note(event, &mut trades));
         let took = clock().saturating_sub(before);
-        applied?;
         *least = (*least).min(u32::try_from(took).unwrap_or(u32::MAX));
     }
     let nanos = clock().saturating_sub(started);
@@ -198,9 +247,15 @@ fn apply_all<E: Engine>(
     trades: &mut Vec<Trade>,
 ) -> Result<(), Refused> {
     let mut group = Group::new(Command::new(CommandKind::Tick));
-    for command in commands {
-        group.head = *command;
-        engine.apply(&group, |event| note(event, trades))?;
+    for burst in commands.chunks(BURST) {
+        for command in burst {
+            group.head = *command;
+            engine.apply(&mut group)?;
+            if engine.undealt() >= UNDEALT_MAX {
+                engine.deal(|event| note(event, trades));
+            }
+        }
+        engine.deal(|event| note(event, trades));
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `OrderBook`: one instrument's two sides: enter, cut, remove, and who is first in line.
 
+use crate::engine::Tick;
 use crate::engine::book::ladder::Ladder;
 use crate::engine::book::level::Levels;
 use crate::engine::book::order_pool::{Order, Orders, Owned};
@@ -76,7 +77,7 @@ impl<T: Owned> Store<T> {
     }
 
     /// Puts an order at the end of a level's queue.
-    #[inline]
+    #[inline(always)]
     pub(super) fn append(&mut self, slot: Slot, at: Slot, leaves: u32) {
         let level = &mut self.levels[at];
         let order = &mut self.orders[slot];
@@ -88,17 +89,18 @@ impl<T: Owned> Store<T> {
             self.orders[level.tail].next = slot;
         }
         level.tail = slot;
-        level.orders += 1;
-        level.quantity += u64::from(leaves);
+        // No more orders than slots, and no more quantity than each of them at its most.
+        level.orders = level.orders.wrapping_add(1);
+        level.quantity = level.quantity.wrapping_add(u64::from(leaves));
     }
 
     /// Takes an order out of its level's queue; returns the level, which may be empty now.
-    #[inline]
+    #[inline(always)]
     pub(super) fn unlink(&mut self, order: Slot) -> Slot {
         let Order { next, previous, leaves, level: at, .. } = self.orders[order];
         let level = &mut self.levels[at];
-        level.orders -= 1;
-        level.quantity -= u64::from(leaves);
+        level.orders = level.orders.wrapping_sub(1);
+        level.quantity = level.quantity.wrapping_sub(u64::from(leaves));
         if previous == NONE {
             level.head = next;
         } else {
@@ -135,8 +137,9 @@ pub struct Front {
 /// One instrument's resting orders in price-time order.
 #[derive(Debug)]
 pub struct OrderBook {
-    bids: Ladder,
-    asks: Ladder,
+    /// Sellers, then buyers: which of two is asked for is as good as random, so it is an index and
+    /// no branch.
+    sides: [Ladder; 2],
     /// The owner's notes, kept here because whoever comes to the book looks at them.
     pub notes: Notes,
 }
@@ -148,6 +151,10 @@ pub struct Notes {
     pub last: i64,
     /// What is out of the ordinary, in the owner's own bits; 0 is nothing.
     pub marks: u32,
+    /// Whose book it is.
+    pub instrument: u32,
+    /// The price of a key.
+    pub tick: Tick,
 }
 
 impl OrderBook {
@@ -155,20 +162,19 @@ impl OrderBook {
     /// place (buyers) and one more (sellers).
     pub fn new(place: u32, ladder_ticks: u32) -> Self {
         Self {
-            bids: Ladder::new(place * 2, ladder_ticks),
-            asks: Ladder::new(place * 2 + 1, ladder_ticks),
+            sides: [Ladder::new(place * 2 + 1, ladder_ticks), Ladder::new(place * 2, ladder_ticks)],
             notes: Notes::default(),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     const fn side(&self, buy: bool) -> &Ladder {
-        if buy { &self.bids } else { &self.asks }
+        &self.sides[buy as usize]
     }
 
-    #[inline]
+    #[inline(always)]
     const fn side_mut(&mut self, buy: bool) -> &mut Ladder {
-        if buy { &mut self.bids } else { &mut self.asks }
+        &mut self.sides[buy as usize]
     }
 
     /// The best price of a side; [`Key::MAX`] where nothing rests.
@@ -178,7 +184,7 @@ impl OrderBook {
     }
 
     /// Who is first in line on a side, if the price there is `limit` or lower.
-    #[inline]
+    #[inline(always)]
     pub fn front<T: Owned>(&self, store: &Store<T>, buy: bool, limit: Key) -> Option<Front> {
         let side = self.side(buy);
         if side.best() == NONE || side.best_key() > limit {
@@ -189,7 +195,7 @@ impl OrderBook {
     }
 
     /// Puts an order at the end of its price's queue; [`NONE`] if the store is full.
-    #[inline]
+    #[inline(always)]
     pub fn rest<T: Owned>(
         &mut self,
         store: &mut Store<T>,
@@ -230,7 +236,7 @@ impl OrderBook {
     }
 
     /// Trades with an order: cuts it, or takes it out of the book if nothing is left of it.
-    #[inline]
+    #[inline(always)]
     pub fn trade<T: Owned>(&mut self, store: &mut Store<T>, order: Slot, quantity: u32) {
         if store.orders[order].leaves > quantity {
             store.cut(order, quantity);
@@ -240,14 +246,14 @@ impl OrderBook {
     }
 
     /// Takes an order out of the book, in a time that depends on nothing but the caches.
-    #[inline]
+    #[inline(always)]
     pub fn remove<T: Owned>(&mut self, store: &mut Store<T>, order: Slot) {
         let at = store.unlink(order);
         store.orders.free(order);
         self.close_if_empty(store, at);
     }
 
-    #[inline]
+    #[inline(always)]
     fn close_if_empty<T: Owned>(&mut self, store: &mut Store<T>, at: Slot) {
         let level = &store.levels[at];
         if level.orders == 0 {
@@ -309,7 +315,6 @@ impl OrderBook {
     /// Checks both sides' inner order.
     #[cfg(test)]
     pub(super) fn check<T>(&self, store: &Store<T>) {
-        self.bids.check(&store.levels);
-        self.asks.check(&store.levels);
+        self.sides.iter().for_each(|side| side.check(&store.levels));
     }
 }

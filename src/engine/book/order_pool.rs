@@ -32,37 +32,39 @@ pub(super) struct Orders<T> {
     orders: Box<[Order<T>]>,
     free: Slot,
     fresh: Slot,
-    live: u32,
+    /// Slots that are free.
+    room: u32,
 }
 
 impl<T: Owned> Orders<T> {
     pub(super) fn new(orders_max: u32) -> Self {
         let orders = vec![Order::default(); orders_max as usize + 1].into_boxed_slice();
-        Self { orders, free: NONE, fresh: NONE + 1, live: 0 }
+        Self { orders, free: NONE, fresh: NONE + 1, room: orders_max }
     }
 
     /// Orders resting.
     pub(super) const fn live(&self) -> u32 {
-        self.live
+        self.orders.len() as u32 - 1 - self.room
     }
 
     /// Whether another order finds room.
     #[inline]
     pub(super) fn has_room(&self) -> bool {
-        (self.live as usize) < self.orders.len() - 1
+        self.room > 0
     }
 
     /// Takes a slot, the one freed last first, since it is in the cache. Ask for room before.
-    #[inline]
+    #[inline(always)]
     pub(super) fn allocate(&mut self) -> Slot {
-        self.live += 1;
+        self.room = self.room.wrapping_sub(1);
         if self.free != NONE {
             let slot = self.free;
             self.free = self[slot].next;
             slot
         } else {
-            self.fresh += 1;
-            self.fresh - 1
+            let slot = self.fresh;
+            self.fresh = slot.wrapping_add(1);
+            slot
         }
     }
 
@@ -70,7 +72,7 @@ impl<T: Owned> Orders<T> {
     pub(super) fn free(&mut self, slot: Slot) {
         self[slot].next = self.free;
         self.free = slot;
-        self.live -= 1;
+        self.room = self.room.wrapping_add(1);
     }
 }
 

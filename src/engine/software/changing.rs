@@ -15,9 +15,8 @@ impl SoftwareMatcher {
         if self.store.owner(slot).special != NO_RECORD {
             return self.cancel_special(slot, command);
         }
-        let total = command.quantity;
         let order = self.plain(slot);
-        self.cut(slot, &order, rules::leaves_after_cut(&order, total), command);
+        self.cut(slot, &order, rules::leaves_after_cut(&order, command.quantity), command);
     }
 
     pub(super) fn modify(&mut self, command: &Command) {
@@ -45,9 +44,8 @@ impl SoftwareMatcher {
     }
 
     /// The slot of the order a command works on; refuses the command if there is none.
-    #[inline]
     fn live(&mut self, id: OrderId, command: &Command) -> Option<Slot> {
-        let slot = self.register.find(id);
+        let slot = self.register.find(&self.store, id);
         let refusal = match slot {
             None => RejectCode::UnknownOrder,
             Some(slot) if !self.uncrosses.is_empty() && self.is_frozen(slot) => RejectCode::Frozen,
@@ -58,7 +56,6 @@ impl SoftwareMatcher {
     }
 
     /// Cuts a plain order to `leaves`, keeping its place; nothing if it has no more than that.
-    #[inline]
     fn cut(&mut self, slot: Slot, order: &RestingOrder, leaves: Quantity, command: &Command) {
         if leaves >= order.leaves {
             return;

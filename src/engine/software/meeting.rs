@@ -51,7 +51,7 @@ impl SoftwareMatcher {
         match room {
             Room::Lit => {
                 let front = self.books[place].front(&self.store, buy, Key::MAX)?;
-                Some((front.key.wrapping_mul(taker.tick.0), front.order))
+                Some((front.key.wrapping_mul(taker.tick.size()), front.order))
             }
             Room::Minimum => self.first_with_minimum(taker),
             room if room.is_pegged() => self.first_peg(room, place, buy),
@@ -208,6 +208,6 @@ impl SoftwareMatcher {
             let key = self.store.key(slot);
             next = self.books[taker.place].next_price(&self.store, !taker.buy, key);
         }
-        (next != NONE).then(|| (self.store.key(next).wrapping_mul(taker.tick.0), next))
+        (next != NONE).then(|| (self.store.key(next).wrapping_mul(taker.tick.size()), next))
     }
 }

@@ -3,7 +3,7 @@
 use crate::engine::book::{Bitmap, NONE, Slot, Store};
 use crate::engine::software::specials::{NO_RECORD, Record};
 use crate::engine::{EngineLimits, PagedMap, RestingOrder, Spot};
-use crate::model::{AccountId, OrderId, SeqNo, SessionId, Side};
+use crate::model::{AccountId, Command, OrderId, SeqNo, SessionId, Side};
 
 /// Who one order is: it lies with the order in its book, in one cache line.
 #[derive(Clone, Copy, Debug)]
@@ -87,8 +87,15 @@ impl Register {
     }
 
     /// The slot of a live order.
-    #[inline]
-    pub(super) fn find(&self, id: OrderId) -> Option<Slot> {
+    #[inline(always)]
+    pub(super) fn find(&self, store: &Store<Identity>, id: OrderId) -> Option<Slot> {
+        // Who it is lies where matching looks next, so a guess costs nothing to check.
+        let guess = self.ids.guess(id.0);
+        if guess != NONE && store.owner(guess).id() == id { Some(guess) } else { self.look_up(id) }
+    }
+
+    #[inline(never)]
+    fn look_up(&self, id: OrderId) -> Option<Slot> {
         self.ids.get(id.0)
     }
 
@@ -101,39 +108,63 @@ impl Register {
             && self.ids.contains(id.0)
     }
 
+    /// Whether an id is above all that its session's orders have had.
+    #[inline(always)]
+    pub(super) fn is_fresh(&self, id: OrderId) -> bool {
+        let session = self.sessions.get(id.session().index());
+        session.is_some_and(|session| u64::from(id.ordinal()) >= session.fresh)
+    }
+
     /// Notes a new order at the end of its session's list.
-    #[inline]
     pub(super) fn add(&mut self, store: &mut Store<Identity>, slot: Slot, order: &RestingOrder) {
-        let Some(session) = self.sessions.get_mut(order.session.index()) else {
-            debug_assert!(false, "sessions beyond the limit enter nothing");
-            return;
-        };
-        let older = session.youngest;
-        session.youngest = slot;
-        session.fresh = session.fresh.max(u64::from(order.ordinal) + 1);
-        let noted = self.ids.insert_near(&mut session.near, order.id().0, slot);
-        debug_assert!(noted.is_ok(), "as many ids as slots");
-        if older == NONE {
-            session.oldest = slot;
-            self.active.set(order.session.index());
-        } else {
-            store.owner_mut(older).younger = slot;
-        }
-        *store.owner_mut(slot) = Identity {
+        let identity = Identity {
             reference: order.reference,
             session: order.session,
             ordinal: order.ordinal,
             account: order.account,
-            special: NO_RECORD,
             executed: order.executed.0,
-            younger: NONE,
-            older,
-            spot: noted.unwrap_or(Spot::MAX),
             side: order.side,
             time_in_force: order.time_in_force,
             flags: order.flags,
-            awaited: false,
+            ..Identity::default()
         };
+        self.note(store, slot, identity);
+    }
+
+    /// As [`Self::add`], for what a command enters.
+    #[inline(always)]
+    pub(super) fn add_new(&mut self, store: &mut Store<Identity>, slot: Slot, command: &Command) {
+        let identity = Identity {
+            reference: command.seq,
+            session: command.session,
+            ordinal: command.ordinal,
+            account: command.account,
+            side: command.side().unwrap_or(Side::Buy),
+            time_in_force: command.time_in_force,
+            flags: command.flags.0,
+            ..Identity::default()
+        };
+        self.note(store, slot, identity);
+    }
+
+    #[inline(always)]
+    fn note(&mut self, store: &mut Store<Identity>, slot: Slot, identity: Identity) {
+        let Some(session) = self.sessions.get_mut(identity.session.index()) else {
+            debug_assert!(false, "sessions beyond the limit enter nothing");
+            return;
+        };
+        let older = std::mem::replace(&mut session.youngest, slot);
+        session.fresh = session.fresh.max(u64::from(identity.ordinal) + 1);
+        let noted = self.ids.insert_near(&mut session.near, identity.id().0, slot);
+        debug_assert!(noted.is_ok(), "as many ids as slots");
+        let spot = noted.unwrap_or(Spot::MAX);
+        if older == NONE {
+            session.oldest = slot;
+            self.active.set(identity.session.index());
+        } else {
+            store.owner_mut(older).younger = slot;
+        }
+        *store.owner_mut(slot) = Identity { older, spot, ..identity };
     }
 
     /// Forgets an order.

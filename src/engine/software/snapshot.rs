@@ -317,7 +317,7 @@ impl SoftwareMatcher {
         laid.sort_by_key(|(standing, _)| standing.order.reference);
         for (standing, slot) in laid {
             let order = &standing.order;
-            if self.register.find(order.id()).is_some() {
+            if self.register.find(&self.store, order.id()).is_some() {
                 return Err(SnapshotError::OrderTwice(order.session.0, order.ordinal));
             }
             self.register.add(&mut self.store, slot, order);

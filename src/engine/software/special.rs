@@ -403,10 +403,10 @@ impl SoftwareMatcher {
             && let Some(best) = best
         {
             // Worse than the other side's best by a tick, in numbers lower for a better price.
-            let near = signed(best, buy).saturating_add(taker.tick.0);
+            let near = signed(best, buy).saturating_add(taker.tick.size());
             let slid = unsigned(signed(price, buy).max(near), buy);
             // Below the first price there is nothing to slide to: it will be cancelled.
-            if slid.0 > 0 && slid.0 % taker.tick.0 == 0 {
+            if slid.0 > 0 && slid.0 % taker.tick.size() == 0 {
                 taker.order.price = slid;
                 taker.asks.limit = Some(slid);
             }

@@ -2,6 +2,7 @@
 
 pub mod auction;
 pub mod book;
+mod fetch;
 mod fold;
 mod id_map;
 mod instruments;

@@ -5,6 +5,7 @@
 //! within a few pages that lie in the cache. An id that is alone in its page has none: the hash
 //! table holds its value, so a client that leaves gaps costs no more than hashing.
 
+use crate::engine::fetch::fetch;
 use crate::engine::{IdMap, MapFull};
 
 /// Ids that share a page; its values are four cache lines.
@@ -77,6 +78,8 @@ pub struct PagedMap {
     /// Pages in which nothing is; the last given back is the first taken, for it is in the cache.
     free: Vec<u32>,
     len: usize,
+    /// Entries that have no page.
+    alone: usize,
 }
 
 impl PagedMap {
@@ -97,6 +100,7 @@ impl PagedMap {
             recent: vec![0; (entries / RECENT_SHARE).max(1).next_power_of_two()].into(),
             free: (0..pages as u32).rev().collect(),
             len: 0,
+            alone: 0,
         }
     }
 
@@ -114,6 +118,7 @@ impl PagedMap {
             _ => {
                 let old = self.words.insert(upper, low_of(key) << VALUE_BITS | value)?;
                 self.len += old.is_none() as usize;
+                self.alone += old.is_none() as usize;
                 return Ok(old.map(|word| word & (VALUE_BOUND - 1)));
             }
         };
@@ -144,14 +149,21 @@ impl PagedMap {
 
     #[inline(never)]
     fn insert_far(&mut self, near: &mut u32, key: u64, value: u32) -> Result<Spot, MapFull> {
-        self.insert(key, value)?;
-        match self.words.get(key >> PAGE_LOG2).map(Found::of) {
-            Some(Found::Page(page)) => {
-                *near = page;
-                Ok(place(page, low_of(key)) as Spot)
+        let (upper, low) = (key >> PAGE_LOG2, low_of(key));
+        let page = match self.words.get_or_insert(upper, low << VALUE_BITS | value)? {
+            None => {
+                self.len += 1;
+                self.alone += 1;
+                return Ok(ANYWHERE);
             }
-            _ => Ok(ANYWHERE),
-        }
+            Some(word) => match Found::of(word) {
+                Found::Page(page) => page,
+                Found::Alone(low, other) => self.open(upper, low, other)?,
+            },
+        };
+        *near = page;
+        self.put(page, low, value);
+        Ok(place(page, low) as Spot)
     }
 
     /// Takes `key` out from where it was put.
@@ -186,6 +198,7 @@ impl PagedMap {
         }
         self.put(page, low, value);
         self.len -= 1;
+        self.alone -= 1;
         Ok(page)
     }
 
@@ -209,13 +222,33 @@ impl PagedMap {
         old.checked_sub(1)
     }
 
-    /// The value that `key` has, if it has one in the page opened last of those it might be in:
-    /// for whoever can tell by the value whether it is right. 0 is no guess.
+    /// The value that `key` likely has, if any: for whoever can tell by the value whether it is
+    /// right. 0 is no guess.
     #[inline(always)]
     pub fn guess(&self, key: u64) -> u32 {
+        if self.is_sparse() {
+            return self.get(key).unwrap_or(0);
+        }
         let page = self.recent.get(self.recent_place(key >> PAGE_LOG2)).copied().unwrap_or(0);
         let value = self.values.get(place(page, low_of(key))).copied().unwrap_or(0);
         value.saturating_sub(1)
+    }
+
+    /// Asks the caches for what [`Self::guess`] will read.
+    #[inline(always)]
+    pub(super) fn fetch(&self, key: u64) {
+        let upper = key >> PAGE_LOG2;
+        if self.is_sparse() {
+            return self.words.fetch(upper);
+        }
+        let page = self.recent.get(self.recent_place(upper)).copied().unwrap_or(0);
+        fetch(&self.values, place(page, low_of(key)));
+    }
+
+    /// Whether most ids have no page.
+    #[inline(always)]
+    const fn is_sparse(&self) -> bool {
+        self.alone > self.len / 2
     }
 
     /// Pages in sequence have places in sequence, those of another session elsewhere.
@@ -237,13 +270,13 @@ impl PagedMap {
     /// Takes `key` out; returns its value.
     #[inline]
     pub fn remove(&mut self, key: u64) -> Option<u32> {
-        let upper = key >> PAGE_LOG2;
-        let page = match Found::of(self.words.get(upper)?) {
+        let is_it = |word| matches!(Found::of(word), Found::Alone(low, _) if low == low_of(key));
+        let page = match Found::of(self.words.remove_if(key >> PAGE_LOG2, is_it)?) {
             Found::Page(page) => page,
             Found::Alone(low, _) if low != low_of(key) => return None,
             Found::Alone(_, value) => {
-                self.words.remove(upper);
                 self.len -= 1;
+                self.alone -= 1;
                 return Some(value);
             }
         };

@@ -19,7 +19,10 @@ use crate::model::{
 /// Commands whose events are dealt together, as the matching stage does.
 const BURST: usize = 16;
 
-/// So many events are dealt before the burst is over: a matcher of [`limits_of`] has room for as
+/// How far ahead of its turn a command is told of.
+const AHEAD: usize = 12;
+
+/// With so many events undealt risk takes no command: a matcher of [`limits_of`] has room for as
 /// many and another command's.
 const UNDEALT_MAX: usize = 1 << 10;
 
@@ -33,11 +36,11 @@ pub trait Engine {
     /// Takes one command; its events may stay where they are until [`Self::deal`].
     ///
     /// # Errors
-    /// [`Refused`] where there is no room for its events, or risk finds a fault.
+    /// [`Refused`] where events must be dealt first, or risk finds a fault.
     fn apply(&mut self, group: &mut Group<Command>) -> Result<(), Refused>;
 
-    /// Events that nobody was shown.
-    fn undealt(&self) -> usize;
+    /// Tells of a command that will come after the next few.
+    fn expect(&mut self, command: &Command);
 
     /// Shows the events that nobody was shown.
     fn deal(&mut self, each: impl FnMut(&Event));
@@ -57,8 +60,8 @@ impl<M: Matcher + BookView> Engine for Alone<M> {
     }
 
     #[inline]
-    fn undealt(&self) -> usize {
-        self.0.finished().len()
+    fn expect(&mut self, command: &Command) {
+        self.0.expect(command);
     }
 
     #[inline]
@@ -119,6 +122,9 @@ impl<M: Matcher + BookView> Engine for Whole<M> {
     #[inline]
     fn apply(&mut self, group: &mut Group<Command>) -> Result<(), Refused> {
         let Self { gate, feedback, matcher, arrived } = self;
+        if *arrived >= UNDEALT_MAX {
+            return Err(Refused);
+        }
         match feedback.apply_due(&group.head, |event| gate.apply(event)) {
             Ok(Readiness::Ready) => {}
             // All events of all earlier commands have arrived.
@@ -134,8 +140,8 @@ impl<M: Matcher + BookView> Engine for Whole<M> {
     }
 
     #[inline]
-    fn undealt(&self) -> usize {
-        self.arrived
+    fn expect(&mut self, command: &Command) {
+        self.matcher.expect(command);
     }
 
     #[inline]
@@ -247,12 +253,16 @@ fn apply_all<E: Engine>(
     trades: &mut Vec<Trade>,
 ) -> Result<(), Refused> {
     let mut group = Group::new(Command::new(CommandKind::Tick));
+    let mut told = commands.iter().skip(AHEAD);
     for burst in commands.chunks(BURST) {
         for command in burst {
+            if let Some(told) = told.next() {
+                engine.expect(told);
+            }
             group.head = *command;
-            engine.apply(&mut group)?;
-            if engine.undealt() >= UNDEALT_MAX {
+            if engine.apply(&mut group).is_err() {
                 engine.deal(|event| note(event, trades));
+                engine.apply(&mut group)?;
             }
         }
         engine.deal(|event| note(event, trades));

@@ -69,6 +69,12 @@ impl Ladder {
         if self.covers(key) { self.window[self.place(key)] } else { self.find_far(levels, key) }
     }
 
+    /// The level of a key if it is in the window.
+    #[inline(always)]
+    pub(super) fn near(&self, key: Key) -> Slot {
+        if self.covers(key) { self.window[self.place(key)] } else { NONE }
+    }
+
     #[cold]
     fn find_far(&self, levels: &Levels, key: Key) -> Slot {
         if self.far.is_empty() { NONE } else { self.far.find(levels, key) }

@@ -42,6 +42,22 @@ impl<T: Owned> Store<T> {
         &mut self.orders[order].owner
     }
 
+    /// Asks the caches for an order.
+    #[inline(always)]
+    pub(in crate::engine) fn fetch(&self, order: Slot) {
+        self.orders.fetch(order);
+    }
+
+    /// Asks the caches for what taking an order out of its queue touches: its neighbours and its
+    /// level. The order itself is there already.
+    #[inline(always)]
+    pub(in crate::engine) fn fetch_about(&self, order: Slot) {
+        let order = &self.orders[order];
+        self.orders.fetch(order.next);
+        self.orders.fetch(order.previous);
+        self.levels.fetch(order.level);
+    }
+
     /// What is left of an order to trade.
     #[inline]
     pub fn leaves(&self, order: Slot) -> u32 {
@@ -192,6 +208,18 @@ impl OrderBook {
         }
         let order = store.levels[side.best()].head;
         Some(Front { order, key: side.best_key(), leaves: store.orders[order].leaves })
+    }
+
+    /// Asks the caches for the level of a key.
+    #[inline(always)]
+    pub(in crate::engine) fn fetch_level<T: Owned>(&self, store: &Store<T>, buy: bool, key: Key) {
+        store.levels.fetch(self.side(buy).near(key));
+    }
+
+    /// Asks the caches for the last in line of a key; its level is there already.
+    #[inline(always)]
+    pub(in crate::engine) fn fetch_last<T: Owned>(&self, store: &Store<T>, buy: bool, key: Key) {
+        store.orders.fetch(store.levels[self.side(buy).near(key)].tail);
     }
 
     /// Puts an order at the end of its price's queue; [`NONE`] if the store is full.

@@ -3,6 +3,7 @@
 use std::ops::{Index, IndexMut};
 
 use crate::engine::book::{NONE, Slot};
+use crate::engine::fetch::fetch;
 
 /// What an owner keeps of each order: small, plain data.
 pub trait Owned: Copy + Default {}
@@ -45,6 +46,12 @@ impl<T: Owned> Orders<T> {
     /// Orders resting.
     pub(super) const fn live(&self) -> u32 {
         self.orders.len() as u32 - 1 - self.room
+    }
+
+    /// Asks the caches for an order.
+    #[inline(always)]
+    pub(super) fn fetch(&self, slot: Slot) {
+        fetch(&self.orders, slot as usize);
     }
 
     /// Whether another order finds room.

@@ -9,6 +9,7 @@
 //!        └► sweeping: mass cancels, kills, disconnects, a chunk at a time
 //! ```
 
+mod ahead;
 mod auction;
 mod changing;
 mod deadlines;
@@ -32,6 +33,7 @@ use crate::engine::book::{Key, OrderBook, Slot, Store};
 use crate::engine::instruments::Instruments;
 use crate::engine::outbox::Outbox;
 use crate::engine::rules::{self, Room, Sweep, Task};
+use crate::engine::software::ahead::Ahead;
 use crate::engine::software::auction::Stage;
 use crate::engine::software::deadlines::Deadlines;
 use crate::engine::software::desk::Desk;
@@ -77,6 +79,7 @@ pub struct SoftwareMatcher {
     /// The last command's time.
     now: Nanos,
     outbox: Outbox,
+    ahead: Ahead,
 }
 
 impl SoftwareMatcher {
@@ -108,6 +111,7 @@ impl SoftwareMatcher {
             now: Nanos::ZERO,
             walks: VecDeque::with_capacity(Sweep::waiting_max(limits.sessions_max as usize)),
             outbox: Outbox::new(&limits),
+            ahead: Ahead::default(),
             instruments,
             limits,
         })
@@ -280,6 +284,11 @@ impl Matcher for SoftwareMatcher {
             self.apply_long(command);
         }
         Ok(())
+    }
+
+    #[inline]
+    fn expect(&mut self, command: &Command) {
+        self.look_ahead(command);
     }
 
     #[inline]

@@ -98,7 +98,7 @@ impl SoftwareMatcher {
 
 /// A number, or what it is below zero; without a branch, for which is as good as random.
 #[inline(always)]
-const fn turned(number: i64, turn: bool) -> i64 {
+pub(super) const fn turned(number: i64, turn: bool) -> i64 {
     let mask = (turn as i64).wrapping_neg();
     (number ^ mask).wrapping_sub(mask)
 }

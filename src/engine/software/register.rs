@@ -17,7 +17,7 @@ pub(super) struct Identity {
     pub(super) executed: u32,
     /// The session's next younger and older order.
     pub(super) younger: Slot,
-    older: Slot,
+    pub(super) older: Slot,
     /// Where its id is noted.
     spot: Spot,
     pub(super) side: Side,
@@ -92,6 +92,18 @@ impl Register {
         // Who it is lies where matching looks next, so a guess costs nothing to check.
         let guess = self.ids.guess(id.0);
         if guess != NONE && store.owner(guess).id() == id { Some(guess) } else { self.look_up(id) }
+    }
+
+    /// Where [`Self::find`] looks first, if it may be right.
+    #[inline(always)]
+    pub(super) fn guess(&self, id: OrderId) -> Slot {
+        self.ids.guess(id.0)
+    }
+
+    /// Asks the caches for what [`Self::guess`] will read.
+    #[inline(always)]
+    pub(super) fn fetch(&self, id: OrderId) {
+        self.ids.fetch(id.0);
     }
 
     #[inline(never)]

@@ -3,7 +3,7 @@
 //!
 //! Where all orders fit in the second-level cache this costs more than it gives, and is left.
 
-use crate::engine::book::{Key, NONE};
+use crate::engine::book::{Key, NONE, Slot};
 use crate::engine::software::plain::turned;
 use crate::engine::software::{CANCEL, ENTER, REPLACE, SoftwareMatcher};
 use crate::model::{Command, OrderId, Side};
@@ -23,8 +23,10 @@ enum Errand {
     /// Nothing worth asking for.
     #[default]
     Nothing,
-    /// An order that will be taken away.
+    /// The order of an id, which will be taken away.
     Order(OrderId),
+    /// An order that is on its way.
+    Slot(Slot),
     /// A price that an order will be put at.
     Price { place: u32, buy: bool, key: Key },
 }
@@ -50,8 +52,9 @@ impl SoftwareMatcher {
         let at = self.ahead.next;
         self.ahead.next = at.wrapping_add(1);
         self.ahead.errands[at % UNDER_WAY] = self.first_step(command);
-        self.second_step(&self.ahead.errands[at.wrapping_sub(STEP) % UNDER_WAY]);
-        self.third_step(&self.ahead.errands[at.wrapping_sub(2 * STEP) % UNDER_WAY]);
+        let second = at.wrapping_sub(STEP) % UNDER_WAY;
+        self.ahead.errands[second] = self.second_step(self.ahead.errands[second]);
+        self.third_step(self.ahead.errands[at.wrapping_sub(2 * STEP) % UNDER_WAY]);
     }
 
     #[inline(always)]
@@ -78,22 +81,26 @@ impl SoftwareMatcher {
     }
 
     #[inline(always)]
-    fn second_step(&self, errand: &Errand) {
-        match *errand {
-            Errand::Order(id) => self.store.fetch(self.register.guess(id)),
+    fn second_step(&self, errand: Errand) -> Errand {
+        match errand {
+            Errand::Order(id) => {
+                let slot = self.register.guess(id);
+                self.store.fetch(slot);
+                return Errand::Slot(slot);
+            }
             Errand::Price { place, buy, key } => {
                 if let Some(book) = self.books.get(place as usize) {
                     book.fetch_last(&self.store, buy, key);
                 }
             }
-            Errand::Nothing => {}
+            Errand::Slot(_) | Errand::Nothing => {}
         }
+        Errand::Nothing
     }
 
     #[inline(always)]
-    fn third_step(&self, errand: &Errand) {
-        let Errand::Order(id) = *errand else { return };
-        let slot = self.register.guess(id);
+    fn third_step(&self, errand: Errand) {
+        let Errand::Slot(slot) = errand else { return };
         if slot != NONE {
             self.store.fetch_about(slot);
             let identity = self.store.owner(slot);

@@ -167,9 +167,7 @@ impl Register {
         };
         let older = std::mem::replace(&mut session.youngest, slot);
         session.fresh = session.fresh.max(u64::from(identity.ordinal) + 1);
-        let noted = self.ids.insert_near(&mut session.near, identity.id().0, slot);
-        debug_assert!(noted.is_ok(), "as many ids as slots");
-        let spot = noted.unwrap_or(Spot::MAX);
+        let spot = self.ids.insert_near(&mut session.near, identity.id().0, slot);
         if older == NONE {
             session.oldest = slot;
             self.active.set(identity.session.index());
@@ -180,7 +178,7 @@ impl Register {
     }
 
     /// Forgets an order.
-    #[inline]
+    #[inline(always)]
     pub(super) fn remove(&mut self, store: &mut Store<Identity>, slot: Slot) {
         let identity = store.owner(slot);
         let (younger, older, session) = (identity.younger, identity.older, identity.session);
@@ -194,6 +192,7 @@ impl Register {
     }
 
     /// Takes an order that was its session's oldest or youngest out of the list.
+    #[inline(never)]
     fn remove_end(
         &mut self,
         store: &mut Store<Identity>,
@@ -226,9 +225,7 @@ impl Register {
         identity.flags = new.flags;
         let Some(session) = self.sessions.get_mut(identity.session.index()) else { return };
         session.fresh = session.fresh.max(u64::from(new.ordinal) + 1);
-        let noted = self.ids.insert_near(&mut session.near, identity.id().0, slot);
-        debug_assert!(noted.is_ok(), "its old id just made room");
-        identity.spot = noted.unwrap_or(Spot::MAX);
+        identity.spot = self.ids.insert_near(&mut session.near, identity.id().0, slot);
     }
 
     /// A session's oldest order; [`NONE`] for a session without orders, or beyond the limit.

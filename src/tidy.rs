@@ -34,6 +34,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "src/engine/fetch.rs",
     "src/wire/fix/scan.rs",
     "src/port/tun.rs",
+    "src/link/batch.rs",
     "src/journal/checksum.rs",
     "src/journal/map.rs",
     "src/runtime/memory.rs",

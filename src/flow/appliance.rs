@@ -226,8 +226,13 @@ pub fn play_each<E: Engine>(
     apply_all(prefill, engine, &mut trades)?;
     let mut group = Group::new(Command::new(CommandKind::Tick));
     let started = clock();
+    let mut told = timed.iter().skip(AHEAD);
     for (command, least) in timed.iter().zip(ticks) {
+        let told = told.next();
         let before = clock();
+        if let Some(told) = told {
+            engine.expect(told);
+        }
         group.head = *command;
         engine.apply(&mut group)?;
         engine.deal(|event| note(event, &mut trades));

@@ -5,6 +5,36 @@ use crate::flow::{
     Dice, Flow, FlowBook, FlowEvent, FlowKind, ObviousBook, Refusal, Trade, summary_of,
 };
 
+/// What kind of flow to make: one as markets have it, or one made to hurt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// As markets have it.
+    #[default]
+    Calm,
+    /// Hardly two orders at one price, over the whole range.
+    SparsePrices,
+    /// All orders of a side at one price.
+    OnePrice,
+    /// The best price jumps by more than the ladder's window and back.
+    Jumps,
+    /// Two thousand orders, then as many cancels, and again.
+    CancelStorms,
+    /// Order ids that are alike in their lower bits.
+    AlikeIds,
+}
+
+impl Profile {
+    /// Every profile.
+    pub const ALL: [Self; 6] = [
+        Self::Calm,
+        Self::SparsePrices,
+        Self::OnePrice,
+        Self::Jumps,
+        Self::CancelStorms,
+        Self::AlikeIds,
+    ];
+}
+
 /// What flow to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MakeOptions {
@@ -18,11 +48,30 @@ pub struct MakeOptions {
     pub range: u32,
     /// Whether ids leave gaps, as a venue's do.
     pub sparse_ids: bool,
+    /// What kind of flow.
+    pub profile: Profile,
 }
 
 /// The highest price, and how far from it and from 0 the market stays: real instruments do.
 const PRICE_MAX: i64 = 1 << 20;
 const MARKET: i64 = 30_000;
+
+/// Where the market begins, and is drawn back to.
+const fn market_of(profile: Profile) -> i64 {
+    match profile {
+        Profile::SparsePrices => PRICE_MAX / 2,
+        _ => MARKET,
+    }
+}
+
+/// The step of ids that are alike.
+const ALIKE: u64 = 1 << 11;
+
+/// How far from the market resting orders stay where the best price jumps, in ticks.
+const JUMP: i64 = 6_000;
+
+/// Orders of a storm, and then cancels.
+const STORM: usize = 2_000;
 
 /// The last orders, from which most cancels pick.
 const RECENT: usize = 2_000;
@@ -55,6 +104,8 @@ struct Maker<'a> {
     /// What most believe the instrument is worth, in ticks.
     market: i64,
     last_id: u64,
+    /// The order that made the best price jump.
+    lone: Option<u64>,
     /// Orders that may rest still, in no order; dead ones are dropped when met.
     known: Vec<u64>,
     recent: Vec<u64>,
@@ -68,8 +119,9 @@ impl<'a> Maker<'a> {
             book: ObviousBook::default(),
             events: Vec::new(),
             trades: Vec::new(),
-            market: MARKET,
+            market: market_of(options.profile),
             last_id: 0,
+            lone: None,
             known: Vec::new(),
             recent: Vec::new(),
         }
@@ -84,7 +136,13 @@ impl<'a> Maker<'a> {
     /// One event of the mix: 45 % passive, 40 % cancels, 5 % replacements, 10 % marketable, with
     /// more passive ones while too few rest and more cancels while too many do.
     fn step(&mut self) -> Result<(), Refusal> {
-        self.wander();
+        match self.options.profile {
+            Profile::Jumps if self.dice.percent(50) || self.lone.is_some() => return self.jump(),
+            Profile::CancelStorms if self.events.len() / STORM % 2 == 1 => return self.cancel(),
+            Profile::CancelStorms => return self.add(false),
+            Profile::OnePrice => {}
+            _ => self.wander(),
+        }
         let (resting, wanted) = (self.book.resting() as i64, i64::from(self.options.resting));
         let surplus = ((resting - wanted) * 2_000 / wanted.max(1)).clamp(-60, 60);
         match self.dice.below(1_000) as i64 {
@@ -98,10 +156,34 @@ impl<'a> Maker<'a> {
         }
     }
 
+    /// A lone order becomes the best of its side, far before all others, or goes again.
+    fn jump(&mut self) -> Result<(), Refusal> {
+        if let Some(id) = self.lone.take().filter(|&id| self.book.place(id).is_some()) {
+            let (buy, price) = self.book.place(id).unwrap_or_default();
+            let kind = FlowKind::Cancel;
+            return self.send(FlowEvent {
+                id,
+                new_id: 0,
+                price,
+                quantity: 0,
+                kind,
+                buy,
+                account: 0,
+            });
+        }
+        let buy = self.dice.percent(50);
+        let price = self.market + if buy { -1 } else { 1 };
+        let (id, account, kind) = (self.new_id(), self.account(), FlowKind::Limit);
+        let price = price.clamp(1, PRICE_MAX) as u32;
+        self.lone = Some(id);
+        self.send(FlowEvent { id, new_id: 0, price, quantity: 100, kind, buy, account })
+    }
+
     /// The market takes a step now and then, rather back than away.
     fn wander(&mut self) {
         if self.dice.below(500) == 0 {
-            let pull = ((self.market - MARKET) / 40).clamp(-30, 30);
+            let home = market_of(self.options.profile);
+            let pull = ((self.market - home) / 40).clamp(-30, 30);
             let up = (self.dice.below(100) as i64) < 50 - pull;
             self.market += if up { 1 } else { -1 };
         }
@@ -172,7 +254,12 @@ impl<'a> Maker<'a> {
     fn passive_price(&mut self, buy: bool, anywhere: bool) -> u32 {
         let range = u64::from(self.options.range.max(1));
         let away = if anywhere { 1 + self.dice.below(range) } else { self.dice.power_law(range) };
-        let away = away as i64;
+        let away = match self.options.profile {
+            Profile::SparsePrices => 1 + self.dice.below(range) as i64,
+            Profile::OnePrice => 1,
+            Profile::Jumps => JUMP + away as i64,
+            _ => away as i64,
+        };
         let other = self.book.best(!buy).map(i64::from);
         let price = if buy {
             (self.market - away).min(other.unwrap_or(i64::MAX) - 1)
@@ -217,7 +304,11 @@ impl<'a> Maker<'a> {
     }
 
     fn new_id(&mut self) -> u64 {
-        self.last_id += if self.options.sparse_ids { 1 + self.dice.below(2_000) } else { 1 };
+        self.last_id += match (self.options.profile, self.options.sparse_ids) {
+            (Profile::AlikeIds, _) => ALIKE,
+            (_, true) => 1 + self.dice.below(2_000),
+            (_, false) => 1,
+        };
         self.last_id
     }
 
@@ -251,10 +342,16 @@ impl<'a> Maker<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::{FastBook, encode, parse, peak_of, replay};
+    use crate::engine::{ReferenceMatcher, SoftwareMatcher};
+    use crate::flow::{
+        Alone, FastBook, Naming, Script, Whole, encode, limits_of, matcher_of, parse, peak_of,
+        play, replay,
+    };
 
     fn options(seed: u64) -> MakeOptions {
-        MakeOptions { seed, resting: 300, events: 6_000, range: 400, sparse_ids: seed % 2 == 1 }
+        let profile = Profile::Calm;
+        let sparse_ids = seed % 2 == 1;
+        MakeOptions { seed, resting: 300, events: 6_000, range: 400, sparse_ids, profile }
     }
 
     #[test]
@@ -268,6 +365,25 @@ mod tests {
             assert_eq!(summary_of(&run.trades), flow.expected);
             let obvious = replay(&flow, &mut ObviousBook::default(), &mut || 0);
             assert_eq!(obvious.map(|obvious| obvious.trades), Ok(run.trades));
+        }
+    }
+
+    #[test]
+    fn every_profile_is_replayed_to_its_trades_by_book_and_appliance() {
+        for (seed, profile) in (0..).zip(Profile::ALL) {
+            let flow = make(&MakeOptions { profile, ..options(seed) }, &mut |_| {});
+            let flow = flow.expect("ids are new");
+            let peak = peak_of(&flow).expect("the flow is good");
+            for naming in [Naming::Handles, Naming::Ids] {
+                let script = Script::new(&flow, peak, naming).expect("the flow is good");
+                let matcher = matcher_of(&script, SoftwareMatcher::new).expect("good limits");
+                let mut whole = Whole::new(&script, &limits_of(&script), matcher);
+                let run = play(&script, &mut whole, &mut || 0).expect("there is room");
+                assert_eq!(summary_of(&run.trades), flow.expected, "{profile:?}, {naming:?}");
+                let matcher = matcher_of(&script, ReferenceMatcher::new).expect("good limits");
+                let run = play(&script, &mut Alone(matcher), &mut || 0).expect("there is room");
+                assert_eq!(summary_of(&run.trades), flow.expected, "{profile:?}, {naming:?}");
+            }
         }
     }
 

@@ -18,7 +18,7 @@ pub use appliance::{
 };
 pub use dice::Dice;
 pub use file::{FlowError, Problem, encode, parse, read, write};
-pub use make::{MakeOptions, make};
+pub use make::{MakeOptions, Profile, make};
 pub use obvious::ObviousBook;
 pub use record::{Flow, FlowEvent, FlowKind, Summary, Trade, hash_of, summary_of};
 pub use replay::{FastBook, FlowBook, Refusal, Replay, Stopped, peak_of, replay};

@@ -1,19 +1,21 @@
 //! `ObviousBook`: one instrument's book of sorted maps and queues: what the fast one must equal.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use crate::flow::{FlowBook, FlowEvent, FlowKind, Refusal, Trade};
 
-/// A resting order's id and what is left of it.
-type Queue = VecDeque<(u64, u32)>;
+/// Orders by their places in line: each one's id, and what is left of it.
+type Queue = BTreeMap<u64, (u64, u32)>;
 
 /// Price-time priority, written to be seen through.
 #[derive(Debug, Default)]
 pub struct ObviousBook {
     bids: BTreeMap<u32, Queue>,
     asks: BTreeMap<u32, Queue>,
-    /// Where each resting order is: whether it buys, and its price.
-    places: BTreeMap<u64, (bool, u32)>,
+    /// Where each resting order is: whether it buys, its price, and its place in line there.
+    places: BTreeMap<u64, (bool, u32, u64)>,
+    /// The place in line given last.
+    last: u64,
 }
 
 impl ObviousBook {
@@ -25,7 +27,7 @@ impl ObviousBook {
 
     /// Where a resting order is: whether it buys, and its price.
     pub fn place(&self, id: u64) -> Option<(bool, u32)> {
-        self.places.get(&id).copied()
+        self.places.get(&id).map(|&(buy, price, _)| (buy, price))
     }
 
     fn side(&mut self, buy: bool) -> &mut BTreeMap<u32, Queue> {
@@ -33,9 +35,9 @@ impl ObviousBook {
     }
 
     fn take_out(&mut self, id: u64) -> bool {
-        let Some((buy, price)) = self.places.remove(&id) else { return false };
+        let Some((buy, price, place)) = self.places.remove(&id) else { return false };
         if let Some(queue) = self.side(buy).get_mut(&price) {
-            queue.retain(|&(other, _)| other != id);
+            queue.remove(&place);
             if queue.is_empty() {
                 self.side(buy).remove(&price);
             }
@@ -55,7 +57,8 @@ impl ObviousBook {
                 break;
             };
             let Some(queue) = self.side(!event.buy).get_mut(&price) else { break };
-            let Some((maker, leaves)) = queue.front_mut() else { break };
+            let Some(mut first) = queue.first_entry() else { break };
+            let (maker, leaves) = first.get_mut();
             let (maker, quantity) = (*maker, left.min(*leaves));
             trades.push(Trade { maker, taker: id, price, quantity });
             left -= quantity;
@@ -66,10 +69,12 @@ impl ObviousBook {
         }
         let may_rest = matches!(event.kind, FlowKind::Limit | FlowKind::Replace);
         if left > 0 && may_rest {
-            if self.places.insert(id, (event.buy, event.price)).is_some() {
+            self.last += 1;
+            let place = self.last;
+            if self.places.insert(id, (event.buy, event.price, place)).is_some() {
                 return Err(Refusal::IdTwice);
             }
-            self.side(event.buy).entry(event.price).or_default().push_back((id, left));
+            self.side(event.buy).entry(event.price).or_default().insert(place, (id, left));
         }
         Ok(())
     }

@@ -179,6 +179,15 @@ impl<H: Head> Consumer<H> {
         self.ring.peek().ok().map(bytemuck::cast_ref)
     }
 
+    /// A message that waits `count` lines behind the oldest, if so many wait: a hint, for where
+    /// messages have further lines it may be one of those.
+    #[inline]
+    pub fn glance(&mut self, count: usize) -> Option<H> {
+        let chunk = self.ring.read_chunk(count.saturating_add(1)).ok()?;
+        let (first, second) = chunk.as_slices();
+        first.iter().chain(second).next_back().map(|line| bytemuck::cast(*line))
+    }
+
     /// Lines waiting; asks across to the producer.
     pub fn waiting(&self) -> usize {
         self.ring.slots()

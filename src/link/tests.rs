@@ -104,3 +104,22 @@ fn crosses_threads_whole_and_in_order() {
     }
     sender.join().unwrap();
 }
+
+#[test]
+fn a_glance_shows_what_waits_and_takes_nothing() {
+    let (mut producer, mut consumer) = link::<Command>(8);
+    // Round the ring's end, so that what waits lies in two pieces.
+    for seq in 0..13 {
+        assert!(producer.push(&message(seq, 1)));
+        if seq < 7 {
+            assert!(consumer.pop_head().is_some());
+        }
+    }
+    for count in 0..6 {
+        let glanced = consumer.glance(count).map(|command| command.seq);
+        assert_eq!(glanced, Some(SeqNo(7 + count as u64)));
+    }
+    assert_eq!(consumer.glance(6), None);
+    assert_eq!(consumer.glance(usize::MAX), None);
+    assert_eq!(consumer.waiting(), 6);
+}

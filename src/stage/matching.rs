@@ -21,6 +21,9 @@ crate::counters! {
     }
 }
 
+/// How far ahead of its turn the matcher is told of a command, where so many wait.
+const AHEAD: usize = 12;
+
 /// Best bid and offer of one instrument, as last published; 0 where there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TopOfBook {
@@ -197,6 +200,9 @@ impl<M: Matcher + BookView> Matching<M> {
     /// Matches one command, if one waits.
     #[inline]
     fn match_one(&mut self) -> Result<bool, Fault> {
+        if let Some(command) = self.commands.glance(AHEAD) {
+            self.matcher.expect(&command);
+        }
         if !self.commands.pop(&mut self.command) {
             return Ok(false);
         }

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::client::script::{Accounts, Part, Script};
 use crate::command::bench::load::{Answers, LoadPort, NullPort, Plan, Progress};
 use crate::command::{Failure, Outcome};
-use crate::flow::{MakeOptions, make};
+use crate::flow::{MakeOptions, Profile, make};
 use crate::journal::{KeeperThread, UtcMapping, open_both};
 use crate::model::{CommandKind, Fault, Group, InstrumentId, Nanos, Request};
 use crate::runtime::{Clock, Core, Idle, Percentiles, StopFlag, SystemClock, available_cpus};
@@ -298,6 +298,7 @@ fn messages(arguments: &BenchArguments, catalogue: &Catalogue) -> Result<Arc<[Ve
             events: each,
             range: 100,
             sparse_ids: false,
+            profile: Profile::Calm,
         };
         let flow = make(&options, &mut |_| ()).context("cannot make orders")?;
         let tick = instrument.tick.0 as u64;

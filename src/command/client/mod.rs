@@ -15,7 +15,7 @@ use crate::client::script::Part;
 use crate::command::client::connection::Connection;
 use crate::command::client::play::play;
 use crate::command::{Failure, Outcome};
-use crate::flow::{MakeOptions, make, read};
+use crate::flow::{MakeOptions, Profile, make, read};
 use crate::model::{PRICE_ONE, Symbol};
 
 /// Logs in over UDP, sends what it is told, reads the replies and the market data, and says what
@@ -151,6 +151,7 @@ fn made(symbols: &[String], orders: u32, seed: u64) -> Result<Vec<Part>, Failure
             events: each.max(1),
             range: 100,
             sparse_ids: false,
+            profile: Profile::Calm,
         };
         let flow = make(&options, &mut |_| ()).context("cannot make orders")?;
         Ok(Part { flow, symbol: symbol(name)?, tick: TICK })

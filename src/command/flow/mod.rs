@@ -7,12 +7,12 @@ mod replay;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::command::flow::replay::ReplayArguments;
 use crate::command::{Failure, Outcome};
-use crate::flow::{self, MakeOptions};
+use crate::flow::{self, MakeOptions, Profile};
 
 /// Replays an order-flow file through the matching engine alone, and checks its trades.
 ///
@@ -44,6 +44,36 @@ enum FlowTask {
     Make(MakeArguments),
 }
 
+/// What kind of flow to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ProfileName {
+    /// As markets have it.
+    Calm,
+    /// Hardly two orders at one price, over the whole range.
+    SparsePrices,
+    /// All orders of a side at one price.
+    OnePrice,
+    /// The best price jumps by more than the ladder's window and back.
+    Jumps,
+    /// Two thousand orders, then as many cancels, and again.
+    CancelStorms,
+    /// Order ids that are alike in their lower bits.
+    AlikeIds,
+}
+
+impl From<ProfileName> for Profile {
+    fn from(name: ProfileName) -> Self {
+        match name {
+            ProfileName::Calm => Self::Calm,
+            ProfileName::SparsePrices => Self::SparsePrices,
+            ProfileName::OnePrice => Self::OnePrice,
+            ProfileName::Jumps => Self::Jumps,
+            ProfileName::CancelStorms => Self::CancelStorms,
+            ProfileName::AlikeIds => Self::AlikeIds,
+        }
+    }
+}
+
 /// Make a flow file: seeded, realistic, with the trades that a correct book makes of it.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  \
@@ -68,6 +98,9 @@ struct MakeArguments {
     /// Leave gaps between order ids, as venues do
     #[arg(long)]
     sparse_ids: bool,
+    /// What kind of flow: one as markets have it, or one made to hurt
+    #[arg(long, value_enum, default_value = "calm")]
+    profile: ProfileName,
 }
 
 /// Runs `wirematch flow`.
@@ -89,6 +122,7 @@ fn run_make(arguments: &MakeArguments) -> Outcome {
         events: arguments.events,
         range: arguments.range,
         sparse_ids: arguments.sparse_ids,
+        profile: arguments.profile.into(),
     };
     let expected = u64::from(options.resting) + u64::from(options.events);
     let bar = progress(expected, "events made");

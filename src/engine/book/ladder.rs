@@ -8,6 +8,7 @@ use crate::engine::book::bitmap::Bitmap;
 use crate::engine::book::far_levels::FarLevels;
 use crate::engine::book::level::Levels;
 use crate::engine::book::{Key, NONE, Slot};
+use crate::engine::fetch::fetch;
 
 /// Levels that may change between window and tree each time a level is made or emptied. Two keep
 /// up with any walk of the best price; four make the window catch up after a jump.
@@ -67,6 +68,12 @@ impl Ladder {
     #[inline(always)]
     fn find(&self, levels: &Levels, key: Key) -> Slot {
         if self.covers(key) { self.window[self.place(key)] } else { self.find_far(levels, key) }
+    }
+
+    /// Asks the caches for a key's place in the window.
+    #[inline(always)]
+    pub(super) fn fetch_place(&self, key: Key) {
+        fetch(&self.window, self.place(key));
     }
 
     /// The level of a key if it is in the window.

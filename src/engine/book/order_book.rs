@@ -210,6 +210,12 @@ impl OrderBook {
         Some(Front { order, key: side.best_key(), leaves: store.orders[order].leaves })
     }
 
+    /// Asks the caches for where the level of a key is found.
+    #[inline(always)]
+    pub(in crate::engine) fn fetch_place(&self, buy: bool, key: Key) {
+        self.side(buy).fetch_place(key);
+    }
+
     /// Asks the caches for the level of a key.
     #[inline(always)]
     pub(in crate::engine) fn fetch_level<T: Owned>(&self, store: &Store<T>, buy: bool, key: Key) {

@@ -1,23 +1,26 @@
 //! What commands to come will touch, asked of the caches before they come: first where an id or a
-//! price leads, some commands later what lies there, and then what lies beside it.
+//! price leads, some commands later what lies there, and then what lies beside it. What a later
+//! step reads an earlier one has asked for, so nothing waits.
 //!
 //! Where all orders fit in the second-level cache this costs more than it gives, and is left.
 
 use crate::engine::book::{Key, NONE, Slot};
+use crate::engine::fetch::fetch;
 use crate::engine::software::plain::turned;
 use crate::engine::software::{CANCEL, ENTER, REPLACE, SoftwareMatcher};
-use crate::model::{Command, OrderId, Side};
+use crate::model::{Command, OrderId, Price, Side};
 
 /// With fewer orders than so many, half a megabyte of them, nothing is asked for.
 const WORTH_IT: u32 = 1 << 13;
 
-/// Commands between one step of an errand and the next: memory's time.
-const STEP: usize = 4;
+/// Commands between one step of an errand and the next: memory's time. Four steps are over before
+/// a command's turn, if it is told of a dozen ahead.
+const STEP: usize = 3;
 
-/// Errands under way at once: a power of two.
-const UNDER_WAY: usize = 4 * STEP;
+/// Errands under way at once, and some more: a power of two.
+const UNDER_WAY: usize = 16;
 
-/// What one command to come will touch.
+/// What one command to come will touch, as far as that is known.
 #[derive(Clone, Copy, Debug, Default)]
 enum Errand {
     /// Nothing worth asking for.
@@ -27,8 +30,10 @@ enum Errand {
     Order(OrderId),
     /// An order that is on its way.
     Slot(Slot),
-    /// A price that an order will be put at.
-    Price { place: u32, buy: bool, key: Key },
+    /// The price that an order will be put at, in a book that is on its way.
+    Price { place: u32, buy: bool, price: Price },
+    /// The key of a price whose place in the book is on its way.
+    Key { place: u32, buy: bool, key: Key },
 }
 
 /// The errands of the last commands told of.
@@ -51,12 +56,14 @@ impl SoftwareMatcher {
     fn run_errands(&mut self, command: &Command) {
         let at = self.ahead.next;
         self.ahead.next = at.wrapping_add(1);
-        self.ahead.errands[at % UNDER_WAY] = self.first_step(command);
-        let second = at.wrapping_sub(STEP) % UNDER_WAY;
-        self.ahead.errands[second] = self.second_step(self.ahead.errands[second]);
-        self.third_step(self.ahead.errands[at.wrapping_sub(2 * STEP) % UNDER_WAY]);
+        let before = |steps: usize| at.wrapping_sub(steps * STEP) % UNDER_WAY;
+        self.ahead.errands[before(0)] = self.first_step(command);
+        self.ahead.errands[before(1)] = self.second_step(self.ahead.errands[before(1)]);
+        self.third_step(self.ahead.errands[before(2)]);
+        self.fourth_step(self.ahead.errands[before(3)]);
     }
 
+    /// Asks for where an id is noted, or for a book.
     #[inline(always)]
     fn first_step(&self, command: &Command) -> Errand {
         match command.kind {
@@ -69,43 +76,66 @@ impl SoftwareMatcher {
                 let Some(place) = self.instruments.place(command.instrument) else {
                     return Errand::Nothing;
                 };
-                let book = &self.books[place];
-                let (ticks, _) = book.notes.tick.split(command.price);
+                fetch(&self.books, place);
                 let buy = command.side == Side::Buy.code();
-                let key = turned(ticks, buy);
-                book.fetch_level(&self.store, buy, key);
-                Errand::Price { place: place as u32, buy, key }
+                Errand::Price { place: place as u32, buy, price: command.price }
             }
             _ => Errand::Nothing,
         }
     }
 
+    /// Asks for an order, or for a price's place in its book.
     #[inline(always)]
     fn second_step(&self, errand: Errand) -> Errand {
         match errand {
             Errand::Order(id) => {
                 let slot = self.register.guess(id);
                 self.store.fetch(slot);
-                return Errand::Slot(slot);
+                Errand::Slot(slot)
             }
-            Errand::Price { place, buy, key } => {
+            Errand::Price { place, buy, price } => {
+                let Some(book) = self.books.get(place as usize) else { return Errand::Nothing };
+                let (ticks, _) = book.notes.tick.split(price);
+                let key = turned(ticks, buy);
+                book.fetch_place(buy, key);
+                Errand::Key { place, buy, key }
+            }
+            _ => Errand::Nothing,
+        }
+    }
+
+    /// Asks for an order's neighbours, or for a level.
+    #[inline(always)]
+    fn third_step(&self, errand: Errand) {
+        match errand {
+            Errand::Slot(slot) if slot != NONE => {
+                self.store.fetch_about(slot);
+                let identity = self.store.owner(slot);
+                self.store.fetch(identity.younger);
+                self.store.fetch(identity.older);
+            }
+            Errand::Key { place, buy, key } => {
+                if let Some(book) = self.books.get(place as usize) {
+                    book.fetch_level(&self.store, buy, key);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Asks for an order's book, or for the last in line at a level.
+    #[inline(always)]
+    fn fourth_step(&self, errand: Errand) {
+        match errand {
+            Errand::Slot(slot) if slot != NONE => {
+                fetch(&self.books, self.store.ladder(slot) as usize / 2);
+            }
+            Errand::Key { place, buy, key } => {
                 if let Some(book) = self.books.get(place as usize) {
                     book.fetch_last(&self.store, buy, key);
                 }
             }
-            Errand::Slot(_) | Errand::Nothing => {}
-        }
-        Errand::Nothing
-    }
-
-    #[inline(always)]
-    fn third_step(&self, errand: Errand) {
-        let Errand::Slot(slot) = errand else { return };
-        if slot != NONE {
-            self.store.fetch_about(slot);
-            let identity = self.store.owner(slot);
-            self.store.fetch(identity.younger);
-            self.store.fetch(identity.older);
+            _ => {}
         }
     }
 }

@@ -291,7 +291,9 @@ impl Faces {
             session.owes_down = true;
             counters.count(GatewayCounter::Panicked);
         }
-        self.state.mark(at);
+        if !std::mem::replace(&mut session.is_listed, true) {
+            self.state.dirty.push(at);
+        }
     }
 
     /// Judges a login; a good one goes on record before it is answered.

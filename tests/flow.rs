@@ -46,7 +46,7 @@ fn replayed(file: &Path, engine: &str) -> (Option<i32>, Value) {
 }
 
 #[test]
-fn both_engines_make_the_trades_that_a_made_file_promises() {
+fn all_engines_make_the_trades_that_a_made_file_promises() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = made(folder.path());
     let (code, fast) = replayed(&file, "fast");
@@ -57,8 +57,45 @@ fn both_engines_make_the_trades_that_a_made_file_promises() {
     assert!(hash.len() == 16 && hash.bytes().all(|digit| digit.is_ascii_hexdigit()));
     let (code, reference) = replayed(&file, "reference");
     assert_eq!(code, Some(0));
+    let (book, whole) = (replayed(&file, "book"), replayed(&file, "whole"));
+    assert_eq!((book.0, whole.0), (Some(0), Some(0)));
     for key in ["events", "trades", "trade_hash", "traded_quantity", "resting"] {
         assert_eq!(fast[key], reference[key], "{key}");
+        assert_eq!((&fast[key], &fast[key]), (&book.1[key], &whole.1[key]), "{key}");
+    }
+}
+
+#[test]
+fn percentiles_are_told_by_what_commands_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = made(folder.path());
+    for ids in ["handles", "file"] {
+        let output =
+            wirematch(&[text(&file), "--percentiles", "--repeat", "2", "--ids", ids, "--json"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let json: Value = serde_json::from_slice(&output.stdout).expect("one object");
+        assert_eq!((&json["ids"], &json["verified"]), (&ids.into(), &true.into()));
+        for table in ["percentiles", "percentiles_least"] {
+            let of = |kind: &str| json[table][kind]["count"].as_u64().expect("a count");
+            let kinds = ["add", "cancel", "replace", "marketable"].map(of);
+            assert_eq!(kinds.iter().sum::<u64>(), of("all"), "{table}");
+            assert!(of("all") >= 5_000 && of("clock_alone") == of("all"));
+        }
+    }
+    let refused = wirematch(&[text(&file), "--percentiles", "--engine", "book"]);
+    assert_eq!(refused.status.code(), Some(2));
+}
+
+#[test]
+fn flows_made_to_hurt_are_replayed_like_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let profiles = ["calm", "sparse-prices", "one-price", "jumps", "cancel-storms", "alike-ids"];
+    for profile in profiles {
+        let file = folder.path().join(profile);
+        let wanted = ["--seed", "3", "--resting", "300", "--events", "2000", "--profile", profile];
+        let arguments = [&["make", text(&file)], &wanted[..]].concat();
+        assert!(wirematch(&arguments).status.success(), "{profile}");
+        assert_eq!(replayed(&file, "whole").0, Some(0), "{profile}");
     }
 }
 

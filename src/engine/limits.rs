@@ -9,7 +9,7 @@ use crate::model::Price;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EngineLimits {
-    /// Orders that rest at once, over all instruments. About 150 bytes each. Price levels need no
+    /// Orders that rest at once, over all instruments. About 180 bytes each. Price levels need no
     /// limit of their own: a level holds at least one order, so there are never more of them.
     pub orders_max: u32,
     /// Sessions are numbered below this, the operator's 0 included.

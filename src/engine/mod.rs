@@ -1,4 +1,5 @@
-//! The deterministic core: (state, command) → events. No clock, no I/O, no unsafe, no float.
+//! The deterministic core: (state, command) → events. No clock, no I/O, no float, and nothing
+//! unsafe but a hint to the caches.
 
 pub mod auction;
 pub mod book;

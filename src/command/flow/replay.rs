@@ -9,9 +9,10 @@ use clap::{Args, ValueEnum};
 use crate::command::flow::percentiles::{self, Row, Stopwatch};
 use crate::command::flow::progress;
 use crate::command::{Failure, Outcome};
-use crate::engine::{EngineLimits, ReferenceMatcher, SoftwareMatcher};
+use crate::engine::{EngineLimits, SoftwareMatcher};
 use crate::flow::{
-    self, Alone, Engine, FastBook, Flow, Naming, Replay, Script, Stopped, Summary, Whole,
+    self, Alone, Engine, FastBook, Flow, Naming, ObviousBook, Replay, Script, Stopped, Summary,
+    Whole,
 };
 
 /// Which engine replays.
@@ -19,11 +20,11 @@ use crate::flow::{
 enum EngineName {
     /// The appliance's matcher: commands in, events out, every feature compiled in.
     Fast,
-    /// The matcher the fast one must equal: sorted maps and queues, slow and obvious.
+    /// Sorted maps and queues: slow, obvious, what the fast one must equal.
     Reference,
     /// The risk gate, with accounts, and then the fast matcher.
     Whole,
-    /// The fast matcher's book without the matcher: no messages, no owners, no events.
+    /// The fast matcher's book alone, behind the file's ids: no messages, no events.
     Book,
 }
 
@@ -168,17 +169,15 @@ fn once(flow: &Flow, script: &Script, engine: EngineName) -> Result<Replay, Fail
     let mut book = FastBook::new(script.resting_max, EngineLimits::DEFAULT.ladder_ticks);
     let start = now();
     let mut clock = || start.elapsed().as_nanos() as u64;
+    let stopped = |stopped: Stopped| Failure::from(anyhow::Error::from(stopped));
     let refused = |refused: flow::Refused| Failure::from(anyhow::Error::from(refused));
     match engine {
         EngineName::Fast => flow::play(script, &mut fast(script)?, &mut clock).map_err(refused),
         EngineName::Whole => flow::play(script, &mut whole(script)?, &mut clock).map_err(refused),
         EngineName::Reference => {
-            let matcher = flow::matcher_of(script, ReferenceMatcher::new);
-            let matcher = matcher.context("making the engine").map_err(Failure::from)?;
-            flow::play(script, &mut Alone(matcher), &mut clock).map_err(refused)
+            flow::replay(flow, &mut ObviousBook::default(), &mut clock).map_err(stopped)
         }
-        EngineName::Book => flow::replay(flow, &mut book, &mut clock)
-            .map_err(|stopped| Failure::from(anyhow::Error::from(stopped))),
+        EngineName::Book => flow::replay(flow, &mut book, &mut clock).map_err(stopped),
     }
 }
 
@@ -201,12 +200,7 @@ fn time_each(script: &Script, arguments: &ReplayArguments) -> Result<Vec<Table>,
     for number in 0..arguments.repeat {
         match arguments.engine {
             EngineName::Whole => time_once(script, &mut whole(script)?, &stopwatch, &mut least)?,
-            EngineName::Fast => time_once(script, &mut fast(script)?, &stopwatch, &mut least)?,
-            EngineName::Reference | EngineName::Book => {
-                let engine = arguments.engine.name();
-                let message = format!("`--percentiles` wants `fast` or `whole`, not `{engine}`");
-                return Err(Failure::usage(message));
-            }
+            _ => time_once(script, &mut fast(script)?, &stopwatch, &mut least)?,
         }
         if number == 0 {
             let rows = percentiles::rows(&least, deeds, &stopwatch);
@@ -245,10 +239,10 @@ fn speeds(flow: &Flow, measured: &Measured) -> Option<(f64, f64)> {
     Some((each(best), each(middle)))
 }
 
-/// How orders were named, in a word; the book always finds them by the file's ids.
+/// How orders were named, in a word; what takes no commands finds them by the file's ids.
 const fn naming_of(measured: &Measured, engine: EngineName) -> &'static str {
     match (engine, measured.naming) {
-        (EngineName::Book, _) | (_, Naming::Ids) => "file",
+        (EngineName::Book | EngineName::Reference, _) | (_, Naming::Ids) => "file",
         (_, Naming::Handles) => "handles",
     }
 }

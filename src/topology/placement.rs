@@ -28,6 +28,14 @@ pub struct Placement {
     pub notes: Vec<String>,
 }
 
+impl Placement {
+    /// CPUs that stages never leave.
+    pub fn spinning_cpus(&self) -> Vec<usize> {
+        let spinning = self.cores.iter().filter(|core| core.idle == Idle::Spin);
+        spinning.filter_map(|core| core.cpu).collect()
+    }
+}
+
 /// Places the stages on a machine with these CPUs.
 ///
 /// # Errors

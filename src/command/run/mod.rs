@@ -14,7 +14,7 @@ use signal_hook::flag;
 use crate::command::configuration::{ConfigArguments, Loaded};
 use crate::command::run::view::View;
 use crate::command::{Exit, Failure, Outcome};
-use crate::runtime::SystemClock;
+use crate::runtime::{SystemClock, available_cpus, stay_off};
 use crate::topology::{
     Appliance, BootError, BootReport, Config, DeviceRequest, Ports, boot, open_port,
 };
@@ -47,6 +47,8 @@ pub fn run(arguments: &RunArguments) -> Outcome {
     let asked_to_stop = listen_for_signals().context("cannot listen for signals")?;
     let clock = SystemClock::new();
     let ports = open_ports(&config, &clock)?;
+    // All that follows here and all that it starts; a core pins itself.
+    stay_off(&placement.spinning_cpus(), &available_cpus());
     let (appliance, report) = boot(&config, &catalogue, placement, ports).map_err(failure)?;
     tell(&config, &report);
     let show = std::io::stdout().is_terminal() && !arguments.no_table;

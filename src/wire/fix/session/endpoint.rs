@@ -43,8 +43,13 @@ pub trait Application {
     /// Takes the peer's message in its turn.
     fn take(&mut self, message: &Message<'_>, origin: Origin, reply: &mut dyn Reply) -> Taken;
 
-    /// The session is up.
-    fn up(&mut self, _reply: &mut dyn Reply) {}
+    /// Whether another message can be taken now.
+    fn has_room(&mut self) -> bool {
+        true
+    }
+
+    /// The session is up, with the numbering of this generation.
+    fn up(&mut self, _generation: u64, _reply: &mut dyn Reply) {}
 
     /// The session is over.
     fn down(&mut self, _ending: Ending) {}
@@ -59,6 +64,8 @@ pub struct Endpoint<S: Store> {
     /// Received, not yet a whole message.
     bytes: Vec<u8>,
     closing: Option<Ending>,
+    /// Something was left to be done when there was no room for it.
+    is_waiting: bool,
 }
 
 /// The way out, while the session or the application is being called.
@@ -90,13 +97,17 @@ impl<S: Store> Hands<'_, S> {
     fn perform(&mut self, output: Output<'_>) {
         let Sender { config, outbox, now } = &mut self.sender;
         let done = match output {
-            Output::Reset => outbox.store_mut().reset().map_err(SendError::from),
+            Output::Reset => {
+                let store = outbox.store_mut();
+                store.reset(store.generation() + 1).map_err(SendError::from)
+            }
             Output::Say(admin) => self.say(&admin),
             Output::Resend(from, until) => outbox.resend(from, until, *now, config),
             Output::Deliver(message, origin) => self.deliver(message, origin),
             Output::Expect(next) => outbox.store_mut().expect(next).map_err(SendError::from),
             Output::Up => {
-                self.application.up(&mut self.sender);
+                let generation = outbox.store().generation();
+                self.application.up(generation, &mut self.sender);
                 Ok(())
             }
             Output::Close(ending) => {
@@ -142,7 +153,7 @@ impl<S: Store> Endpoint<S> {
         let mut session = Session::new(Arc::clone(&config), numbers.next_in);
         session.restore_hours(began_at);
         let bytes = Vec::with_capacity(2 * MESSAGE_MAX);
-        Self { config, session, outbox, bytes, closing: None }
+        Self { config, session, outbox, bytes, closing: None, is_waiting: false }
     }
 
     /// The session.
@@ -153,6 +164,17 @@ impl<S: Store> Endpoint<S> {
     /// The record.
     pub fn store(&self) -> &S {
         self.outbox.store()
+    }
+
+    /// The record, for what only the owner knows of it.
+    pub fn store_mut(&mut self) -> &mut S {
+        self.outbox.store_mut()
+    }
+
+    /// Whether there is more to do with what came, or to send again, without new bytes.
+    #[inline]
+    pub fn is_behind(&self) -> bool {
+        self.is_waiting || self.outbox.resends()
     }
 
     /// Whether a line belongs to it.
@@ -210,16 +232,24 @@ impl<S: Store> Endpoint<S> {
         }
     }
 
-    /// Takes bytes off the line.
+    /// Takes bytes off the line, and as many messages as the application has room for.
     #[inline]
     pub fn receive(&mut self, bytes: &[u8], now: Nanos, application: &mut dyn Application) {
         let mut joined = std::mem::take(&mut self.bytes);
         joined.extend_from_slice(bytes);
         let mut eaten = 0;
+        self.is_waiting = false;
         while self.closing.is_none() {
+            if !application.has_room() {
+                self.is_waiting = true;
+                break;
+            }
             let rest = joined.get(eaten..).unwrap_or(&[]);
             let (session, out, mut hands) = self.parts(application, now);
             let sink = &mut |output: Output<'_>| hands.perform(output);
+            if session.take_held(out, now, sink) {
+                continue;
+            }
             match frame(rest) {
                 Framing::Whole(framed) => {
                     session.receive(rest, &framed, out, now, sink);
@@ -235,6 +265,18 @@ impl<S: Store> Endpoint<S> {
         joined.drain(..eaten);
         self.bytes = joined;
         self.commit(application);
+    }
+
+    /// Goes on with what was left to be done.
+    #[cold]
+    pub fn go_on(&mut self, now: Nanos, application: &mut dyn Application) {
+        if self.outbox.go_on(now, &self.config).is_err() && self.closing.is_none() {
+            self.closing = Some(Ending::Record);
+            application.down(Ending::Record);
+        }
+        if self.is_waiting {
+            self.receive(&[], now, application);
+        }
     }
 
     /// Lets time pass.
@@ -254,13 +296,44 @@ impl<S: Store> Endpoint<S> {
         now: Nanos,
         fill: &mut dyn FnMut(&mut Writer<'_>),
     ) -> Result<u64, SendError> {
+        let seq = self.add(kind, now, fill)?;
+        self.settle()?;
+        Ok(seq)
+    }
+
+    /// As [`Self::send`], but neither on record for good nor for the line before
+    /// [`Self::settle`]: what is told together is put on record together.
+    ///
+    /// # Errors
+    /// Why it was not sent.
+    #[inline]
+    pub fn add(
+        &mut self,
+        kind: &[u8],
+        now: Nanos,
+        fill: &mut dyn FnMut(&mut Writer<'_>),
+    ) -> Result<u64, SendError> {
+        let length = self.outbox.length();
         let seq = self.outbox.send(kind, now, &self.config, fill)?;
-        if let Err(error) = self.outbox.store_mut().flush() {
-            self.outbox.discard();
-            self.closing.get_or_insert(Ending::Record);
-            return Err(error.into());
+        if !matches!(self.session.phase(), Phase::Up | Phase::LoggingOut) {
+            // Nobody reads it now: it waits on record to be asked for.
+            self.outbox.shorten(length);
         }
         Ok(seq)
+    }
+
+    /// Puts what was added on record.
+    ///
+    /// # Errors
+    /// It is not on record: the line is to be closed.
+    #[inline]
+    pub fn settle(&mut self) -> Result<(), SendError> {
+        let settled = self.outbox.store_mut().flush();
+        if settled.is_err() {
+            self.outbox.discard();
+            self.closing.get_or_insert(Ending::Record);
+        }
+        settled.map_err(SendError::from)
     }
 
     /// Ends the session in good order.

@@ -63,7 +63,7 @@ mod door {
             unsafe { std::slice::from_raw_parts(self.base.as_ptr(), self.bytes / 8) }
         }
 
-        /// Calls `madvise` or `msync` on the pages that hold `range`.
+        /// Calls `madvise` or `msync` on the pages that hold `range`, as a shared mapping takes it.
         pub(super) fn advise(&self, range: Range<usize>, call: Call) -> io::Result<()> {
             let start = range.start / PAGE * PAGE;
             let end = range.end.min(self.bytes);
@@ -77,6 +77,7 @@ mod door {
                     Call::Populate => {
                         libc::madvise(address, end - start, libc::MADV_POPULATE_WRITE)
                     }
+                    Call::LetGo => libc::madvise(address, end - start, libc::MADV_DONTNEED),
                     Call::Sync => libc::msync(address, end - start, libc::MS_SYNC),
                 }
             };
@@ -97,6 +98,7 @@ mod door {
 /// What [`Map::advise`] asks of the kernel.
 enum Call {
     Populate,
+    LetGo,
     Sync,
 }
 
@@ -196,9 +198,13 @@ impl MapMut {
 
     /// Waits until the pages of a range are on the disk.
     ///
+    /// Whole pages leave the mapping first, all at once: the file keeps them. Otherwise the system
+    /// would write-protect each by itself, and interrupt the writer's core for every one.
+    ///
     /// # Errors
     /// What the system said; the pages' fate is then unknown, and asking again proves nothing.
     pub fn sync(&self, range: Range<usize>) -> io::Result<()> {
+        self.advise(range.start..range.end / PAGE * PAGE, Call::LetGo)?;
         self.advise(range, Call::Sync)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddrV4;
 
-use crate::link::Producer;
+use crate::link::Batch;
 use crate::model::{
     Command, CommandKind, Event, EventKind, Group, Nanos, Request, SessionId, base36,
 };
@@ -135,7 +135,7 @@ impl Session {
     }
 
     /// Puts the end of a connection on record, if that is owed and there is room.
-    pub(super) fn end_on_record(&mut self, now: Nanos, requests: &mut Producer<Request>) {
+    pub(super) fn end_on_record(&mut self, now: Nanos, requests: &mut Batch<'_, Request>) {
         if self.owes_down {
             let mut request = Request::new(CommandKind::SessionDown, now);
             request.0.session = self.spec.id;

@@ -1,11 +1,11 @@
 //! Asks the kernel once which of many lines have something to be read; never waits.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 
-use rustix::buffer::spare_capacity;
-use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
 use crate::port::stream::Stream;
 
@@ -13,9 +13,9 @@ use crate::port::stream::Stream;
 const AT_ONCE: usize = 64;
 
 /// The watch. A line that is closed leaves it by itself.
+#[derive(Debug)]
 pub struct Watch {
     epoll: OwnedFd,
-    events: Vec<Event>,
 }
 
 impl Watch {
@@ -24,8 +24,7 @@ impl Watch {
     /// # Errors
     /// What the system says.
     pub fn new() -> io::Result<Self> {
-        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        Ok(Self { epoll, events: Vec::with_capacity(AT_ONCE) })
+        Ok(Self { epoll: epoll::create(CreateFlags::CLOEXEC)? })
     }
 
     /// Watches a line from now on; `name` is what it is called. A line the kernel does not know
@@ -39,9 +38,9 @@ impl Watch {
     /// Shows the names of lines that have something to be read, or have ended.
     pub fn ready(&mut self, each: &mut dyn FnMut(u64)) {
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let found = epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&now));
-        if found.is_ok() {
-            self.events.drain(..).for_each(|event| each(event.data.u64()));
+        let mut room = [const { MaybeUninit::uninit() }; AT_ONCE];
+        if let Ok((events, _)) = epoll::wait(&self.epoll, &mut room, Some(&now)) {
+            events.iter().for_each(|event| each(event.data.u64()));
         }
     }
 }

@@ -13,6 +13,7 @@
 //! input, so order is total. Rejected orders travel the same road: risk stamps, matching answers.
 
 mod feed;
+mod fix;
 mod gateway;
 mod matching;
 mod recorder;
@@ -20,6 +21,9 @@ mod risk;
 mod sequencer;
 
 pub use feed::{Feed, FeedCounter, FeedOptions, FeedState};
+pub use fix::{
+    Door, FixCounter, FixGateway, FixLinks, FixOptions, FixSpec, FixState, FixView, Introduced,
+};
 pub use gateway::{
     Archive, ArchiveLinks, Gateway, GatewayCounter, GatewayLinks, GatewayOptions, GatewayState,
     OldReply, SessionSpec, SessionView, Wanted,

@@ -48,6 +48,12 @@ pub trait Application {
         true
     }
 
+    /// Whether all it took so far survives; until then the peer's number is not put on record, so
+    /// that after a crash what did not survive comes again.
+    fn is_settled(&self) -> bool {
+        true
+    }
+
     /// The session is up, with the numbering of this generation.
     fn up(&mut self, _generation: u64, _reply: &mut dyn Reply) {}
 
@@ -104,6 +110,7 @@ impl<S: Store> Hands<'_, S> {
             Output::Say(admin) => self.say(&admin),
             Output::Resend(from, until) => outbox.resend(from, until, *now, config),
             Output::Deliver(message, origin) => self.deliver(message, origin),
+            Output::Expect(_) if !self.application.is_settled() => Ok(()),
             Output::Expect(next) => outbox.store_mut().expect(next).map_err(SendError::from),
             Output::Up => {
                 let generation = outbox.store().generation();
@@ -169,6 +176,19 @@ impl<S: Store> Endpoint<S> {
     /// The record, for what only the owner knows of it.
     pub fn store_mut(&mut self) -> &mut S {
         self.outbox.store_mut()
+    }
+
+    /// The peer's next number, as history knows it better than the record.
+    pub fn restore(&mut self, next_in: u64) {
+        self.session.restore(next_in);
+    }
+
+    /// What the application took survives now: the peer's number goes on record.
+    #[inline]
+    pub fn expect(&mut self) {
+        let next = self.session.expected();
+        // A record that fails says so where it is settled.
+        let _ = self.outbox.store_mut().expect(next);
     }
 
     /// Whether there is more to do with what came, or to send again, without new bytes.
@@ -313,6 +333,10 @@ impl<S: Store> Endpoint<S> {
         now: Nanos,
         fill: &mut dyn FnMut(&mut Writer<'_>),
     ) -> Result<u64, SendError> {
+        if self.outbox.is_unread() {
+            self.outbox.discard();
+            self.closing.get_or_insert(Ending::Unread);
+        }
         let length = self.outbox.length();
         let seq = self.outbox.send(kind, now, &self.config, fill)?;
         if !matches!(self.session.phase(), Phase::Up | Phase::LoggingOut) {

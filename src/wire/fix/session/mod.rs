@@ -132,6 +132,11 @@ impl Session {
         Self { config, state, rooms, held, turn }
     }
 
+    /// Takes the next inbound number from whoever knows better than the record.
+    pub fn restore(&mut self, next_in: u64) {
+        self.state.expected = next_in.max(1);
+    }
+
     /// Who talks to whom.
     pub fn identity(&self) -> &Identity {
         &self.config.identity

@@ -98,6 +98,12 @@ impl<S: Store> Outbox<S> {
         }
     }
 
+    /// Whether the peer has left too much unread.
+    #[inline]
+    pub fn is_unread(&self) -> bool {
+        self.bytes.len() - self.taken > UNREAD_MAX
+    }
+
     /// Bytes held, taken or not.
     #[inline]
     pub fn length(&self) -> usize {
@@ -133,7 +139,7 @@ impl<S: Store> Outbox<S> {
         config: &SessionConfig,
         fill: &mut dyn FnMut(&mut Writer<'_>),
     ) -> Result<u64, SendError> {
-        if self.bytes.len() - self.taken > UNREAD_MAX {
+        if self.is_unread() {
             return Err(SendError::Unread);
         }
         let seq = self.store.numbers().next_out;

@@ -156,26 +156,26 @@ impl MapMut {
         Map::new(file, bytes, libc::PROT_READ | libc::PROT_WRITE).map(Self)
     }
 
-    /// Writes a line that no reader looks at yet.
+    /// Writes a message's lines that no reader looks at yet; where there is no room, none.
     #[inline]
-    pub fn store(&self, at: usize, line: &Line) {
-        self.write(at, line, Ordering::Relaxed);
+    pub fn store(&self, at: usize, head: &Line, rest: &[Line]) {
+        let (lines, _) = self.words().as_chunks::<WORDS>();
+        let Some([first, further @ ..]) = lines.get(at..at.saturating_add(1 + rest.len())) else {
+            return;
+        };
+        write(first, head, Ordering::Relaxed);
+        for (words, line) in further.iter().zip(rest) {
+            write(words, line, Ordering::Relaxed);
+        }
     }
 
     /// Writes a line, its first word last: whoever sees that word sees all that was stored before.
     #[inline]
     pub fn publish(&self, at: usize, line: &Line) {
-        self.write(at, line, Ordering::Release);
-    }
-
-    #[inline]
-    fn write(&self, at: usize, line: &Line, first: Ordering) {
         let (lines, _) = self.words().as_chunks::<WORDS>();
-        let Some(words) = lines.get(at) else { return };
-        for (word, &value) in words.iter().zip(&line.0).skip(1) {
-            word.store(value, Ordering::Relaxed);
+        if let Some(words) = lines.get(at) {
+            write(words, line, Ordering::Release);
         }
-        words[0].store(line.0[0], first);
     }
 
     /// Makes the pages of a range present and writable, so that a store into them never faults.
@@ -207,6 +207,14 @@ impl MapMut {
         self.advise(range.start..range.end / PAGE * PAGE, Call::LetGo)?;
         self.advise(range, Call::Sync)
     }
+}
+
+#[inline]
+fn write(words: &[AtomicU64; WORDS], line: &Line, first: Ordering) {
+    for (word, &value) in words.iter().zip(&line.0).skip(1) {
+        word.store(value, Ordering::Relaxed);
+    }
+    words[0].store(line.0[0], first);
 }
 
 impl Deref for MapMut {
@@ -241,8 +249,9 @@ mod tests {
         assert!(MapMut::writable(&file, PAGE).is_err());
         file.set_len(100).unwrap();
         let map = MapMut::writable(&file, 100).unwrap();
-        map.store(1, &Line([9; 8]));
-        map.store(usize::MAX / 64, &Line([9; 8]));
+        map.store(1, &Line([9; 8]), &[]);
+        map.store(usize::MAX / 64, &Line([9; 8]), &[]);
+        map.store(0, &Line([9; 8]), &[Line([9; 8])]);
         assert_eq!((map.lines(), map.line(1)), (1, Line([0; 8])));
     }
 }

@@ -69,8 +69,8 @@ const GRACE_HEARTBEATS: u64 = 30;
 /// Polls after which timers are looked at though there is other work.
 const TIMERS_EVERY: u32 = 8;
 
-/// Lines asked of the link at once: more than one packet's messages ever take.
-const ROOM_WANTED: usize = 8 * BURST * LINES_MAX;
+/// Lines asked of the link at once: two bursts, and more messages than a client's window.
+const ROOM_WANTED: usize = 2 * BURST * LINES_MAX;
 
 /// Packets of replies asked for again, sent per session and poll.
 const RESENDS_PER_POLL: usize = 4;

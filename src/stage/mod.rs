@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  port ─► gateway ─► sequencer ─► risk ─► matching ─► gateway ─► port
+//!  line ─► fix ──────────┘                              └► fix ─► line
 //!             requests │  commands   │ verdicts  │ events    (replies wait for the release gate)
 //!                      │             ▲           ├─► feed ─► port
 //!                      └─► recorder  └───────────┤
@@ -23,6 +24,7 @@ mod sequencer;
 pub use feed::{Feed, FeedCounter, FeedOptions, FeedState};
 pub use fix::{
     Door, FixCounter, FixGateway, FixLinks, FixOptions, FixSpec, FixState, FixView, Introduced,
+    OpenedRecord,
 };
 pub use gateway::{
     Archive, ArchiveLinks, Gateway, GatewayCounter, GatewayLinks, GatewayOptions, GatewayState,

@@ -213,6 +213,9 @@ impl Desk {
     }
 }
 
+/// Where a message of a type goes that a closure writes.
+pub(super) type Tell<'a> = dyn FnMut(&[u8], &mut dyn FnMut(&mut Writer<'_>)) + 'a;
+
 /// A desk at work: the application of its session.
 pub(super) struct Clerk<'a, 'b> {
     pub(super) desk: &'a mut Desk,
@@ -262,10 +265,7 @@ impl Clerk<'_, '_> {
     }
 
     /// Tells of some more orders that were asked for.
-    pub(super) fn answer_question(
-        &mut self,
-        tell: &mut dyn FnMut(&[u8], &mut dyn FnMut(&mut Writer<'_>)),
-    ) {
+    pub(super) fn answer_question(&mut self, tell: &mut Tell<'_>) {
         let Self { desk, work } = self;
         let Some(mut question) = desk.question.take() else { return };
         let id = question.id.get(..question.id_length).unwrap_or(&[]);

@@ -13,12 +13,11 @@ mod door;
 mod session;
 mod state;
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use door::{Door, Introduced};
-pub use state::{FixOptions, FixSpec, FixState, FixView};
+pub use state::{FixOptions, FixSpec, FixState, FixView, OpenedRecord};
 
 use crate::link::{Consumer, Producer, Taken};
 use crate::model::{Event, Fault, LINES_MAX, Nanos, Request};
@@ -89,23 +88,21 @@ pub struct FixGateway {
 
 impl FixGateway {
     /// Goes on from sessions that a replay may have filled.
-    ///
-    /// # Errors
-    /// The system watches no lines for us.
     pub fn new(
         state: FixState,
         links: FixLinks,
+        watch: Watch,
         gate: Gate,
         journal_is_short: Arc<AtomicBool>,
         replied: LatencyRecorder,
-    ) -> io::Result<Self> {
+    ) -> Self {
         let count = state.sessions.len();
-        Ok(Self {
+        Self {
             state,
             links,
             gate,
             journal_is_short,
-            watch: Watch::new()?,
+            watch,
             open: Vec::with_capacity(count),
             ready: Vec::with_capacity(count),
             room: vec![0; READ_MAX].into(),
@@ -115,7 +112,7 @@ impl FixGateway {
             is_stopping: false,
             replied,
             counters: Counters::default(),
-        })
+        }
     }
 
     fn moment(&self, now: Nanos) -> Moment {

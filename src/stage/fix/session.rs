@@ -240,11 +240,13 @@ impl FixSession {
         }
     }
 
-    /// Ends the session in good order.
+    /// Ends the session in good order; history is told at once, for the client may not answer.
     pub(super) fn log_out(&mut self, work: &mut Work<'_>) {
         let now = work.moment.now;
         if self.line.is_some() {
-            self.endpoint.log_out(now, &mut Clerk { desk: &mut self.desk, work });
+            let clerk = &mut Clerk { desk: &mut self.desk, work };
+            self.endpoint.log_out(now, clerk);
+            clerk.down(Ending::Asked);
         }
     }
 }

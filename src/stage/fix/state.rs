@@ -78,6 +78,9 @@ pub struct FixView {
     pub is_up: bool,
 }
 
+/// A session's record, or why it cannot be used.
+pub type OpenedRecord = Result<Box<dyn Store>, StoreError>;
+
 /// What all sessions share.
 #[derive(Debug)]
 pub(super) struct Common {
@@ -115,7 +118,7 @@ impl FixState {
     /// The first record that cannot be opened.
     pub fn open(
         options: &FixOptions,
-        open: &mut dyn FnMut(&FixSpec) -> Result<Box<dyn Store>, StoreError>,
+        open: &mut dyn FnMut(&FixSpec) -> OpenedRecord,
     ) -> Result<Self, StoreError> {
         let mut sessions = Vec::with_capacity(options.sessions.len());
         for spec in &options.sessions {
@@ -137,7 +140,7 @@ impl FixState {
 
     /// For looking at a journal: nobody is told anything.
     pub fn to_look_at(options: &FixOptions) -> Self {
-        let silent = &mut |_: &FixSpec| -> Result<Box<dyn Store>, StoreError> {
+        let silent = &mut |_: &FixSpec| -> OpenedRecord {
             let mut store = MemoryStore::new(1);
             store.tell_of(u64::MAX);
             Ok(Box::new(store))
@@ -182,6 +185,11 @@ impl FixState {
     /// A record that cannot be written.
     pub fn restored(&mut self) -> Result<(), StoreError> {
         self.sessions.iter_mut().flatten().try_for_each(FixSession::restored)
+    }
+
+    /// Which gateway owns a session, by session id: 1 is this one.
+    pub fn owners(&self) -> Box<[u8]> {
+        self.sessions.iter().map(|session| u8::from(session.is_some())).collect()
     }
 
     /// The numbers of every session.

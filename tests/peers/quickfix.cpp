@@ -118,10 +118,11 @@ static FIX::SessionSettings settings(char **a, bool initiates, const std::string
        << "FileStorePath=" << folder << "\n[SESSION]\nBeginString=" << a[1]
        << "\nSenderCompID=" << a[2] << "\nTargetCompID=" << a[3] << "\n";
   if (std::string(a[1]) == "FIXT.1.1") text << "DefaultApplVerID=9\n";
+  if (folder == ".") text << "ResetOnLogon=Y\n";
   if (initiates)
     text << "SocketConnectHost=127.0.0.1\nSocketConnectPort=" << a[0] << "\n";
   else
-    text << "SocketAcceptPort=" << a[0] << "\nResetOnLogon=Y\n";
+    text << "SocketAcceptPort=" << a[0] << "\n";
   std::istringstream stream(text.str());
   return FIX::SessionSettings(stream);
 }

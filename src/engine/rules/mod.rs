@@ -16,7 +16,7 @@ pub(super) use events::{
 pub(super) use phases::{
     INDICATIVE_EVERY, auction_trades, indicative, indicative_orders, phase_changed,
 };
-pub(super) use plain::{Instructions, instructions, is_plain};
+pub(super) use plain::{Instructions, instructions, instructions_on_tick, is_plain};
 #[cfg(test)]
 pub(super) use special::{Feature, together};
 pub(super) use special::{LOOKED_PAST_MAX, PEG_MOVES_MAX, asked};

@@ -51,7 +51,7 @@ impl SoftwareMatcher {
         match room {
             Room::Lit => {
                 let front = self.books[place].front(&self.store, buy, Key::MAX)?;
-                Some((front.key.wrapping_mul(taker.tick.0), front.order))
+                Some((front.key.wrapping_mul(taker.tick.size()), front.order))
             }
             Room::Minimum => self.first_with_minimum(taker),
             room if room.is_pegged() => self.first_peg(room, place, buy),
@@ -70,7 +70,7 @@ impl SoftwareMatcher {
             if slot == NONE {
                 return None;
             }
-            let minimum = self.specials.get(self.register.get(slot).special).special.minimum;
+            let minimum = self.specials.get(self.store.owner(slot).special).special.minimum;
             if taker.order.leaves.0 >= minimum.0.min(self.store.leaves(slot)) {
                 return Some((self.store.key(slot), slot));
             }
@@ -96,7 +96,7 @@ impl SoftwareMatcher {
             flags: done_if(done, flags),
             ..rules::about(&standing.order, EventKind::Executed)
         });
-        let identity = self.register.get_mut(maker.slot);
+        let identity = self.store.owner_mut(maker.slot);
         identity.executed = identity.executed.saturating_add(quantity.0);
         self.told_taker(taker, maker.price, quantity);
         self.consume(maker.slot, quantity.0);
@@ -131,7 +131,7 @@ impl SoftwareMatcher {
         if self.store.leaves(slot) > quantity {
             return self.store.cut(slot, quantity);
         }
-        let record = self.register.get(slot).special;
+        let record = self.store.owner(slot).special;
         if record == NO_RECORD || self.specials.get(record).reserve == 0 {
             return self.remove(slot);
         }
@@ -189,7 +189,7 @@ impl SoftwareMatcher {
 
     /// What a taker would get of a resting order; `None` if meeting it would end its way.
     fn share_of(&self, slot: Slot, taker: &Taker) -> Option<u32> {
-        let identity = self.register.get(slot);
+        let identity = self.store.owner(slot);
         let record = identity.special;
         if record != NO_RECORD && self.specials.get(record).special.is_over(self.now) {
             return Some(0);
@@ -208,6 +208,6 @@ impl SoftwareMatcher {
             let key = self.store.key(slot);
             next = self.books[taker.place].next_price(&self.store, !taker.buy, key);
         }
-        (next != NONE).then(|| (self.store.key(next).wrapping_mul(taker.tick.0), next))
+        (next != NONE).then(|| (self.store.key(next).wrapping_mul(taker.tick.size()), next))
     }
 }

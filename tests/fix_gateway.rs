@@ -214,6 +214,46 @@ fn killed_on_either_side_under_load_no_report_is_lost_or_comes_twice() {
 }
 
 #[test]
+fn a_drop_copy_is_complete_after_it_was_away_and_after_a_kill() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let more = "cancel_on_disconnect = false";
+    let (config, address) = configuration(folder.path(), 2, "FIX.4.4", more);
+    let mut text = std::fs::read_to_string(&config).expect("just written");
+    text += "[[fix.session]]\nid = 300\nversion = \"FIX.5.0SP2\"\ntarget = \"CLIENT300\"\n\
+             first_account = 1\nlast_account = 1000\nrate = \"load-test\"\ndrop_copy = true\n";
+    std::fs::write(&config, text).expect("ours");
+    let mut appliance = Appliance::new(config);
+    appliance.start();
+    let mut clients = connected(2, Version::Fix44, address);
+    let mut dice = Dice::new(9);
+    let mut copy = [FixClient::new(client_config(300, Version::Fix50Sp2), address)];
+    for _ in 0..2 {
+        // It is away while they trade, comes back, and is there when the appliance dies.
+        work(&mut clients, &mut dice, SECOND / 4, true);
+        copy[0].connect(SystemClock::new().now());
+        until(&mut copy, "the copy is up", |copy| copy[0].is_up());
+        work(&mut clients, &mut dice, SECOND / 4, true);
+        work(&mut copy, &mut dice, SECOND / 10, false);
+        appliance.kill();
+        appliance.start();
+        until(&mut copy, "the line is gone", |copy| !copy[0].is_connected());
+    }
+    work(&mut clients, &mut dice, SECOND / 4, false);
+    copy[0].connect(SystemClock::new().now());
+    let data = folder.path().join("data");
+    until(&mut copy, "all is told", |copy| {
+        let told: BTreeSet<u64> = copy[0].told.reports.keys().copied().collect();
+        told == owed(&data, 101).into_iter().chain(owed(&data, 102)).collect()
+    });
+    assert!(copy[0].told.twice.is_empty(), "copies that came twice");
+    assert!(copy[0].told.reports.len() > 100, "too little to mean anything");
+    // It may ask for nothing.
+    copy[0].order(b'1', 10, PRICE, SystemClock::new().now());
+    until(&mut copy, "it is refused", |copy| !copy[0].told.others.is_empty());
+    assert!(copy[0].told.others[0].contains("380=6"), "{:?}", copy[0].told.others);
+}
+
+#[test]
 fn a_replay_of_numbers_survives_a_clean_restart() {
     let folder = tempfile::tempdir().expect("a folder");
     let (config, address) = configuration(folder.path(), 1, "FIX.4.4", "");

@@ -85,10 +85,13 @@ fn fix_rows(catalogue: &Catalogue) -> Vec<String> {
         let identity = &spec.config.identity;
         let (first, last) = (spec.accounts.start(), spec.accounts.end());
         let asks = if spec.credentials.is_some() { "a password" } else { "no password" };
-        let dies = if spec.cancel_on_disconnect { "die" } else { "stay" };
+        let does = match (spec.is_drop_copy, spec.cancel_on_disconnect) {
+            (true, _) => "a drop copy",
+            (false, true) => "orders die with the line",
+            (false, false) => "orders outlive the line",
+        };
         format!(
-            "session {}: {} between {} and {}, accounts {first} to {last}, {asks}, orders {dies} \
-             with the line",
+            "session {}: {} between {} and {}, accounts {first} to {last}, {asks}, {does}",
             spec.id,
             identity.version.name(),
             identity.sender,

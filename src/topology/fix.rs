@@ -57,6 +57,8 @@ pub struct FixSessionConfig {
     #[serde(default)]
     pub self_trade: SelfTradeConfig,
     #[serde(default)]
+    pub drop_copy: bool,
+    #[serde(default)]
     pub reset_on_logon: bool,
     #[serde(default)]
     pub next_expected: bool,
@@ -127,6 +129,7 @@ pub(super) fn spec_of(keys: &FixSessionConfig) -> Result<FixSpec, String> {
         config,
         credentials: credentials.transpose()?,
         accounts: keys.first_account..=keys.last_account,
+        is_drop_copy: keys.drop_copy,
         cancel_on_disconnect: keys.cancel_on_disconnect,
         self_trade: keys.self_trade.into(),
     })
@@ -142,6 +145,7 @@ pub fn fix_options(config: &Config, catalogue: &Catalogue) -> FixOptions {
         instruments: catalogue.instruments.clone(),
         sessions: catalogue.fix_sessions.clone(),
         orders: config.fix.orders_per_session as usize,
+        orders_max: config.engine.orders_max as usize,
         grace: Nanos(u64::from(config.fix.grace_s) * 1_000_000_000),
         key: u64::from_le_bytes(key),
     }

@@ -317,6 +317,9 @@ impl Application for Clerk<'_, '_> {
 
     #[inline]
     fn take(&mut self, message: &Message<'_>, origin: Origin, reply: &mut dyn Reply) -> Taken {
+        if self.desk.spec.is_drop_copy {
+            return Taken::Refused(BusinessReject::NotAuthorized);
+        }
         let is_order = matches!(message.kind(), b"D" | b"G");
         if is_order && self.work.moment.refuses_orders {
             self.work.counters.count(FixCounter::Refused);

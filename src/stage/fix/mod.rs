@@ -8,6 +8,7 @@
 //! Outbound numbers are on record with what they told of; after a crash the journal says what else
 //! there is to tell, and which of a client's messages must come again.
 
+mod copies;
 mod desk;
 mod door;
 mod session;
@@ -32,6 +33,7 @@ crate::counters! {
         Requests: "requests sent to the sequencer",
         Events: "events taken from matching",
         Reports: "reports put on record",
+        Copies: "drop copies put on record",
         Logons: "sessions that came up",
         Ended: "sessions that ended",
         Unwanted: "lines for a session that has one",
@@ -130,6 +132,7 @@ impl FixGateway {
                 return Taken::No;
             }
             most -= 1;
+            state.copy(event, now, counters);
             if let Some(received_at) = state.tell(event, now, counters) {
                 replied.record(received_at, now);
             }

@@ -6,9 +6,11 @@ use crate::runtime::Counters;
 use crate::stage::fix::desk::{Clerk, Desk, Names, Work};
 use crate::stage::fix::{FixCounter, FixOptions, FixSpec, FixView};
 use crate::stage::gateway::Symbols;
+use crate::wire::fix::order::ExecutionReport;
 use crate::wire::fix::session::{
     Application, Ending, Endpoint, Numbers, SendError, Store, StoreError,
 };
+use crate::wire::fix::{Version, tag};
 
 /// How long a line that is to be closed may take to swallow what was said.
 const LAST_WORDS: Nanos = Nanos(2_000_000_000);
@@ -73,6 +75,44 @@ impl FixSession {
             // What fails now fails again, and is said then.
             let _ = self.endpoint.settle();
         }
+    }
+
+    /// Tells a drop copy that was not told before the crash.
+    pub(super) fn retell_copy(
+        &mut self,
+        event: &Event,
+        report: &ExecutionReport,
+        symbols: &Symbols,
+    ) {
+        self.desk.last_event = event.id.0;
+        if !self.is_fresh && event.id.0 > self.endpoint.store().told_of() {
+            self.retold += 1;
+            self.put_copy_on_record(event, report, symbols, event.timestamp);
+            if self.retold.is_multiple_of(RETOLD_TOGETHER) {
+                let _ = self.endpoint.settle();
+            }
+        }
+    }
+
+    /// Puts a drop copy on record.
+    pub(super) fn put_copy_on_record(
+        &mut self,
+        event: &Event,
+        report: &ExecutionReport,
+        symbols: &Symbols,
+        now: Nanos,
+    ) {
+        let Self { endpoint, desk, .. } = self;
+        let version = desk.spec().config.identity.version;
+        endpoint.store_mut().tell_of(event.id.0);
+        // A report that cannot be written is one the dictionary could not say either.
+        let _: Result<u64, SendError> = endpoint.add(b"8", now, &mut |writer| {
+            desk.write(report, symbols, writer);
+            writer.number(tag::ACCOUNT, event.account.0.into());
+            if version != Version::Fix42 {
+                writer.flag(tag::COPY_MSG_INDICATOR, true);
+            }
+        });
     }
 
     /// The replay is over: the numbers are as history and the record say.

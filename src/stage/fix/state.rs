@@ -9,10 +9,13 @@ use crate::model::{
     AccountId, Command, Event, Group, Instrument, Nanos, Request, SelfTrade, SessionId,
 };
 use crate::runtime::Counters;
+use crate::stage::EventLinks;
 use crate::stage::fix::FixCounter;
+use crate::stage::fix::copies::Copies;
 use crate::stage::fix::desk::{Moment, Work};
 use crate::stage::fix::session::FixSession;
 use crate::stage::gateway::Symbols;
+use crate::wire::fix::order::ExecutionReport;
 use crate::wire::fix::session::{Credentials, MemoryStore, SessionConfig, Store, StoreError};
 
 /// A client's FIX session, as configured.
@@ -26,6 +29,8 @@ pub struct FixSpec {
     pub credentials: Option<Credentials>,
     /// The accounts it may name; the first is the one of orders that name none.
     pub accounts: RangeInclusive<u32>,
+    /// It is told what happens to the orders of its accounts, and may ask for nothing.
+    pub is_drop_copy: bool,
     /// Whether its orders die when its line ends.
     pub cancel_on_disconnect: bool,
     /// What happens when it would trade with its own account.
@@ -50,6 +55,8 @@ pub struct FixOptions {
     pub sessions: Vec<Option<FixSpec>>,
     /// Orders a session may have open and finished ones it remembers.
     pub orders: usize,
+    /// Orders open in the whole market, at most.
+    pub orders_max: usize,
     /// How long a session that a restart cut off may take to come back before its orders die.
     pub grace: Nanos,
     /// Makes tables of ClOrdIDs hard to attack; from the system's randomness.
@@ -108,6 +115,8 @@ pub struct FixState {
     pub(super) present: Vec<usize>,
     /// Sessions that may have something to send; each stands here at most once.
     pub(super) dirty: VecDeque<usize>,
+    /// Drop copies, where somebody wants them.
+    copies: Option<Copies>,
     grace: Nanos,
 }
 
@@ -134,6 +143,7 @@ impl FixState {
             sessions: sessions.into(),
             dirty: VecDeque::with_capacity(present.len()),
             present,
+            copies: Copies::new(options),
             grace: options.grace,
         })
     }
@@ -156,6 +166,7 @@ impl FixState {
             sessions: Box::default(),
             present: Vec::new(),
             dirty: VecDeque::new(),
+            copies: None,
             grace: Nanos::ZERO,
         }
     }
@@ -174,6 +185,10 @@ impl FixState {
     /// Takes an event from the record; what of it was not told before the crash is told now, and
     /// waits on record for its client.
     pub fn restore_event(&mut self, event: &Event) {
+        self.each_copy(event, &mut |session, report, symbols| {
+            session.retell_copy(event, report, symbols);
+            false
+        });
         if let Some(Some(session)) = self.sessions.get_mut(event.session.index()) {
             session.retell(event, &self.common.symbols);
         }
@@ -187,9 +202,58 @@ impl FixState {
         self.sessions.iter_mut().flatten().try_for_each(FixSession::restored)
     }
 
-    /// Which gateway owns a session, by session id: 1 is this one.
+    /// Which gateway owns a session, by session id: 1 is this one, which is shown the events of
+    /// the others' too where somebody wants drop copies.
     pub fn owners(&self) -> Box<[u8]> {
-        self.sessions.iter().map(|session| u8::from(session.is_some())).collect()
+        let other = if self.copies.is_some() { EventLinks::COPIED } else { 0 };
+        let owner = |session: &Option<FixSession>| if session.is_some() { 1 } else { other };
+        self.sessions.iter().map(owner).collect()
+    }
+
+    /// Makes the copies of an event; `tell` says whether the session has something to send.
+    #[inline]
+    fn each_copy(
+        &mut self,
+        event: &Event,
+        tell: &mut dyn FnMut(&mut FixSession, &ExecutionReport, &Symbols) -> bool,
+    ) {
+        if self.copies.is_some() {
+            self.make_copies(event, tell);
+        }
+    }
+
+    fn make_copies(
+        &mut self,
+        event: &Event,
+        tell: &mut dyn FnMut(&mut FixSession, &ExecutionReport, &Symbols) -> bool,
+    ) {
+        let Self { sessions, copies, common, dirty, .. } = self;
+        let Some(copies) = copies else { return };
+        let owner = sessions.get(event.session.index()).and_then(Option::as_ref);
+        let named = owner.and_then(|owner| Some(owner.desk.orders.get(event.ordinal)?.id));
+        let Some(report) = copies.apply(event, named) else { return };
+        for watcher in &copies.watchers {
+            let Some(Some(session)) = sessions.get_mut(watcher.at) else { continue };
+            if !watcher.accounts.contains(&event.account.0) {
+                continue;
+            }
+            let report = report.said_in(watcher.version);
+            if tell(session, &report, &common.symbols)
+                && !std::mem::replace(&mut session.is_listed, true)
+            {
+                dirty.push_back(watcher.at);
+            }
+        }
+    }
+
+    /// Tells those who watch what happened.
+    #[inline]
+    pub(super) fn copy(&mut self, event: &Event, now: Nanos, counters: &mut Counters<FixCounter>) {
+        self.each_copy(event, &mut |session, report, symbols| {
+            counters.count(FixCounter::Copies);
+            session.put_copy_on_record(event, report, symbols, now);
+            true
+        });
     }
 
     /// The numbers of every session.

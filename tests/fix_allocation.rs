@@ -121,7 +121,7 @@ impl Client {
             writer.price(tag::PRICE, Price(3_000_000 + 100 * (id % 5) as i64));
         });
         sent.expect("memory does not fail");
-        if id % 3 == 0 {
+        if id.is_multiple_of(3) {
             let sent = self.endpoint.send(b"H", now, &mut |writer| {
                 writer.number(tag::CL_ORD_ID, id);
                 writer.bytes(tag::SYMBOL, b"ACME");

@@ -252,6 +252,7 @@ impl<'a> Bench<'a> {
             fold: empty_fold(config, catalogue).map_err(Failure::usage)?,
             limits: engine_limits(config, catalogue),
             gateway: empty_gateway(config, catalogue),
+            fix: None,
             feed: empty_feed(config, catalogue),
             entry_port: port,
             feed_port: NullPort::default(),

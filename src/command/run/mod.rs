@@ -131,7 +131,7 @@ fn open_ports(config: &Config, clock: &SystemClock) -> Result<Ports<AnyPort, Any
 /// Wrong configuration is the user's to mend; the rest failed while running.
 fn failure(error: BootError) -> Failure {
     match error {
-        BootError::Config(_) | BootError::Setup(_) => Failure::usage(error),
+        BootError::Config(_) | BootError::Setup(_) | BootError::FixPort(_) => Failure::usage(error),
         BootError::Replay(_) => Failure::verification(error),
         _ => Failure::from(anyhow::Error::from(error)),
     }
@@ -150,6 +150,9 @@ fn tell(config: &Config, report: &BootReport) {
             "replayed {} commands and {} events ({} written again), {} orders open",
             report.commands, report.events, report.mended, report.open_orders
         );
+    }
+    if !config.fix.session.is_empty() {
+        eprintln!("wirematch: {} FIX sessions at {}", config.fix.session.len(), config.fix.address);
     }
     eprintln!(
         "wirematch: ready; orders at {}, market data from {} to {}, journal in {}, release {:?}",

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use wirematch::command::{
-    Exit, Outcome, bench, check, client, fix_echo, flow, journal, positions, replay,
+    Exit, Outcome, bench, check, client, fix_echo, fix_password, flow, journal, positions, replay,
     run as run_command,
 };
 
@@ -22,6 +22,7 @@ enum Command {
     Check(check::CheckArguments),
     Client(client::ClientArguments),
     FixEcho(fix_echo::FixEchoArguments),
+    FixPassword(fix_password::FixPasswordArguments),
     Flow(flow::FlowArguments),
     Journal(journal::JournalArguments),
     Positions(positions::PositionsArguments),
@@ -46,6 +47,7 @@ fn run(command: &Command) -> Outcome {
         Command::Check(arguments) => check::run(arguments),
         Command::Client(arguments) => client::run(arguments),
         Command::FixEcho(arguments) => fix_echo::run(arguments),
+        Command::FixPassword(arguments) => fix_password::run(arguments),
         Command::Flow(arguments) => flow::run(arguments),
         Command::Journal(arguments) => journal::run(arguments),
         Command::Positions(arguments) => positions::run(arguments),

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use crate::command::Outcome;
 use crate::command::configuration::{ConfigArguments, Loaded};
-use crate::topology::DEFAULT_CONFIG;
+use crate::stage::FixSpec;
+use crate::topology::{Catalogue, DEFAULT_CONFIG};
 
 /// Checks a configuration and says what the appliance would do with it on this machine: which
 /// stages run on which CPU, the ports, the tables.
@@ -40,6 +41,7 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
             let stages: Vec<_> = core.stages.iter().map(|stage| stage.name()).collect();
             json!({ "cpu": core.cpu, "idle": core.idle, "stages": stages })
         });
+        let fix_sessions = fix_rows(&catalogue);
         let report = json!({
             "data": config.data,
             "release": config.release,
@@ -49,6 +51,7 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
                 "address": config.feed.address,
                 "group": config.feed.group,
             },
+            "fix": { "address": config.fix.address, "sessions": fix_sessions },
             "instruments": catalogue.instruments.len(),
             "accounts": accounts,
             "sessions": sessions,
@@ -60,6 +63,10 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
     }
     print!("{placement}");
     println!("entry     {} at {}", config.entry.device, config.entry.address);
+    if !fix_rows(&catalogue).is_empty() {
+        println!("fix       kernel TCP at {}", config.fix.address);
+        fix_rows(&catalogue).iter().for_each(|row| println!("          {row}"));
+    }
     println!(
         "feed      {} at {}, to {}",
         config.feed.device, config.feed.address, config.feed.group
@@ -70,4 +77,26 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
         catalogue.instruments.len()
     );
     Ok(())
+}
+
+/// Each FIX session in words.
+fn fix_rows(catalogue: &Catalogue) -> Vec<String> {
+    let row = |spec: &FixSpec| {
+        let identity = &spec.config.identity;
+        let (first, last) = (spec.accounts.start(), spec.accounts.end());
+        let asks = if spec.credentials.is_some() { "a password" } else { "no password" };
+        let does = match (spec.is_drop_copy, spec.cancel_on_disconnect) {
+            (true, _) => "a drop copy",
+            (false, true) => "orders die with the line",
+            (false, false) => "orders outlive the line",
+        };
+        format!(
+            "session {}: {} between {} and {}, accounts {first} to {last}, {asks}, {does}",
+            spec.id,
+            identity.version.name(),
+            identity.sender,
+            identity.target
+        )
+    };
+    catalogue.fix_sessions.iter().flatten().map(row).collect()
 }

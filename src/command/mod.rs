@@ -5,6 +5,7 @@ pub mod check;
 pub mod client;
 pub mod configuration;
 pub mod fix_echo;
+pub mod fix_password;
 pub mod flow;
 pub mod journal;
 pub mod positions;

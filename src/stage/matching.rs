@@ -95,6 +95,9 @@ pub struct EventLinks {
 }
 
 impl EventLinks {
+    /// In `gateway_of`: the last gateway is shown the session's events as well.
+    pub const COPIED: u8 = 0x80;
+
     /// Events every link has room for.
     #[inline]
     fn credits(&mut self, wanted: usize) -> usize {
@@ -123,8 +126,11 @@ impl EventLinks {
             SessionId(0) => gateways.iter_mut().all(|link| link.push_head(event)),
             session => {
                 let owner = gateway_of.get(session.index()).copied().unwrap_or(0);
-                let link = gateways.get_mut(owner as usize);
-                link.is_none_or(|link| link.push_head(event))
+                let is_copied = owner & Self::COPIED != 0;
+                let copied =
+                    !is_copied || gateways.last_mut().is_none_or(|link| link.push_head(event));
+                let link = gateways.get_mut((owner & !Self::COPIED) as usize);
+                copied & link.is_none_or(|link| link.push_head(event))
             }
         })
     }

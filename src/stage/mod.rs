@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  port ─► gateway ─► sequencer ─► risk ─► matching ─► gateway ─► port
+//!  line ─► fix ──────────┘                              └► fix ─► line
 //!             requests │  commands   │ verdicts  │ events    (replies wait for the release gate)
 //!                      │             ▲           ├─► feed ─► port
 //!                      └─► recorder  └───────────┤
@@ -13,6 +14,7 @@
 //! input, so order is total. Rejected orders travel the same road: risk stamps, matching answers.
 
 mod feed;
+mod fix;
 mod gateway;
 mod matching;
 mod recorder;
@@ -20,6 +22,10 @@ mod risk;
 mod sequencer;
 
 pub use feed::{Feed, FeedCounter, FeedOptions, FeedState};
+pub use fix::{
+    Door, FixCounter, FixGateway, FixLinks, FixOptions, FixSpec, FixState, FixView, Introduced,
+    OpenedRecord,
+};
 pub use gateway::{
     Archive, ArchiveLinks, Gateway, GatewayCounter, GatewayLinks, GatewayOptions, GatewayState,
     OldReply, SessionSpec, SessionView, Wanted,

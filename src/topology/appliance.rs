@@ -11,7 +11,7 @@ use crate::link::Producer;
 use crate::model::{CommandKind, Fault, Request};
 use crate::runtime::{Clock, Core, CoreTimes, CounterReader, StopFlag, SystemClock, pin};
 use crate::slow::{SlowError, SlowPath};
-use crate::stage::{Archive, Board, GatewayOptions};
+use crate::stage::{Archive, Board, Door, GatewayOptions};
 use crate::topology::{LinkFill, Placement, StageLatency, StageName, Wired};
 
 /// How often the slow thread looks for something to do when there was nothing.
@@ -28,6 +28,7 @@ pub(super) struct Launch {
     pub(super) slow: SlowPath,
     pub(super) journal: PathBuf,
     pub(super) options: GatewayOptions,
+    pub(super) door: Option<Door>,
 }
 
 /// A running appliance. Dropping it without [`Appliance::stop`] leaves its threads to the process.
@@ -35,6 +36,7 @@ pub struct Appliance {
     cores: Vec<JoinHandle<Result<(), Fault>>>,
     slow: JoinHandle<Result<SlowPath, SlowError>>,
     archive: JoinHandle<()>,
+    door: Option<JoinHandle<()>>,
     keepers: Vec<KeeperThread>,
     stop: StopFlag,
     stop_slow: StopFlag,
@@ -85,6 +87,8 @@ impl Launch {
             cores.push(spawn_core(core, clock.clone(), stop.clone())?);
         }
         let is_short = Arc::clone(&wired.journal_is_short);
+        let door =
+            self.door.map(|door| spawn_door(door, clock.clone(), stop.clone())).transpose()?;
         let speaker = Speaker::new(wired.slow_requests, clock, is_short);
         let slow = spawn_slow(slow, speaker, placement.slow_cpu, stop_slow.clone())?;
         let archive = Archive::new(&self.journal, &self.options, wired.archive);
@@ -93,6 +97,7 @@ impl Launch {
             cores,
             slow,
             archive,
+            door,
             keepers,
             stop,
             stop_slow,
@@ -160,6 +165,22 @@ fn spawn_archive(
     thread::Builder::new().name("archive".into()).spawn(body)
 }
 
+/// Lets FIX clients in.
+fn spawn_door(
+    mut door: Door,
+    clock: SystemClock,
+    stop: StopFlag,
+) -> std::io::Result<JoinHandle<()>> {
+    let body = move || {
+        while !stop.is_raised() {
+            if door.step(clock.now()) == 0 {
+                thread::sleep(SLOW_PAUSE);
+            }
+        }
+    };
+    thread::Builder::new().name("fix-door".into()).spawn(body)
+}
+
 /// What the slow thread says to the sequencer by itself: that the journal is short of room.
 struct Speaker {
     requests: Producer<Request>,
@@ -211,6 +232,9 @@ impl Appliance {
             }
         }
         self.stop_slow.raise();
+        if self.door.is_some_and(|door| door.join().is_err()) {
+            outcome = outcome.and(Err(StopError::Panicked));
+        }
         if self.archive.join().is_err() {
             outcome = outcome.and(Err(StopError::Panicked));
         }

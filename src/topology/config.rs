@@ -11,7 +11,7 @@ use toml::Spanned;
 
 use crate::model::SelfTrade;
 use crate::runtime::Idle;
-use crate::topology::{Decimal, Subnet};
+use crate::topology::{Decimal, FixConfig, Subnet};
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -23,6 +23,8 @@ pub struct Config {
     pub release: ReleaseGate,
     /// Binary order entry.
     pub entry: EntryConfig,
+    /// FIX order entry.
+    pub fix: FixConfig,
     /// Market data out.
     pub feed: FeedConfig,
     /// The two logs.
@@ -51,6 +53,7 @@ impl Default for Config {
             data: PathBuf::from("run"),
             release: ReleaseGate::Journaled,
             entry: EntryConfig::default(),
+            fix: FixConfig::default(),
             feed: FeedConfig::default(),
             journal: JournalConfig::default(),
             engine: EngineConfig::default(),
@@ -395,6 +398,8 @@ fn default_sessions() -> Vec<SessionConfig> {
 #[serde(rename_all = "kebab-case")]
 pub enum StageName {
     Gateway,
+    /// There with FIX sessions only.
+    Fix,
     Sequencer,
     Risk,
     Matching,
@@ -403,7 +408,7 @@ pub enum StageName {
 }
 
 impl StageName {
-    /// All of them, in packet order.
+    /// Those of every appliance, in packet order.
     pub const ALL: [Self; 6] =
         [Self::Gateway, Self::Sequencer, Self::Risk, Self::Matching, Self::Recorder, Self::Feed];
 
@@ -411,6 +416,7 @@ impl StageName {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Gateway => "gateway",
+            Self::Fix => "fix",
             Self::Sequencer => "sequencer",
             Self::Risk => "risk",
             Self::Matching => "matching",

@@ -8,10 +8,12 @@ use crate::journal::Writer;
 use crate::link::{Consumer, Gauge, Producer, link};
 use crate::model::{Command, Event, Head, LINES_MAX, Request};
 use crate::port::Port;
+use crate::port::watch::Watch;
 use crate::runtime::{CounterReader, LatencyReader, Stage, latency};
 use crate::stage::{
-    ArchiveLinks, BURST, Board, EventLinks, Feed, FeedState, Gate, Gateway, GatewayLinks,
-    GatewayState, Matching, OldReply, Recorder, Risk, Sequencer, SequencerState, Wanted,
+    ArchiveLinks, BURST, Board, EventLinks, Feed, FeedState, FixGateway, FixLinks, FixState, Gate,
+    Gateway, GatewayLinks, GatewayState, Introduced, Matching, OldReply, Recorder, Risk, Sequencer,
+    SequencerState, Wanted,
 };
 use crate::topology::StageName;
 
@@ -23,6 +25,8 @@ pub struct Parts<E: Port, F: Port> {
     pub limits: EngineLimits,
     /// Clients' sessions.
     pub gateway: GatewayState,
+    /// Clients' FIX sessions, where there are any.
+    pub fix: Option<FixParts>,
     /// What was published.
     pub feed: FeedState,
     /// The client side's port.
@@ -39,6 +43,16 @@ pub struct Parts<E: Port, F: Port> {
     pub board: Arc<Board>,
     /// Lines of each link.
     pub link_depth: usize,
+}
+
+/// What the FIX gateway is made of.
+pub struct FixParts {
+    /// Its sessions.
+    pub state: FixState,
+    /// Where the door gives it lines.
+    pub introduced: rtrb::Consumer<Introduced>,
+    /// Over its lines.
+    pub watch: Watch,
 }
 
 /// A latency, from the receipt of a frame to a place on the road.
@@ -100,7 +114,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     let (gateway_wanted, archive_wanted) = link::<Wanted>(SLOW_DEPTH);
     let (archive_found, gateway_found) = link::<OldReply>(ARCHIVE_DEPTH);
 
-    let links = vec![
+    let mut links = vec![
         fill("gateway_sequencer", &gateway_sequencer),
         fill("slow_sequencer", &slow_sequencer),
         fill("matching_sequencer", &matching_sequencer),
@@ -133,13 +147,28 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         Arc::clone(&journal_is_short),
         replied,
     );
-    let inputs = vec![gateway_sequencer, slow_sequencer, matching_sequencer];
+    let mut inputs = vec![gateway_sequencer, slow_sequencer, matching_sequencer];
+    let (mut gateways, mut gateway_of) = (vec![gateway_events], Box::default());
+    let fix = parts.fix.map(|fix| {
+        let (requests, fix_sequencer) = link::<Request>(commands_depth);
+        let (fix_events, events) = link::<Event>(depth);
+        let (replied, reader) = latency();
+        links.push(fill("fix_sequencer", &fix_sequencer));
+        links.push(fill("matching_fix", &events));
+        inputs.push(fix_sequencer);
+        gateways.push(fix_events);
+        gateway_of = fix.state.owners();
+        let ends = FixLinks { requests, events, introduced: fix.introduced };
+        let short = Arc::clone(&journal_is_short);
+        let gate = parts.gate.clone();
+        (FixGateway::new(fix.state, ends, fix.watch, gate, short, replied), reader)
+    });
     let sequencer = Sequencer::new(start, inputs, sequencer_commands, sequencer_records, sequenced);
     let Fold { gate, feedback, matcher, .. } = parts.fold;
     let risk = Risk::new(gate, feedback, sequencer_risk, matching_risk, risk_commands);
     let events = EventLinks {
-        gateways: vec![gateway_events],
-        gateway_of: Box::new([]),
+        gateways,
+        gateway_of,
         risk: risk_events,
         recorder: recorder_events,
         feed: feed_events,
@@ -163,7 +192,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     );
     let feed = Feed::new(parts.feed_port, parts.feed, matching_feed, parts.gate, published);
 
-    Wired {
+    let mut wired = Wired {
         counters: vec![
             (StageName::Gateway, gateway.counters.reader()),
             (StageName::Sequencer, sequencer.counters.reader()),
@@ -190,7 +219,13 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         archive: ArchiveLinks { wanted: archive_wanted, found: archive_found },
         links,
         journal_is_short,
+    };
+    if let Some((fix, reader)) = fix {
+        wired.counters.push((StageName::Fix, fix.counters.reader()));
+        wired.latencies.push(StageLatency { name: "reported", reader });
+        wired.stages.insert(1, (StageName::Fix, Box::new(fix)));
     }
+    wired
 }
 
 /// Lines of the links between a client and matching: some bursts, so that the ring stays in the

@@ -24,6 +24,11 @@ impl Store {
         self.orders.has_room()
     }
 
+    /// Whether so many orders find room.
+    pub fn has_room_for(&self, count: u32) -> bool {
+        self.orders.has_room_for(count)
+    }
+
     /// Orders resting.
     pub const fn live(&self) -> u32 {
         self.orders.live()

@@ -44,6 +44,11 @@ impl Orders {
         (self.live as usize) < self.orders.len() - 1
     }
 
+    /// Whether so many orders find room.
+    pub(super) fn has_room_for(&self, count: u32) -> bool {
+        self.live as usize + count as usize <= self.orders.len() - 1
+    }
+
     /// Takes a slot, the one freed last first, since it is in the cache. Ask for room before.
     #[inline]
     pub(super) fn allocate(&mut self) -> Slot {

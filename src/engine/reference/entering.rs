@@ -27,13 +27,14 @@ impl ReferenceMatcher {
         }
         admits(book.phase, command, &asks, &special)?;
         let side = command.side().ok_or(RejectCode::InvalidSide)?;
-        if asks.may_rest && self.homes.len() >= self.limits.orders_max as usize {
+        if asks.may_rest && self.room_taken() + room_for(&special) > self.orders_max() {
             return Err(RejectCode::BookFull);
         }
         if asks.may_rest && !special.is_plain() && self.specials() >= self.specials_max() {
             return Err(RejectCode::BookFull);
         }
-        let order = Order::new(rules::entered(command, side), special.at_rest());
+        let entered = special.drawn_back(rules::entered(command, side));
+        let order = Order::new(entered, special.at_rest());
         self.place(order, asks, special, EventKind::Accepted, command);
         Ok(())
     }
@@ -55,7 +56,12 @@ impl ReferenceMatcher {
         if asks.may_rest && more && self.specials() >= self.specials_max() {
             return Err(RejectCode::BookFull);
         }
-        let Some(resting) = rules::replacement(command, &old.resting) else {
+        let taken = self.room_taken() - room_for(&old.special) + room_for(&special);
+        if asks.may_rest && taken > self.orders_max() {
+            return Err(RejectCode::BookFull);
+        }
+        let resting = rules::replacement(command, &old.resting);
+        let Some(resting) = resting.map(|resting| special.drawn_back(resting)) else {
             self.remove(&old);
             let gone = old.withdrawn(CancelReason::ReplacedBelowExecuted);
             let target = command.ordinal;
@@ -260,4 +266,18 @@ impl ReferenceMatcher {
     fn specials_max(&self) -> usize {
         self.limits.specials_max as usize
     }
+
+    /// Places in line that are taken.
+    fn room_taken(&self) -> usize {
+        self.orders().map(|order| room_for(&order.special)).sum()
+    }
+
+    fn orders_max(&self) -> usize {
+        self.limits.orders_max as usize
+    }
+}
+
+/// Places in line that an order needs: one with discretion waits at two prices.
+fn room_for(special: &Special) -> usize {
+    1 + usize::from(special.has_discretion())
 }

@@ -49,6 +49,11 @@ impl Order {
         self.resting.id()
     }
 
+    /// How far it would go for somebody who comes.
+    pub(super) fn reach(&self) -> Price {
+        self.special.reach(self.resting.price)
+    }
+
     /// Whether the feed shows it when it rests.
     pub(super) fn is_shown(&self) -> bool {
         self.special.room == Room::Lit
@@ -145,6 +150,15 @@ impl Book {
         let mut queue: Vec<&Order> = self.orders.iter().filter(here).collect();
         queue.sort_by_key(|order| order.rank());
         queue
+    }
+
+    /// The orders of a side that would go further than they show: the furthest first, of those
+    /// the oldest.
+    pub(super) fn discretionary(&self, buy: bool) -> Vec<&Order> {
+        let here = |order: &&Order| order.special.has_discretion() && order.buys() == buy;
+        let mut discretionary: Vec<&Order> = self.orders.iter().filter(here).collect();
+        discretionary.sort_by_key(|order| (order.signed(order.reach()), order.resting.reference));
+        discretionary
     }
 
     /// Whether trailing stops have a price to follow.

@@ -26,6 +26,8 @@ pub(super) const PHASE: u32 = 1 << 2;
 #[derive(Debug)]
 pub(super) struct Desk {
     shelves: [[Shelf; 2]; SHELVES],
+    /// Those of a side who would go further than they show, in line by how far.
+    pub(super) outposts: [Shelf; 2],
     pub(super) phase: Phase,
     /// When the phase ends, and what follows.
     pub(super) timing: Timing,
@@ -44,6 +46,7 @@ impl Desk {
     pub(super) fn new() -> Self {
         Self {
             shelves: Default::default(),
+            outposts: Default::default(),
             phase: Phase::Continuous,
             timing: Timing::ENDLESS,
             indicative_at: Nanos::MAX,
@@ -70,7 +73,8 @@ impl Desk {
         };
         let rooms = Room::ALL.into_iter().filter(|room| *room != Room::Lit && room.meets());
         let meets = rooms.clone().any(|room| waits(room, false))
-            || rooms.filter(|room| room.is_pegged()).any(|room| waits(room, true));
+            || rooms.filter(|room| room.is_pegged()).any(|room| waits(room, true))
+            || !self.outposts.iter().all(Shelf::is_empty);
         // Until it is over a cascade counts how far trading goes, also for stops to come.
         let stops = waits(Room::Stop, false) || self.cascades;
         let phase = self.phase != Phase::Continuous || self.frozen.is_some();
@@ -113,6 +117,11 @@ pub(super) fn number_of(room: Room, capped: bool, place: usize, buy: bool) -> u3
         Room::Lit => side,
         _ => (index_of(room, capped) as u32 + 1) << BOOK_BITS | side,
     }
+}
+
+/// The number that levels of [`Desk::outposts`] carry.
+pub(super) const fn outpost_number(place: usize, buy: bool) -> u32 {
+    (SHELVES as u32 + 1) << BOOK_BITS | (place as u32 * 2 + !buy as u32)
 }
 
 /// The place of the book that a ladder's number belongs to.

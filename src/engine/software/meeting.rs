@@ -40,8 +40,27 @@ impl SoftwareMatcher {
                 best = Some((signed, slot));
             }
         }
-        let (signed, slot) = best.filter(|(signed, _)| *signed <= limit_of(taker))?;
+        let Some((signed, slot)) = best.filter(|(signed, _)| *signed <= limit_of(taker)) else {
+            return self.first_beyond(taker);
+        };
         let price = unsigned(signed, !taker.buy);
+        Some(Maker { slot, price, front: self.store.leaves(slot) })
+    }
+
+    /// The first who would go further than it shows to meet a taker at its limit. Who will not take
+    /// is not gone to, nor who counts on prices that stand still.
+    fn first_beyond(&self, taker: &Taker) -> Option<Maker> {
+        let (asks, buy) = (&taker.asks, !taker.buy);
+        if asks.limit.is_none() || asks.least > Quantity::ZERO || asks.post_only {
+            return None;
+        }
+        let outpost = self.desks[taker.place].outposts[usize::from(!buy)].first(&self.store);
+        let signed = taker.limit.saturating_mul(taker.tick.0);
+        if outpost == NONE || self.store.key(outpost) > signed {
+            return None;
+        }
+        let slot = self.specials.get(self.register.get(outpost).special).slot;
+        let price = unsigned(signed, buy);
         Some(Maker { slot, price, front: self.store.leaves(slot) })
     }
 
@@ -88,6 +107,8 @@ impl SoftwareMatcher {
         let mut flags = EventFlags::MAKER;
         if standing.special.room != Room::Lit {
             flags = flags.with(EventFlags::HIDDEN);
+        } else if maker.price != standing.order.price {
+            flags = flags.with(EventFlags::DISCRETION);
         }
         self.outbox.push(Event {
             quantity,

@@ -274,7 +274,7 @@ impl Matcher for SoftwareMatcher {
 
 impl BookView for SoftwareMatcher {
     fn open_orders(&self) -> usize {
-        self.store.live() as usize
+        (self.store.live() - self.specials.outposts) as usize
     }
 
     fn top(&self, instrument: InstrumentId) -> Top {

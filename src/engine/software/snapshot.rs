@@ -19,7 +19,7 @@ use crate::model::{
 };
 
 /// The first bytes of a snapshot; the last two are the layout's version.
-const MAGIC: [u8; 8] = *b"WMBOOK01";
+const MAGIC: [u8; 8] = *b"WMBOOK02";
 
 /// The matcher has unfinished work: let it have its sweeps first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -103,6 +103,7 @@ struct OrderRecord {
     price: i64,
     stop: i64,
     offset: i64,
+    discretion: i64,
     expires_at: u64,
     session: u32,
     ordinal: u32,
@@ -132,6 +133,7 @@ impl OrderRecord {
             price: order.price.0,
             stop: special.stop.0,
             offset: special.offset.0,
+            discretion: special.discretion.0,
             expires_at: special.expires_at.0,
             session: order.session.0,
             ordinal: order.ordinal,
@@ -176,6 +178,7 @@ impl OrderRecord {
             minimum: Quantity(self.minimum),
             stop: Price(self.stop),
             offset: Price(self.offset),
+            discretion: Price(self.discretion),
             expires_at: Nanos(self.expires_at),
             group: self.group,
         };
@@ -191,6 +194,7 @@ impl OrderRecord {
             && (self.front == self.leaves || special.displayed.0 > 0)
             && (special.room.is_pegged() || self.price > 0 || special.room == Room::Stop)
             && (!standing.capped || special.room.is_pegged())
+            && (!special.has_discretion() || special.room == Room::Lit)
             && special.at_rest() == special;
         good.then_some(standing)
     }
@@ -330,6 +334,10 @@ impl SoftwareMatcher {
                 aside.capped = standing.capped;
                 let place = place_of(self.store.ladder(slot));
                 self.keep_aside(place, aside, order.reference);
+                if standing.special.has_discretion() && !self.store.has_room() {
+                    return Err(SnapshotError::Full);
+                }
+                self.man_outpost(place, order.side.is_buy(), slot);
             }
             debug_assert!(
                 standing.special.is_plain() == (self.register.get(slot).special == NO_RECORD)

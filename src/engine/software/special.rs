@@ -5,11 +5,11 @@ use crate::engine::auction::admits;
 use crate::engine::book::{NONE, Slot};
 use crate::engine::rules::{self, Room, Special};
 use crate::engine::software::SoftwareMatcher;
-use crate::engine::software::desk::{number_of, place_of};
+use crate::engine::software::desk::{number_of, outpost_number, place_of};
 use crate::engine::software::entering::{End, Taker};
 use crate::engine::software::meeting::unsigned;
 use crate::engine::software::pegs::signed;
-use crate::engine::software::specials::{Aside, NO_RECORD};
+use crate::engine::software::specials::{Aside, NO_RECORD, Record};
 use crate::model::{
     CancelReason, Command, Event, EventFlags, EventKind, Group, OrderType, Price, Quantity,
     RejectCode, SeqNo, Side,
@@ -30,13 +30,13 @@ impl SoftwareMatcher {
         }
         admits(self.desks[place].phase, command, &asks, &special)?;
         let side = command.side().ok_or(RejectCode::InvalidSide)?;
-        if asks.may_rest && !self.store.has_room() {
+        if asks.may_rest && !self.store.has_room_for(1 + u32::from(special.has_discretion())) {
             return Err(RejectCode::BookFull);
         }
         if asks.may_rest && !special.is_plain() && !self.specials.has_room() {
             return Err(RejectCode::BookFull);
         }
-        let order = rules::entered(command, side);
+        let order = special.drawn_back(rules::entered(command, side));
         let accepted = rules::about(&order, EventKind::Accepted);
         self.meet(self.taker(order, asks, place, command), special, NONE, accepted);
         Ok(())
@@ -63,7 +63,12 @@ impl SoftwareMatcher {
         if asks.may_rest && more && !self.specials.has_room() {
             return Err(RejectCode::BookFull);
         }
-        let Some(order) = rules::replacement(command, &old.order) else {
+        let further = special.has_discretion() && !old.special.has_discretion();
+        if asks.may_rest && further && !self.store.has_room() {
+            return Err(RejectCode::BookFull);
+        }
+        let order = rules::replacement(command, &old.order);
+        let Some(order) = order.map(|order| special.drawn_back(order)) else {
             let gone = self.take_away(slot, CancelReason::ReplacedBelowExecuted);
             let (client_seq, target) = (command.client_seq, command.ordinal);
             self.outbox.push(Event { client_seq, target, ..gone });
@@ -190,6 +195,7 @@ impl SoftwareMatcher {
             }
         } else if record == NO_RECORD {
             self.keep_aside(taker.place, aside, order.reference);
+            self.man_outpost(taker.place, taker.buy, slot);
         } else {
             *self.specials.get_mut(record) = aside;
         }
@@ -233,6 +239,36 @@ impl SoftwareMatcher {
         self.mark(place);
     }
 
+    /// Lays an order that would go further than it shows in line for those it would go to, under
+    /// a slot of its own that leads back to it.
+    pub(super) fn man_outpost(&mut self, place: usize, buy: bool, slot: Slot) {
+        let record = self.register.get(slot).special;
+        let Aside { special, price, .. } = *self.specials.get(record);
+        if !special.has_discretion() {
+            return;
+        }
+        let outpost = self.store.allocate();
+        self.register.get_mut(outpost).special = record;
+        self.specials.get_mut(record).outpost = outpost;
+        self.specials.outposts += 1;
+        let shelf = &mut self.desks[place].outposts[usize::from(!buy)];
+        let key = signed(special.reach(price), buy);
+        shelf.lay(&mut self.store, outpost_number(place, buy), key, outpost, 1);
+        self.mark(place);
+    }
+
+    /// Takes an order's outpost away, if it has one.
+    fn leave_outpost(&mut self, place: usize, buy: bool, record: Record) {
+        let outpost = std::mem::replace(&mut self.specials.get_mut(record).outpost, NONE);
+        if outpost == NONE {
+            return;
+        }
+        self.desks[place].outposts[usize::from(!buy)].lift(&mut self.store, outpost);
+        self.store.free(outpost);
+        self.specials.outposts -= 1;
+        self.mark(place);
+    }
+
     /// Takes an order that is not plain from where it waits; its slot stays.
     pub(super) fn lift(&mut self, slot: Slot) {
         let place = place_of(self.store.ladder(slot));
@@ -240,9 +276,9 @@ impl SoftwareMatcher {
         let Aside { special, capped, .. } = *self.specials.get(record);
         let room = special.room;
         let buy = self.register.get(slot).side.is_buy();
-        let book = &mut self.books[place];
         if room == Room::Lit {
-            return book.lift(&mut self.store, slot);
+            self.leave_outpost(place, buy, record);
+            return self.books[place].lift(&mut self.store, slot);
         }
         let desk = &mut self.desks[place];
         desk.shelf_mut(room, capped, buy).lift(&mut self.store, slot);

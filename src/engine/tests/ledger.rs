@@ -24,6 +24,8 @@ pub(super) struct Ledger {
     trades: u64,
     /// Trades with orders that were not shown.
     hidden_trades: u64,
+    /// Trades with orders that went further than they show.
+    discretion_trades: u64,
     /// Sides of trades made in auctions.
     auction_sides: u64,
 }
@@ -105,6 +107,10 @@ impl Ledger {
             EventKind::Executed if event.flags.has(EventFlags::MAKER) && hidden => {
                 self.hidden_trades += 1;
             }
+            EventKind::Executed if event.flags.has(EventFlags::DISCRETION) => {
+                self.discretion_trades += 1;
+                self.cut(event);
+            }
             EventKind::Executed if event.flags.has(EventFlags::MAKER) => self.cut(event),
             EventKind::Cancelled if rests && event.flags.has(EventFlags::DONE) => {
                 assert!(self.shown.remove(&event.reference).is_some(), "what goes was shown");
@@ -159,6 +165,7 @@ impl Ledger {
     pub(super) fn must_have_seen_much(&self) {
         assert!(self.trades * 20 > self.commands, "only {} trades", self.trades);
         assert!(self.hidden_trades * 100 > self.commands, "only {} hidden", self.hidden_trades);
+        assert!(self.discretion_trades > 20, "only {} in discretion", self.discretion_trades);
         assert!(self.auction_sides > 100, "only {} in auctions", self.auction_sides);
         let reasons = |kind| self.seen.iter().filter(|(seen, _)| *seen == kind).count();
         assert!(reasons(EventKind::Cancelled) >= 11, "{:?}", self.seen);

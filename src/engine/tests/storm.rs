@@ -219,7 +219,7 @@ impl Storm {
         let buys = head.side == 0;
         let few = Price(tick * self.dice.below(4) as i64);
         let away = if buys { Price(-few.0) } else { few };
-        let kind = match self.dice.below(16) {
+        let kind = match self.dice.below(18) {
             0..3 => {
                 terms.displayed = Quantity(self.dice.below(12) as u32);
                 O::Limit
@@ -242,6 +242,14 @@ impl Storm {
                 head.time_in_force = TimeInForce::Ioc.code();
                 terms.minimum = Quantity(self.dice.below(40) as u32);
                 self.dice.pick(&[O::Limit, O::Market])
+            }
+            16..18 => {
+                let behind = Price(few.0 + tick);
+                terms.discretion = if buys { behind } else { Price(-behind.0) };
+                if self.dice.once_in(4) {
+                    terms.displayed = Quantity(self.dice.below(12) as u32);
+                }
+                O::Limit
             }
             8 => O::MarketToLimit,
             9 => {
@@ -316,7 +324,7 @@ impl Storm {
             4 => terms.expires_at = self.dice.pick(&[1, u64::MAX]),
             5 => terms.flags = TermFlags(self.dice.below(256) as u8),
             6 => terms.cap = Price(100),
-            7 => terms.discretion = Price(100),
+            7 => terms.discretion = Price(self.dice.pick(&[1, 100, -100, i64::MIN, i64::MAX])),
             _ => terms.reserved[3] = 1,
         }
     }

@@ -36,6 +36,9 @@ impl Market {
             Message::OrderExecuted(fill) => {
                 self.shrink(fill.order_reference_number, fill.executed_shares);
             }
+            Message::OrderExecutedWithPrice(fill) => {
+                self.shrink(fill.order_reference_number, fill.executed_shares);
+            }
             Message::OrderCancel(cancel) => {
                 self.shrink(cancel.order_reference_number, cancel.canceled_shares);
             }

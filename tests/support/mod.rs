@@ -22,6 +22,7 @@ use wirematch::port::Port;
 use wirematch::port::faulty::Faults;
 use wirematch::topology::{Catalogue, Config, Replay, StageName, check, journal_folder, parse};
 use wirematch::wire::ethernet::Mac;
+use wirematch::wire::itch::Message;
 
 use client::Client;
 use market::Market;
@@ -154,6 +155,8 @@ pub struct World {
     listener: Listener<Card>,
     /// The market as the listener sees it.
     pub market: Market,
+    /// All that the feed said, in order.
+    pub published: Vec<Message>,
     pub dice: Dice,
     pub now: Nanos,
     idle: u32,
@@ -199,6 +202,7 @@ impl World {
             clients,
             listener,
             market: Market::default(),
+            published: vec![],
             dice: Dice::new(seed),
             now: BEGIN,
             idle: 0,
@@ -227,6 +231,11 @@ impl World {
         let mut asked = Request::new(kind, self.now);
         request(&mut asked);
         self.server().ask(&asked);
+    }
+
+    /// The operator says something of more than one line.
+    pub fn tell(&mut self, group: &Group<Request>) {
+        self.server().tell(group);
     }
 
     /// The server dies where it stands; what is in its journal stays.
@@ -266,8 +275,11 @@ impl World {
             Some(0) => self.entry.poll(),
             Some(1) => self.market_data.poll(),
             Some(2) => {
-                let market = &mut self.market;
-                self.listener.poll(now, &mut |message| market.take(message))
+                let Self { market, published, .. } = self;
+                self.listener.poll(now, &mut |message| {
+                    published.push(*message);
+                    market.take(message);
+                })
             }
             Some(client) => self.clients[client - 3].poll(now),
         };

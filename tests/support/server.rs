@@ -98,6 +98,11 @@ impl Server {
         assert!(self.slow_requests.push_head(request), "the slow link has room");
     }
 
+    /// The same, for what has further lines.
+    pub fn tell(&mut self, group: &Group<Request>) {
+        assert!(self.slow_requests.push(group), "the slow link has room");
+    }
+
     /// Polls one part: a stage, the keepers, or the archive.
     ///
     /// # Errors

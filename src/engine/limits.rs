@@ -47,11 +47,11 @@ impl EngineLimits {
 
     /// The most events one command can make; a stage needs credit for so many before `submit`.
     ///
-    /// An entry makes its acceptance, three for each fill (an iceberg may show more) and one for
-    /// the remainder; a sweep its own answer and one for each order, or one for each stop that
-    /// wakes and then an entry's.
+    /// An entry makes its acceptance, three for each fill (an iceberg may show more), one for the
+    /// remainder and one for the auction that a break of the band begins; a sweep its own answer
+    /// and one for each order, or one for each stop that wakes and then an entry's.
     pub const fn events_per_command_max(&self) -> usize {
-        3 * self.fills_per_command_max as usize + 2 + 3 * self.sweep_chunk as usize
+        3 * self.fills_per_command_max as usize + 3 + 3 * self.sweep_chunk as usize
     }
 
     /// Says whether a matcher can be made so.
@@ -101,7 +101,7 @@ pub(super) const TABLE_CEILING: u32 = 64 * 64 * 64;
 const FILLS_CEILING: u16 = 10_000;
 
 const _: () = assert!(EngineLimits::DEFAULT.check().is_ok());
-const _: () = assert!(6 * FILLS_CEILING as usize + 2 <= u16::MAX as usize);
+const _: () = assert!(6 * FILLS_CEILING as usize + 3 <= u16::MAX as usize);
 
 /// Why a matcher cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -56,7 +56,8 @@ coded! {
         EnableEntry = 22,
         /// `instrument` enters the [`Phase`](crate::model::Phase) in `side`. After `quantity`
         /// milliseconds (0: never) and up to `target` more, drawn from the seed in `price`,
-        /// the phase in `ordinal` follows; an auction trades in between.
+        /// the phase in `ordinal` follows; an auction trades in between. One that the calendar asks
+        /// for has an `order_type` of 1, and does not end a halt.
         SetPhase = 23,
         /// A trade, told in a `Trade` line, is undone; the head names its buyer.
         BustTrade = 24,
@@ -64,6 +65,15 @@ coded! {
         CorrectTrade = 25,
         /// `account` does not trade with the accounts of family `target`; 0 is no family.
         SetFamily = 26,
+        /// `instrument` trades no further than `quantity` hundredths of a percent (0: as far as it
+        /// likes) from where it stood when the last `ordinal` milliseconds began; who would go
+        /// further begins a volatility auction of `target` milliseconds and up to a tenth more,
+        /// drawn from the seed in `price`.
+        SetBand = 27,
+        /// `instrument` is in the [`Hours`](crate::model::Hours) in `side`: its collar is
+        /// `quantity` hundredths of a percent (0: the account's own), and only sessions that may
+        /// trade at these hours enter orders.
+        SetHours = 28,
         /// Reserved: an order of several legs; its legs are further commands under one seq.
         MultiLegEnter = 64,
         MultiLegReplace = 65,

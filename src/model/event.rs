@@ -96,6 +96,8 @@ coded! {
         AuctionOver = 15,
         /// Less could be had at once than it asks for at least.
         Minimum = 16,
+        /// The rest would trade beyond the instrument's band.
+        Band = 17,
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use crate::model::SelfTrade;
+use crate::model::{Hours, SelfTrade};
 use crate::runtime::Idle;
 use crate::topology::{Decimal, Subnet};
 
@@ -343,6 +343,32 @@ pub struct SessionConfig {
     pub cancel_on_disconnect: bool,
     #[serde(default)]
     pub self_trade: SelfTradeConfig,
+    #[serde(default = "all_hours")]
+    pub hours: Vec<HoursConfig>,
+}
+
+/// Which part of the day: a session may be kept to some, and a schedule says which it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HoursConfig {
+    #[default]
+    Main,
+    Extended,
+    Overnight,
+}
+
+impl From<HoursConfig> for Hours {
+    fn from(hours: HoursConfig) -> Self {
+        match hours {
+            HoursConfig::Main => Hours::Main,
+            HoursConfig::Extended => Hours::Extended,
+            HoursConfig::Overnight => Hours::Overnight,
+        }
+    }
+}
+
+fn all_hours() -> Vec<HoursConfig> {
+    vec![HoursConfig::Main, HoursConfig::Extended, HoursConfig::Overnight]
 }
 
 fn yes() -> bool {
@@ -380,6 +406,7 @@ fn default_sessions() -> Vec<SessionConfig> {
         rate: rate.into(),
         cancel_on_disconnect: true,
         self_trade,
+        hours: all_hours(),
     };
     let prevent = SelfTradeConfig::CancelNewest;
     vec![

@@ -5,9 +5,9 @@ use std::ops::Range;
 use toml::Spanned;
 
 use crate::engine::EngineLimits;
-use crate::engine::risk::{AccountLimits, RateClass, RiskOptions, SessionRights};
+use crate::engine::risk::{AccountLimits, HoursSet, RateClass, RiskOptions, SessionRights};
 use crate::model::{
-    AccountId, Instrument, InstrumentId, Nanos, Price, Quantity, SessionId, Symbol,
+    AccountId, Hours, Instrument, InstrumentId, Nanos, Price, Quantity, SessionId, Symbol,
 };
 use crate::stage::SessionSpec;
 use crate::topology::config::{AccountConfig, InstrumentConfig, RateConfig, RiskConfig};
@@ -234,7 +234,8 @@ fn sessions(
         let rate = rate(config, spanned, source)?;
         let (first_account, last_account) = (AccountId(first), AccountId(last));
         let place = session.id as usize;
-        rights[place] = Some(SessionRights { first_account, last_account, rate });
+        let hours = HoursSet::of(session.hours.iter().map(|hours| Hours::from(*hours)));
+        rights[place] = Some(SessionRights { first_account, last_account, rate, hours });
         let spec = SessionSpec {
             id: SessionId(session.id),
             key: session.key.clone().into_bytes(),

@@ -6,7 +6,7 @@ use crate::engine::reference::order::Order;
 use crate::engine::reference::{ReferenceMatcher, less};
 use crate::engine::rules::{self, Instructions, Room, Special};
 use crate::model::{
-    CancelReason, Command, Event, EventFlags, EventKind, Group, OrderType, Price, Quantity,
+    CancelReason, Command, Event, EventFlags, EventKind, Group, OrderType, Phase, Price, Quantity,
     RejectCode, Side,
 };
 
@@ -168,6 +168,11 @@ impl ReferenceMatcher {
         let end = if together { self.find_price(&mut order, &mut asks, &special) } else { None };
         let meets = together && end.is_none() && self.meets_at_once(&order, &mut asks);
         let crosses = meets && self.best_maker(&order, &asks).is_some();
+        if crosses {
+            let now = self.now;
+            let book = self.book_mut(&order);
+            book.band.renew(book.reference(), now);
+        }
         let enough = !crosses || asks.least == Quantity::ZERO || self.gets_least(&order, &asks);
         let rests_whole =
             end.is_none() && asks.may_rest && (!crosses || !enough) && !(crosses && asks.post_only);
@@ -195,17 +200,25 @@ impl ReferenceMatcher {
         if order.resting.leaves == Quantity::ZERO {
             return;
         }
+        let breaks = end.is_some_and(|(reason, _)| reason == CancelReason::Band)
+            && rules::begins_auction(self.book(&order).phase, &order.resting);
+        let end = if breaks && asks.may_rest { None } else { end };
         let immediate = (CancelReason::Immediate, price);
         if let Some((reason, price)) = end.or((!asks.may_rest).then_some(immediate)) {
             let event = rules::cancelled(&order.resting, reason);
-            return self.outbox.push(Event { price, client_seq, ..event });
+            self.outbox.push(Event { price, client_seq, ..event });
+        } else {
+            order.show();
+            if order.is_shown() && !tells {
+                let event = rules::about(&order.resting, EventKind::Rested);
+                self.outbox.push(Event { quantity: order.front, client_seq, ..event });
+            }
+            self.add(order);
         }
-        order.show();
-        if order.is_shown() && !tells {
-            let event = rules::about(&order.resting, EventKind::Rested);
-            self.outbox.push(Event { quantity: order.front, client_seq, ..event });
+        if breaks {
+            let timing = self.books[&order.resting.instrument].band.pause(self.now);
+            self.leave_phase(order.resting.instrument, Phase::VolatilityAuction, timing);
         }
-        self.add(order);
     }
 
     /// Gives an order its price where the book decides it: a market-to-limit order takes the other

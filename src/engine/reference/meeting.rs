@@ -28,6 +28,8 @@ impl ReferenceMatcher {
             if maker.special.is_over(self.now) {
                 self.remove(&maker);
                 self.outbox.push(maker.withdrawn(CancelReason::Expired));
+            } else if !self.book(order).band.holds(price) {
+                return Some((CancelReason::Band, order.resting.price));
             } else if asks.self_trade != SelfTrade::Allow
                 && self.are_one(maker.resting.account, order.resting.account)
             {
@@ -204,9 +206,12 @@ impl ReferenceMatcher {
     pub(super) fn gets_least(&self, order: &Order, asks: &Instructions) -> bool {
         let mut wanted = asks.least.min(order.resting.leaves);
         let steps = self.limits.fills_per_command_max as usize;
-        for (maker, _) in self.makers(order, asks).into_iter().take(steps) {
+        for (maker, price) in self.makers(order, asks).into_iter().take(steps) {
             if maker.special.is_over(self.now) {
                 continue;
+            }
+            if !self.book(order).band.holds(price) {
+                return false;
             }
             if asks.self_trade != SelfTrade::Allow
                 && self.are_one(maker.resting.account, order.resting.account)

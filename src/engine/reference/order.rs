@@ -1,6 +1,6 @@
 //! What the reference matcher keeps of an order and of an instrument.
 
-use crate::engine::auction::Timing;
+use crate::engine::auction::{Band, Timing};
 use crate::engine::reference::auction::Run;
 use crate::engine::rules::{self, Room, Special};
 use crate::engine::{RestingOrder, Standing};
@@ -107,6 +107,8 @@ pub(super) struct Book {
     pub(super) indicative_at: Nanos,
     /// Its auction, while that is being settled.
     pub(super) run: Option<Run>,
+    /// How far from where it may trade.
+    pub(super) band: Band,
     /// The last trade's price.
     pub(super) last: Option<Price>,
     /// The lowest and highest price traded at since the stops were last looked through.
@@ -128,6 +130,7 @@ impl Book {
             timing: Timing::ENDLESS,
             indicative_at: Nanos::MAX,
             run: None,
+            band: Band::NONE,
             last: None,
             range: None,
             trailed: None,

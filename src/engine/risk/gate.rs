@@ -9,8 +9,8 @@ use crate::engine::risk::kill_switch::KillSwitch;
 use crate::engine::risk::rate::Rate;
 use crate::engine::risk::{RiskOptions, SessionRights};
 use crate::model::{
-    AccountId, CancelReason, Command, CommandKind, Event, EventFlags, EventKind, Fault, Notional,
-    OrderId, OrderType, Price, Quantity, RejectCode, Side,
+    AccountId, CancelReason, Command, CommandKind, Event, EventFlags, EventKind, Fault, Hours,
+    Notional, OrderId, OrderType, Price, Quantity, RejectCode, Side,
 };
 
 /// What a session may do, and how fast it is going.
@@ -91,6 +91,10 @@ impl RiskGate {
                 self.collar.set_reference(command.instrument, command.price);
                 Ok(())
             }
+            Some(CommandKind::SetHours) => {
+                let hours = Hours::from_code(command.side).ok_or(RejectCode::Unsupported)?;
+                self.collar.set_hours(command.instrument, hours, command.quantity.0)
+            }
             Some(CommandKind::Throttle) => {
                 self.throttled = true;
                 Ok(())
@@ -154,6 +158,9 @@ impl RiskGate {
         }
         let limits = self.exposure.order_limits(account).ok_or(RejectCode::UnknownAccount)?;
         let listed = self.collar.listed(command.instrument).ok_or(RejectCode::UnknownInstrument)?;
+        if !rights.hours.has(listed.hours) {
+            return Err(RejectCode::OutOfHours);
+        }
         if self.kill_switch.stops(command) {
             return Err(RejectCode::Killed);
         }
@@ -175,12 +182,15 @@ impl RiskGate {
     }
 
     fn replace(&mut self, command: &mut Command) -> Result<(), RejectCode> {
-        self.admit(command)?;
+        let rights = self.admit(command)?;
         let old = *self.exposure.order(command.target_id()).ok_or(RejectCode::UnknownOrder)?;
         command.account = old.account;
         command.instrument = old.instrument;
         let limits = self.exposure.order_limits(old.account).ok_or(RejectCode::UnknownAccount)?;
         let listed = self.collar.listed(old.instrument).ok_or(RejectCode::UnknownInstrument)?;
+        if !rights.hours.has(listed.hours) {
+            return Err(RejectCode::OutOfHours);
+        }
         if self.kill_switch.stops(command) {
             return Err(RejectCode::Killed);
         }

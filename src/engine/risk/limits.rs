@@ -1,6 +1,6 @@
 //! What the gate is told at boot: limits of accounts, rights of sessions, sizes of tables.
 
-use crate::model::{AccountId, Instrument, Nanos, Notional, Quantity};
+use crate::model::{AccountId, Hours, Instrument, Nanos, Notional, Quantity};
 
 /// The limits of one account. An account without limits is unknown and may do nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,26 @@ pub struct RateClass {
     pub ban: Nanos,
 }
 
+/// Hours in which a session may trade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoursSet(u8);
+
+impl HoursSet {
+    /// All there are.
+    pub const ALL: Self = Self(u8::MAX);
+
+    /// These.
+    pub fn of(hours: impl IntoIterator<Item = Hours>) -> Self {
+        Self(hours.into_iter().fold(0, |set, hours| set | 1 << hours.code()))
+    }
+
+    /// Whether these are among them.
+    #[inline]
+    pub const fn has(self, hours: Hours) -> bool {
+        self.0 >> hours.code() & 1 == 1
+    }
+}
+
 /// What a session may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionRights {
@@ -41,6 +61,8 @@ pub struct SessionRights {
     pub last_account: AccountId,
     /// How fast.
     pub rate: RateClass,
+    /// When.
+    pub hours: HoursSet,
 }
 
 /// Everything the gate is told at boot.

@@ -14,7 +14,8 @@ pub(super) use events::{
     rejected, replacement, withdrawn,
 };
 pub(super) use phases::{
-    INDICATIVE_EVERY, auction_trades, indicative, indicative_orders, phase_changed,
+    INDICATIVE_EVERY, auction_trades, begins_auction, indicative, indicative_orders, is_scheduled,
+    phase_changed,
 };
 pub(super) use plain::{Instructions, instructions, is_plain};
 #[cfg(test)]
@@ -56,14 +57,16 @@ pub(super) fn sort(command: &Command) -> Task {
         K::Kill | K::SessionDown | K::SetPhase | K::SetFamily | K::EndOfDay => {
             return Task::Books(kind);
         }
-        K::BustTrade | K::CorrectTrade => return Task::Books(kind),
+        K::BustTrade | K::CorrectTrade | K::SetBand => return Task::Books(kind),
         K::SessionUp => EventKind::SessionUp,
         K::Revive => EventKind::Revived,
         K::StartOfDay => EventKind::StartOfDay,
         K::AccountQuery => EventKind::NextOrdinal,
         K::DisableEntry => EventKind::EntryDisabled,
         K::EnableEntry => EventKind::EntryEnabled,
-        K::SetBuyingPower | K::SetExposureLimit | K::SetReferencePrice => EventKind::Nothing,
+        K::SetBuyingPower | K::SetExposureLimit | K::SetReferencePrice | K::SetHours => {
+            EventKind::Nothing
+        }
         K::Throttle | K::Unthrottle | K::Tick => EventKind::Nothing,
         K::MultiLegEnter | K::MultiLegReplace | K::MultiLegCancel => EventKind::Rejected,
         K::Split | K::Dividend | K::SymbolChange | K::Delist => EventKind::Rejected,

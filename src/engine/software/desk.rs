@@ -1,7 +1,7 @@
 //! `Desk`: what an instrument has beside its book: shelves for orders out of sight, its phase, and
 //! how far trading has gone since its stops were looked through.
 
-use crate::engine::auction::Timing;
+use crate::engine::auction::{Band, Timing};
 use crate::engine::book::{Shelf, Slot, Store};
 use crate::engine::rules::Room;
 use crate::engine::software::auction::Frozen;
@@ -21,6 +21,8 @@ pub(super) const STOPS: u32 = 1 << 1;
 
 /// Notes of a book: its instrument is in a phase of its own.
 pub(super) const PHASE: u32 = 1 << 2;
+/// Notes of a book: its trades are held within a band.
+pub(super) const BAND: u32 = 1 << 3;
 
 /// An instrument's shelves and state.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub(super) struct Desk {
     pub(super) indicative_at: Nanos,
     /// Its auction is being settled, or waits to be.
     pub(super) frozen: Option<Frozen>,
+    /// How far from where it may trade.
+    pub(super) band: Band,
     /// The lowest and highest price traded at since the stops were last looked through.
     pub(super) range: Option<(Price, Price)>,
     pub(super) trail: Trail,
@@ -51,6 +55,7 @@ impl Desk {
             timing: Timing::ENDLESS,
             indicative_at: Nanos::MAX,
             frozen: None,
+            band: Band::NONE,
             range: None,
             trail: Trail::default(),
             cascades: false,
@@ -78,7 +83,8 @@ impl Desk {
         // Until it is over a cascade counts how far trading goes, also for stops to come.
         let stops = waits(Room::Stop, false) || self.cascades;
         let phase = self.phase != Phase::Continuous || self.frozen.is_some();
-        u32::from(meets) * MEETS + u32::from(stops) * STOPS + u32::from(phase) * PHASE
+        let banded = u32::from(self.band.is_on()) * BAND;
+        u32::from(meets) * MEETS + u32::from(stops) * STOPS + u32::from(phase) * PHASE + banded
     }
 
     /// Everybody in a room on a side, first in line first; pegs at their caps after the others.

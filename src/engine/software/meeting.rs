@@ -187,9 +187,13 @@ impl SoftwareMatcher {
                 (Some(shown), _) => Some(shown),
                 (None, other) => other,
             };
-            let Some((_, slot)) = next.filter(|(signed, _)| *signed <= limit) else {
+            let Some((signed, slot)) = next.filter(|(signed, _)| *signed <= limit) else {
                 return false;
             };
+            let band = &self.desks[taker.place].band;
+            if !self.is_over(slot) && !band.holds(unsigned(signed, !taker.buy)) {
+                return false;
+            }
             match self.share_of(slot, taker) {
                 Some(share) => wanted = wanted.saturating_sub(share),
                 None => return false,
@@ -208,13 +212,18 @@ impl SoftwareMatcher {
         false
     }
 
+    /// Whether a resting order's time is over.
+    fn is_over(&self, slot: Slot) -> bool {
+        let record = self.register.get(slot).special;
+        record != NO_RECORD && self.specials.get(record).special.is_over(self.now)
+    }
+
     /// What a taker would get of a resting order; `None` if meeting it would end its way.
     fn share_of(&self, slot: Slot, taker: &Taker) -> Option<u32> {
-        let identity = self.register.get(slot);
-        let record = identity.special;
-        if record != NO_RECORD && self.specials.get(record).special.is_over(self.now) {
+        if self.is_over(slot) {
             return Some(0);
         }
+        let identity = self.register.get(slot);
         let setting = taker.asks.self_trade;
         if setting != SelfTrade::Allow && self.are_one(identity.account, taker.order.account) {
             return (setting == SelfTrade::CancelOldest).then_some(0);

@@ -125,6 +125,9 @@ impl SoftwareMatcher {
             CommandKind::Modify => self.modify(command),
             CommandKind::Sweep => self.go_on(),
             CommandKind::SetFamily => self.set_family(command),
+            CommandKind::SetBand => {
+                self.set_band(command).unwrap_or_else(|why| self.reject(command, why));
+            }
             CommandKind::BustTrade | CommandKind::CorrectTrade => {
                 let outbox = &mut self.outbox;
                 rules::undone(group, &mut |event| outbox.push(event))

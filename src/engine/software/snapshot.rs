@@ -5,7 +5,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::engine::auction::Timing;
+use crate::engine::auction::{Band, Timing};
 use crate::engine::book::Slot;
 use crate::engine::rules::{Room, Special};
 use crate::engine::software::SoftwareMatcher;
@@ -81,11 +81,17 @@ struct InstrumentRecord {
     followed: i64,
     ends_at: u64,
     indicative_at: u64,
+    anchor: i64,
+    anchored_at: u64,
+    seed: u64,
+    bps: u32,
+    pause_ms: u32,
+    window_ms: u32,
     id: u32,
     phase: u8,
     following: u8,
     has_range: u8,
-    reserved: u8,
+    reserved: [u8; 5],
 }
 
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -234,11 +240,17 @@ impl SoftwareMatcher {
                 followed: desk.trail.followed,
                 ends_at: desk.timing.ends_at.0,
                 indicative_at: desk.indicative_at.0,
+                anchor: desk.band.anchor.0,
+                anchored_at: desk.band.since.0,
+                seed: desk.band.seed,
+                bps: desk.band.bps,
+                pause_ms: desk.band.pause_ms,
+                window_ms: desk.band.window_ms,
                 id: self.instruments.list()[place].id.0,
                 phase: desk.phase.code(),
                 following: desk.timing.following.code(),
                 has_range: u8::from(desk.range.is_some()),
-                reserved: 0,
+                reserved: [0; 5],
             }));
         }
         bytes.extend_from_slice(bytemuck::cast_slice(&families));
@@ -291,6 +303,14 @@ impl SoftwareMatcher {
         let following = phase_of(record.following)?;
         desk.timing = Timing { ends_at: Nanos(record.ends_at), following };
         desk.indicative_at = Nanos(record.indicative_at);
+        desk.band = Band {
+            bps: record.bps,
+            pause_ms: record.pause_ms,
+            window_ms: record.window_ms,
+            seed: record.seed,
+            anchor: Price(record.anchor),
+            since: Nanos(record.anchored_at),
+        };
         desk.trail.followed = record.followed;
         desk.range = (record.has_range == 1).then_some((Price(record.low), Price(record.high)));
         self.books[place].notes.last = record.last;

@@ -125,6 +125,9 @@ impl SoftwareMatcher {
         let end = if together { self.find_price(&mut taker, &special) } else { None };
         let meets = together && end.is_none() && self.meets_at_once(&mut taker, &special);
         let crosses = meets && self.front(&taker).is_some();
+        if crosses {
+            self.renew_band(taker.place);
+        }
         let asks = taker.asks;
         let enough = !crosses || asks.least == Quantity::ZERO || self.gets_least(&taker);
         let rests_whole =
@@ -153,6 +156,9 @@ impl SoftwareMatcher {
         if traded {
             self.after_trades(taker.place);
         }
+        let breaks = end.is_some_and(|(reason, _)| reason == CancelReason::Band)
+            && rules::begins_auction(self.desks[taker.place].phase, &taker.order);
+        let end = end.filter(|_| !(breaks && asks.may_rest));
         let immediate = (CancelReason::Immediate, price);
         let end = end.or((!asks.may_rest).then_some(immediate));
         if taker.order.leaves == Quantity::ZERO || end.is_some() {
@@ -164,14 +170,17 @@ impl SoftwareMatcher {
                 let event = rules::cancelled(&taker.order, reason);
                 self.outbox.push(Event { price, client_seq, ..event });
             }
-            return traded;
+        } else {
+            if shown && !tells {
+                let quantity = front_of(&special, taker.order.leaves);
+                let event = rules::about(&taker.order, EventKind::Rested);
+                self.outbox.push(Event { quantity, client_seq, ..event });
+            }
+            self.rest_special(&taker, special, lifted);
         }
-        if shown && !tells {
-            let quantity = front_of(&special, taker.order.leaves);
-            let event = rules::about(&taker.order, EventKind::Rested);
-            self.outbox.push(Event { quantity, client_seq, ..event });
+        if breaks {
+            self.pause(taker.place);
         }
-        self.rest_special(&taker, special, lifted);
         traded
     }
 

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::Standing;
-use crate::model::{Command, Event, EventFlags, EventId, EventKind, OrderId, Price, SeqNo};
+use crate::model::{
+    CancelReason, Command, Event, EventFlags, EventId, EventKind, OrderId, Price, SeqNo,
+};
 
 /// An order as told by its events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,7 +170,9 @@ impl Ledger {
         assert!(self.discretion_trades > 20, "only {} in discretion", self.discretion_trades);
         assert!(self.auction_sides > 100, "only {} in auctions", self.auction_sides);
         let reasons = |kind| self.seen.iter().filter(|(seen, _)| *seen == kind).count();
-        assert!(reasons(EventKind::Cancelled) >= 11, "{:?}", self.seen);
+        assert!(reasons(EventKind::Cancelled) >= 12, "{:?}", self.seen);
+        let banded = (EventKind::Cancelled, CancelReason::Band.code());
+        assert!(self.seen.contains(&banded), "nobody met a band");
         assert!(reasons(EventKind::Rejected) >= 12, "{:?}", self.seen);
         let kinds = [
             EventKind::Modified,

@@ -74,7 +74,8 @@ impl Storm {
             870..970 => K::Sweep,
             970..976 => K::Kill,
             976..984 => K::SessionDown,
-            984..994 => K::SetPhase,
+            984..993 => K::SetPhase,
+            993 => K::SetBand,
             _ => self.dice.pick(K::ALL),
         };
         let mut command = Command::new(kind);
@@ -129,6 +130,11 @@ impl Storm {
             }
             K::Kill => command.side = self.dice.pick(&[0, 1, 1, 2, 2, 2, 3, 3, 9]),
             K::SetPhase => self.phase(command),
+            K::SetBand => {
+                command.quantity = Quantity(self.dice.pick(&[0, 0, 0, 20, 200, 2_000]));
+                command.target = 1 + self.dice.below(20) as u32;
+                command.ordinal = self.dice.below(400) as u32;
+            }
             K::SetFamily => command.target = self.dice.below(3) as u32,
             K::SessionDown => command.quantity = Quantity(self.dice.below(3) as u32),
             _ => {}
@@ -142,6 +148,7 @@ impl Storm {
         let most = self.dice.pick(&[100, 100, 100, 3_000]);
         command.quantity = Quantity(1 + self.dice.below(most) as u32);
         command.target = self.dice.below(50) as u32;
+        command.order_type = u8::from(self.dice.once_in(8));
         command.price = Price(self.dice.roll() as i64);
     }
 

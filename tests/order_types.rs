@@ -9,6 +9,7 @@ use wirematch::model::{
     AccountId, Command, CommandKind, Group, InstrumentId, Phase, Price, Quantity, Request,
     SessionId, TradeDetail,
 };
+use wirematch::topology::{Calendar, Timetable};
 use wirematch::wire::itch::Message;
 use wirematch::wire::ouch::codes::{
     MARKET_PRICE, cross_type, display, order_style, post_only, price_type, restated, side,
@@ -358,6 +359,71 @@ fn extended_hours_take_what_is_for_them_alone() {
     let order = EnterOrder { time_in_force: extended, ..buying(REFERENCE, 8) };
     venue.send(1, order, Options::default());
     assert_eq!(venue.listen()[1], "accepted 8@300.00");
+    venue.world.check();
+}
+
+/// A day of a minute: before it opens, an auction that ends at random, the night, all by the
+/// calendar's requests and on record as commands.
+#[test]
+fn a_calendar_leads_a_day_and_a_replay_needs_none() {
+    let mut venue = Venue::open();
+    let begin = venue.world.now.0 / 1_000_000_000 + 1;
+    let local = |second: u64| {
+        let of_day = (begin + second) % 86_400;
+        format!("{:02}:{:02}:{:02}", of_day / 3_600, of_day / 60 % 60, of_day % 60)
+    };
+    let text = format!(
+        r#"
+        name = "short"
+        zone = "UTC"
+        instruments = ["ACME"]
+        [[schedule]]
+        days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+        change = [
+            {{ at = "{}", phase = "opening-auction", lasts_s = 2, random_ms = 900, band_percent = "1" }},
+            {{ at = "{}", phase = "extended", hours = "overnight", collar_percent = "0.2" }},
+            {{ at = "{}", phase = "closed", day = "end" }},
+        ]"#,
+        local(2),
+        local(30),
+        local(60),
+    );
+    let config: wirematch::topology::CalendarConfig = toml::from_str(&text).expect("it parses");
+    let calendar = Calendar::new(&config, &venue.world.catalogue.instruments).expect("it is good");
+    let last = venue.world.now;
+    let mut table = Timetable::new(calendar, last, last, &|_| None);
+    let mut run = |venue: &mut Venue, until: u64| {
+        while venue.world.now.0 < (begin + until) * 1_000_000_000 {
+            let now = venue.world.now;
+            let mut seed = || 0x5eed;
+            table.poll(now, &mut seed, &mut |request| {
+                venue.world.server().ask(request);
+                true
+            });
+            venue.wait(25);
+        }
+    };
+    run(&mut venue, 3);
+    assert_eq!(venue.listen()[2].split(", ").next(), Some("H Q"));
+    // It would trade through the seller at 301; what is beyond the band begins another auction.
+    venue.send(0, selling(REFERENCE + 8 * ONE, 5), Options::default());
+    run(&mut venue, 10);
+    venue.listen();
+    venue.send(1, buying(REFERENCE + 8 * ONE, 12), Options::default());
+    let [_, own, public] = venue.listen();
+    assert_eq!(own, "accepted 12@308.00, executed 10@301.00 R");
+    assert!(public.ends_with("E 10, A B 2@308.00, H Q"), "{public}");
+    run(&mut venue, 32);
+    // The night: the auction settled what waited, and the collar is narrow.
+    assert!(venue.listen()[1].contains("executed 2@308.00 H"));
+    let night =
+        |price| EnterOrder { time_in_force: time_in_force::EXTENDED_HOURS, ..buying(price, 1) };
+    venue.send(1, night(REFERENCE + 7 * ONE), Options::default());
+    venue.send(1, night(REFERENCE + 8 * ONE - 100), Options::default());
+    assert_eq!(venue.listen()[1], "rejected 0x26, accepted 1@307.99");
+    run(&mut venue, 62);
+    let [_, own, _] = venue.listen();
+    assert!(own.contains("cancelled 1 E") && own.contains("system E"), "{own}");
     venue.world.check();
 }
 

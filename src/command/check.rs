@@ -5,7 +5,9 @@ use serde_json::json;
 
 use crate::command::Outcome;
 use crate::command::configuration::{ConfigArguments, Loaded};
-use crate::topology::DEFAULT_CONFIG;
+use crate::model::Nanos;
+use crate::runtime::{Clock, SystemClock};
+use crate::topology::{Calendar, DEFAULT_CONFIG};
 
 /// Checks a configuration and says what the appliance would do with it on this machine: which
 /// stages run on which CPU, the ports, the tables.
@@ -21,6 +23,19 @@ pub struct CheckArguments {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// A calendar's next day, on its own clock.
+fn print_calendar(calendar: &Calendar) {
+    println!("calendar  {}, {} instruments", calendar.name, calendar.instruments.len());
+    let mut at = SystemClock::new().now();
+    let until = at.saturating_add(Nanos(86_400_000_000_000));
+    while let Some(due) = calendar.after(at).filter(|due| due.at < until) {
+        for change in &due.changes {
+            println!("          {}  {}", calendar.local(due.at), change.sentence());
+        }
+        at = due.at;
+    }
 }
 
 /// Runs the command.
@@ -69,5 +84,8 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
         "tables    {} instruments, {accounts} accounts, {sessions} sessions",
         catalogue.instruments.len()
     );
+    for calendar in &catalogue.calendars {
+        print_calendar(calendar);
+    }
     Ok(())
 }

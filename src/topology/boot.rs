@@ -10,9 +10,9 @@ use crate::slow::{SlowError, SlowPath};
 use crate::stage::{Board, Gate};
 use crate::topology::appliance::{Appliance, Launch};
 use crate::topology::{
-    Catalogue, Config, ConfigError, Parts, Placement, ReleaseGate, Replay, ReplayError, empty_feed,
-    empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings, meaning, place,
-    wire,
+    Catalogue, Config, ConfigError, Parts, Placement, ReleaseGate, Replay, ReplayError, Timetable,
+    empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings,
+    meaning, place, wire,
 };
 
 /// Why an appliance did not start.
@@ -126,6 +126,11 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
     let is_new = fold.seq == SeqNo::ZERO;
     let open_orders = crate::engine::BookView::open_orders(&fold.matcher) as u64;
     let options = gateway.options().clone();
+    let (last, now) = (fold.timestamp, clock.now());
+    let phase_of = |id| crate::engine::BookView::phase(&fold.matcher, id);
+    let calendars = catalogue.calendars.iter().cloned();
+    let timetables =
+        calendars.map(|calendar| Timetable::new(calendar, last, now, &phase_of)).collect();
     let mut wired = wire(Parts {
         fold,
         limits: engine_limits(config, catalogue),
@@ -153,8 +158,18 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
         notes,
         placement: placement.clone(),
     };
-    let launch =
-        Launch { wired, placement, clock, board, progress, keepers, slow, journal, options };
+    let launch = Launch {
+        wired,
+        placement,
+        clock,
+        board,
+        progress,
+        keepers,
+        slow,
+        journal,
+        options,
+        timetables,
+    };
     let appliance = launch
         .start()
         .map_err(|source| BootError::System { what: "cannot start a thread".into(), source })?;

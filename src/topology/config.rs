@@ -11,7 +11,7 @@ use toml::Spanned;
 
 use crate::model::{Hours, SelfTrade};
 use crate::runtime::Idle;
-use crate::topology::{Decimal, Subnet};
+use crate::topology::{CalendarConfig, Decimal, Subnet};
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -39,6 +39,8 @@ pub struct Config {
     pub account: Vec<Spanned<AccountConfig>>,
     /// Clients' sessions.
     pub session: Vec<Spanned<SessionConfig>>,
+    /// When what may trade; without one everything trades for ever.
+    pub calendar: Vec<Spanned<CalendarConfig>>,
     /// Stages dealt onto cores.
     pub core: Vec<Spanned<CoreConfig>>,
     /// The slow thread.
@@ -59,6 +61,7 @@ impl Default for Config {
             instrument: unspanned(default_instruments()),
             account: unspanned(vec![AccountConfig::default()]),
             session: unspanned(default_sessions()),
+            calendar: Vec::new(),
             core: unspanned(vec![CoreConfig::default()]),
             slow: SlowConfig::default(),
         }

@@ -2,6 +2,7 @@
 
 mod appliance;
 mod boot;
+mod calendar;
 mod config;
 mod decimal;
 mod parse;
@@ -14,6 +15,10 @@ mod wiring;
 
 pub use appliance::{Appliance, StopError};
 pub use boot::{BootError, BootReport, Ports, boot, place_here};
+pub use calendar::{
+    Calendar, CalendarConfig, ChangeConfig, DayConfig, DayEnd, Due, PhaseConfig, ScheduleConfig,
+    Timetable,
+};
 pub use config::{
     Config, CoreConfig, DeviceName, EngineConfig, EntryConfig, FeedConfig, JournalConfig,
     ReleaseGate, StageName,

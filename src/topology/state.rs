@@ -86,7 +86,7 @@ pub fn meaning(config: &Config, catalogue: &Catalogue) -> Meaning {
 /// SHA-256 over what history depends on: instruments, limits, rights.
 fn digest(catalogue: &Catalogue) -> [u8; 32] {
     use sha2::Digest;
-    let Catalogue { instruments, sessions, risk } = catalogue;
+    let Catalogue { instruments, sessions, risk, .. } = catalogue;
     let settings = sessions.iter().flatten().map(|s| (s.id, s.self_trade, s.first_account));
     let settings: Vec<_> = settings.collect();
     let text = format!(

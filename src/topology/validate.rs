@@ -11,7 +11,7 @@ use crate::model::{
 };
 use crate::stage::SessionSpec;
 use crate::topology::config::{AccountConfig, InstrumentConfig, RateConfig, RiskConfig};
-use crate::topology::{Config, ConfigError};
+use crate::topology::{Calendar, Config, ConfigError};
 
 /// The most sessions an appliance has: their numbers fit the session token's first characters.
 const SESSIONS_MAX: u32 = 4096;
@@ -25,6 +25,8 @@ pub struct Catalogue {
     pub sessions: Vec<Option<SessionSpec>>,
     /// What the risk gate is told.
     pub risk: RiskOptions,
+    /// When what may trade.
+    pub calendars: Vec<Calendar>,
 }
 
 /// Where a mistake stands.
@@ -63,7 +65,8 @@ pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, Confi
         feedback_lag: Nanos(engine.feedback_lag_us as u64 * 1_000),
         feedback_window: engine.feedback_window,
     };
-    Ok(Catalogue { instruments, sessions, risk })
+    let calendars = calendars(config, &source, &instruments)?;
+    Ok(Catalogue { instruments, sessions, risk, calendars })
 }
 
 /// Pairs of account and instrument the gate keeps room for: 32 bytes each and an index.
@@ -135,6 +138,27 @@ fn instruments(config: &Config, source: &Source<'_>) -> Result<Vec<Instrument>, 
         instruments.push(instrument);
     }
     Ok(instruments)
+}
+
+fn calendars(
+    config: &Config,
+    source: &Source<'_>,
+    instruments: &[Instrument],
+) -> Result<Vec<Calendar>, ConfigError> {
+    let mut calendars: Vec<Calendar> = Vec::new();
+    for spanned in &config.calendar {
+        let wrong = |message: String| source.error(spanned.span(), message);
+        let calendar = Calendar::new(spanned.get_ref(), instruments).map_err(wrong)?;
+        for other in &calendars {
+            if calendar.instruments.iter().any(|id| other.instruments.contains(id)) {
+                let (one, two) = (&other.name, &calendar.name);
+                let message = format!("calendars `{one}` and `{two}` share instruments: name them");
+                return Err(wrong(message));
+            }
+        }
+        calendars.push(calendar);
+    }
+    Ok(calendars)
 }
 
 fn instrument(place: usize, config: &InstrumentConfig) -> Result<Instrument, String> {

@@ -33,6 +33,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const MAY_BE_UNSAFE: &[&str] = &[
     "src/wire/fix/scan.rs",
     "src/port/tun.rs",
+    "src/link/batch.rs",
     "src/journal/checksum.rs",
     "src/journal/map.rs",
     "src/runtime/memory.rs",

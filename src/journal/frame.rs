@@ -116,11 +116,12 @@ pub(crate) struct Burst {
 }
 
 impl Burst {
-    /// Counts one line in.
+    /// Counts one message in.
     #[inline]
-    pub(crate) fn add(&mut self, line: &Line) {
-        self.crc = checksum::add(self.crc, line);
-        self.lines += 1;
+    pub(crate) fn add(&mut self, head: &Line, rest: &[Line]) {
+        self.crc = rest.iter().fold(checksum::add(self.crc, head), checksum::add);
+        self.lines += 1 + rest.len() as u16;
+        self.count += 1;
     }
 }
 

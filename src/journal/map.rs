@@ -63,7 +63,7 @@ mod door {
             unsafe { std::slice::from_raw_parts(self.base.as_ptr(), self.bytes / 8) }
         }
 
-        /// Calls `madvise` or `msync` on the pages that hold `range`.
+        /// Calls `madvise` or `msync` on the pages that hold `range`, as a shared mapping takes it.
         pub(super) fn advise(&self, range: Range<usize>, call: Call) -> io::Result<()> {
             let start = range.start / PAGE * PAGE;
             let end = range.end.min(self.bytes);
@@ -77,6 +77,7 @@ mod door {
                     Call::Populate => {
                         libc::madvise(address, end - start, libc::MADV_POPULATE_WRITE)
                     }
+                    Call::LetGo => libc::madvise(address, end - start, libc::MADV_DONTNEED),
                     Call::Sync => libc::msync(address, end - start, libc::MS_SYNC),
                 }
             };
@@ -97,6 +98,7 @@ mod door {
 /// What [`Map::advise`] asks of the kernel.
 enum Call {
     Populate,
+    LetGo,
     Sync,
 }
 
@@ -154,26 +156,26 @@ impl MapMut {
         Map::new(file, bytes, libc::PROT_READ | libc::PROT_WRITE).map(Self)
     }
 
-    /// Writes a line that no reader looks at yet.
+    /// Writes a message's lines that no reader looks at yet; where there is no room, none.
     #[inline]
-    pub fn store(&self, at: usize, line: &Line) {
-        self.write(at, line, Ordering::Relaxed);
+    pub fn store(&self, at: usize, head: &Line, rest: &[Line]) {
+        let (lines, _) = self.words().as_chunks::<WORDS>();
+        let Some([first, further @ ..]) = lines.get(at..at.saturating_add(1 + rest.len())) else {
+            return;
+        };
+        write(first, head, Ordering::Relaxed);
+        for (words, line) in further.iter().zip(rest) {
+            write(words, line, Ordering::Relaxed);
+        }
     }
 
     /// Writes a line, its first word last: whoever sees that word sees all that was stored before.
     #[inline]
     pub fn publish(&self, at: usize, line: &Line) {
-        self.write(at, line, Ordering::Release);
-    }
-
-    #[inline]
-    fn write(&self, at: usize, line: &Line, first: Ordering) {
         let (lines, _) = self.words().as_chunks::<WORDS>();
-        let Some(words) = lines.get(at) else { return };
-        for (word, &value) in words.iter().zip(&line.0).skip(1) {
-            word.store(value, Ordering::Relaxed);
+        if let Some(words) = lines.get(at) {
+            write(words, line, Ordering::Release);
         }
-        words[0].store(line.0[0], first);
     }
 
     /// Makes the pages of a range present and writable, so that a store into them never faults.
@@ -196,11 +198,23 @@ impl MapMut {
 
     /// Waits until the pages of a range are on the disk.
     ///
+    /// Whole pages leave the mapping first, all at once: the file keeps them. Otherwise the system
+    /// would write-protect each by itself, and interrupt the writer's core for every one.
+    ///
     /// # Errors
     /// What the system said; the pages' fate is then unknown, and asking again proves nothing.
     pub fn sync(&self, range: Range<usize>) -> io::Result<()> {
+        self.advise(range.start..range.end / PAGE * PAGE, Call::LetGo)?;
         self.advise(range, Call::Sync)
     }
+}
+
+#[inline]
+fn write(words: &[AtomicU64; WORDS], line: &Line, first: Ordering) {
+    for (word, &value) in words.iter().zip(&line.0).skip(1) {
+        word.store(value, Ordering::Relaxed);
+    }
+    words[0].store(line.0[0], first);
 }
 
 impl Deref for MapMut {
@@ -235,8 +249,9 @@ mod tests {
         assert!(MapMut::writable(&file, PAGE).is_err());
         file.set_len(100).unwrap();
         let map = MapMut::writable(&file, 100).unwrap();
-        map.store(1, &Line([9; 8]));
-        map.store(usize::MAX / 64, &Line([9; 8]));
+        map.store(1, &Line([9; 8]), &[]);
+        map.store(usize::MAX / 64, &Line([9; 8]), &[]);
+        map.store(0, &Line([9; 8]), &[Line([9; 8])]);
         assert_eq!((map.lines(), map.line(1)), (1, Line([0; 8])));
     }
 }

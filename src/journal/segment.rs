@@ -229,10 +229,9 @@ impl Segment {
         };
         header.crc = header.checksum();
         let lines: [Line; HEADER_LINES_USED] = bytemuck::cast(header);
-        for (at, line) in lines.iter().enumerate().skip(1) {
-            self.map.store(at, line);
-        }
-        self.map.publish(0, &lines[0]);
+        let [first, second, rest @ ..] = &lines;
+        self.map.store(1, second, rest);
+        self.map.publish(0, first);
         header.crc
     }
 

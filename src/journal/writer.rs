@@ -17,6 +17,8 @@ pub struct Writer<H: Logged> {
     stamp: Stamp,
     /// The segment being filled; none until the first message after opening an empty log.
     current: Option<Arc<Segment>>,
+    /// The line after the last one a frame may use; 0 where there is no segment.
+    end: usize,
     /// Checksum of its header.
     seed: u32,
     /// Line of the open frame's header.
@@ -60,6 +62,7 @@ impl<H: Logged> Writer<H> {
         let (current, seed) = left.segment.map_or((None, 0), |(segment, crc)| (Some(segment), crc));
         Self {
             stamp,
+            end: current.as_ref().map_or(0, |segment: &Arc<Segment>| segment.end()),
             current,
             seed,
             at: left.at,
@@ -94,25 +97,22 @@ impl<H: Logged> Writer<H> {
         if !H::KIND.follows(self.last, id) {
             return Err(Fault::SequenceGap);
         }
-        let head: Line = bytemuck::cast(*head);
+        let head: &Line = bytemuck::cast_ref(head);
         let lines = 1 + rest.len();
-        if H::KIND.lines(&head) != Some(lines) {
+        if H::KIND.lines(head) != Some(lines) {
             return Err(Fault::MalformedMessage);
         }
-        let end = self.at + 1 + self.burst.lines as usize + lines;
-        let fits = self.current.as_ref().is_some_and(|segment| end <= segment.end())
-            && self.burst.lines as usize + lines <= FRAME_LINES_MAX;
-        if !fits {
+        let open = self.burst.lines as usize + lines;
+        if self.at + 1 + open > self.end || open > FRAME_LINES_MAX {
             self.make_room(lines, id)?;
         }
         if self.burst.count == 0 {
             self.burst.first = id;
         }
-        self.store(&head);
-        for line in rest {
-            self.store(line);
+        if let Some(segment) = &self.current {
+            segment.map.store(self.at + 1 + self.burst.lines as usize, head, rest);
         }
-        self.burst.count += 1;
+        self.burst.add(head, rest);
         self.last = id;
         Ok(())
     }
@@ -132,7 +132,7 @@ impl<H: Logged> Writer<H> {
     #[inline]
     pub fn room(&self) -> usize {
         let used = self.at + if self.burst.count > 0 { 1 + self.burst.lines as usize } else { 0 };
-        let current = self.current.as_ref().map_or(0, |s| room_between(used, s.end()));
+        let current = room_between(used, self.end);
         let ready = self.ready.peek().map_or(0, |s| room_between(HEADER_LINES, s.end()));
         current + ready * self.ready.slots()
     }
@@ -160,22 +160,13 @@ impl<H: Logged> Writer<H> {
         Arc::clone(&self.progress)
     }
 
-    #[inline]
-    fn store(&mut self, line: &Line) {
-        if let Some(segment) = &self.current {
-            segment.map.store(self.at + 1 + self.burst.lines as usize, line);
-        }
-        self.burst.add(line);
-    }
-
     /// Closes the open frame, and goes to the next segment if this one cannot hold `lines` more.
     #[cold]
     fn make_room(&mut self, lines: usize, id: u64) -> Result<(), Fault> {
         if self.burst.count > 0 {
             self.close_frame();
         }
-        let fits = |segment: &Arc<Segment>| self.at + 1 + lines <= segment.end();
-        if self.current.as_ref().is_some_and(fits) {
+        if self.at + 1 + lines <= self.end {
             return Ok(());
         }
         let next = self.ready.pop().map_err(|_| Fault::JournalFailed)?;
@@ -190,6 +181,7 @@ impl<H: Logged> Writer<H> {
         self.seed = next.begin(&self.stamp, id, self.link);
         self.link = self.seed;
         self.at = HEADER_LINES;
+        self.end = next.end();
         self.current = Some(next);
         Ok(())
     }

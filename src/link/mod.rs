@@ -3,9 +3,13 @@
 //! `rtrb` underneath. A message of several lines is pushed and popped as one, so a consumer never
 //! sees half of it. A producer asks for credits (free lines) before it makes work.
 
+mod batch;
+
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use batch::Batch;
 
 use crate::model::{Group, Head, LINES_MAX, Line};
 
@@ -71,6 +75,25 @@ impl<H: Head> Producer<H> {
     pub fn push_heads(&mut self, heads: &[H]) -> bool {
         debug_assert!(heads.iter().all(|head| head.lines() == 1), "lines would be left behind");
         self.push_lines(bytemuck::cast_slice(heads))
+    }
+
+    /// Shows room for up to `most` lines to `write`; what it wrote is sent together, at the end.
+    ///
+    /// A burst sent so costs its stores and one look across, not one for each message.
+    #[inline]
+    pub fn write<R>(&mut self, most: usize, write: impl FnOnce(&mut Batch<'_, H>) -> R) -> R {
+        let most = self.credits(most);
+        let Ok(mut chunk) = self.ring.write_chunk_uninit(most) else {
+            // It asks for no more than there is.
+            return write(&mut Batch::new(&mut [], &mut []));
+        };
+        let (first, second) = chunk.as_mut_slices();
+        let mut batch = Batch::new(first, second);
+        let outcome = write(&mut batch);
+        let written = batch.written;
+        self.free = self.free.saturating_sub(written);
+        batch::send(chunk, written);
+        outcome
     }
 
     #[inline]

@@ -20,7 +20,7 @@ proptest! {
     #[test]
     fn behaves_as_a_queue(
         depth in 4usize..40,
-        steps in prop::collection::vec((0u8..3, 1u8..=4), 1..400),
+        steps in prop::collection::vec((0u8..4, 1u8..=4), 1..400),
     ) {
         let (mut producer, mut consumer) = link::<Command>(depth);
         let mut oracle: VecDeque<Group<Command>> = VecDeque::new();
@@ -47,6 +47,22 @@ proptest! {
                 }
                 let fresh = consumer.take_each(|_, _| Taken::No);
                 prop_assert_eq!(fresh, 0);
+            } else if step == 2 {
+                // A burst: messages of growing length, until one finds no room.
+                let room = (depth - used).min(3 * lines as usize);
+                producer.write(room, |batch| {
+                    for lines in (1..=4).cycle() {
+                        let sent = message(seq as u64, lines);
+                        let left = batch.room();
+                        if !batch.push_parts(&sent.head, sent.rest()) {
+                            assert!(left < lines as usize);
+                            break;
+                        }
+                        assert_eq!(batch.room(), left - lines as usize);
+                        used += lines as usize;
+                        oracle.push_back(sent);
+                    }
+                });
             } else {
                 let mut got = message(0, 1);
                 prop_assert_eq!(consumer.peek().map(|h| h.seq), oracle.front().map(|m| m.head.seq));

@@ -1,7 +1,7 @@
 //! Stamps verdicts; takes fills back after a fixed lag of log time.
 
 use crate::engine::risk::{Feedback, Readiness, RiskGate};
-use crate::link::{Consumer, Producer, Taken};
+use crate::link::{Batch, Consumer, Producer, Taken};
 use crate::model::{Command, Event, Fault, LINES_MAX, Line, LineKind, Nanos};
 use crate::runtime::{Counters, Stage};
 use crate::stage::BURST;
@@ -41,41 +41,41 @@ impl Risk {
     /// Checks commands while matching has room and no event that is due is missing.
     fn check_commands(&mut self) -> Result<usize, Fault> {
         let Self { gate, feedback, commands, matching, counters, .. } = self;
-        let mut most = (matching.credits(BURST * LINES_MAX) / LINES_MAX).min(BURST);
-        let mut outcome = Ok(());
-        let work = commands.take_each(|command, rest| {
-            if most == 0 {
-                return Taken::No;
-            }
-            most -= 1;
-            match feedback.apply_due(command, |event| gate.apply(event)) {
-                Ok(Readiness::Ready) => {}
-                Ok(Readiness::Waiting) => {
-                    counters.count(RiskCounter::Waited);
+        matching.write(BURST * LINES_MAX, |matching| {
+            let mut outcome = Ok(());
+            let work = commands.take_each(|command, rest| {
+                if matching.room() < LINES_MAX {
                     return Taken::No;
                 }
-                Err(fault) => {
-                    outcome = Err(fault);
-                    return Taken::No;
+                match feedback.apply_due(command, |event| gate.apply(event)) {
+                    Ok(Readiness::Ready) => {}
+                    Ok(Readiness::Waiting) => {
+                        counters.count(RiskCounter::Waited);
+                        return Taken::No;
+                    }
+                    Err(fault) => {
+                        outcome = Err(fault);
+                        return Taken::No;
+                    }
                 }
-            }
-            let mut command = *command;
-            gate.check(&mut command);
-            feedback.passed(&command);
-            counters.add(RiskCounter::Refused, (command.verdict != 0) as u64);
-            if !pass_on(command, rest, matching) {
-                outcome = Err(Fault::LimitBroken);
-            }
-            Taken::Yes
-        });
-        outcome.map(|()| work)
+                let mut command = *command;
+                gate.check(&mut command);
+                feedback.passed(&command);
+                counters.add(RiskCounter::Refused, (command.verdict != 0) as u64);
+                if !pass_on(command, rest, matching) {
+                    outcome = Err(Fault::LimitBroken);
+                }
+                Taken::Yes
+            });
+            outcome.map(|()| work)
+        })
     }
 }
 
 /// Sends the head and its terms, or the trade it is about, on; strings stay behind, matching has no
 /// use for them.
 #[inline]
-fn pass_on(mut command: Command, rest: &[Line], matching: &mut Producer<Command>) -> bool {
+fn pass_on(mut command: Command, rest: &[Line], matching: &mut Batch<'_, Command>) -> bool {
     let matters = |line: &&Line| {
         let kind = line.kind();
         kind == Some(LineKind::Terms) || kind == Some(LineKind::Trade)

@@ -1,7 +1,7 @@
 //! The one door in: gives every request its place in history and its time.
 
-use crate::link::{Consumer, Producer, Taken};
-use crate::model::{Command, Fault, Head, LINES_MAX, Nanos, Request, SeqNo};
+use crate::link::{Batch, Consumer, Producer, Taken};
+use crate::model::{Command, Fault, LINES_MAX, Nanos, Request, SeqNo};
 use crate::runtime::{Counters, LatencyRecorder, Stage};
 use crate::stage::BURST;
 
@@ -43,6 +43,9 @@ pub struct Sequencer {
     waited: LatencyRecorder,
 }
 
+/// Lines asked of a link behind at once.
+const ROOM_WANTED: usize = BURST * LINES_MAX;
+
 /// Whose turn it is.
 struct Turn {
     /// The queue whose front was received first; ties go to the lower one.
@@ -81,39 +84,35 @@ impl Sequencer {
         oldest.map(|(_, queue)| Turn { queue, until })
     }
 
-    /// Lines both links behind have room for.
-    #[inline]
-    fn room(&mut self) -> usize {
-        const WANTED: usize = BURST * LINES_MAX;
-        self.risk.credits(WANTED).min(self.recorder.credits(WANTED))
-    }
-
     /// Takes from one queue until another's turn comes; says how many.
     fn take(&mut self, turn: &Turn, most: usize, now: Nanos) -> Result<usize, Fault> {
-        let mut room = self.room();
         let Self { state, inputs, risk, recorder, counters, waited } = self;
         let Some(input) = inputs.get_mut(turn.queue) else { return Ok(0) };
         let mut count = 0;
         let mut sent = true;
-        input.take_each(|request, rest| {
-            let received_at = request.0.timestamp;
-            if count > 0 && received_at >= turn.until || count == most {
-                return Taken::No;
-            }
-            if room < LINES_MAX {
-                counters.count(SequencerCounter::Backpressured);
-                return Taken::No;
-            }
-            if count == 0 {
-                // The first of a burst has waited longest; it speaks for the others.
-                waited.record(received_at, now);
-            }
-            let (seq, timestamp) = state.next(now);
-            let command = request.sequenced(seq, timestamp);
-            sent &= risk.push_parts(&command, rest) && recorder.push_parts(&command, rest);
-            room -= command.lines();
-            count += 1;
-            Taken::Yes
+        let mut take = |risk: &mut Batch<'_, Command>, recorder: &mut Batch<'_, Command>| {
+            input.take_each(|request, rest| {
+                let received_at = request.0.timestamp;
+                if count > 0 && received_at >= turn.until || count == most {
+                    return Taken::No;
+                }
+                if risk.room().min(recorder.room()) < LINES_MAX {
+                    counters.count(SequencerCounter::Backpressured);
+                    return Taken::No;
+                }
+                if count == 0 {
+                    // The first of a burst has waited longest; it speaks for the others.
+                    waited.record(received_at, now);
+                }
+                let (seq, timestamp) = state.next(now);
+                let command = request.sequenced(seq, timestamp);
+                sent &= risk.push_parts(&command, rest) && recorder.push_parts(&command, rest);
+                count += 1;
+                Taken::Yes
+            })
+        };
+        risk.write(ROOM_WANTED, |risk| {
+            recorder.write(ROOM_WANTED, |recorder| take(risk, recorder));
         });
         if sent { Ok(count) } else { Err(Fault::LimitBroken) }
     }

@@ -6,12 +6,12 @@ use std::sync::atomic::AtomicBool;
 use crate::engine::{EngineLimits, Fold, SoftwareMatcher};
 use crate::journal::Writer;
 use crate::link::{Consumer, Gauge, Producer, link};
-use crate::model::{Command, Event, Head, Request};
+use crate::model::{Command, Event, Head, LINES_MAX, Request};
 use crate::port::Port;
 use crate::runtime::{CounterReader, LatencyReader, Stage, latency};
 use crate::stage::{
-    ArchiveLinks, Board, EventLinks, Feed, FeedState, Gate, Gateway, GatewayLinks, GatewayState,
-    Matching, OldReply, Recorder, Risk, Sequencer, SequencerState, Wanted,
+    ArchiveLinks, BURST, Board, EventLinks, Feed, FeedState, Gate, Gateway, GatewayLinks,
+    GatewayState, Matching, OldReply, Recorder, Risk, Sequencer, SequencerState, Wanted,
 };
 use crate::topology::StageName;
 
@@ -86,12 +86,13 @@ pub struct Wired {
 /// Joins the stages. This function is the architecture.
 pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     let depth = parts.link_depth;
-    let (gateway_requests, gateway_sequencer) = link::<Request>(depth);
+    let commands_depth = depth.min(COMMANDS_DEPTH);
+    let (gateway_requests, gateway_sequencer) = link::<Request>(commands_depth);
     let (slow_requests, slow_sequencer) = link::<Request>(SLOW_DEPTH);
     let (matching_requests, matching_sequencer) = link::<Request>(SLOW_DEPTH);
-    let (sequencer_commands, sequencer_risk) = link::<Command>(depth);
-    let (sequencer_records, sequencer_recorder) = link::<Command>(depth);
-    let (risk_commands, risk_matching) = link::<Command>(depth);
+    let (sequencer_commands, sequencer_risk) = link::<Command>(commands_depth);
+    let (sequencer_records, sequencer_recorder) = link::<Command>(commands_depth);
+    let (risk_commands, risk_matching) = link::<Command>(commands_depth);
     let (gateway_events, matching_gateway) = link::<Event>(depth);
     let (risk_events, matching_risk) = link::<Event>(depth);
     let (recorder_events, matching_recorder) = link::<Event>(depth);
@@ -191,6 +192,10 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         journal_is_short,
     }
 }
+
+/// Lines of the links between a client and matching: some bursts, so that the ring stays in the
+/// nearest cache. Events need more room, for one command makes many.
+const COMMANDS_DEPTH: usize = 4 * BURST * LINES_MAX;
 
 /// Lines of the links on which only now and then a message travels.
 const SLOW_DEPTH: usize = 256;

@@ -24,8 +24,7 @@ pub struct Feedback {
     window: u64,
     /// Commands passed whose events have not been applied.
     in_flight: VecDeque<(SeqNo, Nanos)>,
-    /// Events arrived and not yet due.
-    arrived: VecDeque<Event>,
+    arrived: Arrived,
     /// Every event of commands up to this one has arrived.
     completed: SeqNo,
 }
@@ -38,7 +37,7 @@ impl Feedback {
             lag,
             window: window as u64,
             in_flight: VecDeque::with_capacity(window + 1),
-            arrived: VecDeque::with_capacity(window * events_per_command + 1),
+            arrived: Arrived::new(window * events_per_command + 1),
             completed: SeqNo::ZERO,
         }
     }
@@ -71,8 +70,9 @@ impl Feedback {
             if self.completed < seq {
                 return Ok(Readiness::Waiting);
             }
-            while let Some(event) = self.arrived.pop_front_if(|event| event.id.seq() <= seq) {
-                apply(&event)?;
+            while let Some(event) = self.arrived.front().filter(|event| event.id.seq() <= seq) {
+                apply(event)?;
+                self.arrived.drop_front();
             }
             self.in_flight.pop_front();
         }
@@ -83,5 +83,79 @@ impl Feedback {
     #[inline]
     pub fn passed(&mut self, command: &Command) {
         self.in_flight.push_back((command.seq, command.timestamp));
+    }
+}
+
+/// Events most windows stay below: few enough to lie in the nearest caches.
+const NEAR: usize = 256;
+
+/// Events arrived and not yet due, oldest first: as a rule a few, at worst every command of the
+/// window at its worst. A ring for the worst would walk through all its memory, so the few have
+/// one of their own.
+#[derive(Debug)]
+struct Arrived {
+    near: VecDeque<Event>,
+    /// What found no room nearby; all of it is younger than what did.
+    far: VecDeque<Event>,
+}
+
+impl Arrived {
+    fn new(most: usize) -> Self {
+        let near = VecDeque::with_capacity(NEAR.min(most));
+        Self { near, far: VecDeque::with_capacity(most) }
+    }
+
+    #[inline]
+    fn push_back(&mut self, event: Event) {
+        match self.far.is_empty() && self.near.len() < self.near.capacity() {
+            true => self.near.push_back(event),
+            false => self.far.push_back(event),
+        }
+    }
+
+    #[inline]
+    fn front(&self) -> Option<&Event> {
+        self.near.front().or_else(|| self.far.front())
+    }
+
+    #[inline]
+    fn drop_front(&mut self) {
+        if self.near.pop_front().is_none() {
+            self.far.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{CommandKind, EventId, EventKind};
+
+    fn event(seq: u64, index: u16) -> Event {
+        let command = Command { seq: SeqNo(seq), ..Command::new(CommandKind::Enter) };
+        let event = Event::answering(&command, index, EventKind::Accepted);
+        assert_eq!(event.id, EventId::new(SeqNo(seq), index));
+        event
+    }
+
+    #[test]
+    fn many_events_come_back_in_their_order() {
+        let mut arrived = Arrived::new(4 * NEAR);
+        let mut expected = VecDeque::new();
+        // Three in, one out; then all out: the near ring fills, and what follows it waits far.
+        for seq in 1..=NEAR as u64 {
+            for index in 0..3 {
+                arrived.push_back(event(seq, index));
+                expected.push_back(event(seq, index));
+            }
+            assert_eq!(arrived.front(), expected.pop_front().as_ref());
+            arrived.drop_front();
+        }
+        assert!(!arrived.far.is_empty());
+        while let Some(event) = expected.pop_front() {
+            assert_eq!(arrived.front(), Some(&event));
+            arrived.drop_front();
+        }
+        assert_eq!(arrived.front(), None);
     }
 }

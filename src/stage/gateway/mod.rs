@@ -25,7 +25,7 @@ pub use archive::{Archive, ArchiveLinks, OldReply, Wanted};
 pub(crate) use report::since_midnight;
 pub use state::{GatewayOptions, GatewayState, SessionSpec, SessionView};
 
-use crate::link::{Consumer, Producer, Taken};
+use crate::link::{Batch, Consumer, Producer, Taken};
 use crate::model::{CommandKind, Event, EventKind, Fault, Group, LINES_MAX, Nanos, Price, Request};
 use crate::port::Port;
 use crate::port::endpoint::{ArpFrame, Opened, UdpEndpoint};
@@ -68,8 +68,8 @@ const GRACE_HEARTBEATS: u64 = 30;
 /// Polls after which timers are looked at though there is other work.
 const TIMERS_EVERY: u32 = 8;
 
-/// Lines asked of the link at once: more than one packet's messages ever take.
-const ROOM_WANTED: usize = 8 * BURST * LINES_MAX;
+/// Lines asked of the link at once: two bursts, and more messages than a client's window.
+const ROOM_WANTED: usize = 2 * BURST * LINES_MAX;
 
 /// Packets of replies asked for again, sent per session and poll.
 const RESENDS_PER_POLL: usize = 4;
@@ -151,22 +151,24 @@ impl<P: Port> Gateway<P> {
     /// Takes frames, as many as the sequencer's link surely has room for.
     fn take_frames(&mut self, now: Nanos) -> usize {
         let Self { port, faces, requests, counters, .. } = self;
-        // A packet that finds too little room is taken in part; the client sends the rest again.
-        if room_in(requests) < BURST {
-            counters.count(GatewayCounter::Closed);
-            return 0;
-        }
         let mut reply: Option<ArpFrame> = None;
-        let seen = port.receive(BURST, &mut |frame, meta| {
-            let received_at = if meta.received_at.0 > 0 { meta.received_at } else { now };
-            match faces.endpoint.open(frame) {
-                Opened::Datagram(datagram) => {
-                    faces.take(&datagram, received_at, requests, counters);
-                }
-                Opened::ArpReply(frame) => reply = Some(frame),
-                Opened::Malformed(_) => counters.count(GatewayCounter::Malformed),
-                Opened::Learned | Opened::NotForUs => {}
+        let seen = requests.write(ROOM_WANTED, |requests| {
+            // A packet that finds too little room is taken in part; its client sends it again.
+            if requests.messages() < BURST {
+                counters.count(GatewayCounter::Closed);
+                return 0;
             }
+            port.receive(BURST, &mut |frame, meta| {
+                let received_at = if meta.received_at.0 > 0 { meta.received_at } else { now };
+                match faces.endpoint.open(frame) {
+                    Opened::Datagram(datagram) => {
+                        faces.take(&datagram, received_at, requests, counters);
+                    }
+                    Opened::ArpReply(frame) => reply = Some(frame),
+                    Opened::Malformed(_) => counters.count(GatewayCounter::Malformed),
+                    Opened::Learned | Opened::NotForUs => {}
+                }
+            })
         });
         if let Some(frame) = reply {
             let _ = frame.send(port);
@@ -234,9 +236,11 @@ impl<P: Port> Gateway<P> {
         let count = faces.state.sessions.len();
         *turn = if *turn + 1 < count { *turn + 1 } else { 0 };
         let at = *turn;
-        if room_in(requests) > 1 {
-            faces.pass(at, now, requests, counters);
-        }
+        requests.write(ROOM_WANTED, |requests| {
+            if requests.messages() > 1 {
+                faces.pass(at, now, requests, counters);
+            }
+        });
         faces.state.ask_archive(at, wanted);
     }
 }
@@ -248,7 +252,7 @@ impl Faces {
         &mut self,
         datagram: &Datagram<'_>,
         received_at: Nanos,
-        requests: &mut Producer<Request>,
+        requests: &mut Batch<'_, Request>,
         counters: &mut Counters<GatewayCounter>,
     ) {
         if datagram.destination != self.state.options.address {
@@ -275,7 +279,7 @@ impl Faces {
             return counters.count(GatewayCounter::Unknown);
         }
         let moment = Moment { now: received_at, is_short: self.is_short };
-        let room = session.room(room_in(requests), moment);
+        let room = session.room(requests.messages(), moment);
         let symbols = &self.state.symbols;
         let guarded = catch_unwind(AssertUnwindSafe(|| {
             session.receive(&packet, symbols, moment, room, &mut |brought| {
@@ -297,11 +301,11 @@ impl Faces {
         login: &Login,
         from: SocketAddrV4,
         now: Nanos,
-        requests: &mut Producer<Request>,
+        requests: &mut Batch<'_, Request>,
         counters: &mut Counters<GatewayCounter>,
     ) {
         // Without room for what goes on record nothing is judged; the login comes again.
-        if room_in(requests) < 2 || self.is_short && !self.state.may_record(login.port, now) {
+        if requests.messages() < 2 || self.is_short && !self.state.may_record(login.port, now) {
             return counters.count(GatewayCounter::Closed);
         }
         let outcome = self.state.judge(login, from, now);
@@ -332,13 +336,13 @@ impl Faces {
         &mut self,
         at: usize,
         now: Nanos,
-        requests: &mut Producer<Request>,
+        requests: &mut Batch<'_, Request>,
         counters: &mut Counters<GatewayCounter>,
     ) {
         let Some(Some(session)) = self.state.sessions.get_mut(at) else { return };
         let moment = Moment { now, is_short: self.is_short };
         // One place is kept for the request that says the session is down.
-        let room = session.room(room_in(requests) - 1, moment);
+        let room = session.room(requests.messages() - 1, moment);
         session.pass(&self.state.symbols, moment, room, &mut |brought| {
             push(brought, requests, counters);
         });
@@ -398,12 +402,6 @@ impl Faces {
     }
 }
 
-/// Requests the link to the sequencer surely has room for.
-#[inline]
-fn room_in(requests: &mut Producer<Request>) -> usize {
-    requests.credits(ROOM_WANTED) / LINES_MAX
-}
-
 /// Sends replies again that were asked for, a few packets at a time.
 fn resend(session: &mut Session, packet: &mut [u8], send: &mut dyn FnMut(&[u8])) -> (u64, u64) {
     let mut resent = 0;
@@ -431,13 +429,13 @@ fn resend(session: &mut Session, packet: &mut [u8], send: &mut dyn FnMut(&[u8]))
 #[inline]
 fn push(
     brought: Brought<'_>,
-    requests: &mut Producer<Request>,
+    requests: &mut Batch<'_, Request>,
     counters: &mut Counters<GatewayCounter>,
 ) {
     match brought {
         Brought::Request(request) => {
             counters.count(GatewayCounter::Requests);
-            let sent = requests.push(request);
+            let sent = requests.push_parts(&request.head, request.rest());
             debug_assert!(sent, "sessions deliver no more than there is room for");
         }
         Brought::Duplicate => counters.count(GatewayCounter::Duplicates),

@@ -84,25 +84,31 @@ impl Pending {
         }
     }
 
-    /// What the reply to a message echoes, and when the message came; marks it answered.
+    /// Lets `tell` write a reply to a message, given what it echoes, and notes the number it says
+    /// the reply has. Returns when the message came, if this is its first answer.
     #[inline]
-    pub(super) fn answer(&mut self, client_seq: u32) -> Option<(Echo, Option<Nanos>)> {
-        let owed = self.slot(client_seq).filter(|owed| owed.client_seq == client_seq)?;
-        let first = !std::mem::replace(&mut owed.answered, true);
-        let answer = (owed.echo, first.then_some(owed.received_at));
-        self.unanswered -= first as u32;
-        Some(answer)
-    }
-
-    /// Notes that outbound message `number` replies to `client_seq`.
-    #[inline]
-    pub(super) fn replied(&mut self, client_seq: u32, number: u64) {
-        let owed = self.slot(client_seq).filter(|owed| owed.client_seq == client_seq);
-        let Some(owed) = owed else { return };
-        if owed.replies == 0 {
-            owed.first_reply = number;
+    pub(super) fn answer(
+        &mut self,
+        client_seq: u32,
+        tell: impl FnOnce(&Echo) -> Option<u64>,
+    ) -> Option<Nanos> {
+        // Numbers begin at 1: what nobody asked for finds no slot.
+        let Some(owed) =
+            self.slot(client_seq).filter(|owed| owed.client_seq == client_seq && client_seq != 0)
+        else {
+            tell(&Echo::default());
+            return None;
+        };
+        if let Some(number) = tell(&owed.echo) {
+            if owed.replies == 0 {
+                owed.first_reply = number;
+            }
+            owed.replies = (number - owed.first_reply) as u32 + 1;
         }
-        owed.replies = (number - owed.first_reply) as u32 + 1;
+        let is_first = !std::mem::replace(&mut owed.answered, true);
+        let received_at = is_first.then_some(owed.received_at);
+        self.unanswered -= is_first as u32;
+        received_at
     }
 
     /// The first reply to a message and how many there are, if it is known and was answered.

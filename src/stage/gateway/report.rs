@@ -24,22 +24,41 @@ pub(crate) fn since_midnight(time: Nanos) -> u64 {
     time.0 % DAY
 }
 
-/// The message an event is told by; `None` where the client is told nothing.
+/// Writes the message an event is told by and returns its length; 0 where the client is told
+/// nothing.
+///
+/// Each message is encoded where it is made, so that nothing is built only to be taken apart.
 #[inline]
-pub(super) fn report(event: &Event, echo: &Echo, symbols: &Symbols) -> Option<Outbound<'static>> {
+pub(super) fn report(event: &Event, echo: &Echo, symbols: &Symbols, space: &mut [u8]) -> usize {
+    let none = Appendage::EMPTY;
+    let written = match event.kind {
+        ACCEPTED => Outbound::OrderAccepted(accepted(event, echo, symbols), none).encode(space),
+        EXECUTED => Outbound::OrderExecuted(executed(event), none).encode(space),
+        CANCELLED => cancelled(event).encode(space),
+        REPLACED => Outbound::OrderReplaced(replaced(event, echo, symbols), none).encode(space),
+        _ => rare(event, echo, symbols, space),
+    };
+    written.unwrap_or(0)
+}
+
+const ACCEPTED: u8 = EventKind::Accepted.code();
+const EXECUTED: u8 = EventKind::Executed.code();
+const CANCELLED: u8 = EventKind::Cancelled.code();
+const REPLACED: u8 = EventKind::Replaced.code();
+
+/// The same for what comes less often.
+#[inline(never)]
+fn rare(event: &Event, echo: &Echo, symbols: &Symbols, space: &mut [u8]) -> Option<usize> {
     let timestamp = since_midnight(event.timestamp);
     let user_ref_num = event.ordinal;
     let none = Appendage::EMPTY;
+    let mut options = [0; OPTIONS_MAX];
     let outbound = match event.kind().ok()? {
-        EventKind::Accepted => Outbound::OrderAccepted(accepted(event, echo, symbols), none),
-        EventKind::Replaced => Outbound::OrderReplaced(replaced(event, echo, symbols), none),
         EventKind::Rejected => {
             let reason = event.reject_code().unwrap_or(RejectCode::Unsupported).ouch();
             let cl_ord_id = echo.cl_ord_id;
             Outbound::Rejected(Rejected { timestamp, user_ref_num, reason, cl_ord_id }, none)
         }
-        EventKind::Executed => Outbound::OrderExecuted(executed(event), none),
-        EventKind::Cancelled => return Some(cancelled(event)),
         EventKind::Modified => {
             let (side, quantity) = (side_code(event), event.quantity.0);
             let modified = OrderModified { timestamp, user_ref_num, side, quantity };
@@ -71,6 +90,7 @@ pub(super) fn report(event: &Event, echo: &Echo, symbols: &Symbols) -> Option<Ou
             let reason = restated::TRIGGERED;
             Outbound::OrderRestated(OrderRestated { timestamp, user_ref_num, reason }, none)
         }
+        EventKind::Refreshed => refreshed(event, &mut options),
         EventKind::Busted => {
             let (reason, cl_ord_id) = (broken::SUPERVISORY, echo.cl_ord_id);
             let match_number = event.reference.0;
@@ -86,12 +106,11 @@ pub(super) fn report(event: &Event, echo: &Echo, symbols: &Symbols) -> Option<Ou
         EventKind::EndOfDay => system(timestamp, system_event::END_OF_DAY),
         _ => return None,
     };
-    Some(outbound)
+    outbound.encode(space)
 }
 
 /// The message that tells of an iceberg's next part, its options in `space`.
-#[cold]
-pub(super) fn refreshed<'a>(event: &Event, space: &'a mut [u8; OPTIONS_MAX]) -> Outbound<'a> {
+fn refreshed<'a>(event: &Event, space: &'a mut [u8; OPTIONS_MAX]) -> Outbound<'a> {
     let options = Options {
         display_quantity: Some(event.quantity.0),
         secondary_ord_ref_num: Some(event.reference.0),

@@ -2,16 +2,15 @@
 
 use std::net::SocketAddrV4;
 
-use crate::link::Producer;
+use crate::link::Batch;
 use crate::model::{
     Command, CommandKind, Event, EventKind, Group, Nanos, Request, SessionId, base36,
 };
 use crate::stage::gateway::SessionSpec;
-use crate::stage::gateway::pending::{Echo, Pending};
-use crate::stage::gateway::report::{refreshed, report};
+use crate::stage::gateway::pending::Pending;
+use crate::stage::gateway::report::report;
 use crate::stage::gateway::request::{Sender, Symbols, read};
 use crate::stage::gateway::shortage::{Shortage, asks_for_entry};
-use crate::wire::ouch::OPTIONS_MAX;
 use crate::wire::session::{Delivery, Packet, ServerConfig, ServerSession};
 
 /// One client's session.
@@ -135,7 +134,7 @@ impl Session {
     }
 
     /// Puts the end of a connection on record, if that is owed and there is room.
-    pub(super) fn end_on_record(&mut self, now: Nanos, requests: &mut Producer<Request>) {
+    pub(super) fn end_on_record(&mut self, now: Nanos, requests: &mut Batch<'_, Request>) {
         if self.owes_down {
             let mut request = Request::new(CommandKind::SessionDown, now);
             request.0.session = self.spec.id;
@@ -176,20 +175,12 @@ impl Session {
             self.machine.settle(from + event.quantity.0 as u64 - 1, now);
             return None;
         }
-        let (echo, received_at) = match event.client_seq {
-            0 => (Echo::default(), None),
-            client_seq => self.pending.answer(client_seq).unwrap_or_default(),
-        };
-        if event.kind == EventKind::Refreshed.code() {
-            let mut space = [0; OPTIONS_MAX];
-            let outbound = refreshed(event, &mut space);
-            self.machine.push(|bytes| outbound.encode(bytes).unwrap_or(0));
-        } else if let Some(outbound) = report(event, &echo, symbols) {
-            let number = self.machine.push(|space| outbound.encode(space).unwrap_or(0));
-            self.pending.replied(event.client_seq, number);
-        }
+        let Self { pending, machine, .. } = self;
+        let received_at = pending.answer(event.client_seq, |echo| {
+            machine.push(|space| report(event, echo, symbols, space))
+        });
         if event.client_seq != 0 {
-            self.machine.settle(event.client_seq as u64, now);
+            machine.settle(event.client_seq as u64, now);
         }
         received_at
     }

@@ -144,7 +144,9 @@ impl GatewayState {
     fn tell_session(&mut self, at: usize, event: &Event, now: Nanos) -> Option<Nanos> {
         let session = self.sessions.get_mut(at)?.as_mut()?;
         let received_at = session.tell(event, &self.symbols, now);
-        self.mark(at);
+        if !std::mem::replace(&mut session.is_listed, true) {
+            self.dirty.push(at);
+        }
         received_at
     }
 

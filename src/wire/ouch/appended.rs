@@ -121,7 +121,7 @@ macro_rules! direction {
             }
 
             /// Writes the message and returns its length; `None` where it does not fit.
-            #[inline]
+            #[inline(always)]
             pub fn encode(&self, bytes: &mut [u8]) -> Option<usize> {
                 match self {
                     $(Self::$message(message, appendage) => {

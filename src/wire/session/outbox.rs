@@ -105,35 +105,56 @@ impl Outbox {
         number as usize & (self.slots.len() - 1)
     }
 
-    /// Numbers a message that `fill` writes and returns its number.
+    /// Numbers a message that `fill` writes and returns its number; where it leaves the bytes as
+    /// they are and returns 0, there is no message and no number is used.
     #[inline]
-    pub(crate) fn push(&mut self, fill: impl FnOnce(&mut [u8; MESSAGE_MAX]) -> usize) -> u64 {
+    pub(crate) fn push(
+        &mut self,
+        fill: impl FnOnce(&mut [u8; MESSAGE_MAX]) -> usize,
+    ) -> Option<u64> {
         let number = self.next;
-        self.next += 1;
         if self.end < number {
-            self.push_behind(number, fill);
-            return number;
+            return self.push_behind(number, fill);
         }
+        if !self.store(number, fill) {
+            return None;
+        }
+        self.next += 1;
         self.end = self.next;
-        self.store(number, fill);
         self.detached |= self.acked < self.oldest();
-        number
+        Some(number)
     }
 
+    /// Whether there was a message to store.
     #[inline]
-    fn store(&mut self, number: u64, fill: impl FnOnce(&mut [u8; MESSAGE_MAX]) -> usize) {
+    fn store(&mut self, number: u64, fill: impl FnOnce(&mut [u8; MESSAGE_MAX]) -> usize) -> bool {
         let index = self.index(number);
-        let slot = &mut self.slots[index];
-        slot.length = fill(&mut slot.bytes).min(MESSAGE_MAX) as u16;
+        let Some(slot) = self.slots.get_mut(index) else { return false };
+        let length = fill(&mut slot.bytes).min(MESSAGE_MAX) as u16;
+        // The oldest message lies there: it stays where nothing takes its place.
+        if length > 0 {
+            slot.length = length;
+        }
+        length > 0
     }
 
     /// A new message for a client that lacks older ones: kept if the rest still fits before it.
     #[cold]
-    fn push_behind(&mut self, number: u64, fill: impl FnOnce(&mut [u8; MESSAGE_MAX]) -> usize) {
-        match number - self.acked < self.slots.len() as u64 {
-            true if self.live_from.is_some() => self.store(number, fill),
-            _ => self.live_from = None,
+    fn push_behind(
+        &mut self,
+        number: u64,
+        fill: impl FnOnce(&mut [u8; MESSAGE_MAX]) -> usize,
+    ) -> Option<u64> {
+        let is_kept = self.live_from.is_some() && number - self.acked < self.slots.len() as u64;
+        let is_message = match is_kept {
+            true => self.store(number, fill),
+            false => fill(&mut [0; MESSAGE_MAX]) > 0,
+        };
+        if is_message {
+            self.next += 1;
+            self.live_from = self.live_from.filter(|_| is_kept);
         }
+        is_message.then_some(number)
     }
 
     /// What the ring lacks and has room for, first and count; worth asking for.

@@ -383,19 +383,20 @@ impl ServerSession {
         }
     }
 
-    /// Numbers a reply that `fill` writes, and returns the number.
+    /// Numbers a reply that `fill` writes, and returns the number; none where `fill` leaves the
+    /// bytes as they are and returns 0.
     #[inline]
-    pub fn push(&mut self, fill: impl FnOnce(&mut [u8; MESSAGE_MAX]) -> usize) -> u64 {
+    pub fn push(&mut self, fill: impl FnOnce(&mut [u8; MESSAGE_MAX]) -> usize) -> Option<u64> {
         self.outbox.push(fill)
     }
 
     /// Numbers the announcement that messages of the client were given up, lost (0) or refused.
-    pub fn push_not_applied(&mut self, from: u64, count: u32, reason: u8) -> u64 {
+    pub fn push_not_applied(&mut self, from: u64, count: u32, reason: u8) {
         self.push(|bytes| {
             let block = NotApplied { from, count, reason }.block();
             bytes[..block.len()].copy_from_slice(&block);
             block.len()
-        })
+        });
     }
 
     /// Writes a packet of replies not sent yet, as many as fit; `None` where there are none.

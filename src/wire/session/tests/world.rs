@@ -275,12 +275,15 @@ impl World {
     fn push_replies(&mut self, record: &Record) {
         for told in told_of(record) {
             match told {
-                Told::Reply(reply) => self.server.push(|bytes| {
-                    bytes[..reply.len()].copy_from_slice(&reply);
-                    reply.len()
-                }),
+                Told::Reply(reply) => {
+                    let number = self.server.push(|bytes| {
+                        bytes[..reply.len()].copy_from_slice(&reply);
+                        reply.len()
+                    });
+                    assert!(number.is_some(), "a reply has bytes");
+                }
                 Told::NotApplied { from, count } => self.server.push_not_applied(from, count, 0),
-            };
+            }
         }
     }
 

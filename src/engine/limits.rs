@@ -3,6 +3,7 @@
 //! The fill cap and the sweep chunk are meaning: they change events, so they belong in the journal
 //! header. The others change only what is refused for want of room, or nothing but speed.
 
+use crate::engine::{EVENTS_PER_SHARD, SHARDS_MAX};
 use crate::model::Price;
 
 /// What a matcher is given to hold, taken at construction; see each field for its reason.
@@ -28,6 +29,8 @@ pub struct EngineLimits {
     pub specials_max: u32,
     /// Accounts are numbered below this where families keep them from trading with each other.
     pub accounts_max: u32,
+    /// This matcher's place among the shards; the first answers what is for all of them.
+    pub shard: u8,
     /// Makes collisions of order ids hard to provoke; changes no event.
     pub hash_seed: u64,
 }
@@ -42,6 +45,7 @@ impl EngineLimits {
         sweep_chunk: 64,
         specials_max: 1 << 16,
         accounts_max: 1 << 16,
+        shard: 0,
         hash_seed: 0,
     };
 
@@ -78,6 +82,11 @@ impl EngineLimits {
         if self.accounts_max > ORDERS_CEILING {
             return Err(SetupError::AccountsMax);
         }
+        if self.shard as usize >= SHARDS_MAX
+            || (self.shard > 0 && self.events_per_command_max() > EVENTS_PER_SHARD)
+        {
+            return Err(SetupError::Shard);
+        }
         if self.sweep_chunk == 0 || self.sweep_chunk > FILLS_CEILING {
             return Err(SetupError::SweepChunk);
         }
@@ -112,6 +121,12 @@ pub enum SetupError {
     /// `sessions_max` out of range.
     #[error("sessions_max is outside 1 to 262144: give one more than the highest session number")]
     SessionsMax,
+    /// `shard` out of range, or its commands make too many events.
+    #[error(
+        "there are at most 8 shards, and one of several makes at most 8192 events of a command: \
+         lower fills_per_command_max"
+    )]
+    Shard,
     /// `fills_per_command_max` out of range.
     #[error("fills_per_command_max is outside 1 to 10000: 256 is usual")]
     FillsPerCommandMax,

@@ -12,6 +12,7 @@ mod paged_map;
 mod reference;
 pub mod risk;
 mod rules;
+mod shards;
 mod software;
 
 pub use fold::Fold;
@@ -21,6 +22,7 @@ pub use matcher::{BookView, Full, Matcher, Quote, RestingOrder, Standing, Top};
 pub use paged_map::{PagedMap, VALUE_BOUND};
 pub use reference::ReferenceMatcher;
 pub use rules::{Room, Special};
+pub use shards::{EVENTS_PER_SHARD, Route, Routes, SHARDS_MAX, Shards, without_last};
 pub use software::{NotAtRest, SnapshotError, SoftwareMatcher};
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `Outbox`: the events a matcher has made and nobody has taken yet, in memory taken once.
 
-use crate::engine::{EngineLimits, Full};
+use crate::engine::rules::is_for_all;
+use crate::engine::{EVENTS_PER_SHARD, EngineLimits, Full};
 use crate::model::{Command, Event, EventFlags, EventId, EventKind};
 
 /// Commands whose events fit at once, each at its worst.
@@ -16,6 +17,8 @@ pub(super) struct Outbox {
     taken: usize,
     /// Where the open command's events begin.
     start: usize,
+    /// The number of the first event of a command for all shards.
+    first: u16,
     /// Room that must be free before a command is opened.
     reserve: usize,
     /// The open command's nothing-happened event, less its kind.
@@ -26,7 +29,8 @@ impl Outbox {
     pub(super) fn new(limits: &EngineLimits) -> Self {
         let reserve = limits.events_per_command_max();
         let events = Vec::with_capacity(reserve * COMMANDS_AHEAD);
-        Self { events, taken: 0, start: 0, reserve, blank: Event::default() }
+        let first = (limits.shard as usize * EVENTS_PER_SHARD) as u16;
+        Self { events, taken: 0, start: 0, first, reserve, blank: Event::default() }
     }
 
     /// Begins a command's events.
@@ -36,7 +40,8 @@ impl Outbox {
             return Err(Full);
         }
         self.start = self.events.len();
-        self.blank = Event::answering(command, 0, EventKind::Nothing);
+        let first = if self.first > 0 && is_for_all(command) { self.first } else { 0 };
+        self.blank = Event::answering(command, first, EventKind::Nothing);
         Ok(())
     }
 

@@ -20,7 +20,8 @@ coded! {
         Modify = 4,
         /// Cancels the session's orders, of `instrument` or (0) of all; `Terms` may ask for less.
         MassCancel = 5,
-        /// Goes on with what is unfinished: triggered stops, auctions, expiries, mass cancels.
+        /// Goes on with what is unfinished in shard `target`: triggered stops, auctions, expiries,
+        /// mass cancels.
         Sweep = 6,
         /// `quantity` messages from `client_seq` on will never be executed: they were lost, or
         /// refused for the reason in `verdict`.
@@ -74,6 +75,9 @@ coded! {
         /// `quantity` hundredths of a percent (0: the account's own), and only sessions that may
         /// trade at these hours enter orders.
         SetHours = 28,
+        /// `instrument`, in which nobody waits, goes to shard `target`, and begins there in the
+        /// phase in `side`, last traded at `price` (0: never).
+        MoveInstrument = 29,
         /// Reserved: an order of several legs; its legs are further commands under one seq.
         MultiLegEnter = 64,
         MultiLegReplace = 65,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use crate::engine::{BookView, Matcher, Quote};
+use crate::engine::{BookView, Matcher, Quote, SHARDS_MAX};
 use crate::link::{Consumer, Producer};
 use crate::model::{
     Command, CommandKind, Event, EventKind, Fault, Group, InstrumentId, Nanos, Request, SessionId,
@@ -46,6 +46,12 @@ struct BoardRow {
 #[derive(Debug)]
 pub struct Board {
     instruments: Box<[InstrumentId]>,
+    /// By shard: an instrument has orders in one of them.
+    shards: Box<[ShardBoard]>,
+}
+
+#[derive(Debug)]
+struct ShardBoard {
     rows: Box<[BoardRow]>,
     open_orders: AtomicU64,
 }
@@ -53,27 +59,37 @@ pub struct Board {
 impl Board {
     /// For these instruments.
     pub fn new(instruments: &[InstrumentId]) -> Arc<Self> {
-        Arc::new(Self {
-            instruments: instruments.into(),
+        Self::sharded(instruments, 1)
+    }
+
+    /// For these instruments in so many shards.
+    pub fn sharded(instruments: &[InstrumentId], shards: usize) -> Arc<Self> {
+        let shard = |_| ShardBoard {
             rows: instruments.iter().map(|_| BoardRow::default()).collect(),
             open_orders: AtomicU64::new(0),
-        })
+        };
+        let shards = (0..shards.max(1)).map(shard).collect();
+        Arc::new(Self { instruments: instruments.into(), shards })
     }
 
     /// Orders resting in all books.
     pub fn open_orders(&self) -> u64 {
-        self.open_orders.load(Ordering::Relaxed)
+        self.shards.iter().map(|shard| shard.open_orders.load(Ordering::Relaxed)).sum()
     }
 
     /// The instruments and their tops.
     pub fn tops(&self) -> impl Iterator<Item = (InstrumentId, TopOfBook)> + '_ {
-        let tops = self.rows.iter().map(|row| TopOfBook {
+        let of = |row: &BoardRow| TopOfBook {
             bid: row.bid.load(Ordering::Relaxed),
             bid_quantity: row.bid_quantity.load(Ordering::Relaxed),
             ask: row.ask.load(Ordering::Relaxed),
             ask_quantity: row.ask_quantity.load(Ordering::Relaxed),
-        });
-        self.instruments.iter().copied().zip(tops)
+        };
+        self.instruments.iter().enumerate().map(move |(at, id)| {
+            let rows = self.shards.iter().filter_map(|shard| shard.rows.get(at));
+            let shown = rows.map(of).find(|top| *top != TopOfBook::default());
+            (*id, shown.unwrap_or_default())
+        })
     }
 }
 
@@ -91,7 +107,28 @@ pub struct EventLinks {
     pub feed: Producer<Event>,
 }
 
-impl EventLinks {
+/// Where a matching stage's events go: to all who want them, or to the collector of shards.
+pub trait DealEvents: Send {
+    /// How many there is room for, of `wanted`.
+    fn credits(&mut self, wanted: usize) -> usize;
+
+    /// Sends them; there is room, or a limit was broken.
+    fn send(&mut self, events: &[Event]) -> bool;
+}
+
+impl DealEvents for Producer<Event> {
+    #[inline]
+    fn credits(&mut self, wanted: usize) -> usize {
+        Producer::credits(self, wanted)
+    }
+
+    #[inline]
+    fn send(&mut self, events: &[Event]) -> bool {
+        self.push_heads(events)
+    }
+}
+
+impl DealEvents for EventLinks {
     /// Events every link has room for.
     #[inline]
     fn credits(&mut self, wanted: usize) -> usize {
@@ -108,7 +145,9 @@ impl EventLinks {
             & self.recorder.push_heads(events)
             & self.feed.push_heads(events)
     }
+}
 
+impl EventLinks {
     #[inline]
     fn send_to_gateways(&mut self, events: &[Event]) -> bool {
         let Self { gateways, gateway_of, .. } = self;
@@ -127,14 +166,28 @@ impl EventLinks {
     }
 }
 
+/// The stage's names, by shard.
+const MATCHING_NAMES: [&str; SHARDS_MAX] = [
+    "matching",
+    "matching-2",
+    "matching-3",
+    "matching-4",
+    "matching-5",
+    "matching-6",
+    "matching-7",
+    "matching-8",
+];
+
 /// The matching stage.
-pub struct Matching<M: Matcher + BookView> {
+pub struct Matching<M: Matcher + BookView, L: DealEvents = EventLinks> {
     matcher: M,
     commands: Consumer<Command>,
-    links: EventLinks,
+    links: L,
     /// Back to the sequencer: the next step of an unfinished mass cancel.
     sequencer: Producer<Request>,
     sweep_asked: bool,
+    /// Its place among the shards.
+    shard: u8,
     events_per_command_max: usize,
     command: Group<Command>,
     board: Arc<Board>,
@@ -143,13 +196,13 @@ pub struct Matching<M: Matcher + BookView> {
     matched: LatencyRecorder,
 }
 
-impl<M: Matcher + BookView> Matching<M> {
+impl<M: Matcher + BookView, L: DealEvents> Matching<M, L> {
     /// Goes on from a matcher that a replay may have filled.
     pub fn new(
         matcher: M,
         events_per_command_max: usize,
         commands: Consumer<Command>,
-        links: EventLinks,
+        links: L,
         sequencer: Producer<Request>,
         board: Arc<Board>,
         matched: LatencyRecorder,
@@ -160,6 +213,7 @@ impl<M: Matcher + BookView> Matching<M> {
             links,
             sequencer,
             sweep_asked: false,
+            shard: 0,
             events_per_command_max,
             command: Group::new(Command::new(CommandKind::Tick)),
             board,
@@ -168,11 +222,19 @@ impl<M: Matcher + BookView> Matching<M> {
         }
     }
 
+    /// As one of several shards.
+    #[must_use]
+    pub fn of_shard(self, shard: u8) -> Self {
+        Self { shard, ..self }
+    }
+
     /// Asks for the next step of what is unfinished or due, once.
     fn ask_for_sweep(&mut self, now: Nanos) {
         let wanted = self.matcher.wants_sweep() || self.matcher.due_at() <= now;
         if wanted && !self.sweep_asked {
-            self.sweep_asked = self.sequencer.push_head(&Request::new(CommandKind::Sweep, now));
+            let mut request = Request::new(CommandKind::Sweep, now);
+            request.0.target = u32::from(self.shard);
+            self.sweep_asked = self.sequencer.push_head(&request);
         }
     }
 
@@ -210,9 +272,9 @@ impl<M: Matcher + BookView> Matching<M> {
     }
 }
 
-impl<M: Matcher + BookView> Stage for Matching<M> {
+impl<M: Matcher + BookView, L: DealEvents> Stage for Matching<M, L> {
     fn name(&self) -> &str {
-        "matching"
+        MATCHING_NAMES.get(self.shard as usize).copied().unwrap_or("matching")
     }
 
     fn tells_time(&self) -> bool {
@@ -255,8 +317,9 @@ impl<M: Matcher + BookView> Stage for Matching<M> {
         self.counters.publish();
         self.commands.show_fill();
         self.matched.hand_over();
-        self.board.open_orders.store(self.matcher.open_orders() as u64, Ordering::Relaxed);
-        for (id, row) in self.board.instruments.iter().zip(self.board.rows.iter()) {
+        let Some(shard) = self.board.shards.get(self.shard as usize) else { return };
+        shard.open_orders.store(self.matcher.open_orders() as u64, Ordering::Relaxed);
+        for (id, row) in self.board.instruments.iter().zip(shard.rows.iter()) {
             let top = self.matcher.top(*id);
             let of = |quote: Option<Quote>| quote.map_or((0, 0), |q| (q.price.0, q.quantity));
             let (bid, ask) = (of(top.bid), of(top.ask));

@@ -122,7 +122,7 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
     };
     let progress = [command_log.progress(), event_log.progress()];
     let ids: Vec<_> = catalogue.instruments.iter().map(|listed| listed.id).collect();
-    let board = Board::new(&ids);
+    let board = Board::sharded(&ids, catalogue.sharding.shards());
     let is_new = fold.seq == SeqNo::ZERO;
     let open_orders = crate::engine::BookView::open_orders(&fold.matcher) as u64;
     let options = gateway.options().clone();

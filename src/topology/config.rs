@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+use crate::engine::SHARDS_MAX;
 use crate::model::{Hours, SelfTrade};
 use crate::runtime::Idle;
 use crate::topology::{CalendarConfig, Decimal, Subnet};
@@ -41,6 +42,10 @@ pub struct Config {
     pub session: Vec<Spanned<SessionConfig>>,
     /// When what may trade; without one everything trades for ever.
     pub calendar: Vec<Spanned<CalendarConfig>>,
+    /// The name of this appliance, where the table of shards names several.
+    pub appliance: String,
+    /// Instruments dealt to shards; without it there is one shard, for all.
+    pub shard: Vec<Spanned<ShardConfig>>,
     /// Stages dealt onto cores.
     pub core: Vec<Spanned<CoreConfig>>,
     /// The slow thread.
@@ -62,6 +67,8 @@ impl Default for Config {
             account: unspanned(vec![AccountConfig::default()]),
             session: unspanned(default_sessions()),
             calendar: Vec::new(),
+            appliance: "here".into(),
+            shard: Vec::new(),
             core: unspanned(vec![CoreConfig::default()]),
             slow: SlowConfig::default(),
         }
@@ -420,6 +427,17 @@ fn default_sessions() -> Vec<SessionConfig> {
     ]
 }
 
+/// A shard: the instruments that one matching stage has.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShardConfig {
+    /// The appliance it is on; absent: this one.
+    pub appliance: Option<String>,
+    /// Symbols; none: all that no other shard has.
+    #[serde(default)]
+    pub instruments: Vec<String>,
+}
+
 /// The name of a stage, in packet order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -427,13 +445,55 @@ pub enum StageName {
     Gateway,
     Sequencer,
     Risk,
+    /// With several shards: deals commands to them.
+    Dealer,
+    /// The first shard.
     Matching,
+    #[serde(rename = "matching-2")]
+    Matching2,
+    #[serde(rename = "matching-3")]
+    Matching3,
+    #[serde(rename = "matching-4")]
+    Matching4,
+    #[serde(rename = "matching-5")]
+    Matching5,
+    #[serde(rename = "matching-6")]
+    Matching6,
+    #[serde(rename = "matching-7")]
+    Matching7,
+    #[serde(rename = "matching-8")]
+    Matching8,
+    /// With several shards: collects their events.
+    Collector,
     Recorder,
     Feed,
 }
 
 impl StageName {
-    /// All of them, in packet order.
+    /// The matching stages, by shard.
+    pub const SHARDS: [Self; SHARDS_MAX] = [
+        Self::Matching,
+        Self::Matching2,
+        Self::Matching3,
+        Self::Matching4,
+        Self::Matching5,
+        Self::Matching6,
+        Self::Matching7,
+        Self::Matching8,
+    ];
+
+    /// The stages of an appliance with so many shards, in packet order.
+    pub fn of(shards: usize) -> Vec<Self> {
+        let mut all = Self::ALL.to_vec();
+        if shards > 1 {
+            all.extend([Self::Dealer, Self::Collector]);
+            all.extend(Self::SHARDS.iter().take(shards).skip(1));
+            all.sort();
+        }
+        all
+    }
+
+    /// All of them where there is one shard, in packet order.
     pub const ALL: [Self; 6] =
         [Self::Gateway, Self::Sequencer, Self::Risk, Self::Matching, Self::Recorder, Self::Feed];
 
@@ -443,7 +503,16 @@ impl StageName {
             Self::Gateway => "gateway",
             Self::Sequencer => "sequencer",
             Self::Risk => "risk",
+            Self::Dealer => "dealer",
             Self::Matching => "matching",
+            Self::Matching2 => "matching-2",
+            Self::Matching3 => "matching-3",
+            Self::Matching4 => "matching-4",
+            Self::Matching5 => "matching-5",
+            Self::Matching6 => "matching-6",
+            Self::Matching7 => "matching-7",
+            Self::Matching8 => "matching-8",
+            Self::Collector => "collector",
             Self::Recorder => "recorder",
             Self::Feed => "feed",
         }

@@ -9,6 +9,8 @@ mod parse;
 mod placement;
 mod ports;
 mod recovery;
+mod shard_wiring;
+mod sharding;
 mod state;
 mod validate;
 mod wiring;
@@ -21,13 +23,14 @@ pub use calendar::{
 };
 pub use config::{
     Config, CoreConfig, DeviceName, EngineConfig, EntryConfig, FeedConfig, JournalConfig,
-    ReleaseGate, StageName,
+    ReleaseGate, ShardConfig, StageName,
 };
 pub use decimal::Decimal;
 pub use parse::{ConfigError, DEFAULT_CONFIG, load, parse};
 pub use placement::{PlacedCore, Placement, place};
 pub use ports::{DeviceRequest, Subnet, open_port};
 pub use recovery::{Replay, ReplayError};
+pub use sharding::{Home, Sharding};
 pub use state::{
     empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings, meaning,
 };

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::runtime::Idle;
+use crate::topology::sharding::own_shards;
 use crate::topology::{Config, ConfigError, StageName};
 
 /// A core as it will be.
@@ -68,7 +69,12 @@ fn check_stages(config: &Config, file: &str, text: &str) -> Result<(), ConfigErr
             }
         }
     }
-    let missing = StageName::ALL.iter().find(|stage| !homes.contains_key(stage));
+    let wanted = StageName::of(own_shards(config).count().max(1));
+    if let Some((stage, span)) = homes.iter().find(|(stage, _)| !wanted.contains(stage)) {
+        let message = format!("stage `{}` is for more shards than there are", stage.name());
+        return Err(ConfigError::at(file, text, span.clone(), &message));
+    }
+    let missing = wanted.iter().find(|stage| !homes.contains_key(stage));
     missing.map_or(Ok(()), |stage| {
         let message =
             format!("stage `{}` is on no core: add it to the `stages` of one", stage.name());

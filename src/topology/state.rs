@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::engine::risk::{Feedback, RiskGate};
-use crate::engine::{EngineLimits, Fold, SetupError, SoftwareMatcher};
+use crate::engine::{EngineLimits, Fold, SetupError, Shards, SoftwareMatcher};
 use crate::journal::{Meaning, Settings};
 use crate::model::Nanos;
 use crate::stage::{FeedOptions, FeedState, GatewayOptions, GatewayState};
@@ -26,14 +26,18 @@ pub fn engine_limits(config: &Config, catalogue: &Catalogue) -> EngineLimits {
 ///
 /// # Errors
 /// A limit that the engine refuses, with its cure.
-pub fn empty_fold(
-    config: &Config,
-    catalogue: &Catalogue,
-) -> Result<Fold<SoftwareMatcher>, SetupError> {
+pub fn empty_fold(config: &Config, catalogue: &Catalogue) -> Result<Fold<Shards>, SetupError> {
     let limits = engine_limits(config, catalogue);
-    let matcher = SoftwareMatcher::new(limits, &catalogue.instruments)?;
+    let shards = catalogue.sharding.shards();
+    let matcher = |shard| {
+        let limits = EngineLimits { shard: shard as u8, ..limits };
+        SoftwareMatcher::new(limits, &catalogue.instruments)
+    };
+    let matchers = (0..shards).map(matcher).collect::<Result<Vec<_>, _>>()?;
     let risk = &catalogue.risk;
     let events = limits.events_per_command_max();
+    let matcher = Shards::new(matchers, catalogue.sharding.routes(), events);
+    let events = events * shards;
     let feedback = Feedback::new(risk.feedback_lag, risk.feedback_window, events);
     Ok(Fold::new(RiskGate::new(risk), feedback, matcher))
 }
@@ -86,11 +90,11 @@ pub fn meaning(config: &Config, catalogue: &Catalogue) -> Meaning {
 /// SHA-256 over what history depends on: instruments, limits, rights.
 fn digest(catalogue: &Catalogue) -> [u8; 32] {
     use sha2::Digest;
-    let Catalogue { instruments, sessions, risk, .. } = catalogue;
+    let Catalogue { instruments, sessions, risk, sharding, .. } = catalogue;
     let settings = sessions.iter().flatten().map(|s| (s.id, s.self_trade, s.first_account));
     let settings: Vec<_> = settings.collect();
     let text = format!(
-        "{instruments:?} {settings:?} {:?} {:?} {} {}",
+        "{instruments:?} {settings:?} {sharding:?} {:?} {:?} {} {}",
         risk.accounts, risk.sessions, risk.orders_max, risk.holdings_max
     );
     sha2::Sha256::digest(text).into()

@@ -11,7 +11,7 @@ use crate::model::{
 };
 use crate::stage::SessionSpec;
 use crate::topology::config::{AccountConfig, InstrumentConfig, RateConfig, RiskConfig};
-use crate::topology::{Calendar, Config, ConfigError};
+use crate::topology::{Calendar, Config, ConfigError, Sharding};
 
 /// The most sessions an appliance has: their numbers fit the session token's first characters.
 const SESSIONS_MAX: u32 = 4096;
@@ -27,6 +27,8 @@ pub struct Catalogue {
     pub risk: RiskOptions,
     /// When what may trade.
     pub calendars: Vec<Calendar>,
+    /// Which shard has which instrument.
+    pub sharding: Sharding,
 }
 
 /// Where a mistake stands.
@@ -60,13 +62,20 @@ pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, Confi
         accounts,
         sessions: rights,
         // An order lives in the gate a little longer than in the book, until its events are due.
+        shards: 1,
+        elsewhere: Vec::new(),
         orders_max: engine.orders_max as usize + 2 * engine.feedback_window as usize,
         holdings_max,
         feedback_lag: Nanos(engine.feedback_lag_us as u64 * 1_000),
         feedback_window: engine.feedback_window,
     };
     let calendars = calendars(config, &source, &instruments)?;
-    Ok(Catalogue { instruments, sessions, risk, calendars })
+    let sharding = Sharding::new(config, &instruments)
+        .map_err(|(span, message)| source.error(span, message))?;
+    let shards = sharding.shards();
+    let elsewhere = sharding.elsewhere();
+    let risk = RiskOptions { shards, elsewhere, ..risk };
+    Ok(Catalogue { instruments, sessions, risk, calendars, sharding })
 }
 
 /// Pairs of account and instrument the gate keeps room for: 32 bytes each and an index.

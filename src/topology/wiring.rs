@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::engine::{EngineLimits, Fold, SoftwareMatcher};
+use crate::engine::{EngineLimits, Fold, Shards};
 use crate::journal::Writer;
 use crate::link::{Consumer, Gauge, Producer, link};
 use crate::model::{Command, Event, Head, LINES_MAX, Request};
@@ -11,14 +11,15 @@ use crate::port::Port;
 use crate::runtime::{CounterReader, LatencyReader, Stage, latency};
 use crate::stage::{
     ArchiveLinks, BURST, Board, EventLinks, Feed, FeedState, Gate, Gateway, GatewayLinks,
-    GatewayState, Matching, OldReply, Recorder, Risk, Sequencer, SequencerState, Wanted,
+    GatewayState, OldReply, Recorder, Risk, Sequencer, SequencerState, Wanted,
 };
 use crate::topology::StageName;
+use crate::topology::shard_wiring::{Depths, wire_matching};
 
 /// What the stages are made of: state that a replay may have filled, ports, logs.
 pub struct Parts<E: Port, F: Port> {
     /// Risk and matching, and how far history has come.
-    pub fold: Fold<SoftwareMatcher>,
+    pub fold: Fold<Shards>,
     /// The limits the matcher was made with.
     pub limits: EngineLimits,
     /// Clients' sessions.
@@ -61,7 +62,7 @@ pub struct LinkFill {
     pub gauge: Gauge,
 }
 
-fn fill<H: Head>(name: &'static str, consumer: &Consumer<H>) -> LinkFill {
+pub(super) fn fill<H: Head>(name: &'static str, consumer: &Consumer<H>) -> LinkFill {
     LinkFill { name, depth: consumer.depth(), gauge: consumer.gauge() }
 }
 
@@ -89,7 +90,6 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     let commands_depth = depth.min(COMMANDS_DEPTH);
     let (gateway_requests, gateway_sequencer) = link::<Request>(commands_depth);
     let (slow_requests, slow_sequencer) = link::<Request>(SLOW_DEPTH);
-    let (matching_requests, matching_sequencer) = link::<Request>(SLOW_DEPTH);
     let (sequencer_commands, sequencer_risk) = link::<Command>(commands_depth);
     let (sequencer_records, sequencer_recorder) = link::<Command>(commands_depth);
     let (risk_commands, risk_matching) = link::<Command>(commands_depth);
@@ -100,10 +100,9 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     let (gateway_wanted, archive_wanted) = link::<Wanted>(SLOW_DEPTH);
     let (archive_found, gateway_found) = link::<OldReply>(ARCHIVE_DEPTH);
 
-    let links = vec![
+    let mut links = vec![
         fill("gateway_sequencer", &gateway_sequencer),
         fill("slow_sequencer", &slow_sequencer),
-        fill("matching_sequencer", &matching_sequencer),
         fill("sequencer_risk", &sequencer_risk),
         fill("sequencer_recorder", &sequencer_recorder),
         fill("risk_matching", &risk_matching),
@@ -114,7 +113,6 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         fill("archive_gateway", &gateway_found),
     ];
     let (sequenced, sequenced_reader) = latency();
-    let (matched, matched_reader) = latency();
     let (replied, replied_reader) = latency();
     let (published, published_reader) = latency();
 
@@ -133,8 +131,6 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         Arc::clone(&journal_is_short),
         replied,
     );
-    let inputs = vec![gateway_sequencer, slow_sequencer, matching_sequencer];
-    let sequencer = Sequencer::new(start, inputs, sequencer_commands, sequencer_records, sequenced);
     let Fold { gate, feedback, matcher, .. } = parts.fold;
     let risk = Risk::new(gate, feedback, sequencer_risk, matching_risk, risk_commands);
     let events = EventLinks {
@@ -145,15 +141,12 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         feed: feed_events,
     };
     let events_max = parts.limits.events_per_command_max();
-    let matching = Matching::new(
-        matcher,
-        events_max,
-        risk_matching,
-        events,
-        matching_requests,
-        parts.board,
-        matched,
-    );
+    let depths = Depths { commands: commands_depth, events: depth };
+    let matching = wire_matching(matcher, events_max, risk_matching, events, &parts.board, depths);
+    links.extend(matching.links);
+    let mut inputs = vec![gateway_sequencer, slow_sequencer];
+    inputs.extend(matching.requests);
+    let sequencer = Sequencer::new(start, inputs, sequencer_commands, sequencer_records, sequenced);
     let recorder = Recorder::new(
         sequencer_recorder,
         matching_recorder,
@@ -163,29 +156,33 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     );
     let feed = Feed::new(parts.feed_port, parts.feed, matching_feed, parts.gate, published);
 
+    let mut counters = vec![
+        (StageName::Gateway, gateway.counters.reader()),
+        (StageName::Sequencer, sequencer.counters.reader()),
+        (StageName::Risk, risk.counters.reader()),
+        (StageName::Recorder, recorder.counters.reader()),
+        (StageName::Feed, feed.counters.reader()),
+    ];
+    counters.extend(matching.counters);
+    counters.sort_by_key(|(name, _)| *name);
+    let mut stages: Vec<(StageName, Box<dyn Stage>)> = vec![
+        (StageName::Gateway, Box::new(gateway)),
+        (StageName::Sequencer, Box::new(sequencer)),
+        (StageName::Risk, Box::new(risk)),
+        (StageName::Recorder, Box::new(recorder)),
+        (StageName::Feed, Box::new(feed)),
+    ];
+    stages.extend(matching.stages);
+    stages.sort_by_key(|(name, _)| *name);
     Wired {
-        counters: vec![
-            (StageName::Gateway, gateway.counters.reader()),
-            (StageName::Sequencer, sequencer.counters.reader()),
-            (StageName::Risk, risk.counters.reader()),
-            (StageName::Matching, matching.counters.reader()),
-            (StageName::Recorder, recorder.counters.reader()),
-            (StageName::Feed, feed.counters.reader()),
-        ],
+        counters,
         latencies: vec![
             StageLatency { name: "sequenced", reader: sequenced_reader },
-            StageLatency { name: "matched", reader: matched_reader },
+            StageLatency { name: "matched", reader: matching.matched },
             StageLatency { name: "replied", reader: replied_reader },
             StageLatency { name: "published", reader: published_reader },
         ],
-        stages: vec![
-            (StageName::Gateway, Box::new(gateway)),
-            (StageName::Sequencer, Box::new(sequencer)),
-            (StageName::Risk, Box::new(risk)),
-            (StageName::Matching, Box::new(matching)),
-            (StageName::Recorder, Box::new(recorder)),
-            (StageName::Feed, Box::new(feed)),
-        ],
+        stages,
         slow_requests,
         archive: ArchiveLinks { wanted: archive_wanted, found: archive_found },
         links,
@@ -198,7 +195,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
 const COMMANDS_DEPTH: usize = 4 * BURST * LINES_MAX;
 
 /// Lines of the links on which only now and then a message travels.
-const SLOW_DEPTH: usize = 256;
+pub(super) const SLOW_DEPTH: usize = 256;
 
 /// Lines of the link for old replies, of three lines each as a rule.
 const ARCHIVE_DEPTH: usize = 1024;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wirematch::engine::{BookView, SoftwareMatcher};
+use wirematch::engine::BookView;
 use wirematch::model::InstrumentId;
 use wirematch::wire::itch::Message;
 
@@ -66,7 +66,7 @@ impl Market {
     }
 
     /// The market as the matcher has it.
-    pub fn of(matcher: &SoftwareMatcher) -> Self {
+    pub fn of(matcher: &impl BookView) -> Self {
         let mut market = Self::default();
         matcher.for_each_order(&mut |standing| {
             let order = standing.order;

@@ -117,6 +117,17 @@ pub fn settings() -> (Config, Catalogue) {
     (config, catalogue)
 }
 
+/// The same with three shards: one of BOLT, one of CRUX, one of the rest.
+pub fn sharded() -> (Config, Catalogue) {
+    let text = format!(
+        "{CONFIG}\n[[shard]]\ninstruments = [\"BOLT\"]\n[[shard]]\n\
+         [[shard]]\ninstruments = [\"CRUX\"]\n"
+    );
+    let config = parse("world", &text).expect("the configuration is good");
+    let catalogue = check(&config, "world", &text).expect("the configuration is good");
+    (config, catalogue)
+}
+
 /// How a client of a world is told who it is.
 pub fn trader_config(session: u16) -> TraderConfig {
     TraderConfig {
@@ -264,10 +275,11 @@ impl World {
 
     /// Polls somebody, and lets a little time pass; much of it, when nobody has anything to do.
     pub fn step(&mut self) {
-        let parts = Server::PARTS + 3 + self.clients.len();
+        let own = self.server.as_ref().map_or(8, Server::parts);
+        let parts = own + 3 + self.clients.len();
         let part = self.dice.below(parts as u64) as usize;
         let now = self.now;
-        let work = match part.checked_sub(Server::PARTS) {
+        let work = match part.checked_sub(own) {
             None => match &mut self.server {
                 Some(server) => server.poll(part, now).expect("no stage finds a fault"),
                 None => 0,

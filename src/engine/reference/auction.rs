@@ -8,6 +8,7 @@ use crate::engine::auction::{Band, Count, Outcome, Timing, Wants, auctioned_with
 use crate::engine::reference::order::{Book, Order};
 use crate::engine::reference::{ReferenceMatcher, less};
 use crate::engine::rules::{self, INDICATIVE_EVERY, Room};
+use crate::engine::shards::check_move;
 use crate::model::{
     CancelReason, Command, Event, EventFlags, EventKind, InstrumentId, Nanos, Phase, Price,
     Quantity, RejectCode,
@@ -51,6 +52,24 @@ impl ReferenceMatcher {
         let book = self.books.get_mut(&command.instrument);
         let book = book.ok_or(RejectCode::UnknownInstrument)?;
         book.band = Band::of(command, book.reference());
+        Ok(())
+    }
+
+    /// Takes an idle instrument over from another shard, or lets it go to one.
+    pub(super) fn take_over(&mut self, command: &Command) -> Result<(), RejectCode> {
+        let book = self.books.get_mut(&command.instrument);
+        let book = book.ok_or(RejectCode::UnknownInstrument)?;
+        let is_idle = book.orders.is_empty() && book.run.is_none();
+        let phase = check_move(is_idle, Phase::from_code(command.side))?;
+        *book = Book::new(book.instrument);
+        self.stop_cascade(command.instrument);
+        if command.target != u32::from(self.limits.shard) {
+            self.books.get_mut(&command.instrument).expect("it was found").phase = Phase::Closed;
+            return Ok(());
+        }
+        let book = self.books.get_mut(&command.instrument).expect("it was found");
+        book.last = Some(command.price).filter(|last| last.0 > 0);
+        self.enter_phase(command.instrument, phase, Timing::ENDLESS);
         Ok(())
     }
 

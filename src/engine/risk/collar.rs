@@ -12,6 +12,8 @@ pub(super) struct Listed {
     pub(super) tick: Price,
     pub(super) lot: u32,
     pub(super) reference: Price,
+    /// Another appliance matches it.
+    pub(super) is_elsewhere: bool,
     /// The hours it is in.
     pub(super) hours: Hours,
     /// The collar of these hours; 0 is the account's own.
@@ -33,11 +35,19 @@ impl Collar {
                 tick: instrument.tick,
                 lot: instrument.lot.0.max(1),
                 reference: instrument.reference_price,
+                is_elsewhere: false,
                 hours: Hours::Main,
                 collar_bps: 0,
             });
         }
         Self { listed: listed.into() }
+    }
+
+    /// Another appliance matches an instrument.
+    pub(super) fn set_elsewhere(&mut self, id: InstrumentId) {
+        if let Some(Some(listed)) = self.listed.get_mut(id.index()) {
+            listed.is_elsewhere = true;
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -102,7 +112,7 @@ mod tests {
 
     fn listed(tick: i64, reference: i64) -> Listed {
         let (tick, reference) = (Price(tick), Price(reference));
-        Listed { tick, lot: 1, reference, hours: Hours::Main, collar_bps: 0 }
+        Listed { tick, lot: 1, reference, is_elsewhere: false, hours: Hours::Main, collar_bps: 0 }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::engine::risk::rate::Rate;
 use crate::engine::risk::{RiskOptions, SessionRights};
 use crate::model::{
     AccountId, CancelReason, Command, CommandKind, Event, EventFlags, EventKind, Fault, Hours,
-    Notional, OrderId, OrderType, Price, Quantity, RejectCode, Side,
+    InstrumentId, Notional, OrderId, OrderType, Phase, Price, Quantity, RejectCode, Side,
 };
 
 /// What a session may do, and how fast it is going.
@@ -29,12 +29,14 @@ pub struct RiskGate {
     collar: Collar,
     exposure: Exposure,
     throttled: bool,
+    shards: usize,
 }
 
 impl RiskGate {
     /// With all tables taken at once.
     pub fn new(options: &RiskOptions) -> Self {
-        let collar = Collar::new(&options.instruments);
+        let mut collar = Collar::new(&options.instruments);
+        options.elsewhere.iter().for_each(|id| collar.set_elsewhere(*id));
         let session = |rights: &Option<SessionRights>| {
             rights.map(|rights| SessionState {
                 rights,
@@ -53,9 +55,11 @@ impl RiskGate {
                 &options.accounts,
                 options.orders_max,
                 Holdings::new(options.accounts.len(), collar.len(), options.holdings_max),
+                if options.shards > 1 { collar.len() } else { 0 },
             ),
             collar,
             throttled: false,
+            shards: options.shards,
         }
     }
 
@@ -95,6 +99,12 @@ impl RiskGate {
                 let hours = Hours::from_code(command.side).ok_or(RejectCode::Unsupported)?;
                 self.collar.set_hours(command.instrument, hours, command.quantity.0)
             }
+            Some(CommandKind::Cancel | CommandKind::Modify) if self.shards > 1 => {
+                let held = self.exposure.order(command.target_id());
+                command.instrument = held.map_or(InstrumentId(0), |order| order.instrument);
+                Ok(())
+            }
+            Some(CommandKind::MoveInstrument) => self.check_move(command),
             Some(CommandKind::Throttle) => {
                 self.throttled = true;
                 Ok(())
@@ -117,6 +127,18 @@ impl RiskGate {
         let account = self.exposure.account_mut(command.account);
         set(account.ok_or(RejectCode::UnknownAccount)?, Notional(command.price.0));
         Ok(())
+    }
+
+    /// An instrument goes to a shard there is, when the gate knows of no order in it: it knows of
+    /// every order that lives, and of some a little longer.
+    fn check_move(&self, command: &Command) -> Result<(), RejectCode> {
+        if self.collar.listed(command.instrument).is_none() {
+            return Err(RejectCode::UnknownInstrument);
+        }
+        if command.target as usize >= self.shards || Phase::from_code(command.side).is_none() {
+            return Err(RejectCode::Unsupported);
+        }
+        if self.exposure.waits_in(command.instrument) { Err(RejectCode::NotIdle) } else { Ok(()) }
     }
 
     fn set_entry(&mut self, command: &Command, disabled: bool) -> Result<(), RejectCode> {
@@ -158,6 +180,9 @@ impl RiskGate {
         }
         let limits = self.exposure.order_limits(account).ok_or(RejectCode::UnknownAccount)?;
         let listed = self.collar.listed(command.instrument).ok_or(RejectCode::UnknownInstrument)?;
+        if listed.is_elsewhere {
+            return Err(RejectCode::Elsewhere);
+        }
         if !rights.hours.has(listed.hours) {
             return Err(RejectCode::OutOfHours);
         }

@@ -1,6 +1,6 @@
 //! What the gate is told at boot: limits of accounts, rights of sessions, sizes of tables.
 
-use crate::model::{AccountId, Hours, Instrument, Nanos, Notional, Quantity};
+use crate::model::{AccountId, Hours, Instrument, InstrumentId, Nanos, Notional, Quantity};
 
 /// The limits of one account. An account without limits is unknown and may do nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +81,11 @@ pub struct RiskOptions {
     /// An event is applied when a command's time is this much later than its own command's.
     /// Meaning, not tuning: it stands in the journal's header.
     pub feedback_lag: Nanos,
+    /// Instruments that another appliance matches.
+    pub elsewhere: Vec<InstrumentId>,
+    /// Instruments are dealt to so many shards: with several the gate tells of a cancel which
+    /// instrument it is about, and counts who waits where.
+    pub shards: usize,
     /// An event is applied at the latest this many commands after its own.
     pub feedback_window: u32,
 }

@@ -25,7 +25,22 @@ pub use special::{Room, Special};
 pub(super) use sweep::Sweep;
 pub(super) use trades::undone;
 
-use crate::model::{Command, CommandKind, Event, EventKind, RejectCode};
+use crate::model::{Command, CommandKind, Event, EventKind, RejectCode, Scope};
+
+/// Whether every shard does its part of a command.
+pub(super) const fn is_for_all(command: &Command) -> bool {
+    match CommandKind::from_code(command.kind) {
+        Some(CommandKind::MassCancel) => command.instrument.0 == 0,
+        Some(CommandKind::Kill) => command.side != Scope::Instrument.code(),
+        Some(
+            CommandKind::SessionDown
+            | CommandKind::EndOfDay
+            | CommandKind::SetFamily
+            | CommandKind::MoveInstrument,
+        ) => true,
+        _ => false,
+    }
+}
 
 /// What a command comes to, before any book is looked at.
 pub(super) enum Task {
@@ -57,7 +72,9 @@ pub(super) fn sort(command: &Command) -> Task {
         K::Kill | K::SessionDown | K::SetPhase | K::SetFamily | K::EndOfDay => {
             return Task::Books(kind);
         }
-        K::BustTrade | K::CorrectTrade | K::SetBand => return Task::Books(kind),
+        K::BustTrade | K::CorrectTrade | K::SetBand | K::MoveInstrument => {
+            return Task::Books(kind);
+        }
         K::SessionUp => EventKind::SessionUp,
         K::Revive => EventKind::Revived,
         K::StartOfDay => EventKind::StartOfDay,

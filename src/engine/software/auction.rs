@@ -5,8 +5,9 @@
 use crate::engine::auction::{Band, Count, Outcome, Timing, Wants, auctioned_with, uncrosses};
 use crate::engine::book::{Key, NONE, Slot};
 use crate::engine::rules::{self, INDICATIVE_EVERY, Room};
+use crate::engine::shards::check_move;
 use crate::engine::software::SoftwareMatcher;
-use crate::engine::software::desk::place_of;
+use crate::engine::software::desk::{Desk, place_of};
 use crate::model::{
     CancelReason, Command, Event, EventFlags, EventKind, Nanos, Phase, Price, Quantity, RejectCode,
 };
@@ -68,6 +69,29 @@ impl SoftwareMatcher {
             self.instruments.place(command.instrument).ok_or(RejectCode::UnknownInstrument)?;
         self.desks[place].band = Band::of(command, self.reference(place));
         self.mark(place);
+        Ok(())
+    }
+
+    /// Takes an idle instrument over from another shard, or lets it go to one.
+    #[cold]
+    pub(super) fn take_over(&mut self, command: &Command) -> Result<(), RejectCode> {
+        let place =
+            self.instruments.place(command.instrument).ok_or(RejectCode::UnknownInstrument)?;
+        let nobody = |buy| self.books[place].front(&self.store, buy, Key::MAX).is_none();
+        let desk = &self.desks[place];
+        let is_idle = nobody(true) && nobody(false) && desk.is_empty() && desk.frozen.is_none();
+        let phase = check_move(is_idle, Phase::from_code(command.side))?;
+        self.stop_cascade(place);
+        self.phases_due.remove(place as u32);
+        self.desks[place] = Desk::new();
+        self.books[place].notes.last = 0;
+        if command.target == u32::from(self.limits.shard) {
+            self.books[place].notes.last = command.price.0.max(0);
+            self.enter_phase(place, phase, Timing::ENDLESS);
+        } else {
+            self.desks[place].phase = Phase::Closed;
+            self.mark(place);
+        }
         Ok(())
     }
 

@@ -70,6 +70,11 @@ impl Desk {
         &mut self.shelves[index_of(room, capped)][usize::from(!buy)]
     }
 
+    /// Whether nobody waits on any shelf.
+    pub(super) fn is_empty(&self) -> bool {
+        self.shelves.iter().flatten().all(Shelf::is_empty)
+    }
+
     /// What the book must note of the shelves.
     pub(super) fn marks(&self) -> u32 {
         let waits = |room: Room, capped| {

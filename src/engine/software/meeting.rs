@@ -40,9 +40,15 @@ impl SoftwareMatcher {
                 best = Some((signed, slot));
             }
         }
-        let Some((signed, slot)) = best.filter(|(signed, _)| *signed <= limit_of(taker)) else {
-            return self.first_beyond(taker);
-        };
+        let best = best.filter(|(signed, _)| *signed <= limit_of(taker));
+        let on_tick = taker.limit.saturating_mul(taker.tick.0);
+        // A midpoint may lie beyond the last tick that the taker's limit reaches.
+        if best.is_none_or(|(signed, _)| signed > on_tick)
+            && let Some(beyond) = self.first_beyond(taker)
+        {
+            return Some(beyond);
+        }
+        let (signed, slot) = best?;
         let price = unsigned(signed, !taker.buy);
         Some(Maker { slot, price, front: self.store.leaves(slot) })
     }

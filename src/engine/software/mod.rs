@@ -125,6 +125,9 @@ impl SoftwareMatcher {
             CommandKind::Modify => self.modify(command),
             CommandKind::Sweep => self.go_on(),
             CommandKind::SetFamily => self.set_family(command),
+            CommandKind::MoveInstrument => {
+                self.take_over(command).unwrap_or_else(|why| self.reject(command, why));
+            }
             CommandKind::SetBand => {
                 self.set_band(command).unwrap_or_else(|why| self.reject(command, why));
             }
@@ -153,7 +156,9 @@ impl SoftwareMatcher {
         };
         *family = command.target;
         self.has_families |= command.target != 0;
-        self.outbox.push(Event::answering(command, 0, EventKind::FamilySet));
+        if self.limits.shard == 0 {
+            self.outbox.push(Event::answering(command, 0, EventKind::FamilySet));
+        }
     }
 
     /// Whether two accounts must not trade with each other.

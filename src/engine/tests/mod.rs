@@ -3,6 +3,7 @@
 mod auctions;
 mod ledger;
 mod rules;
+mod shards;
 mod snapshots;
 mod specials;
 mod storm;
@@ -113,6 +114,7 @@ fn tight() -> EngineLimits {
         sweep_chunk: 4,
         specials_max: 20,
         accounts_max: 4,
+        shard: 0,
         hash_seed: 7,
     }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use wirematch::command::{
-    Exit, Outcome, bench, check, client, fix_echo, flow, journal, positions, replay,
+    Exit, Outcome, bench, check, client, deal, fix_echo, flow, journal, positions, replay,
     run as run_command,
 };
 
@@ -21,6 +21,7 @@ enum Command {
     Bench(bench::BenchArguments),
     Check(check::CheckArguments),
     Client(client::ClientArguments),
+    Deal(deal::DealArguments),
     FixEcho(fix_echo::FixEchoArguments),
     Flow(flow::FlowArguments),
     Journal(journal::JournalArguments),
@@ -45,6 +46,7 @@ fn run(command: &Command) -> Outcome {
         Command::Bench(arguments) => bench::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Client(arguments) => client::run(arguments),
+        Command::Deal(arguments) => deal::run(arguments),
         Command::FixEcho(arguments) => fix_echo::run(arguments),
         Command::Flow(arguments) => flow::run(arguments),
         Command::Journal(arguments) => journal::run(arguments),

@@ -5,9 +5,10 @@ use serde_json::json;
 
 use crate::command::Outcome;
 use crate::command::configuration::{ConfigArguments, Loaded};
+use crate::engine::SoftwareMatcher;
 use crate::model::Nanos;
 use crate::runtime::{Clock, SystemClock};
-use crate::topology::{Calendar, DEFAULT_CONFIG};
+use crate::topology::{Calendar, Catalogue, Config, DEFAULT_CONFIG, StageName};
 
 /// Checks a configuration and says what the appliance would do with it on this machine: which
 /// stages run on which CPU, the ports, the tables.
@@ -23,6 +24,25 @@ pub struct CheckArguments {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// Which shard has what, and what an idle instrument takes there.
+fn print_shards(config: &Config, catalogue: &Catalogue) {
+    let Catalogue { sharding, instruments, .. } = catalogue;
+    for shard in 0..sharding.shards() {
+        let own = sharding.dealt().iter().filter(|(_, at)| *at as usize == shard).count();
+        let known = sharding.known_to(shard, instruments).len();
+        let ticks = sharding.ladder_ticks(shard).unwrap_or(config.engine.ladder_ticks);
+        let bytes = SoftwareMatcher::idle_bytes(ticks);
+        println!(
+            "shard     {}: has {own} instruments, knows {known}, {bytes} bytes each while idle",
+            StageName::Matching(shard as u8).name()
+        );
+    }
+    let elsewhere = sharding.elsewhere().len();
+    if elsewhere > 0 {
+        println!("elsewhere {elsewhere} instruments are matched by other appliances");
+    }
 }
 
 /// A calendar's next day, on its own clock.
@@ -84,6 +104,7 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
         "tables    {} instruments, {accounts} accounts, {sessions} sessions",
         catalogue.instruments.len()
     );
+    print_shards(&config, &catalogue);
     for calendar in &catalogue.calendars {
         print_calendar(calendar);
     }

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod check;
 pub mod client;
 pub mod configuration;
+pub mod deal;
 pub mod fix_echo;
 pub mod flow;
 pub mod journal;

@@ -83,7 +83,7 @@ impl EngineLimits {
             return Err(SetupError::AccountsMax);
         }
         if self.shard as usize >= SHARDS_MAX
-            || (self.shard > 0 && self.events_per_command_max() > EVENTS_PER_SHARD)
+            || (self.shard > 0 && self.sweep_chunk as usize + 2 > EVENTS_PER_SHARD)
         {
             return Err(SetupError::Shard);
         }
@@ -121,10 +121,10 @@ pub enum SetupError {
     /// `sessions_max` out of range.
     #[error("sessions_max is outside 1 to 262144: give one more than the highest session number")]
     SessionsMax,
-    /// `shard` out of range, or its commands make too many events.
+    /// `shard` out of range, or its sweeps make too many events.
     #[error(
-        "there are at most 8 shards, and one of several makes at most 8192 events of a command: \
-         lower fills_per_command_max"
+        "there are at most 64 shards, and one of several takes at most 1022 orders in a sweep: \
+         lower sweep_chunk"
     )]
     Shard,
     /// `fills_per_command_max` out of range.

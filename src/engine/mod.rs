@@ -22,7 +22,9 @@ pub use matcher::{BookView, Full, Matcher, Quote, RestingOrder, Standing, Top};
 pub use paged_map::{PagedMap, VALUE_BOUND};
 pub use reference::ReferenceMatcher;
 pub use rules::{Room, Special};
-pub use shards::{EVENTS_PER_SHARD, Route, Routes, SHARDS_MAX, Shards, without_last};
+pub use shards::{
+    EVENTS_PER_SHARD, Route, Routes, SHARDS_MAX, Shards, events_of_shards_max, without_last,
+};
 pub use software::{NotAtRest, SnapshotError, SoftwareMatcher};
 
 #[cfg(test)]

@@ -5,14 +5,14 @@
 //! it did under event numbers of its own.
 
 use crate::engine::rules::is_for_all;
-use crate::engine::{BookView, Full, Matcher, Quote, SoftwareMatcher, Standing, Top};
+use crate::engine::{BookView, EngineLimits, Full, Matcher, Quote, SoftwareMatcher, Standing, Top};
 use crate::model::{
     Command, CommandKind, Event, EventFlags, Group, InstrumentId, Nanos, Phase, RejectCode,
 };
 
-/// The most shards one appliance has: each numbers its events of a command for all in an eighth of
-/// the numbers there are.
-pub const SHARDS_MAX: usize = 8;
+/// The most shards one appliance has: each has as large a part of the numbers that events of a
+/// command for all may have.
+pub const SHARDS_MAX: usize = 64;
 
 /// Event numbers of a command for all that one shard has.
 pub const EVENTS_PER_SHARD: usize = (u16::MAX as usize + 1) / SHARDS_MAX;
@@ -101,8 +101,8 @@ pub struct Shards {
 
 impl Shards {
     /// Of matchers that were made for these places in order; all know all instruments.
-    pub fn new(matchers: Vec<SoftwareMatcher>, routes: Routes, events_per_command: usize) -> Self {
-        let most = events_per_command * matchers.len();
+    pub fn new(matchers: Vec<SoftwareMatcher>, routes: Routes, limits: &EngineLimits) -> Self {
+        let most = events_of_shards_max(limits, matchers.len());
         let room = if matchers.len() > 1 { 2 * most } else { 0 };
         Self { matchers, routes, merged: Vec::with_capacity(room), taken: 0, most }
     }
@@ -121,6 +121,12 @@ impl Shards {
     fn home(&self, instrument: InstrumentId) -> Option<&SoftwareMatcher> {
         self.matchers.get(self.routes.shard_of(instrument))
     }
+}
+
+/// The most events that one command makes in so many shards.
+pub fn events_of_shards_max(limits: &EngineLimits, shards: usize) -> usize {
+    // What is for all takes orders away, a chunk in each.
+    limits.events_per_command_max().max(shards * (limits.sweep_chunk as usize + 2))
 }
 
 /// Takes a command's events of one shard over; only what is last of all says that it is last.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use crate::engine::{BookView, Matcher, Quote, SHARDS_MAX};
+use crate::engine::{BookView, Matcher, Quote};
 use crate::link::{Consumer, Producer};
 use crate::model::{
     Command, CommandKind, Event, EventKind, Fault, Group, InstrumentId, Nanos, Request, SessionId,
@@ -166,18 +166,6 @@ impl EventLinks {
     }
 }
 
-/// The stage's names, by shard.
-const MATCHING_NAMES: [&str; SHARDS_MAX] = [
-    "matching",
-    "matching-2",
-    "matching-3",
-    "matching-4",
-    "matching-5",
-    "matching-6",
-    "matching-7",
-    "matching-8",
-];
-
 /// The matching stage.
 pub struct Matching<M: Matcher + BookView, L: DealEvents = EventLinks> {
     matcher: M,
@@ -188,6 +176,7 @@ pub struct Matching<M: Matcher + BookView, L: DealEvents = EventLinks> {
     sweep_asked: bool,
     /// Its place among the shards.
     shard: u8,
+    name: String,
     events_per_command_max: usize,
     command: Group<Command>,
     board: Arc<Board>,
@@ -214,6 +203,7 @@ impl<M: Matcher + BookView, L: DealEvents> Matching<M, L> {
             sequencer,
             sweep_asked: false,
             shard: 0,
+            name: "matching".into(),
             events_per_command_max,
             command: Group::new(Command::new(CommandKind::Tick)),
             board,
@@ -225,7 +215,7 @@ impl<M: Matcher + BookView, L: DealEvents> Matching<M, L> {
     /// As one of several shards.
     #[must_use]
     pub fn of_shard(self, shard: u8) -> Self {
-        Self { shard, ..self }
+        Self { shard, name: format!("matching-{}", u32::from(shard) + 1), ..self }
     }
 
     /// Asks for the next step of what is unfinished or due, once.
@@ -274,7 +264,7 @@ impl<M: Matcher + BookView, L: DealEvents> Matching<M, L> {
 
 impl<M: Matcher + BookView, L: DealEvents> Stage for Matching<M, L> {
     fn name(&self) -> &str {
-        MATCHING_NAMES.get(self.shard as usize).copied().unwrap_or("matching")
+        &self.name
     }
 
     fn tells_time(&self) -> bool {

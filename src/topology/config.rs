@@ -436,33 +436,21 @@ pub struct ShardConfig {
     /// Symbols; none: all that no other shard has.
     #[serde(default)]
     pub instruments: Vec<String>,
+    /// Ticks of its ladders, where they are not the engine's.
+    pub ladder_ticks: Option<u32>,
 }
 
 /// The name of a stage, in packet order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(into = "String", try_from = "String")]
 pub enum StageName {
     Gateway,
     Sequencer,
     Risk,
     /// With several shards: deals commands to them.
     Dealer,
-    /// The first shard.
-    Matching,
-    #[serde(rename = "matching-2")]
-    Matching2,
-    #[serde(rename = "matching-3")]
-    Matching3,
-    #[serde(rename = "matching-4")]
-    Matching4,
-    #[serde(rename = "matching-5")]
-    Matching5,
-    #[serde(rename = "matching-6")]
-    Matching6,
-    #[serde(rename = "matching-7")]
-    Matching7,
-    #[serde(rename = "matching-8")]
-    Matching8,
+    /// A shard's, by its place.
+    Matching(u8),
     /// With several shards: collects their events.
     Collector,
     Recorder,
@@ -470,52 +458,54 @@ pub enum StageName {
 }
 
 impl StageName {
-    /// The matching stages, by shard.
-    pub const SHARDS: [Self; SHARDS_MAX] = [
-        Self::Matching,
-        Self::Matching2,
-        Self::Matching3,
-        Self::Matching4,
-        Self::Matching5,
-        Self::Matching6,
-        Self::Matching7,
-        Self::Matching8,
-    ];
+    /// All of them where there is one shard, in packet order.
+    pub const ALL: [Self; 6] =
+        [Self::Gateway, Self::Sequencer, Self::Risk, Self::Matching(0), Self::Recorder, Self::Feed];
 
     /// The stages of an appliance with so many shards, in packet order.
     pub fn of(shards: usize) -> Vec<Self> {
         let mut all = Self::ALL.to_vec();
         if shards > 1 {
             all.extend([Self::Dealer, Self::Collector]);
-            all.extend(Self::SHARDS.iter().take(shards).skip(1));
+            all.extend((1..shards.min(SHARDS_MAX)).map(|shard| Self::Matching(shard as u8)));
             all.sort();
         }
         all
     }
 
-    /// All of them where there is one shard, in packet order.
-    pub const ALL: [Self; 6] =
-        [Self::Gateway, Self::Sequencer, Self::Risk, Self::Matching, Self::Recorder, Self::Feed];
-
     /// As the configuration writes it.
-    pub const fn name(self) -> &'static str {
+    pub fn name(self) -> String {
         match self {
-            Self::Gateway => "gateway",
-            Self::Sequencer => "sequencer",
-            Self::Risk => "risk",
-            Self::Dealer => "dealer",
-            Self::Matching => "matching",
-            Self::Matching2 => "matching-2",
-            Self::Matching3 => "matching-3",
-            Self::Matching4 => "matching-4",
-            Self::Matching5 => "matching-5",
-            Self::Matching6 => "matching-6",
-            Self::Matching7 => "matching-7",
-            Self::Matching8 => "matching-8",
-            Self::Collector => "collector",
-            Self::Recorder => "recorder",
-            Self::Feed => "feed",
+            Self::Gateway => "gateway".into(),
+            Self::Sequencer => "sequencer".into(),
+            Self::Risk => "risk".into(),
+            Self::Dealer => "dealer".into(),
+            Self::Matching(0) => "matching".into(),
+            Self::Matching(shard) => format!("matching-{}", u32::from(shard) + 1),
+            Self::Collector => "collector".into(),
+            Self::Recorder => "recorder".into(),
+            Self::Feed => "feed".into(),
         }
+    }
+}
+
+impl From<StageName> for String {
+    fn from(stage: StageName) -> Self {
+        stage.name()
+    }
+}
+
+impl TryFrom<String> for StageName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let found = Self::of(SHARDS_MAX).into_iter().find(|stage| stage.name() == name);
+        found.ok_or_else(|| {
+            format!(
+                "`{name}` is no stage: write gateway, sequencer, risk, dealer, matching, \
+                 matching-2 to matching-{SHARDS_MAX}, collector, recorder or feed"
+            )
+        })
     }
 }
 

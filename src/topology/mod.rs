@@ -4,6 +4,7 @@ mod appliance;
 mod boot;
 mod calendar;
 mod config;
+mod deal;
 mod decimal;
 mod parse;
 mod placement;
@@ -25,6 +26,7 @@ pub use config::{
     Config, CoreConfig, DeviceName, EngineConfig, EntryConfig, FeedConfig, JournalConfig,
     ReleaseGate, ShardConfig, StageName,
 };
+pub use deal::{Busy, DealtShard, deal, table as deal_table};
 pub use decimal::Decimal;
 pub use parse::{ConfigError, DEFAULT_CONFIG, load, parse};
 pub use placement::{PlacedCore, Placement, place};

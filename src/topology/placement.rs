@@ -121,7 +121,7 @@ fn fuse_spinners(cores: &mut Vec<PlacedCore>, cpus: &[usize], notes: &mut Vec<St
         let Some(last) = cores.iter().rposition(|core| core.idle.spins()) else { return };
         let Some(into) = cores[..last].iter().rposition(|core| core.idle.spins()) else { return };
         let moved = cores.remove(last);
-        let names: Vec<&str> = moved.stages.iter().map(|stage| stage.name()).collect();
+        let names: Vec<String> = moved.stages.iter().map(|stage| stage.name()).collect();
         notes.push(format!(
             "{} fused into the core before it: {} spinning cores would leave none of the \
              machine's {} CPUs to anybody else",
@@ -153,7 +153,7 @@ impl std::fmt::Display for Placement {
         for core in &self.cores {
             let cpu = core.cpu.map_or("any".to_string(), |cpu| cpu.to_string());
             let idle = format!("{:?}", core.idle).to_lowercase();
-            let stages: Vec<&str> = core.stages.iter().map(|stage| stage.name()).collect();
+            let stages: Vec<String> = core.stages.iter().map(|stage| stage.name()).collect();
             writeln!(f, "cpu {cpu:<4} {idle:<6} {}", stages.join(" ▸ "))?;
         }
         let slow = self.slow_cpu.map_or("any".to_string(), |cpu| cpu.to_string());

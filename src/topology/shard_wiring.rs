@@ -47,8 +47,8 @@ pub(super) fn wire_matching(
         let matching =
             Matching::new(matcher, events_max, risk_matching, events, requests, board, matched);
         return MatchingWired {
-            counters: vec![(StageName::Matching, matching.counters.reader())],
-            stages: vec![(StageName::Matching, Box::new(matching))],
+            counters: vec![(StageName::Matching(0), matching.counters.reader())],
+            stages: vec![(StageName::Matching(0), Box::new(matching))],
             matched: matched_reader,
             links: vec![fill("matching_sequencer", &matching_sequencer)],
             requests: vec![matching_sequencer],
@@ -64,7 +64,8 @@ pub(super) fn wire_matching(
     };
     let (mut to_shards, mut from_shards) = (Vec::new(), Vec::new());
     let mut first = Some(matched);
-    for (shard, (matcher, name)) in (0..).zip(matchers.into_iter().zip(StageName::SHARDS)) {
+    for (shard, matcher) in (0..).zip(matchers) {
+        let name = StageName::Matching(shard);
         let (dealer_commands, dealer_matching) = link::<Command>(depths.commands);
         let (collector_events, matching_collector) = link::<Event>(depths.events);
         let (requests, matching_sequencer) = link::<Request>(SLOW_DEPTH);

@@ -24,7 +24,10 @@ pub enum Home {
 #[derive(Clone, Debug)]
 pub struct Sharding {
     homes: BTreeMap<InstrumentId, Home>,
-    shards: usize,
+    /// By shard: its ladders' ticks, where they are its own.
+    ladder_ticks: Vec<Option<u32>>,
+    /// The shard that has what no other has, and knows all instruments.
+    rest: Option<u8>,
 }
 
 /// The shards that this appliance runs.
@@ -47,7 +50,7 @@ impl Sharding {
         let shards = own_shards(config).count();
         if config.shard.is_empty() {
             let homes = listed.iter().map(|listed| (listed.id, Home::Here(0)));
-            return Ok(Self { homes: homes.collect(), shards: 1 });
+            return Ok(Self { homes: homes.collect(), ladder_ticks: vec![None], rest: Some(0) });
         }
         if shards == 0 || shards > SHARDS_MAX {
             let name = &config.appliance;
@@ -93,13 +96,51 @@ impl Sharding {
                 );
                 Err((config.shard[0].span(), message))
             }
-            None => Ok(Self { homes, shards }),
+            None => {
+                let rest = match rest {
+                    Some(Home::Here(shard)) => Some(shard),
+                    // The one that shares most is the one others may move to.
+                    _ => (0..own_shards(config).count() as u8).rev().max_by_key(|&shard| {
+                        homes.values().filter(|home| **home == Home::Here(shard)).count()
+                    }),
+                };
+                let own = own_shards(config).map(|shard| shard.get_ref().ladder_ticks);
+                Ok(Self { homes, ladder_ticks: own.collect(), rest })
+            }
         }
     }
 
     /// How many shards this appliance runs.
-    pub const fn shards(&self) -> usize {
-        self.shards
+    pub fn shards(&self) -> usize {
+        self.ladder_ticks.len()
+    }
+
+    /// The shard that knows all instruments.
+    pub const fn rest(&self) -> Option<u8> {
+        self.rest
+    }
+
+    /// The ticks of a shard's ladders.
+    pub fn ladder_ticks(&self, shard: usize) -> Option<u32> {
+        self.ladder_ticks.get(shard).copied().flatten()
+    }
+
+    /// The instruments that a shard's matcher knows: its own, or all.
+    pub fn known_to(&self, shard: usize, listed: &[Instrument]) -> Vec<Instrument> {
+        let knows = |listed: &&Instrument| {
+            self.rest.is_some_and(|rest| rest as usize == shard)
+                || self.home(listed.id) == Some(&Home::Here(shard as u8))
+        };
+        listed.iter().filter(knows).copied().collect()
+    }
+
+    /// Each instrument's shard here.
+    pub fn dealt(&self) -> Vec<(InstrumentId, u8)> {
+        let dealt = self.homes.iter().filter_map(|(id, home)| match home {
+            Home::Here(shard) => Some((*id, *shard)),
+            Home::Appliance(_) => None,
+        });
+        dealt.collect()
     }
 
     /// Where an instrument is matched.
@@ -115,11 +156,7 @@ impl Sharding {
 
     /// The table the dealer begins with.
     pub fn routes(&self) -> Routes {
-        let dealt = self.homes.iter().map(|(id, home)| match home {
-            Home::Here(shard) => (*id, *shard),
-            Home::Appliance(_) => (*id, 0),
-        });
-        Routes::new(&dealt.collect::<Vec<_>>(), self.shards)
+        Routes::new(&self.dealt(), self.shards())
     }
 }
 
@@ -160,6 +197,6 @@ mod tests {
         assert!(refusal("[[shard]]\n[[shard]]\n").contains("name the instruments"));
         assert!(refusal("[[shard]]\ninstruments = [\"NONE\"]\n").contains("no [[instrument]]"));
         assert!(refusal("[[shard]]\nappliance = \"two\"\n").contains("0 shards"));
-        assert!(refusal(&acme.repeat(9)).contains("1 to 8"));
+        assert!(refusal(&acme.repeat(65)).contains("1 to 64"));
     }
 }

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::engine::risk::{Feedback, RiskGate};
-use crate::engine::{EngineLimits, Fold, SetupError, Shards, SoftwareMatcher};
+use crate::engine::{
+    EngineLimits, Fold, SetupError, Shards, SoftwareMatcher, events_of_shards_max,
+};
 use crate::journal::{Meaning, Settings};
 use crate::model::Nanos;
 use crate::stage::{FeedOptions, FeedState, GatewayOptions, GatewayState};
@@ -28,16 +30,17 @@ pub fn engine_limits(config: &Config, catalogue: &Catalogue) -> EngineLimits {
 /// A limit that the engine refuses, with its cure.
 pub fn empty_fold(config: &Config, catalogue: &Catalogue) -> Result<Fold<Shards>, SetupError> {
     let limits = engine_limits(config, catalogue);
-    let shards = catalogue.sharding.shards();
+    let sharding = &catalogue.sharding;
+    let shards = sharding.shards();
     let matcher = |shard| {
-        let limits = EngineLimits { shard: shard as u8, ..limits };
-        SoftwareMatcher::new(limits, &catalogue.instruments)
+        let ladder_ticks = sharding.ladder_ticks(shard).unwrap_or(limits.ladder_ticks);
+        let limits = EngineLimits { shard: shard as u8, ladder_ticks, ..limits };
+        SoftwareMatcher::new(limits, &sharding.known_to(shard, &catalogue.instruments))
     };
     let matchers = (0..shards).map(matcher).collect::<Result<Vec<_>, _>>()?;
     let risk = &catalogue.risk;
-    let events = limits.events_per_command_max();
-    let matcher = Shards::new(matchers, catalogue.sharding.routes(), events);
-    let events = events * shards;
+    let matcher = Shards::new(matchers, sharding.routes(), &limits);
+    let events = events_of_shards_max(&limits, shards);
     let feedback = Feedback::new(risk.feedback_lag, risk.feedback_window, events);
     Ok(Fold::new(RiskGate::new(risk), feedback, matcher))
 }

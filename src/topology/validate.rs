@@ -64,6 +64,8 @@ pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, Confi
         // An order lives in the gate a little longer than in the book, until its events are due.
         shards: 1,
         elsewhere: Vec::new(),
+        homes: Vec::new(),
+        rest: None,
         orders_max: engine.orders_max as usize + 2 * engine.feedback_window as usize,
         holdings_max,
         feedback_lag: Nanos(engine.feedback_lag_us as u64 * 1_000),
@@ -74,7 +76,8 @@ pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, Confi
         .map_err(|(span, message)| source.error(span, message))?;
     let shards = sharding.shards();
     let elsewhere = sharding.elsewhere();
-    let risk = RiskOptions { shards, elsewhere, ..risk };
+    let (homes, rest) = (sharding.dealt(), sharding.rest());
+    let risk = RiskOptions { shards, elsewhere, homes, rest, ..risk };
     Ok(Catalogue { instruments, sessions, risk, calendars, sharding })
 }
 

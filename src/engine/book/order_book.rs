@@ -152,6 +152,11 @@ impl OrderBook {
         }
     }
 
+    /// Bytes of a book with ladders of so many ticks.
+    pub const fn bytes(ladder_ticks: u32) -> usize {
+        size_of::<Self>() + 2 * Ladder::window_bytes(ladder_ticks)
+    }
+
     #[inline]
     const fn side(&self, buy: bool) -> &Ladder {
         if buy { &self.bids } else { &self.asks }

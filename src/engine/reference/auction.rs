@@ -57,8 +57,9 @@ impl ReferenceMatcher {
 
     /// Takes an idle instrument over from another shard, or lets it go to one.
     pub(super) fn take_over(&mut self, command: &Command) -> Result<(), RejectCode> {
-        let book = self.books.get_mut(&command.instrument);
-        let book = book.ok_or(RejectCode::UnknownInstrument)?;
+        let Some(book) = self.books.get_mut(&command.instrument) else {
+            return rules::moves_unknown(command, self.limits.shard);
+        };
         let is_idle = book.orders.is_empty() && book.run.is_none();
         let phase = check_move(is_idle, Phase::from_code(command.side))?;
         *book = Book::new(book.instrument);

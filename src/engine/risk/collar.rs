@@ -14,6 +14,8 @@ pub(super) struct Listed {
     pub(super) reference: Price,
     /// Another appliance matches it.
     pub(super) is_elsewhere: bool,
+    /// The shard it is dealt to.
+    pub(super) home: u8,
     /// The hours it is in.
     pub(super) hours: Hours,
     /// The collar of these hours; 0 is the account's own.
@@ -36,11 +38,19 @@ impl Collar {
                 lot: instrument.lot.0.max(1),
                 reference: instrument.reference_price,
                 is_elsewhere: false,
+                home: 0,
                 hours: Hours::Main,
                 collar_bps: 0,
             });
         }
         Self { listed: listed.into() }
+    }
+
+    /// An instrument is dealt to a shard.
+    pub(super) fn set_home(&mut self, id: InstrumentId, shard: u8) {
+        if let Some(Some(listed)) = self.listed.get_mut(id.index()) {
+            listed.home = shard;
+        }
     }
 
     /// Another appliance matches an instrument.
@@ -112,7 +122,15 @@ mod tests {
 
     fn listed(tick: i64, reference: i64) -> Listed {
         let (tick, reference) = (Price(tick), Price(reference));
-        Listed { tick, lot: 1, reference, is_elsewhere: false, hours: Hours::Main, collar_bps: 0 }
+        Listed {
+            tick,
+            lot: 1,
+            reference,
+            is_elsewhere: false,
+            home: 0,
+            hours: Hours::Main,
+            collar_bps: 0,
+        }
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub struct RiskGate {
     exposure: Exposure,
     throttled: bool,
     shards: usize,
+    rest: Option<u8>,
 }
 
 impl RiskGate {
@@ -37,6 +38,7 @@ impl RiskGate {
     pub fn new(options: &RiskOptions) -> Self {
         let mut collar = Collar::new(&options.instruments);
         options.elsewhere.iter().for_each(|id| collar.set_elsewhere(*id));
+        options.homes.iter().for_each(|(id, shard)| collar.set_home(*id, *shard));
         let session = |rights: &Option<SessionRights>| {
             rights.map(|rights| SessionState {
                 rights,
@@ -60,6 +62,7 @@ impl RiskGate {
             collar,
             throttled: false,
             shards: options.shards,
+            rest: options.rest,
         }
     }
 
@@ -129,13 +132,14 @@ impl RiskGate {
         Ok(())
     }
 
-    /// An instrument goes to a shard there is, when the gate knows of no order in it: it knows of
-    /// every order that lives, and of some a little longer.
+    /// An instrument goes to the shard it was dealt to, or to the one that knows all, when the gate
+    /// knows of no order in it: it knows of every order that lives, and of some a little longer.
     fn check_move(&self, command: &Command) -> Result<(), RejectCode> {
-        if self.collar.listed(command.instrument).is_none() {
-            return Err(RejectCode::UnknownInstrument);
-        }
-        if command.target as usize >= self.shards || Phase::from_code(command.side).is_none() {
+        let listed = self.collar.listed(command.instrument).ok_or(RejectCode::UnknownInstrument)?;
+        let knows = |shard: u8| shard == listed.home || Some(shard) == self.rest;
+        let is_known = u8::try_from(command.target).is_ok_and(knows);
+        let is_far = command.target as usize >= self.shards || listed.is_elsewhere;
+        if !is_known || is_far || Phase::from_code(command.side).is_none() {
             return Err(RejectCode::Unsupported);
         }
         if self.exposure.waits_in(command.instrument) { Err(RejectCode::NotIdle) } else { Ok(()) }

@@ -86,6 +86,10 @@ pub struct RiskOptions {
     /// Instruments are dealt to so many shards: with several the gate tells of a cancel which
     /// instrument it is about, and counts who waits where.
     pub shards: usize,
+    /// With several: the shard that each instrument is dealt to.
+    pub homes: Vec<(InstrumentId, u8)>,
+    /// With several: the one that knows all instruments.
+    pub rest: Option<u8>,
     /// An event is applied at the latest this many commands after its own.
     pub feedback_window: u32,
 }

@@ -42,6 +42,12 @@ pub(super) const fn is_for_all(command: &Command) -> bool {
     }
 }
 
+/// What a shard says to the move of an instrument it does not know: it matters to it only if it is
+/// the one to take it.
+pub(super) const fn moves_unknown(command: &Command, shard: u8) -> Result<(), RejectCode> {
+    if command.target == shard as u32 { Err(RejectCode::UnknownInstrument) } else { Ok(()) }
+}
+
 /// What a command comes to, before any book is looked at.
 pub(super) enum Task {
     /// This event is the whole answer.

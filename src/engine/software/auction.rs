@@ -75,8 +75,9 @@ impl SoftwareMatcher {
     /// Takes an idle instrument over from another shard, or lets it go to one.
     #[cold]
     pub(super) fn take_over(&mut self, command: &Command) -> Result<(), RejectCode> {
-        let place =
-            self.instruments.place(command.instrument).ok_or(RejectCode::UnknownInstrument)?;
+        let Some(place) = self.instruments.place(command.instrument) else {
+            return rules::moves_unknown(command, self.limits.shard);
+        };
         let nobody = |buy| self.books[place].front(&self.store, buy, Key::MAX).is_none();
         let desk = &self.desks[place];
         let is_idle = nobody(true) && nobody(false) && desk.is_empty() && desk.frozen.is_none();

@@ -102,6 +102,13 @@ impl SoftwareMatcher {
         })
     }
 
+    /// Bytes that an instrument takes while nobody waits in it, with ladders of so many ticks.
+    pub const fn idle_bytes(ladder_ticks: u32) -> usize {
+        let listed = size_of::<Instrument>() + size_of::<u32>();
+        let queues = 2 * size_of::<usize>() + Deadlines::BYTES_PER_MEMBER;
+        listed + queues + size_of::<Desk>() + OrderBook::bytes(ladder_ticks)
+    }
+
     /// The resting order of an id.
     pub fn find(&self, id: OrderId) -> Option<RestingOrder> {
         self.register.find(id).map(|slot| self.order(slot))

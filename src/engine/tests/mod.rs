@@ -1,6 +1,7 @@
 //! The matchers against each other over millions of seeded commands, and rule by rule.
 
 mod auctions;
+mod bad_input;
 mod ledger;
 mod rules;
 mod shards;

@@ -18,7 +18,7 @@ fn sharded(limits: EngineLimits, shards: u8) -> Shards {
     };
     let dealt: Vec<_> = (1..=4).map(|id| (InstrumentId(id), id as u8 % shards)).collect();
     let routes = Routes::new(&dealt, shards as usize);
-    Shards::new((0..shards).map(matcher).collect(), routes, limits.events_per_command_max())
+    Shards::new((0..shards).map(matcher).collect(), routes, &limits)
 }
 
 /// Room for everybody, so that the shards' own limits are not met either.

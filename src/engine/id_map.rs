@@ -3,6 +3,8 @@
 //! Open addressing at a load of at most one half; removal shifts the entries behind back, so there
 //! are no tombstones and a table that has seen a billion ids is as fast as a new one.
 
+use crate::engine::fetch::fetch;
+
 /// The map already holds as many entries as it was made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MapFull;
@@ -76,6 +78,51 @@ impl IdMap {
         self.places[at] = Place { key, value, reach };
         self.len += 1;
         Ok(None)
+    }
+
+    /// Stores `value` under `key` if nothing is there; else returns what is.
+    ///
+    /// # Errors
+    /// [`MapFull`] when the key is new and `entries` are live already.
+    #[inline]
+    pub fn get_or_insert(&mut self, key: u64, value: u32) -> Result<Option<u32>, MapFull> {
+        let mut at = self.home(key);
+        let mut reach = 1;
+        loop {
+            let place = &self.places[at];
+            if place.reach == 0 {
+                break;
+            }
+            if place.key == key {
+                return Ok(Some(place.value));
+            }
+            at = (at + 1) & self.mask;
+            reach += 1;
+        }
+        if self.len >= self.entries_max {
+            return Err(MapFull);
+        }
+        self.places[at] = Place { key, value, reach };
+        self.len += 1;
+        Ok(None)
+    }
+
+    /// Takes `key` out if its value is such; returns the value it has or had.
+    #[inline]
+    pub fn remove_if(&mut self, key: u64, such: impl FnOnce(u32) -> bool) -> Option<u32> {
+        let at = self.find(key)?;
+        let value = self.places[at].value;
+        if such(value) {
+            self.close(at);
+            self.len -= 1;
+        }
+        Some(value)
+    }
+
+    /// Asks the caches for where `key` is looked for first.
+    #[inline(always)]
+    pub(super) fn fetch(&self, key: u64) {
+        fetch(&self.places, self.home(key));
     }
 
     /// The value under `key`.

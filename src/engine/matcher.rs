@@ -22,6 +22,11 @@ pub trait Matcher: Send {
     /// [`Full`] when its events might find no room; nothing happened then.
     fn submit(&mut self, command: &Group<Command>) -> Result<(), Full>;
 
+    /// Tells of a command that will come after the next few, so that what it needs can be at hand
+    /// then. Changes nothing else, and need not be true.
+    #[inline]
+    fn expect(&mut self, _command: &Command) {}
+
     /// Finished events, oldest first, as many as lie together; [`Self::release`] gives them back.
     fn finished(&self) -> &[Event];
 
@@ -56,6 +61,10 @@ pub trait Matcher: Send {
 impl<M: Matcher + ?Sized> Matcher for Box<M> {
     fn submit(&mut self, command: &Group<Command>) -> Result<(), Full> {
         (**self).submit(command)
+    }
+
+    fn expect(&mut self, command: &Command) {
+        (**self).expect(command);
     }
 
     fn finished(&self) -> &[Event] {

@@ -2,6 +2,7 @@
 
 pub mod auction;
 pub mod book;
+mod fetch;
 mod fold;
 mod id_map;
 mod instruments;
@@ -14,18 +15,20 @@ pub mod risk;
 mod rules;
 mod shards;
 mod software;
+mod tick;
 
 pub use fold::Fold;
 pub use id_map::{IdMap, MapFull};
 pub use limits::{EngineLimits, SetupError};
 pub use matcher::{BookView, Full, Matcher, Quote, RestingOrder, Standing, Top};
-pub use paged_map::{PagedMap, VALUE_BOUND};
+pub use paged_map::{PagedMap, Spot, VALUE_BOUND};
 pub use reference::ReferenceMatcher;
 pub use rules::{Room, Special};
 pub use shards::{
     EVENTS_PER_SHARD, Route, Routes, SHARDS_MAX, Shards, events_of_shards_max, without_last,
 };
 pub use software::{NotAtRest, SnapshotError, SoftwareMatcher};
+pub use tick::Tick;
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 //! within a few pages that lie in the cache. An id that is alone in its page has none: the hash
 //! table holds its value, so a client that leaves gaps costs no more than hashing.
 
+use crate::engine::fetch::fetch;
 use crate::engine::{IdMap, MapFull};
 
 /// Ids that share a page; its values are four cache lines.
@@ -16,6 +17,22 @@ const VALUE_BITS: u32 = 25;
 
 /// Values are below this.
 pub const VALUE_BOUND: u32 = 1 << VALUE_BITS;
+
+/// Where an entry lies, for whoever keeps it and takes the entry out again.
+pub type Spot = u32;
+
+/// Only its key tells where the entry lies.
+const ANYWHERE: Spot = Spot::MAX;
+
+/// Entries for each page whose place is remembered: pages are opened in sequence, and most hold
+/// some ids.
+const RECENT_SHARE: usize = 4;
+
+/// How far apart the pages of two sessions are remembered: odd, and without pattern.
+const SESSIONS_APART: u64 = 0x9e37_79b1;
+
+/// No page: the upper bits of an id are below it.
+const NO_PAGE: u64 = u64::MAX;
 
 /// Marks a word of the hash table as the number of a page.
 const IS_PAGE: u32 = 1 << 31;
@@ -38,6 +55,15 @@ impl Found {
     }
 }
 
+/// A page of ids.
+#[derive(Clone, Copy, Debug)]
+struct Page {
+    /// The upper bits of its ids; [`NO_PAGE`] while nothing is in it.
+    upper: u64,
+    /// Entries in it.
+    used: u32,
+}
+
 /// A map from `u64` to `u32` that never allocates after construction.
 #[derive(Clone, Debug)]
 pub struct PagedMap {
@@ -45,11 +71,15 @@ pub struct PagedMap {
     words: IdMap,
     /// One more than the value; 0 where nothing is.
     values: Box<[u32]>,
-    /// Entries in each page.
-    used: Box<[u8]>,
+    /// Whose ids each page has.
+    pages: Box<[Page]>,
+    /// Where a page was last opened whose ids are alike in some bits: a guess at most ids' pages.
+    recent: Box<[u32]>,
     /// Pages in which nothing is; the last given back is the first taken, for it is in the cache.
     free: Vec<u32>,
     len: usize,
+    /// Entries that have no page.
+    alone: usize,
 }
 
 impl PagedMap {
@@ -66,9 +96,11 @@ impl PagedMap {
         Self {
             words: IdMap::seeded(entries, seed),
             values: vec![0; pages * PAGE].into_boxed_slice(),
-            used: vec![0; pages].into_boxed_slice(),
+            pages: vec![Page { upper: NO_PAGE, used: 0 }; pages].into_boxed_slice(),
+            recent: vec![0; (entries / RECENT_SHARE).max(1).next_power_of_two()].into(),
             free: (0..pages as u32).rev().collect(),
             len: 0,
+            alone: 0,
         }
     }
 
@@ -86,10 +118,68 @@ impl PagedMap {
             _ => {
                 let old = self.words.insert(upper, low_of(key) << VALUE_BITS | value)?;
                 self.len += old.is_none() as usize;
+                self.alone += old.is_none() as usize;
                 return Ok(old.map(|word| word & (VALUE_BOUND - 1)));
             }
         };
         Ok(self.put(page, low_of(key), value))
+    }
+
+    /// Stores `value` under `key`, which is not there yet; returns where. `near` is the page that
+    /// the caller's last id lay in, and becomes this one's: the next id is likely in it, too. Ask
+    /// for room before: with `entries` live already nothing is stored.
+    #[inline(always)]
+    pub fn insert_near(&mut self, near: &mut u32, key: u64, value: u32) -> Spot {
+        let upper = key >> PAGE_LOG2;
+        match self.pages.get_mut(*near as usize) {
+            Some(page) if page.upper == upper => {
+                page.used = page.used.wrapping_add(1);
+                self.len = self.len.wrapping_add(1);
+                let spot = place(*near, low_of(key));
+                if let Some(entry) = self.values.get_mut(spot) {
+                    *entry = value.wrapping_add(1);
+                }
+                spot as Spot
+            }
+            _ => self.insert_far(near, key, value).unwrap_or(ANYWHERE),
+        }
+    }
+
+    #[inline(never)]
+    fn insert_far(&mut self, near: &mut u32, key: u64, value: u32) -> Result<Spot, MapFull> {
+        let (upper, low) = (key >> PAGE_LOG2, low_of(key));
+        let page = match self.words.get_or_insert(upper, low << VALUE_BITS | value)? {
+            None => {
+                self.len += 1;
+                self.alone += 1;
+                return Ok(ANYWHERE);
+            }
+            Some(word) => match Found::of(word) {
+                Found::Page(page) => page,
+                Found::Alone(low, other) => self.open(upper, low, other)?,
+            },
+        };
+        *near = page;
+        self.put(page, low, value);
+        Ok(place(page, low) as Spot)
+    }
+
+    /// Takes `key` out from where it was put.
+    #[inline(always)]
+    pub fn remove_at(&mut self, spot: Spot, key: u64) {
+        let page = spot >> PAGE_LOG2;
+        match (self.values.get_mut(spot as usize), self.pages.get_mut(page as usize)) {
+            (Some(value), Some(entries)) => {
+                *value = 0;
+                entries.used = entries.used.wrapping_sub(1);
+                self.len = self.len.wrapping_sub(1);
+                if entries.used == 0 {
+                    self.close(page);
+                }
+            }
+            // It was alone; by now it may have a page.
+            _ => drop(self.remove(key)),
+        }
     }
 
     /// Gives a neighbourhood its page, when a second id comes to it.
@@ -97,19 +187,73 @@ impl PagedMap {
     fn open(&mut self, upper: u64, low: u32, value: u32) -> Result<u32, MapFull> {
         let page = self.free.pop().ok_or(MapFull)?;
         self.words.insert(upper, IS_PAGE | page)?;
+        if let Some(entries) = self.pages.get_mut(page as usize) {
+            *entries = Page { upper, used: 0 };
+        }
+        let recent = self.recent_place(upper);
+        if let Some(recent) = self.recent.get_mut(recent) {
+            *recent = page;
+        }
         self.put(page, low, value);
         self.len -= 1;
+        self.alone -= 1;
         Ok(page)
+    }
+
+    /// Gives up a page in which nothing is.
+    #[inline(never)]
+    fn close(&mut self, page: u32) {
+        if let Some(entries) = self.pages.get_mut(page as usize) {
+            self.words.remove(entries.upper);
+            entries.upper = NO_PAGE;
+        }
+        self.free.push(page);
     }
 
     #[inline]
     fn put(&mut self, page: u32, low: u32, value: u32) -> Option<u32> {
         let old = std::mem::replace(self.values.get_mut(place(page, low))?, value + 1);
         if old == 0 {
-            *self.used.get_mut(page as usize)? += 1;
+            self.pages.get_mut(page as usize)?.used += 1;
             self.len += 1;
         }
         old.checked_sub(1)
+    }
+
+    /// The value that `key` likely has, if any: for whoever can tell by the value whether it is
+    /// right. 0 is no guess.
+    #[inline(always)]
+    pub fn guess(&self, key: u64) -> u32 {
+        if self.is_sparse() {
+            return self.get(key).unwrap_or(0);
+        }
+        let page = self.recent.get(self.recent_place(key >> PAGE_LOG2)).copied().unwrap_or(0);
+        let value = self.values.get(place(page, low_of(key))).copied().unwrap_or(0);
+        value.saturating_sub(1)
+    }
+
+    /// Asks the caches for what [`Self::guess`] will read.
+    #[inline(always)]
+    pub(super) fn fetch(&self, key: u64) {
+        let upper = key >> PAGE_LOG2;
+        if self.is_sparse() {
+            return self.words.fetch(upper);
+        }
+        let page = self.recent.get(self.recent_place(upper)).copied().unwrap_or(0);
+        fetch(&self.values, place(page, low_of(key)));
+    }
+
+    /// Whether most ids have no page.
+    #[inline(always)]
+    const fn is_sparse(&self) -> bool {
+        self.alone > self.len / 2
+    }
+
+    /// Pages in sequence have places in sequence, those of another session elsewhere.
+    #[inline(always)]
+    fn recent_place(&self, upper: u64) -> usize {
+        let session = (upper >> (32 - PAGE_LOG2)).wrapping_mul(SESSIONS_APART);
+        (upper.wrapping_add(session)) as usize & (self.recent.len() - 1)
     }
 
     /// The value under `key`.
@@ -124,24 +268,23 @@ impl PagedMap {
     /// Takes `key` out; returns its value.
     #[inline]
     pub fn remove(&mut self, key: u64) -> Option<u32> {
-        let upper = key >> PAGE_LOG2;
-        let page = match Found::of(self.words.get(upper)?) {
+        let is_it = |word| matches!(Found::of(word), Found::Alone(low, _) if low == low_of(key));
+        let page = match Found::of(self.words.remove_if(key >> PAGE_LOG2, is_it)?) {
             Found::Page(page) => page,
             Found::Alone(low, _) if low != low_of(key) => return None,
             Found::Alone(_, value) => {
-                self.words.remove(upper);
                 self.len -= 1;
+                self.alone -= 1;
                 return Some(value);
             }
         };
         let value =
             std::mem::take(self.values.get_mut(place(page, low_of(key)))?).checked_sub(1)?;
         self.len -= 1;
-        let used = self.used.get_mut(page as usize)?;
-        *used -= 1;
-        if *used == 0 {
-            self.words.remove(upper);
-            self.free.push(page);
+        let entries = self.pages.get_mut(page as usize)?;
+        entries.used -= 1;
+        if entries.used == 0 {
+            self.close(page);
         }
         Some(value)
     }
@@ -201,6 +344,32 @@ mod tests {
                     _ => prop_assert_eq!(map.get(key), oracle.get(&key).copied()),
                 }
                 prop_assert_eq!(map.len(), oracle.len());
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_lies_somewhere_is_taken_out_there(
+            steps in prop::collection::vec((any::<bool>(), 0u64..300), 0..600),
+            stride in prop::sample::select(vec![1u64, 7, 64]),
+        ) {
+            let mut map = PagedMap::with_capacity(64);
+            let (mut spots, mut near) = (BTreeMap::new(), 0);
+            for (enters, key) in steps {
+                let key = key * stride;
+                match (enters, spots.remove(&key)) {
+                    (_, Some(spot)) => map.remove_at(spot, key),
+                    (true, None) if spots.len() < 64 => {
+                        spots.insert(key, map.insert_near(&mut near, key, key as u32));
+                    }
+                    (true, None) => {}
+                    (false, None) => prop_assert_eq!(map.get(key), None),
+                }
+                prop_assert_eq!(map.len(), spots.len());
+                for &key in spots.keys() {
+                    prop_assert_eq!(map.get(key), Some(key as u32));
+                }
             }
         }
     }

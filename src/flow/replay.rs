@@ -6,7 +6,7 @@
 use bytemuck::Zeroable;
 
 use crate::engine::PagedMap;
-use crate::engine::book::{Key, NONE, OrderBook, Slot, Store};
+use crate::engine::book::{Key, NONE, OrderBook, Store};
 use crate::flow::{Flow, FlowEvent, FlowKind, Trade};
 
 /// Why a book cannot go on with a flow.
@@ -36,10 +36,9 @@ pub trait FlowBook {
 #[derive(Debug)]
 pub struct FastBook {
     book: OrderBook,
-    store: Store,
+    /// Each order's owner is its id in the flow.
+    store: Store<u64>,
     ids: PagedMap,
-    /// The flow's id of each resting order, by its slot.
-    names: Box<[u64]>,
 }
 
 impl FastBook {
@@ -49,7 +48,6 @@ impl FastBook {
             book: OrderBook::new(0, ladder_ticks),
             store: Store::new(orders_max),
             ids: PagedMap::with_capacity(orders_max as usize),
-            names: vec![0; orders_max as usize + 1].into_boxed_slice(),
         }
     }
 
@@ -76,7 +74,7 @@ impl FastBook {
         let mut left = event.quantity;
         while left > 0 {
             let Some(front) = self.book.front(&self.store, !event.buy, limit) else { break };
-            let maker = self.name(front.order);
+            let maker = *self.store.owner(front.order);
             let quantity = left.min(front.leaves);
             let price = front.key.unsigned_abs() as u32;
             trades.push(Trade { maker, taker: id, price, quantity });
@@ -96,19 +94,12 @@ impl FastBook {
         if slot == NONE {
             return Err(Refusal::BookFull);
         }
-        if let Some(name) = self.names.get_mut(slot as usize) {
-            *name = id;
-        }
+        *self.store.owner_mut(slot) = id;
         match self.ids.insert(id, slot) {
             Ok(None) => Ok(()),
             Ok(Some(_)) => Err(Refusal::IdTwice),
             Err(_) => Err(Refusal::BookFull),
         }
-    }
-
-    #[inline]
-    fn name(&self, slot: Slot) -> u64 {
-        self.names.get(slot as usize).copied().unwrap_or_default()
     }
 }
 

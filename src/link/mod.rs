@@ -149,7 +149,11 @@ impl<H: Head> Consumer<H> {
     /// Nothing is copied, and the producer gets the room back once, at the end.
     #[inline]
     pub fn take_each(&mut self, mut take: impl FnMut(&H, &[Line]) -> Taken) -> usize {
-        let Ok(chunk) = self.ring.read_chunk(self.ring.slots()) else { return 0 };
+        let waiting = self.ring.slots();
+        if waiting == 0 {
+            return 0;
+        }
+        let Ok(chunk) = self.ring.read_chunk(waiting) else { return 0 };
         let (first, second) = chunk.as_slices();
         let mut lines = Lines { first, second, taken: 0 };
         let mut count = 0;
@@ -177,6 +181,12 @@ impl<H: Head> Consumer<H> {
     #[inline]
     pub fn peek(&self) -> Option<&H> {
         self.ring.peek().ok().map(bytemuck::cast_ref)
+    }
+
+    /// Whether nothing waits; asks across to the producer.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.ring.is_empty()
     }
 
     /// Lines waiting; asks across to the producer.

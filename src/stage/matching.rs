@@ -272,6 +272,10 @@ impl<M: Matcher + BookView, L: DealEvents> Stage for Matching<M, L> {
     }
 
     fn poll(&mut self, now: Nanos) -> Result<usize, Fault> {
+        if self.commands.is_empty() {
+            self.ask_for_sweep(now);
+            return Ok(0);
+        }
         let mut work = 0;
         let most = self.events_per_command_max;
         while work < BURST {

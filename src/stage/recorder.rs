@@ -141,10 +141,11 @@ impl Stage for Recorder {
     }
 
     fn poll(&mut self, _now: Nanos) -> Result<usize, Fault> {
-        let commands = self.record_commands()?;
+        let commands = if self.commands.is_empty() { 0 } else { self.record_commands()? };
         // Replies wait for commands alone; events are written when there is a moment, or many.
-        let are_many = self.events.waiting() >= EVENT_BURST;
-        let events = if commands == 0 || are_many { self.record_events()? } else { 0 };
+        let waiting = self.events.waiting();
+        let is_time = waiting > 0 && commands == 0 || waiting >= EVENT_BURST;
+        let events = if is_time { self.record_events()? } else { 0 };
         if commands + events > 0 || self.is_short {
             self.say_whether_short();
         }

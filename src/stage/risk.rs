@@ -104,6 +104,9 @@ impl Stage for Risk {
             feedback.arrive(event);
             Taken::Yes
         });
+        if self.commands.is_empty() {
+            return Ok(0);
+        }
         let work = self.check_commands()?;
         self.counters.add(RiskCounter::Checked, work as u64);
         Ok(work)

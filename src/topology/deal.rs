@@ -30,8 +30,8 @@ impl DealtShard {
     }
 }
 
-/// Deals: the `dedicated` busiest get a shard of their own, the rest share the last shard of each of
-/// the `appliances`, which have `shards` shards each.
+/// Deals: the `dedicated` busiest get a shard of their own, the rest share the last shard of each
+/// of the `appliances`, which have `shards` shards each.
 ///
 /// # Errors
 /// A sentence where there are too few shards.

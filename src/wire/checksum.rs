@@ -2,28 +2,39 @@
 //!
 //! Sums are taken in the machine's own order and stored with `to_ne_bytes`, so nothing is swapped.
 
-/// Adds up 16-bit words, a last odd byte padded with zero. Only the last part may have odd length.
+/// Adds up 16-bit words, a last odd byte padded with zero.
 #[inline]
 pub(crate) fn sum(bytes: &[u8]) -> u64 {
+    sum_on(0, bytes)
+}
+
+/// Adds 16-bit words to the sum of a part before, whose length is even.
+#[inline]
+pub(crate) fn sum_on(start: u64, bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<8>();
     let (halves, rest) = rest.as_chunks::<4>();
     let (quarters, rest) = rest.as_chunks::<2>();
-    // No part is longer than a packet, so the sum is far from full.
-    let mut total = 0u64;
+    let mut total = start;
     for word in words {
-        let word = u64::from_ne_bytes(*word);
-        total = total.wrapping_add((word & 0xffff_ffff) + (word >> 32));
+        total = carry(total, u64::from_ne_bytes(*word));
     }
     for half in halves {
-        total = total.wrapping_add(u64::from(u32::from_ne_bytes(*half)));
+        total = carry(total, u64::from(u32::from_ne_bytes(*half)));
     }
     for quarter in quarters {
-        total = total.wrapping_add(u64::from(u16::from_ne_bytes(*quarter)));
+        total = carry(total, u64::from(u16::from_ne_bytes(*quarter)));
     }
     match rest {
-        [last] => total.wrapping_add(u64::from(u16::from_ne_bytes([*last, 0]))),
+        [last] => carry(total, u64::from(u16::from_ne_bytes([*last, 0]))),
         _ => total,
     }
+}
+
+/// A ones' complement addition: what is carried out comes in again.
+#[inline]
+fn carry(total: u64, word: u64) -> u64 {
+    let (total, carried) = total.overflowing_add(word);
+    total.wrapping_add(u64::from(carried))
 }
 
 /// A sum brought down to 16 bits; `0xffff` where the parts, checksum included, agree.
@@ -60,6 +71,7 @@ mod tests {
 
     #[test]
     fn carries_are_added_back() {
+        assert_eq!(fold(sum_on(u64::MAX, &[0xff; 64])), 0xffff);
         assert_eq!(fold(sum(&[0xff; 65_535])).to_ne_bytes(), plain(&[0xff; 65_535]).to_be_bytes());
     }
 }

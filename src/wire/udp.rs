@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use crate::wire::bytes::{get, put};
-use crate::wire::checksum::{fold, sum};
+use crate::wire::checksum::{fold, sum_on};
 use crate::wire::ethernet::{self, EtherType, Mac};
 use crate::wire::{DecodeError, ipv4};
 
@@ -38,7 +38,7 @@ impl<'a> Datagram<'a> {
         }
         let (source, destination) = (packet.source(), packet.destination());
         let is_summed = get(header, 6) != [0, 0];
-        if is_summed && fold(sum(bytes) + pseudo(source, destination, bytes.len())) != 0xffff {
+        if is_summed && fold(sum_on(pseudo(source, destination, bytes.len()), bytes)) != 0xffff {
             return Err(DecodeError::UdpChecksum);
         }
         Ok(Self {
@@ -94,7 +94,7 @@ pub fn seal(frame: &mut [u8], payload: usize, route: &Route) -> bool {
     put(header, 2, route.to.port().to_be_bytes());
     put(header, 4, (length as u16).to_be_bytes());
     put(header, 6, [0, 0]);
-    let checksum = match !fold(sum(datagram) + pseudo(from, to, length)) {
+    let checksum = match !fold(sum_on(pseudo(from, to, length), datagram)) {
         // A sum of 0 is sent as its other form, for 0 means "none".
         0 => 0xffff,
         checksum => checksum,

@@ -63,23 +63,29 @@ impl Ladder {
     }
 
     /// The level of a key, made if there is none; [`NONE`] if the pool has no more.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enter(&mut self, levels: &mut Levels, key: Key) -> Slot {
         let level = self.find(levels, key);
         if level != NONE { level } else { self.open(levels, key) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn find(&self, levels: &Levels, key: Key) -> Slot {
-        if self.covers(key) {
-            self.window[self.place(key)]
-        } else if self.far.is_empty() {
-            NONE
-        } else {
-            self.far.find(levels, key)
-        }
+        if self.covers(key) { self.window[self.place(key)] } else { self.find_far(levels, key) }
     }
 
+    /// The level of a key if it is in the window.
+    #[inline(always)]
+    pub(super) fn near(&self, key: Key) -> Slot {
+        if self.covers(key) { self.window[self.place(key)] } else { NONE }
+    }
+
+    #[cold]
+    fn find_far(&self, levels: &Levels, key: Key) -> Slot {
+        if self.far.is_empty() { NONE } else { self.far.find(levels, key) }
+    }
+
+    #[inline(never)]
     fn open(&mut self, levels: &mut Levels, key: Key) -> Slot {
         let level = levels.allocate(key, self.number);
         if level == NONE {
@@ -101,7 +107,7 @@ impl Ladder {
     }
 
     /// Takes a level without orders away.
-    #[inline]
+    #[inline(never)]
     pub(super) fn close(&mut self, levels: &mut Levels, level: Slot) {
         let key = levels[level].key;
         if self.covers(key) {

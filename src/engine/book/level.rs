@@ -3,6 +3,7 @@
 use std::ops::{Index, IndexMut};
 
 use crate::engine::book::{Key, NONE, Slot};
+use crate::engine::fetch::fetch;
 
 /// One price with somebody at it. 32 bytes: two share a cache line.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,6 +64,12 @@ impl Levels {
         };
         self[slot] = Level { key, ladder, ..Level::default() };
         slot
+    }
+
+    /// Asks the caches for a level.
+    #[inline(always)]
+    pub(super) fn fetch(&self, slot: Slot) {
+        fetch(&self.levels, slot as usize);
     }
 
     #[inline]

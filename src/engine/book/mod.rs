@@ -5,7 +5,7 @@
 //!                         └── far levels: key ─► level      (a balanced tree for the rest)
 //! Shelf     ── far levels: for orders that wait out of sight, in keys of their own
 //! Store     ── Levels: quantity, first and last order       (shared by all books)
-//!          └── Orders: leaves, neighbours, level            (shared by all books)
+//!          └── Orders: leaves, neighbours, level, owner     (shared by all books)
 //! ```
 //!
 //! Prices are keys here: ticks for sellers, ticks negated for buyers, so that on both sides the
@@ -24,6 +24,7 @@ mod tests;
 
 pub(super) use bitmap::Bitmap;
 pub use order_book::{Front, Notes, OrderBook, Store};
+pub use order_pool::Owned;
 pub use shelf::Shelf;
 
 /// A price as ladders know it: the lower, the better.

@@ -1,18 +1,19 @@
 //! `OrderBook`: one instrument's two sides: enter, cut, remove, and who is first in line.
 
+use crate::engine::Tick;
 use crate::engine::book::ladder::Ladder;
 use crate::engine::book::level::Levels;
-use crate::engine::book::order_pool::{Order, Orders};
+use crate::engine::book::order_pool::{Order, Orders, Owned};
 use crate::engine::book::{Key, NONE, Slot};
 
-/// What all books share: the pools of orders and of levels.
+/// What all books share: the pools of orders and of levels. `T` is what an owner keeps of an order.
 #[derive(Debug)]
-pub struct Store {
-    pub(super) orders: Orders,
+pub struct Store<T> {
+    pub(super) orders: Orders<T>,
     pub(super) levels: Levels,
 }
 
-impl Store {
+impl<T: Owned> Store<T> {
     /// Room for `orders_max` orders.
     pub fn new(orders_max: u32) -> Self {
         Self { orders: Orders::new(orders_max), levels: Levels::new(orders_max) }
@@ -32,6 +33,34 @@ impl Store {
     /// Orders resting.
     pub const fn live(&self) -> u32 {
         self.orders.live()
+    }
+
+    /// What the owner keeps of an order; it lies in the order's own cache line.
+    #[inline]
+    pub fn owner(&self, order: Slot) -> &T {
+        &self.orders[order].owner
+    }
+
+    /// What the owner keeps of an order.
+    #[inline]
+    pub fn owner_mut(&mut self, order: Slot) -> &mut T {
+        &mut self.orders[order].owner
+    }
+
+    /// Asks the caches for an order.
+    #[inline(always)]
+    pub(in crate::engine) fn fetch(&self, order: Slot) {
+        self.orders.fetch(order);
+    }
+
+    /// Asks the caches for what taking an order out of its queue touches: its neighbours and its
+    /// level. The order itself is there already.
+    #[inline(always)]
+    pub(in crate::engine) fn fetch_about(&self, order: Slot) {
+        let order = &self.orders[order];
+        self.orders.fetch(order.next);
+        self.orders.fetch(order.previous);
+        self.levels.fetch(order.level);
     }
 
     /// What is left of an order to trade.
@@ -69,27 +98,30 @@ impl Store {
     }
 
     /// Puts an order at the end of a level's queue.
-    #[inline]
+    #[inline(always)]
     pub(super) fn append(&mut self, slot: Slot, at: Slot, leaves: u32) {
         let level = &mut self.levels[at];
-        self.orders[slot] = Order { next: NONE, previous: level.tail, leaves, level: at };
+        let order = &mut self.orders[slot];
+        (order.next, order.previous) = (NONE, level.tail);
+        (order.leaves, order.level) = (leaves, at);
         if level.tail == NONE {
             level.head = slot;
         } else {
             self.orders[level.tail].next = slot;
         }
         level.tail = slot;
-        level.orders += 1;
-        level.quantity += u64::from(leaves);
+        // No more orders than slots, and no more quantity than each of them at its most.
+        level.orders = level.orders.wrapping_add(1);
+        level.quantity = level.quantity.wrapping_add(u64::from(leaves));
     }
 
     /// Takes an order out of its level's queue; returns the level, which may be empty now.
-    #[inline]
+    #[inline(always)]
     pub(super) fn unlink(&mut self, order: Slot) -> Slot {
-        let Order { next, previous, leaves, level: at } = self.orders[order];
+        let Order { next, previous, leaves, level: at, .. } = self.orders[order];
         let level = &mut self.levels[at];
-        level.orders -= 1;
-        level.quantity -= u64::from(leaves);
+        level.orders = level.orders.wrapping_sub(1);
+        level.quantity = level.quantity.wrapping_sub(u64::from(leaves));
         if previous == NONE {
             level.head = next;
         } else {
@@ -126,8 +158,9 @@ pub struct Front {
 /// One instrument's resting orders in price-time order.
 #[derive(Debug)]
 pub struct OrderBook {
-    bids: Ladder,
-    asks: Ladder,
+    /// Sellers, then buyers: which of two is asked for is as good as random, so it is an index and
+    /// no branch.
+    sides: [Ladder; 2],
     /// The owner's notes, kept here because whoever comes to the book looks at them.
     pub notes: Notes,
 }
@@ -139,6 +172,10 @@ pub struct Notes {
     pub last: i64,
     /// What is out of the ordinary, in the owner's own bits; 0 is nothing.
     pub marks: u32,
+    /// Whose book it is.
+    pub instrument: u32,
+    /// The price of a key.
+    pub tick: Tick,
 }
 
 impl OrderBook {
@@ -146,8 +183,7 @@ impl OrderBook {
     /// place (buyers) and one more (sellers).
     pub fn new(place: u32, ladder_ticks: u32) -> Self {
         Self {
-            bids: Ladder::new(place * 2, ladder_ticks),
-            asks: Ladder::new(place * 2 + 1, ladder_ticks),
+            sides: [Ladder::new(place * 2 + 1, ladder_ticks), Ladder::new(place * 2, ladder_ticks)],
             notes: Notes::default(),
         }
     }
@@ -157,14 +193,14 @@ impl OrderBook {
         size_of::<Self>() + 2 * Ladder::window_bytes(ladder_ticks)
     }
 
-    #[inline]
+    #[inline(always)]
     const fn side(&self, buy: bool) -> &Ladder {
-        if buy { &self.bids } else { &self.asks }
+        &self.sides[buy as usize]
     }
 
-    #[inline]
+    #[inline(always)]
     const fn side_mut(&mut self, buy: bool) -> &mut Ladder {
-        if buy { &mut self.bids } else { &mut self.asks }
+        &mut self.sides[buy as usize]
     }
 
     /// The best price of a side; [`Key::MAX`] where nothing rests.
@@ -174,8 +210,8 @@ impl OrderBook {
     }
 
     /// Who is first in line on a side, if the price there is `limit` or lower.
-    #[inline]
-    pub fn front(&self, store: &Store, buy: bool, limit: Key) -> Option<Front> {
+    #[inline(always)]
+    pub fn front<T: Owned>(&self, store: &Store<T>, buy: bool, limit: Key) -> Option<Front> {
         let side = self.side(buy);
         if side.best() == NONE || side.best_key() > limit {
             return None;
@@ -184,9 +220,27 @@ impl OrderBook {
         Some(Front { order, key: side.best_key(), leaves: store.orders[order].leaves })
     }
 
+    /// Asks the caches for the level of a key.
+    #[inline(always)]
+    pub(in crate::engine) fn fetch_level<T: Owned>(&self, store: &Store<T>, buy: bool, key: Key) {
+        store.levels.fetch(self.side(buy).near(key));
+    }
+
+    /// Asks the caches for the last in line of a key; its level is there already.
+    #[inline(always)]
+    pub(in crate::engine) fn fetch_last<T: Owned>(&self, store: &Store<T>, buy: bool, key: Key) {
+        store.orders.fetch(store.levels[self.side(buy).near(key)].tail);
+    }
+
     /// Puts an order at the end of its price's queue; [`NONE`] if the store is full.
-    #[inline]
-    pub fn rest(&mut self, store: &mut Store, buy: bool, key: Key, leaves: u32) -> Slot {
+    #[inline(always)]
+    pub fn rest<T: Owned>(
+        &mut self,
+        store: &mut Store<T>,
+        buy: bool,
+        key: Key,
+        leaves: u32,
+    ) -> Slot {
         if !store.orders.has_room() {
             return NONE;
         }
@@ -200,21 +254,28 @@ impl OrderBook {
     }
 
     /// Puts an order, taken from the store, at the end of its price's queue.
-    pub fn lay(&mut self, store: &mut Store, buy: bool, key: Key, order: Slot, leaves: u32) {
+    pub fn lay<T: Owned>(
+        &mut self,
+        store: &mut Store<T>,
+        buy: bool,
+        key: Key,
+        order: Slot,
+        leaves: u32,
+    ) {
         let at = self.side_mut(buy).enter(&mut store.levels, key);
         debug_assert_ne!(at, NONE, "there are as many levels as orders");
         store.append(order, at, leaves);
     }
 
     /// Takes an order out of the book; its slot stays the caller's.
-    pub fn lift(&mut self, store: &mut Store, order: Slot) {
+    pub fn lift<T: Owned>(&mut self, store: &mut Store<T>, order: Slot) {
         let at = store.unlink(order);
         self.close_if_empty(store, at);
     }
 
     /// Trades with an order: cuts it, or takes it out of the book if nothing is left of it.
-    #[inline]
-    pub fn trade(&mut self, store: &mut Store, order: Slot, quantity: u32) {
+    #[inline(always)]
+    pub fn trade<T: Owned>(&mut self, store: &mut Store<T>, order: Slot, quantity: u32) {
         if store.orders[order].leaves > quantity {
             store.cut(order, quantity);
         } else {
@@ -223,15 +284,15 @@ impl OrderBook {
     }
 
     /// Takes an order out of the book, in a time that depends on nothing but the caches.
-    #[inline]
-    pub fn remove(&mut self, store: &mut Store, order: Slot) {
+    #[inline(always)]
+    pub fn remove<T: Owned>(&mut self, store: &mut Store<T>, order: Slot) {
         let at = store.unlink(order);
         store.orders.free(order);
         self.close_if_empty(store, at);
     }
 
-    #[inline]
-    fn close_if_empty(&mut self, store: &mut Store, at: Slot) {
+    #[inline(always)]
+    fn close_if_empty<T: Owned>(&mut self, store: &mut Store<T>, at: Slot) {
         let level = &store.levels[at];
         if level.orders == 0 {
             let buy = level.ladder.is_multiple_of(2);
@@ -240,14 +301,19 @@ impl OrderBook {
     }
 
     /// The first order of the next worse price than an order's; [`NONE`] behind the last.
-    pub fn next_price(&self, store: &Store, buy: bool, key: Key) -> Slot {
+    pub fn next_price<T: Owned>(&self, store: &Store<T>, buy: bool, key: Key) -> Slot {
         let level = self.side(buy).after(&store.levels, key);
         if level == NONE { NONE } else { store.levels[level].head }
     }
 
     /// Shows a side's prices, best first, as key, quantity and number of orders, while `each`
     /// says to go on.
-    pub fn depth(&self, store: &Store, buy: bool, each: &mut dyn FnMut(Key, u64, u32) -> bool) {
+    pub fn depth<T: Owned>(
+        &self,
+        store: &Store<T>,
+        buy: bool,
+        each: &mut dyn FnMut(Key, u64, u32) -> bool,
+    ) {
         let side = self.side(buy);
         let mut at = side.best();
         while at != NONE {
@@ -260,7 +326,12 @@ impl OrderBook {
     }
 
     /// Shows a side's orders, best price first, oldest first.
-    pub fn for_each_order(&self, store: &Store, buy: bool, each: &mut dyn FnMut(Slot)) {
+    pub fn for_each_order<T: Owned>(
+        &self,
+        store: &Store<T>,
+        buy: bool,
+        each: &mut dyn FnMut(Slot),
+    ) {
         let side = self.side(buy);
         let mut at = side.best();
         while at != NONE {
@@ -281,8 +352,7 @@ impl OrderBook {
 
     /// Checks both sides' inner order.
     #[cfg(test)]
-    pub(super) fn check(&self, store: &Store) {
-        self.bids.check(&store.levels);
-        self.asks.check(&store.levels);
+    pub(super) fn check<T>(&self, store: &Store<T>) {
+        self.sides.iter().for_each(|side| side.check(&store.levels));
     }
 }

@@ -2,6 +2,7 @@
 //! bytes of its own, and slower than a ladder.
 
 use crate::engine::book::far_levels::FarLevels;
+use crate::engine::book::order_pool::Owned;
 use crate::engine::book::{Key, NONE, Slot, Store};
 
 /// Orders in line, the lowest key first, the oldest of a key first.
@@ -13,7 +14,7 @@ pub struct Shelf {
 impl Shelf {
     /// The first in line; [`NONE`] if nobody is.
     #[inline]
-    pub fn first(&self, store: &Store) -> Slot {
+    pub fn first<T: Owned>(&self, store: &Store<T>) -> Slot {
         match self.levels.first() {
             NONE => NONE,
             level => store.levels[level].head,
@@ -21,7 +22,7 @@ impl Shelf {
     }
 
     /// The next in line behind an order of this shelf; [`NONE`] behind the last.
-    pub fn behind(&self, store: &Store, order: Slot) -> Slot {
+    pub fn behind<T: Owned>(&self, store: &Store<T>, order: Slot) -> Slot {
         match store.behind(order) {
             NONE => match self.levels.after(&store.levels, store.key(order)) {
                 NONE => NONE,
@@ -32,7 +33,14 @@ impl Shelf {
     }
 
     /// Puts an order, taken from the store, at the end of its key's line; `number` is the shelf's.
-    pub fn lay(&mut self, store: &mut Store, number: u32, key: Key, order: Slot, leaves: u32) {
+    pub fn lay<T: Owned>(
+        &mut self,
+        store: &mut Store<T>,
+        number: u32,
+        key: Key,
+        order: Slot,
+        leaves: u32,
+    ) {
         let mut level = self.levels.find(&store.levels, key);
         if level == NONE {
             level = store.levels.allocate(key, number);
@@ -43,7 +51,7 @@ impl Shelf {
     }
 
     /// Takes an order out of line; its slot stays the caller's.
-    pub fn lift(&mut self, store: &mut Store, order: Slot) {
+    pub fn lift<T: Owned>(&mut self, store: &mut Store<T>, order: Slot) {
         let level = store.unlink(order);
         if store.levels[level].orders == 0 {
             self.levels.remove(&mut store.levels, level);

@@ -90,7 +90,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 type Queues = BTreeMap<Key, VecDeque<(Slot, u32)>>;
 
-fn apply(step: &Step, book: &mut OrderBook, store: &mut Store, buy: bool, model: &mut Queues) {
+fn apply(step: &Step, book: &mut OrderBook, store: &mut Store<()>, buy: bool, model: &mut Queues) {
     match *step {
         Step::Rest { key, leaves } => {
             let slot = book.rest(store, buy, key, leaves);
@@ -125,7 +125,7 @@ const ROOM: usize = 90;
 proptest! {
     #[test]
     fn a_side_keeps_price_and_time_wherever_its_window_stands(steps in steps(), buy: bool) {
-        let mut store = Store::new(ROOM as u32);
+        let mut store = Store::<()>::new(ROOM as u32);
         let mut book = OrderBook::new(0, 64);
         let mut model = Queues::new();
         for step in &steps {
@@ -152,7 +152,7 @@ proptest! {
 
 #[test]
 fn keys_at_the_ends_of_the_range_are_keys_like_others() {
-    let mut store = Store::new(16);
+    let mut store = Store::<()>::new(16);
     let mut book = OrderBook::new(0, 64);
     let keys = [Key::MAX, 1, Key::MAX - 1, Key::MAX / 2, 2, Key::MAX - 60, Key::MAX - 70];
     for key in keys {
@@ -173,7 +173,7 @@ fn keys_at_the_ends_of_the_range_are_keys_like_others() {
 
 #[test]
 fn the_window_keeps_up_with_a_market_that_walks_either_way() {
-    let mut store = Store::new(2_000);
+    let mut store = Store::<()>::new(2_000);
     let mut book = OrderBook::new(0, 64);
     for key in (1..1_000).rev() {
         assert_ne!(book.rest(&mut store, true, key, 1), NONE);
@@ -188,7 +188,7 @@ fn the_window_keeps_up_with_a_market_that_walks_either_way() {
 
 #[test]
 fn the_window_catches_up_after_a_jump() {
-    let mut store = Store::new(2_000);
+    let mut store = Store::<()>::new(2_000);
     let mut book = OrderBook::new(0, 64);
     for key in (5_000..5_040).chain(9_000..9_200) {
         assert_ne!(book.rest(&mut store, false, key, 1), NONE);

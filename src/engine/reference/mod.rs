@@ -161,9 +161,10 @@ impl ReferenceMatcher {
 
 impl Matcher for ReferenceMatcher {
     fn submit(&mut self, command: &Group<Command>) -> Result<(), Full> {
-        self.outbox.open(&command.head)?;
+        self.outbox.check_room()?;
+        self.outbox.open(&command.head);
         self.apply(command);
-        self.outbox.close();
+        self.outbox.close(&command.head);
         Ok(())
     }
 

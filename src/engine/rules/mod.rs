@@ -17,7 +17,7 @@ pub(super) use phases::{
     INDICATIVE_EVERY, auction_trades, begins_auction, indicative, indicative_orders, is_scheduled,
     phase_changed,
 };
-pub(super) use plain::{Instructions, instructions, is_plain};
+pub(super) use plain::{Instructions, instructions, instructions_on_tick, is_plain};
 #[cfg(test)]
 pub(super) use special::{Feature, together};
 pub(super) use special::{LOOKED_PAST_MAX, PEG_MOVES_MAX, asked};

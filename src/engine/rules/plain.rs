@@ -43,14 +43,22 @@ pub(in crate::engine) fn instructions(
     group: &Group<Command>,
     instrument: &Instrument,
 ) -> Result<Instructions, RejectCode> {
-    let command = &group.head;
+    // The tick is above zero (checked at construction), so the remainder cannot trap.
+    instructions_on_tick(&group.head, group.head.price.0 % instrument.tick.0 == 0)
+}
+
+/// As [`instructions`], by whoever knows already whether the price is on the tick.
+#[inline(always)]
+pub(in crate::engine) fn instructions_on_tick(
+    command: &Command,
+    on_tick: bool,
+) -> Result<Instructions, RejectCode> {
     let is_limit = command.order_type == OrderType::Limit.code();
     let price = command.price;
     if command.quantity.0 == 0 {
         return Err(RejectCode::InvalidQuantity);
     }
-    // The tick is above zero (checked at construction), so the remainder cannot trap.
-    if is_limit && (price.0 <= 0 || price.0 % instrument.tick.0 != 0) {
+    if is_limit && (price.0 <= 0 || !on_tick) {
         return Err(RejectCode::InvalidPrice);
     }
     let (may_rest, least) = match command.time_in_force() {

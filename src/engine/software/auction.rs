@@ -304,7 +304,7 @@ impl SoftwareMatcher {
             if after.order.leaves == Quantity::ZERO {
                 self.remove(slot);
             } else {
-                let identity = self.register.get_mut(slot);
+                let identity = self.store.owner_mut(slot);
                 identity.executed = identity.executed.saturating_add(quantity.0);
                 self.cut_special(slot, after.order.leaves);
             }

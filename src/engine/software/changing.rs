@@ -12,12 +12,11 @@ use crate::model::{
 impl SoftwareMatcher {
     pub(super) fn cancel(&mut self, command: &Command) {
         let Some(slot) = self.live(command.target_id(), command) else { return };
-        if self.register.get(slot).special != NO_RECORD {
+        if self.store.owner(slot).special != NO_RECORD {
             return self.cancel_special(slot, command);
         }
-        let total = command.quantity;
         let order = self.plain(slot);
-        self.cut(slot, &order, rules::leaves_after_cut(&order, total), command);
+        self.cut(slot, &order, rules::leaves_after_cut(&order, command.quantity), command);
     }
 
     pub(super) fn modify(&mut self, command: &Command) {
@@ -28,7 +27,7 @@ impl SoftwareMatcher {
         let Some(side) = side else {
             return self.outbox.push(rules::cancel_rejected(command, RejectCode::Unsupported));
         };
-        if self.register.get(slot).special != NO_RECORD {
+        if self.store.owner(slot).special != NO_RECORD {
             return self.modify_special(slot, leaves, side, command);
         }
         if leaves == Quantity::ZERO {
@@ -36,7 +35,7 @@ impl SoftwareMatcher {
         }
         let less = order.leaves.saturating_sub(leaves);
         self.store.cut(slot, less.0);
-        self.register.get_mut(slot).side = side;
+        self.store.owner_mut(slot).side = side;
         let event = rules::about(&self.order(slot), EventKind::Modified);
         self.outbox.push(Event { client_seq: command.client_seq, ..event });
         if less > Quantity::ZERO {
@@ -45,9 +44,8 @@ impl SoftwareMatcher {
     }
 
     /// The slot of the order a command works on; refuses the command if there is none.
-    #[inline]
     fn live(&mut self, id: OrderId, command: &Command) -> Option<Slot> {
-        let slot = self.register.find(id);
+        let slot = self.register.find(&self.store, id);
         let refusal = match slot {
             None => RejectCode::UnknownOrder,
             Some(slot) if !self.uncrosses.is_empty() && self.is_frozen(slot) => RejectCode::Frozen,
@@ -58,7 +56,6 @@ impl SoftwareMatcher {
     }
 
     /// Cuts a plain order to `leaves`, keeping its place; nothing if it has no more than that.
-    #[inline]
     fn cut(&mut self, slot: Slot, order: &RestingOrder, leaves: Quantity, command: &Command) {
         if leaves >= order.leaves {
             return;

@@ -5,6 +5,7 @@ use crate::engine::auction::{Band, Timing};
 use crate::engine::book::{Shelf, Slot, Store};
 use crate::engine::rules::Room;
 use crate::engine::software::auction::Frozen;
+use crate::engine::software::register::Identity;
 use crate::engine::software::specials::Trail;
 use crate::model::{Nanos, Phase, Price};
 
@@ -95,7 +96,7 @@ impl Desk {
     /// Everybody in a room on a side, first in line first; pegs at their caps after the others.
     pub(super) fn for_each(
         &self,
-        store: &Store,
+        store: &Store<Identity>,
         room: Room,
         buy: bool,
         each: &mut dyn FnMut(Slot),

@@ -1,11 +1,11 @@
 //! New orders and replacements: announce, match, then rest or cancel what is left.
 
-use crate::engine::RestingOrder;
 use crate::engine::book::{Key, NONE, Slot};
 use crate::engine::rules::{self, Instructions};
 use crate::engine::software::SoftwareMatcher;
 use crate::engine::software::desk::{BAND, MEETS, PHASE, STOPS};
 use crate::engine::software::specials::NO_RECORD;
+use crate::engine::{RestingOrder, Tick};
 use crate::model::{
     CancelReason, Command, Event, EventFlags, EventKind, Group, Price, Quantity, RejectCode,
     SelfTrade,
@@ -18,7 +18,7 @@ pub(super) struct Taker {
     /// Where its book stands.
     pub(super) place: usize,
     pub(super) buy: bool,
-    pub(super) tick: Price,
+    pub(super) tick: Tick,
     /// The worst price it takes, in keys of the other side.
     pub(super) limit: Key,
     pub(super) client_seq: u32,
@@ -28,11 +28,20 @@ impl Taker {
     /// Takes its limit from what it asks.
     #[inline]
     pub(super) fn set_limit(&mut self) {
-        // A protection price may lie between ticks: the order then takes up to the tick before.
-        self.limit = self.asks.limit.map_or(Key::MAX, |limit| {
-            let signed = if self.buy { limit.0 } else { limit.0.saturating_neg() };
-            signed.div_euclid(self.tick.0)
-        });
+        self.limit = self.asks.limit.map_or(Key::MAX, |limit| limit_of(limit, self.buy, self.tick));
+    }
+}
+
+/// The worst price an order takes, in keys of the other side. A protection price may lie between
+/// ticks: the order then takes up to the tick before.
+#[inline]
+fn limit_of(limit: Price, buy: bool, tick: Tick) -> Key {
+    let (ticks, over) = tick.split(limit);
+    match (limit.0 < 0, buy) {
+        (true, true) => limit.0.div_euclid(tick.size()),
+        (true, false) => limit.0.saturating_neg().div_euclid(tick.size()),
+        (false, true) => ticks,
+        (false, false) => -ticks - Key::from(over > 0),
     }
 }
 
@@ -57,13 +66,15 @@ impl SoftwareMatcher {
         }
         let place =
             self.instruments.place(command.instrument).ok_or(RejectCode::UnknownInstrument)?;
-        if self.register.find(command.order_id()).is_some() {
+        if self.register.is_taken(command.order_id()) {
             return Err(RejectCode::DuplicateOrder);
         }
-        if !rules::is_plain(command) || self.books[place].notes.marks & PHASE != 0 {
+        let notes = &self.books[place].notes;
+        if !rules::is_plain(command) || notes.marks & PHASE != 0 {
             return self.enter_special(group, place);
         }
-        let asks = rules::instructions(group, &self.instruments.list()[place])?;
+        let (_, over) = notes.tick.split(command.price);
+        let asks = rules::instructions_on_tick(command, over == 0)?;
         let side = command.side().ok_or(RejectCode::InvalidSide)?;
         if asks.may_rest && !self.store.has_room() {
             return Err(RejectCode::BookFull);
@@ -76,11 +87,12 @@ impl SoftwareMatcher {
 
     pub(super) fn replace(&mut self, group: &Group<Command>) -> Result<(), RejectCode> {
         let command = &group.head;
-        let slot = self.register.find(command.target_id()).ok_or(RejectCode::UnknownOrder)?;
-        if self.register.find(command.order_id()).is_some() {
+        let slot =
+            self.register.find(&self.store, command.target_id()).ok_or(RejectCode::UnknownOrder)?;
+        if self.register.is_taken(command.order_id()) {
             return Err(RejectCode::DuplicateOrder);
         }
-        if !rules::is_plain(command) || self.register.get(slot).special != NO_RECORD {
+        if !rules::is_plain(command) || self.store.owner(slot).special != NO_RECORD {
             return self.replace_special(group, slot);
         }
         let place = self.store.ladder(slot) as usize / 2;
@@ -88,7 +100,8 @@ impl SoftwareMatcher {
             return self.replace_special(group, slot);
         }
         let old = self.plain(slot);
-        let asks = rules::instructions(group, &self.instruments.list()[place])?;
+        let (_, over) = self.books[place].notes.tick.split(command.price);
+        let asks = rules::instructions_on_tick(command, over == 0)?;
         let client_seq = command.client_seq;
         let Some(new) = rules::replacement(command, &old) else {
             self.remove_plain(slot);
@@ -104,7 +117,7 @@ impl SoftwareMatcher {
         if rules::keeps_place(&old, &new, &asks) {
             let less = old.leaves.saturating_sub(new.leaves);
             self.store.cut(slot, less.0);
-            self.register.rename(slot, &new);
+            self.register.rename(&mut self.store, slot, &new);
             let flags = EventFlags::KEPT_PRIORITY.with(EventFlags::RESTS);
             self.outbox.push(Event { flags, client_seq, ..replaced });
             if less > Quantity::ZERO {
@@ -127,7 +140,7 @@ impl SoftwareMatcher {
         command: &Command,
     ) -> Taker {
         let buy = order.side.is_buy();
-        let tick = self.instruments.list()[place].tick;
+        let tick = self.books[place].notes.tick;
         let client_seq = command.client_seq;
         let mut taker = Taker { order, asks, place, buy, tick, limit: Key::MAX, client_seq };
         taker.set_limit();
@@ -146,8 +159,10 @@ impl SoftwareMatcher {
         let rests_whole = asks.may_rest && !crosses;
         let flags = if rests_whole { EventFlags::RESTS } else { EventFlags::default() };
         self.outbox.push(Event { flags, client_seq, ..announcement });
+        // Its limit is a whole number of ticks above zero, so the other side's key turns into ours.
+        let key = taker.limit.wrapping_neg();
         if rests_whole {
-            return self.rest(&taker);
+            return self.rest(&taker.order, taker.place, key);
         }
         let end = if crosses && asks.post_only {
             Some((CancelReason::PostOnly, taker.order.price))
@@ -178,7 +193,7 @@ impl SoftwareMatcher {
             None => {
                 let event = rules::about(&taker.order, EventKind::Rested);
                 self.outbox.push(Event { client_seq, ..event });
-                self.rest(&taker);
+                self.rest(&taker.order, taker.place, key);
             }
         }
         if breaks {
@@ -187,19 +202,16 @@ impl SoftwareMatcher {
     }
 
     /// Puts what is left of an order at the end of its price's queue.
-    #[inline]
-    fn rest(&mut self, taker: &Taker) {
-        let order = &taker.order;
-        let book = &mut self.books[taker.place];
-        // Its limit is a whole number of ticks above zero, so the other side's key turns into ours.
-        let key = taker.limit.wrapping_neg();
-        let slot = book.rest(&mut self.store, taker.buy, key, order.leaves.0);
+    #[inline(always)]
+    fn rest(&mut self, order: &RestingOrder, place: usize, key: Key) {
+        let book = &mut self.books[place];
+        let slot = book.rest(&mut self.store, order.side.is_buy(), key, order.leaves.0);
         if slot == NONE {
             // Room was asked for before it was taken, and matching only makes more.
             debug_assert!(false, "an order that was taken finds no room");
             return self.outbox.push(rules::cancelled(order, CancelReason::BookFull));
         }
-        self.register.add(slot, order);
+        self.register.add(&mut self.store, slot, order);
     }
 
     /// Trades while prices cross; says why what is left must go, if it must.
@@ -211,7 +223,7 @@ impl SoftwareMatcher {
                 return Some((CancelReason::FillLimit, taker.order.price));
             }
             steps += 1;
-            let identity = self.register.get(maker.slot);
+            let identity = self.store.owner(maker.slot);
             let (special, account) = (identity.special, identity.account);
             if special != NO_RECORD && self.specials.get(special).special.is_over(self.now) {
                 self.withdraw(maker.slot, CancelReason::Expired);
@@ -255,7 +267,7 @@ impl SoftwareMatcher {
     fn trade(&mut self, maker: &Maker, taker: &mut Taker) {
         let quantity = Quantity(maker.front).min(taker.order.leaves);
         let price = maker.price;
-        let identity = self.register.get_mut(maker.slot);
+        let identity = self.store.owner_mut(maker.slot);
         identity.executed = identity.executed.saturating_add(quantity.0);
         let made = Event {
             price,
@@ -306,7 +318,7 @@ impl SoftwareMatcher {
             return self.front_among(taker);
         }
         let front = book.front(&self.store, !taker.buy, taker.limit)?;
-        let price = super::price_of(front.key, !taker.buy, taker.tick);
+        let price = super::price_of(front.key, !taker.buy, Price(taker.tick.size()));
         Some(Maker { slot: front.order, price, front: front.leaves })
     }
 }

@@ -41,7 +41,7 @@ impl SoftwareMatcher {
             }
         }
         let best = best.filter(|(signed, _)| *signed <= limit_of(taker));
-        let on_tick = taker.limit.saturating_mul(taker.tick.0);
+        let on_tick = taker.limit.saturating_mul(taker.tick.size());
         // A midpoint may lie beyond the last tick that the taker's limit reaches.
         if best.is_none_or(|(signed, _)| signed > on_tick)
             && let Some(beyond) = self.first_beyond(taker)
@@ -61,11 +61,11 @@ impl SoftwareMatcher {
             return None;
         }
         let outpost = self.desks[taker.place].outposts[usize::from(!buy)].first(&self.store);
-        let signed = taker.limit.saturating_mul(taker.tick.0);
+        let signed = taker.limit.saturating_mul(taker.tick.size());
         if outpost == NONE || self.store.key(outpost) > signed {
             return None;
         }
-        let slot = self.specials.get(self.register.get(outpost).special).slot;
+        let slot = self.specials.get(self.store.owner(outpost).special).slot;
         let price = unsigned(signed, buy);
         Some(Maker { slot, price, front: self.store.leaves(slot) })
     }
@@ -76,7 +76,7 @@ impl SoftwareMatcher {
         match room {
             Room::Lit => {
                 let front = self.books[place].front(&self.store, buy, Key::MAX)?;
-                Some((front.key.wrapping_mul(taker.tick.0), front.order))
+                Some((front.key.wrapping_mul(taker.tick.size()), front.order))
             }
             Room::Minimum => self.first_with_minimum(taker),
             room if room.is_pegged() => self.first_peg(room, place, buy),
@@ -95,7 +95,7 @@ impl SoftwareMatcher {
             if slot == NONE {
                 return None;
             }
-            let minimum = self.specials.get(self.register.get(slot).special).special.minimum;
+            let minimum = self.specials.get(self.store.owner(slot).special).special.minimum;
             if taker.order.leaves.0 >= minimum.0.min(self.store.leaves(slot)) {
                 return Some((self.store.key(slot), slot));
             }
@@ -123,7 +123,7 @@ impl SoftwareMatcher {
             flags: done_if(done, flags),
             ..rules::about(&standing.order, EventKind::Executed)
         });
-        let identity = self.register.get_mut(maker.slot);
+        let identity = self.store.owner_mut(maker.slot);
         identity.executed = identity.executed.saturating_add(quantity.0);
         self.told_taker(taker, maker.price, quantity);
         self.consume(maker.slot, quantity.0);
@@ -158,7 +158,7 @@ impl SoftwareMatcher {
         if self.store.leaves(slot) > quantity {
             return self.store.cut(slot, quantity);
         }
-        let record = self.register.get(slot).special;
+        let record = self.store.owner(slot).special;
         if record == NO_RECORD || self.specials.get(record).reserve == 0 {
             return self.remove(slot);
         }
@@ -220,7 +220,7 @@ impl SoftwareMatcher {
 
     /// Whether a resting order's time is over.
     fn is_over(&self, slot: Slot) -> bool {
-        let record = self.register.get(slot).special;
+        let record = self.store.owner(slot).special;
         record != NO_RECORD && self.specials.get(record).special.is_over(self.now)
     }
 
@@ -229,7 +229,7 @@ impl SoftwareMatcher {
         if self.is_over(slot) {
             return Some(0);
         }
-        let identity = self.register.get(slot);
+        let identity = self.store.owner(slot);
         let setting = taker.asks.self_trade;
         if setting != SelfTrade::Allow && self.are_one(identity.account, taker.order.account) {
             return (setting == SelfTrade::CancelOldest).then_some(0);
@@ -244,6 +244,6 @@ impl SoftwareMatcher {
             let key = self.store.key(slot);
             next = self.books[taker.place].next_price(&self.store, !taker.buy, key);
         }
-        (next != NONE).then(|| (self.store.key(next).wrapping_mul(taker.tick.0), next))
+        (next != NONE).then(|| (self.store.key(next).wrapping_mul(taker.tick.size()), next))
     }
 }

@@ -3,11 +3,13 @@
 //!
 //! ```text
 //! submit ─► rules: answers, refusals
-//!        ├► entering: new orders and replacements ─► books ─► fills
-//!        ├► changing: cancels and modifications
+//!        ├► plain: orders that meet nobody, cancels ─► books
+//!        ├► entering: other new orders and replacements ─► books ─► fills
+//!        ├► changing: modifications
 //!        └► sweeping: mass cancels, kills, disconnects, a chunk at a time
 //! ```
 
+mod ahead;
 mod auction;
 mod changing;
 mod deadlines;
@@ -15,6 +17,7 @@ mod desk;
 mod entering;
 mod meeting;
 mod pegs;
+mod plain;
 mod register;
 mod snapshot;
 mod special;
@@ -30,19 +33,24 @@ use crate::engine::book::{Key, OrderBook, Slot, Store};
 use crate::engine::instruments::Instruments;
 use crate::engine::outbox::Outbox;
 use crate::engine::rules::{self, Room, Sweep, Task};
+use crate::engine::software::ahead::Ahead;
 use crate::engine::software::auction::Stage;
 use crate::engine::software::deadlines::Deadlines;
 use crate::engine::software::desk::Desk;
-use crate::engine::software::register::Register;
+use crate::engine::software::register::{Identity, Register};
 use crate::engine::software::specials::{NO_RECORD, Specials};
 use crate::engine::software::sweeping::Walk;
 use crate::engine::{
-    BookView, EngineLimits, Full, Matcher, Quote, RestingOrder, SetupError, Standing, Top,
+    BookView, EngineLimits, Full, Matcher, Quote, RestingOrder, SetupError, Standing, Tick, Top,
 };
 use crate::model::{
     AccountId, Command, CommandKind, Event, EventKind, Group, Instrument, InstrumentId, Nanos,
     OrderId, Phase, Price, Quantity, RejectCode,
 };
+
+const ENTER: u8 = CommandKind::Enter.code();
+const CANCEL: u8 = CommandKind::Cancel.code();
+const REPLACE: u8 = CommandKind::Replace.code();
 
 /// Price-time matching of many instruments over one pool of orders.
 #[derive(Debug)]
@@ -53,7 +61,7 @@ pub struct SoftwareMatcher {
     books: Box<[OrderBook]>,
     /// By place of the instrument: what few orders need.
     desks: Box<[Desk]>,
-    store: Store,
+    store: Store<Identity>,
     register: Register,
     specials: Specials,
     /// By account; empty until somebody has a family.
@@ -71,6 +79,7 @@ pub struct SoftwareMatcher {
     /// The last command's time.
     now: Nanos,
     outbox: Outbox,
+    ahead: Ahead,
 }
 
 impl SoftwareMatcher {
@@ -81,9 +90,14 @@ impl SoftwareMatcher {
     pub fn new(limits: EngineLimits, instruments: &[Instrument]) -> Result<Self, SetupError> {
         limits.check()?;
         let instruments = Instruments::new(instruments)?;
-        let book = |place| OrderBook::new(place, limits.ladder_ticks);
+        let book = |(place, listed): (u32, &Instrument)| {
+            let mut book = OrderBook::new(place, limits.ladder_ticks);
+            book.notes.instrument = listed.id.0;
+            book.notes.tick = Tick::new(listed.tick);
+            book
+        };
         Ok(Self {
-            books: (0..instruments.list().len() as u32).map(book).collect(),
+            books: (0..).zip(instruments.list()).map(book).collect(),
             desks: instruments.list().iter().map(|_| Desk::new()).collect(),
             store: Store::new(limits.orders_max),
             register: Register::new(&limits),
@@ -97,6 +111,7 @@ impl SoftwareMatcher {
             now: Nanos::ZERO,
             walks: VecDeque::with_capacity(Sweep::waiting_max(limits.sessions_max as usize)),
             outbox: Outbox::new(&limits),
+            ahead: Ahead::default(),
             instruments,
             limits,
         })
@@ -111,24 +126,45 @@ impl SoftwareMatcher {
 
     /// The resting order of an id.
     pub fn find(&self, id: OrderId) -> Option<RestingOrder> {
-        self.register.find(id).map(|slot| self.order(slot))
+        self.register.find(&self.store, id).map(|slot| self.order(slot))
     }
 
+    /// Does what most commands ask; `false`, and nothing happened, where it is anything else.
+    #[inline(always)]
+    fn apply_plain(&mut self, command: &Command) -> bool {
+        match (command.verdict, command.kind) {
+            (0, ENTER) => self.rest_at_once(command),
+            (0, CANCEL) => self.cancel_whole(command),
+            _ => false,
+        }
+    }
+
+    #[inline(never)]
+    fn apply_long(&mut self, group: &Group<Command>) {
+        self.outbox.open(&group.head);
+        self.apply(group);
+        self.outbox.close(&group.head);
+    }
+
+    #[inline(always)]
     fn apply(&mut self, group: &Group<Command>) {
         let command = &group.head;
-        self.now = command.timestamp;
+        match (command.verdict, command.kind) {
+            (0, ENTER) => self.enter(group).unwrap_or_else(|why| self.reject(command, why)),
+            (0, CANCEL) => self.cancel(command),
+            (0, REPLACE) => self.replace(group).unwrap_or_else(|why| self.reject(command, why)),
+            _ => self.apply_rare(group),
+        }
+    }
+
+    #[inline(never)]
+    fn apply_rare(&mut self, group: &Group<Command>) {
+        let command = &group.head;
         let kind = match rules::sort(command) {
             Task::Answer(event) => return self.outbox.push(event),
             Task::Books(kind) => kind,
         };
         match kind {
-            CommandKind::Enter => {
-                self.enter(group).unwrap_or_else(|why| self.reject(command, why));
-            }
-            CommandKind::Replace => {
-                self.replace(group).unwrap_or_else(|why| self.reject(command, why));
-            }
-            CommandKind::Cancel => self.cancel(command),
             CommandKind::Modify => self.modify(command),
             CommandKind::Sweep => self.go_on(),
             CommandKind::SetFamily => self.set_family(command),
@@ -183,20 +219,21 @@ impl SoftwareMatcher {
     /// All that is known of the order in a slot.
     #[inline]
     fn order(&self, slot: Slot) -> RestingOrder {
-        let identity = self.register.get(slot);
+        let identity = self.store.owner(slot);
         if identity.special != NO_RECORD { self.standing(slot).order } else { self.plain(slot) }
     }
 
     /// All that is known of the plain order in a slot.
-    #[inline]
+    #[inline(always)]
     fn plain(&self, slot: Slot) -> RestingOrder {
         let ladder = self.store.ladder(slot);
-        let instrument = &self.instruments.list()[ladder as usize / 2];
-        let price = price_of(self.store.key(slot), ladder.is_multiple_of(2), instrument.tick);
-        self.resting(slot, instrument.id, price, self.store.leaves(slot))
+        let notes = &self.books[ladder as usize / 2].notes;
+        let tick = Price(notes.tick.size());
+        let price = price_of(self.store.key(slot), ladder.is_multiple_of(2), tick);
+        self.resting(slot, InstrumentId(notes.instrument), price, self.store.leaves(slot))
     }
 
-    #[inline]
+    #[inline(always)]
     fn resting(
         &self,
         slot: Slot,
@@ -204,7 +241,7 @@ impl SoftwareMatcher {
         price: Price,
         leaves: u32,
     ) -> RestingOrder {
-        let identity = self.register.get(slot);
+        let identity = self.store.owner(slot);
         RestingOrder {
             session: identity.session,
             ordinal: identity.ordinal,
@@ -223,7 +260,7 @@ impl SoftwareMatcher {
     /// Takes an order out of its book and out of every list.
     #[inline]
     fn remove(&mut self, slot: Slot) {
-        if self.register.get(slot).special != NO_RECORD {
+        if self.store.owner(slot).special != NO_RECORD {
             return self.remove_special(slot);
         }
         self.remove_plain(slot);
@@ -240,10 +277,10 @@ impl SoftwareMatcher {
     /// Takes an order that has left its book out of every list.
     #[inline]
     fn forget(&mut self, slot: Slot) {
-        if self.register.get(slot).awaited {
+        if self.store.owner(slot).awaited {
             self.step_over(slot);
         }
-        self.register.remove(slot);
+        self.register.remove(&mut self.store, slot);
     }
 }
 
@@ -256,10 +293,17 @@ const fn price_of(key: Key, buy: bool, tick: Price) -> Price {
 impl Matcher for SoftwareMatcher {
     #[inline]
     fn submit(&mut self, command: &Group<Command>) -> Result<(), Full> {
-        self.outbox.open(&command.head)?;
-        self.apply(command);
-        self.outbox.close();
+        self.outbox.check_room()?;
+        self.now = command.head.timestamp;
+        if !self.apply_plain(&command.head) {
+            self.apply_long(command);
+        }
         Ok(())
+    }
+
+    #[inline]
+    fn expect(&mut self, command: &Command) {
+        self.look_ahead(command);
     }
 
     #[inline]

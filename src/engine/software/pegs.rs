@@ -29,7 +29,7 @@ impl SoftwareMatcher {
             (slot != NONE).then_some(slot)
         };
         let worth = |slot| {
-            let aside = self.specials.get(self.register.get(slot).special);
+            let aside = self.specials.get(self.store.owner(slot).special);
             let price = self.peg_price(room, place, buy, aside.special.offset, aside.price)?;
             Some((signed(price, buy), slot))
         };
@@ -79,14 +79,14 @@ impl SoftwareMatcher {
         if slot == NONE {
             return None;
         }
-        let aside = self.specials.get(self.register.get(slot).special);
+        let aside = self.specials.get(self.store.owner(slot).special);
         let wanted = followed.saturating_add(aside.special.offset);
         (passes_cap(wanted, aside.price, buy) != capped).then_some(slot)
     }
 
     /// Moves a peg to its cap, or from it, to the end of the other line.
     fn move_peg(&mut self, room: Room, place: usize, buy: bool, slot: Slot) {
-        let aside = self.specials.get_mut(self.register.get(slot).special);
+        let aside = self.specials.get_mut(self.store.owner(slot).special);
         let (was, capped) = (aside.capped, !aside.capped);
         aside.capped = capped;
         let key = if capped { aside.price } else { aside.special.offset };

@@ -341,10 +341,10 @@ impl SoftwareMatcher {
         laid.sort_by_key(|(standing, _)| standing.order.reference);
         for (standing, slot) in laid {
             let order = &standing.order;
-            if self.register.find(order.id()).is_some() {
+            if self.register.find(&self.store, order.id()).is_some() {
                 return Err(SnapshotError::OrderTwice(order.session.0, order.ordinal));
             }
-            self.register.add(slot, order);
+            self.register.add(&mut self.store, slot, order);
             if !standing.special.is_plain() {
                 if !self.specials.has_room() {
                     return Err(SnapshotError::Full);
@@ -360,7 +360,7 @@ impl SoftwareMatcher {
                 self.man_outpost(place, order.side.is_buy(), slot);
             }
             debug_assert!(
-                standing.special.is_plain() == (self.register.get(slot).special == NO_RECORD)
+                standing.special.is_plain() == (self.store.owner(slot).special == NO_RECORD)
             );
         }
         Ok(())

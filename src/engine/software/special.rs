@@ -75,7 +75,7 @@ impl SoftwareMatcher {
             return Ok(());
         };
         if special.at_rest() == old.special && rules::keeps_place(&old.order, &order, &asks) {
-            self.register.rename(slot, &order);
+            self.register.rename(&mut self.store, slot, &order);
             self.cut_special(slot, order.leaves);
             let kept = self.standing(slot);
             let mut flags = EventFlags::KEPT_PRIORITY;
@@ -189,10 +189,10 @@ impl SoftwareMatcher {
         let (order, special) = (&taker.order, special.at_rest());
         let slot = if lifted == NONE { self.store.allocate() } else { lifted };
         if lifted == NONE {
-            self.register.add(slot, order);
+            self.register.add(&mut self.store, slot, order);
         }
         let front = front_of(&special, order.leaves);
-        let identity = self.register.get_mut(slot);
+        let identity = self.store.owner_mut(slot);
         identity.executed = order.executed.0;
         let record = identity.special;
         let mut aside = Aside::new(special, order.price, order.reference, slot);
@@ -200,7 +200,7 @@ impl SoftwareMatcher {
         if special.is_plain() {
             if record != NO_RECORD {
                 self.specials.remove(record);
-                self.register.get_mut(slot).special = NO_RECORD;
+                self.store.owner_mut(slot).special = NO_RECORD;
             }
         } else if record == NO_RECORD {
             self.keep_aside(taker.place, aside, order.reference);
@@ -214,7 +214,7 @@ impl SoftwareMatcher {
     /// Keeps what an order asks beyond the plain; room was asked for.
     pub(super) fn keep_aside(&mut self, place: usize, aside: Aside, reference: SeqNo) {
         let record = self.specials.add(aside, reference);
-        self.register.get_mut(aside.slot).special = record;
+        self.store.owner_mut(aside.slot).special = record;
         if aside.special.trails() {
             self.specials.join(&mut self.desks[place].trail, record);
         }
@@ -251,13 +251,13 @@ impl SoftwareMatcher {
     /// Lays an order that would go further than it shows in line for those it would go to, under
     /// a slot of its own that leads back to it.
     pub(super) fn man_outpost(&mut self, place: usize, buy: bool, slot: Slot) {
-        let record = self.register.get(slot).special;
+        let record = self.store.owner(slot).special;
         let Aside { special, price, .. } = *self.specials.get(record);
         if !special.has_discretion() {
             return;
         }
         let outpost = self.store.allocate();
-        self.register.get_mut(outpost).special = record;
+        self.store.owner_mut(outpost).special = record;
         self.specials.get_mut(record).outpost = outpost;
         self.specials.outposts += 1;
         let shelf = &mut self.desks[place].outposts[usize::from(!buy)];
@@ -281,10 +281,10 @@ impl SoftwareMatcher {
     /// Takes an order that is not plain from where it waits; its slot stays.
     pub(super) fn lift(&mut self, slot: Slot) {
         let place = place_of(self.store.ladder(slot));
-        let record = self.register.get(slot).special;
+        let record = self.store.owner(slot).special;
         let Aside { special, capped, .. } = *self.specials.get(record);
         let room = special.room;
-        let buy = self.register.get(slot).side.is_buy();
+        let buy = self.store.owner(slot).side.is_buy();
         if room == Room::Lit {
             self.leave_outpost(place, buy, record);
             return self.books[place].lift(&mut self.store, slot);
@@ -306,7 +306,7 @@ impl SoftwareMatcher {
     }
 
     fn forget_special(&mut self, slot: Slot) {
-        let record = self.register.get(slot).special;
+        let record = self.store.owner(slot).special;
         if record != NO_RECORD {
             self.specials.remove(record);
         }
@@ -316,7 +316,7 @@ impl SoftwareMatcher {
     /// All that is known of the order in a slot, plain or not.
     #[cold]
     pub(super) fn standing(&self, slot: Slot) -> Standing {
-        let identity = self.register.get(slot);
+        let identity = self.store.owner(slot);
         let number = self.store.ladder(slot);
         let (place, buy) = (place_of(number), identity.side.is_buy());
         let instrument = &self.instruments.list()[place];
@@ -399,7 +399,7 @@ impl SoftwareMatcher {
         }
         let old = self.standing(slot);
         self.cut_special(slot, leaves);
-        self.register.get_mut(slot).side = side;
+        self.store.owner_mut(slot).side = side;
         let new = self.standing(slot);
         let event = rules::about(&new.order, EventKind::Modified);
         let (reference, client_seq) = (new.shown, command.client_seq);
@@ -410,7 +410,7 @@ impl SoftwareMatcher {
     /// Leaves an order `leaves`, where it is; what it hides goes first.
     pub(super) fn cut_special(&mut self, slot: Slot, leaves: Quantity) {
         let front = self.store.leaves(slot).min(leaves.0);
-        let record = self.register.get(slot).special;
+        let record = self.store.owner(slot).special;
         if record != NO_RECORD {
             self.specials.get_mut(record).reserve = leaves.0 - front;
         }
@@ -448,10 +448,10 @@ impl SoftwareMatcher {
             && let Some(best) = best
         {
             // Worse than the other side's best by a tick, in numbers lower for a better price.
-            let near = signed(best, buy).saturating_add(taker.tick.0);
+            let near = signed(best, buy).saturating_add(taker.tick.size());
             let slid = unsigned(signed(price, buy).max(near), buy);
             // Below the first price there is nothing to slide to: it will be cancelled.
-            if slid.0 > 0 && slid.0 % taker.tick.0 == 0 {
+            if slid.0 > 0 && slid.0 % taker.tick.size() == 0 {
                 taker.order.price = slid;
                 taker.asks.limit = Some(slid);
             }

@@ -59,7 +59,7 @@ impl SoftwareMatcher {
         if self.uncrosses.is_empty() {
             self.walk_on(at);
         } else {
-            self.register.get_mut(next).awaited = true;
+            self.store.owner_mut(next).awaited = true;
         }
     }
 
@@ -68,7 +68,7 @@ impl SoftwareMatcher {
         let Some(&walk) = self.walks.get(at) else { return };
         match self.walk_chunk(walk) {
             Some(walk) => {
-                self.register.get_mut(walk.next).awaited = true;
+                self.store.owner_mut(walk.next).awaited = true;
                 self.walks[at] = walk;
             }
             None => {
@@ -83,7 +83,7 @@ impl SoftwareMatcher {
             if self.has_order(&walk) {
                 let slot = walk.next;
                 let standing = self.standing(slot);
-                walk.next = self.register.get(slot).younger;
+                walk.next = self.store.owner(slot).younger;
                 if walk.sweep.takes(&standing.order, standing.special.group) {
                     self.withdraw(slot, walk.sweep.reason);
                 }
@@ -98,7 +98,7 @@ impl SoftwareMatcher {
 
     /// Whether the walk stands at an order that is not younger than the sweep.
     fn has_order(&self, walk: &Walk) -> bool {
-        walk.next != NONE && self.register.get(walk.next).reference <= walk.sweep.bound
+        walk.next != NONE && self.store.owner(walk.next).reference <= walk.sweep.bound
     }
 
     /// The next session with any orders; entering it costs as much as looking at an order.
@@ -112,10 +112,10 @@ impl SoftwareMatcher {
     /// Moves the walks that stand at an order on, before it goes.
     #[cold]
     pub(super) fn step_over(&mut self, slot: Slot) {
-        let younger = self.register.get(slot).younger;
+        let younger = self.store.owner(slot).younger;
         for walk in self.walks.iter_mut().filter(|walk| walk.next == slot) {
             walk.next = younger;
         }
-        self.register.get_mut(younger).awaited = true;
+        self.store.owner_mut(younger).awaited = true;
     }
 }

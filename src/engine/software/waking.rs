@@ -122,7 +122,7 @@ impl SoftwareMatcher {
     fn follow(&mut self, place: usize, record: Record, last: Price) {
         let aside = self.specials.get_mut(record);
         let slot = aside.slot;
-        let buy = self.register.get(slot).side.is_buy();
+        let buy = self.store.owner(slot).side.is_buy();
         let stop = aside.special.trailed(last, buy);
         if stop == aside.special.stop {
             return;
@@ -155,7 +155,7 @@ impl SoftwareMatcher {
             self.is_reached(place, *buy, Price(if *buy { key } else { key.saturating_neg() }))
         };
         let both = [first(true), first(false)].into_iter().flatten().filter(reached);
-        both.map(|(_, slot)| slot).min_by_key(|slot| self.register.get(*slot).reference)
+        both.map(|(_, slot)| slot).min_by_key(|slot| self.store.owner(*slot).reference)
     }
 
     /// Whether trading has reached a stop price, since the stops were last looked through.

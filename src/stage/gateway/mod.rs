@@ -65,7 +65,7 @@ crate::counters! {
 /// How long a session that a restart cut off may take to come back before its orders die.
 const GRACE_HEARTBEATS: u64 = 30;
 
-/// Polls after which timers are looked at though there is other work.
+/// Polls between two looks at timers, so that a frame seldom waits for one.
 const TIMERS_EVERY: u32 = 8;
 
 /// Lines asked of the link at once: two bursts, and more messages than a client's window.
@@ -291,7 +291,9 @@ impl Faces {
             session.owes_down = true;
             counters.count(GatewayCounter::Panicked);
         }
-        self.state.mark(at);
+        if !std::mem::replace(&mut session.is_listed, true) {
+            self.state.dirty.push(at);
+        }
     }
 
     /// Judges a login; a good one goes on record before it is answered.
@@ -464,7 +466,7 @@ impl<P: Port> Stage for Gateway<P> {
         }
         let taken = if self.is_stopping { 0 } else { self.take_frames(now) };
         self.polls = self.polls.wrapping_add(1);
-        if told + taken == 0 || self.polls.is_multiple_of(TIMERS_EVERY) {
+        if self.polls.is_multiple_of(TIMERS_EVERY) {
             let found = self.take_found();
             self.pass_time(now);
             self.send_replies(now);

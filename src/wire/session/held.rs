@@ -31,6 +31,7 @@ impl Held {
         self.present = 0;
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.present == 0
     }

@@ -74,9 +74,11 @@ impl Inbox {
             to.room -= 1;
             self.expected += 1;
             (to.deliver)(Delivery::Message { seq, bytes });
-            // A copy kept while there was no room is the same message.
-            self.held.take(seq);
-            self.deliver_held(to);
+            if !self.held.is_empty() {
+                // A copy kept while there was no room is the same message.
+                self.held.take(seq);
+                self.deliver_held(to);
+            }
             return Arrival::Taken;
         }
         self.make_way(seq, to);
@@ -88,7 +90,14 @@ impl Inbox {
     }
 
     /// Delivers what had to wait for room, and gives up gaps that were waited for long enough.
+    #[inline]
     pub(crate) fn advance(&mut self, now: Nanos, to: &mut Sink) {
+        if !self.held.is_empty() {
+            self.go_on(now, to);
+        }
+    }
+
+    fn go_on(&mut self, now: Nanos, to: &mut Sink) {
         self.deliver_held(to);
         while to.room > 0 && self.is_overdue(now) {
             self.give_up_gap(to);

@@ -20,9 +20,10 @@ fn the_busiest_thousand_of_ten_thousand_are_dealt_over_sixteen_appliances() {
     let sum = |column: usize| -> u32 {
         rows[1..17].iter().map(|row| row[column].parse::<u32>().expect("a number")).sum()
     };
-    assert_eq!((sum(1), sum(2), sum(3)), (1_000, 16, 10_000), "{told}");
+    // The first appliance has the busiest of all and needs nothing besides.
+    assert_eq!((sum(1), sum(2), sum(3)), (1_000, 15, 10_000), "{told}");
     let table = out(&wirematch(&[&deal[..], &["--dedicated", "1000"]].concat()));
-    assert_eq!(table.matches("[[shard]]").count(), 1_016);
+    assert_eq!(table.matches("[[shard]]").count(), 1_015);
     let few = wirematch(&["deal", "--example", "100", "--shards", "4", "--dedicated", "9"]);
     assert_eq!(few.status.code(), Some(2));
 }

@@ -26,6 +26,51 @@ need() {
   $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2"
 }
 
+# Installs QuickFIX, the other side of FIX in tests and comparisons.
+need_quickfix() {
+  need g++ g++
+  [ -e /usr/include/quickfix/Application.h ] || need quickfix-headers libquickfix-dev
+}
+
+# Waits until a file holds a word: wait_for WORD FILE.
+wait_for() {
+  local _
+  for _ in $(seq 200); do
+    grep -q "$1" "$2" 2>/dev/null && return
+    sleep 0.05
+  done
+  fail "no '$1' came: $(cat "$2" 2>/dev/null)"
+}
+
+# A FIX session for a client that calls itself CLIENT.
+fix_session() {
+  cat <<CONFIG
+[[fix.session]]
+id = 101
+version = "FIX.4.4"
+target = "CLIENT"
+first_account = 1
+last_account = 1000
+rate = "load-test"
+self_trade = "allow"
+CONFIG
+}
+
+# A configuration on ports of its own, with that session: fix_config DATA PORT.
+fix_config() {
+  cat <<CONFIG
+data = "$1/data"
+[entry]
+address = "127.0.0.1:$(($2 + 20))"
+[feed]
+address = "127.0.0.1:$(($2 + 21))"
+group = "127.0.0.1:$(($2 + 22))"
+[fix]
+address = "127.0.0.1:$2"
+CONFIG
+  fix_session
+}
+
 need_rust() {
   command -v cargo >/dev/null 2>&1 || fail "cargo is missing: install Rust 1.95 or later from rust-lang.org"
   need cc gcc

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use wirematch::command::{
-    Exit, Outcome, bench, check, client, deal, fix_echo, flow, journal, positions, replay,
-    run as run_command,
+    Exit, Outcome, bench, check, client, deal, fix_echo, fix_password, flow, journal, positions,
+    replay, run as run_command,
 };
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
@@ -23,6 +23,7 @@ enum Command {
     Client(client::ClientArguments),
     Deal(deal::DealArguments),
     FixEcho(fix_echo::FixEchoArguments),
+    FixPassword(fix_password::FixPasswordArguments),
     Flow(flow::FlowArguments),
     Journal(journal::JournalArguments),
     Positions(positions::PositionsArguments),
@@ -48,6 +49,7 @@ fn run(command: &Command) -> Outcome {
         Command::Client(arguments) => client::run(arguments),
         Command::Deal(arguments) => deal::run(arguments),
         Command::FixEcho(arguments) => fix_echo::run(arguments),
+        Command::FixPassword(arguments) => fix_password::run(arguments),
         Command::Flow(arguments) => flow::run(arguments),
         Command::Journal(arguments) => journal::run(arguments),
         Command::Positions(arguments) => positions::run(arguments),

@@ -8,6 +8,7 @@ use crate::command::configuration::{ConfigArguments, Loaded};
 use crate::engine::SoftwareMatcher;
 use crate::model::Nanos;
 use crate::runtime::{Clock, SystemClock};
+use crate::stage::FixSpec;
 use crate::topology::{Calendar, Catalogue, Config, DEFAULT_CONFIG, StageName};
 
 /// Checks a configuration and says what the appliance would do with it on this machine: which
@@ -75,6 +76,7 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
             let stages: Vec<_> = core.stages.iter().map(|stage| stage.name()).collect();
             json!({ "cpu": core.cpu, "idle": core.idle, "stages": stages })
         });
+        let fix_sessions = fix_rows(&catalogue);
         let report = json!({
             "data": config.data,
             "release": config.release,
@@ -84,6 +86,7 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
                 "address": config.feed.address,
                 "group": config.feed.group,
             },
+            "fix": { "address": config.fix.address, "sessions": fix_sessions },
             "instruments": catalogue.instruments.len(),
             "accounts": accounts,
             "sessions": sessions,
@@ -95,6 +98,10 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
     }
     print!("{placement}");
     println!("entry     {} at {}", config.entry.device, config.entry.address);
+    if !fix_rows(&catalogue).is_empty() {
+        println!("fix       kernel TCP at {}", config.fix.address);
+        fix_rows(&catalogue).iter().for_each(|row| println!("          {row}"));
+    }
     println!(
         "feed      {} at {}, to {}",
         config.feed.device, config.feed.address, config.feed.group
@@ -109,4 +116,26 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
         print_calendar(calendar);
     }
     Ok(())
+}
+
+/// Each FIX session in words.
+fn fix_rows(catalogue: &Catalogue) -> Vec<String> {
+    let row = |spec: &FixSpec| {
+        let identity = &spec.config.identity;
+        let (first, last) = (spec.accounts.start(), spec.accounts.end());
+        let asks = if spec.credentials.is_some() { "a password" } else { "no password" };
+        let does = match (spec.is_drop_copy, spec.cancel_on_disconnect) {
+            (true, _) => "a drop copy",
+            (false, true) => "orders die with the line",
+            (false, false) => "orders outlive the line",
+        };
+        format!(
+            "session {}: {} between {} and {}, accounts {first} to {last}, {asks}, {does}",
+            spec.id,
+            identity.version.name(),
+            identity.sender,
+            identity.target
+        )
+    };
+    catalogue.fix_sessions.iter().flatten().map(row).collect()
 }

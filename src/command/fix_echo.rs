@@ -15,8 +15,8 @@ use crate::port::stream::Stream;
 use crate::port::tcp::{TcpAcceptor, TcpLine};
 use crate::runtime::{Clock, SystemClock};
 use crate::wire::fix::session::{
-    Application, Ending, Endpoint, FileStore, Identity, Introduction, Kept, MemoryStore, Numbers,
-    Origin, Reply, Role, SessionConfig, Store, StoreError, Taken, introduction,
+    Application, Ending, Endpoint, FileStore, Identity, Introduction, MemoryStore, Origin, Reply,
+    Role, SessionConfig, Store, Taken, introduction,
 };
 use crate::wire::fix::{BusinessReject, Message, Version, tag};
 
@@ -75,61 +75,9 @@ pub fn run(arguments: &FixEchoArguments) -> Outcome {
     Ok(())
 }
 
-/// A record in memory or in a file.
-enum Record {
-    Memory(MemoryStore),
-    File(FileStore),
-}
-
-impl Record {
-    fn store(&self) -> &dyn Store {
-        match self {
-            Record::Memory(store) => store,
-            Record::File(store) => store,
-        }
-    }
-
-    fn store_mut(&mut self) -> &mut dyn Store {
-        match self {
-            Record::Memory(store) => store,
-            Record::File(store) => store,
-        }
-    }
-}
-
-impl Store for Record {
-    fn numbers(&self) -> Numbers {
-        self.store().numbers()
-    }
-
-    fn began_at(&self) -> Option<Nanos> {
-        self.store().began_at()
-    }
-
-    fn keep(&mut self, kept: &Kept<'_>) -> Result<(), StoreError> {
-        self.store_mut().keep(kept)
-    }
-
-    fn expect(&mut self, next_in: u64) -> Result<(), StoreError> {
-        self.store_mut().expect(next_in)
-    }
-
-    fn reset(&mut self) -> Result<(), StoreError> {
-        self.store_mut().reset()
-    }
-
-    fn get(&mut self, seq: u64) -> Option<Kept<'_>> {
-        self.store_mut().get(seq)
-    }
-
-    fn flush(&mut self) -> Result<(), StoreError> {
-        self.store_mut().flush()
-    }
-}
-
 /// A session we serve, and its line while it has one.
 struct Served {
-    endpoint: Endpoint<Record>,
+    endpoint: Endpoint<Box<dyn Store>>,
     echo: Echo,
     line: Option<TcpLine>,
 }
@@ -149,13 +97,13 @@ impl Served {
         let record = match data {
             None => {
                 config.reset_on_logon = true;
-                Record::Memory(MemoryStore::new(4096))
+                Box::new(MemoryStore::new(4096)) as Box<dyn Store>
             }
             Some(folder) => {
                 std::fs::create_dir_all(folder).context("making the folder of the sessions")?;
                 let path = folder.join(format!("{}-{sender}-{target}.fix", version.name()));
                 let store = FileStore::open(&path, false).map_err(|error| anyhow::anyhow!(error));
-                Record::File(store.with_context(|| format!("opening {}", path.display()))?)
+                Box::new(store.with_context(|| format!("opening {}", path.display()))?)
             }
         };
         Ok(Self { endpoint: Endpoint::new(config, record), echo: Echo::default(), line: None })
@@ -177,6 +125,10 @@ impl Served {
                 Err(_) => broken = true,
             }
             endpoint.tick(now, echo);
+            if endpoint.is_behind() {
+                endpoint.go_on(now, echo);
+                moved += 1;
+            }
         }
         if !endpoint.outgoing().is_empty() {
             match open.send(endpoint.outgoing()) {

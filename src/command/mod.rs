@@ -6,6 +6,7 @@ pub mod client;
 pub mod configuration;
 pub mod deal;
 pub mod fix_echo;
+pub mod fix_password;
 pub mod flow;
 pub mod journal;
 pub mod positions;

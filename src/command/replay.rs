@@ -11,7 +11,8 @@ use crate::command::{Failure, Outcome};
 use crate::engine::BookView;
 use crate::journal::LogKind;
 use crate::model::SeqNo;
-use crate::topology::{Replay, empty_feed, empty_fold, empty_gateway, journal_folder};
+use crate::stage::FixState;
+use crate::topology::{Replay, empty_feed, empty_fold, empty_gateway, fix_options, journal_folder};
 
 /// Rebuilds the state from the journal, the clients' sessions included, and compares every event
 /// byte for byte with the event log. The appliance may be stopped or running.
@@ -45,6 +46,7 @@ pub fn run(arguments: &ReplayArguments) -> Outcome {
         empty_feed(&config, &catalogue),
     )
     .context("cannot open the journal")?;
+    replay.fix = FixState::to_look_at(&fix_options(&config, &catalogue));
     let bar = progress_bar();
     let mut unrecorded = 0u64;
     let outcome = replay.run(SeqNo(arguments.until), &mut |_| unrecorded += 1, &mut |count| {
@@ -56,6 +58,7 @@ pub fn run(arguments: &ReplayArguments) -> Outcome {
     outcome.map_err(Failure::verification)?;
     if arguments.json {
         let sessions: Vec<_> = replay.gateway.views().collect();
+        let fix_sessions: Vec<_> = replay.fix.views().collect();
         let report = json!({
             "commands": replay.command_count,
             "events": replay.event_count,
@@ -66,6 +69,7 @@ pub fn run(arguments: &ReplayArguments) -> Outcome {
             "digest": format!("{:016x}", replay.fold.matcher.digest()),
             "feed_next": replay.feed.next_number(),
             "sessions": sessions,
+            "fix_sessions": fix_sessions,
         });
         println!("{}", serde_json::to_string_pretty(&report).context("cannot write JSON")?);
         return Ok(());
@@ -85,6 +89,12 @@ pub fn run(arguments: &ReplayArguments) -> Outcome {
         println!(
             "session   {}: expects {}, next reply {}, last order {}",
             view.session, view.next_expected, view.next_number, view.last_ordinal
+        );
+    }
+    for view in replay.fix.views() {
+        println!(
+            "fix       {}: message {} is next, {} orders open, next order {}",
+            view.session, view.next_recorded, view.open_orders, view.next_ordinal
         );
     }
     Ok(())

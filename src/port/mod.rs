@@ -13,6 +13,7 @@ pub mod socket;
 pub mod stream;
 pub mod tcp;
 pub mod tun;
+pub mod watch;
 
 use crate::model::Nanos;
 

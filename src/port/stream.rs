@@ -1,5 +1,7 @@
 //! Ordered bytes both ways, as TCP gives them. Never blocks: what does not go now goes later.
 
+use std::os::fd::BorrowedFd;
+
 /// The other side is gone, or the line broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed;
@@ -17,4 +19,9 @@ pub trait Stream: Send {
     /// # Errors
     /// [`Closed`] when nothing can be sent any more.
     fn send(&mut self, bytes: &[u8]) -> Result<usize, Closed>;
+
+    /// What the kernel knows it by, if it does.
+    fn handle(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use crate::port::stream::{Closed, Stream};
@@ -64,6 +65,10 @@ impl Stream for TcpLine {
 
     fn send(&mut self, bytes: &[u8]) -> Result<usize, Closed> {
         waiting_is_nothing(self.stream.write(bytes))
+    }
+
+    fn handle(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.stream.as_fd())
     }
 }
 

@@ -128,6 +128,11 @@ impl DealEvents for Producer<Event> {
     }
 }
 
+impl EventLinks {
+    /// In `gateway_of`: the last gateway is shown the session's events as well.
+    pub const COPIED: u8 = 0x80;
+}
+
 impl DealEvents for EventLinks {
     /// Events every link has room for.
     #[inline]
@@ -159,8 +164,11 @@ impl EventLinks {
             SessionId(0) => gateways.iter_mut().all(|link| link.push_head(event)),
             session => {
                 let owner = gateway_of.get(session.index()).copied().unwrap_or(0);
-                let link = gateways.get_mut(owner as usize);
-                link.is_none_or(|link| link.push_head(event))
+                let is_copied = owner & Self::COPIED != 0;
+                let copied =
+                    !is_copied || gateways.last_mut().is_none_or(|link| link.push_head(event));
+                let link = gateways.get_mut((owner & !Self::COPIED) as usize);
+                copied & link.is_none_or(|link| link.push_head(event))
             }
         })
     }

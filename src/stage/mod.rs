@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  port ─► gateway ─► sequencer ─► risk ─► matching ─► gateway ─► port
+//!  line ─► fix ──────────┘                              └► fix ─► line
 //!             requests │  commands   │ verdicts  │ events    (replies wait for the release gate)
 //!                      │             ▲           ├─► feed ─► port
 //!                      └─► recorder  └───────────┤
@@ -17,6 +18,7 @@
 mod collector;
 mod dealer;
 mod feed;
+mod fix;
 mod gateway;
 mod matching;
 mod recorder;
@@ -26,6 +28,10 @@ mod sequencer;
 pub use collector::{Collector, CollectorCounter};
 pub use dealer::{Dealer, DealerCounter};
 pub use feed::{Feed, FeedCounter, FeedOptions, FeedState};
+pub use fix::{
+    Door, FixCounter, FixGateway, FixLinks, FixOptions, FixSpec, FixState, FixView, Introduced,
+    OpenedRecord,
+};
 pub use gateway::{
     Archive, ArchiveLinks, Gateway, GatewayCounter, GatewayLinks, GatewayOptions, GatewayState,
     OldReply, SessionSpec, SessionView, Wanted,

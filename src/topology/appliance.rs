@@ -11,7 +11,7 @@ use crate::link::Producer;
 use crate::model::{CommandKind, Fault, Request};
 use crate::runtime::{Clock, Core, CoreTimes, CounterReader, StopFlag, SystemClock, pin};
 use crate::slow::{SlowError, SlowPath};
-use crate::stage::{Archive, Board, GatewayOptions};
+use crate::stage::{Archive, Board, Door, GatewayOptions};
 use crate::topology::{LinkFill, Placement, StageLatency, StageName, Timetable, Wired};
 
 /// How often the slow thread looks for something to do when there was nothing.
@@ -29,6 +29,7 @@ pub(super) struct Launch {
     pub(super) journal: PathBuf,
     pub(super) options: GatewayOptions,
     pub(super) timetables: Vec<Timetable>,
+    pub(super) door: Option<Door>,
 }
 
 /// A running appliance. Dropping it without [`Appliance::stop`] leaves its threads to the process.
@@ -36,6 +37,7 @@ pub struct Appliance {
     cores: Vec<JoinHandle<Result<(), Fault>>>,
     slow: JoinHandle<Result<SlowPath, SlowError>>,
     archive: JoinHandle<()>,
+    door: Option<JoinHandle<()>>,
     keepers: Vec<KeeperThread>,
     stop: StopFlag,
     stop_slow: StopFlag,
@@ -86,6 +88,8 @@ impl Launch {
             cores.push(spawn_core(core, clock.clone(), stop.clone())?);
         }
         let is_short = Arc::clone(&wired.journal_is_short);
+        let door =
+            self.door.map(|door| spawn_door(door, clock.clone(), stop.clone())).transpose()?;
         let speaker = Speaker::new(wired.slow_requests, clock, is_short, self.timetables);
         let slow = spawn_slow(slow, speaker, placement.slow_cpu, stop_slow.clone())?;
         let archive = Archive::new(&self.journal, &self.options, wired.archive);
@@ -94,6 +98,7 @@ impl Launch {
             cores,
             slow,
             archive,
+            door,
             keepers,
             stop,
             stop_slow,
@@ -159,6 +164,22 @@ fn spawn_archive(
         }
     };
     thread::Builder::new().name("archive".into()).spawn(body)
+}
+
+/// Lets FIX clients in.
+fn spawn_door(
+    mut door: Door,
+    clock: SystemClock,
+    stop: StopFlag,
+) -> std::io::Result<JoinHandle<()>> {
+    let body = move || {
+        while !stop.is_raised() {
+            if door.step(clock.now()) == 0 {
+                thread::sleep(SLOW_PAUSE);
+            }
+        }
+    };
+    thread::Builder::new().name("fix-door".into()).spawn(body)
 }
 
 /// What the slow thread says to the sequencer by itself: that the journal is short of room, and
@@ -230,6 +251,9 @@ impl Appliance {
             }
         }
         self.stop_slow.raise();
+        if self.door.is_some_and(|door| door.join().is_err()) {
+            outcome = outcome.and(Err(StopError::Panicked));
+        }
         if self.archive.join().is_err() {
             outcome = outcome.and(Err(StopError::Panicked));
         }

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use crate::journal::{JournalError, Opened, UtcMapping, open_both};
 use crate::model::{CommandKind, Event, Group, Nanos, Request, SeqNo};
 use crate::port::Port;
+use crate::port::tcp::{TcpAcceptor, TcpError};
+use crate::port::watch::Watch;
 use crate::runtime::{Clock, SystemClock, available_cpus, lock_memory};
 use crate::slow::{SlowError, SlowPath};
-use crate::stage::{Board, Gate};
+use crate::stage::{Board, Door, FixOptions, FixState, Gate, Introduced};
 use crate::topology::appliance::{Appliance, Launch};
 use crate::topology::{
-    Catalogue, Config, ConfigError, Parts, Placement, ReleaseGate, Replay, ReplayError, Timetable,
-    empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings,
-    meaning, place, wire,
+    Catalogue, Config, ConfigError, FixParts, Parts, Placement, ReleaseGate, Replay, ReplayError,
+    Timetable, empty_feed, empty_fold, empty_gateway, engine_limits, fix_options, journal_folder,
+    journal_settings, meaning, open_fix, place, wire,
 };
 
 /// Why an appliance did not start.
@@ -33,6 +35,12 @@ pub enum BootError {
     /// The store of positions cannot be opened.
     #[error(transparent)]
     Slow(#[from] SlowError),
+    /// The record of a FIX session cannot be used.
+    #[error(transparent)]
+    FixRecord(#[from] crate::wire::fix::session::StoreError),
+    /// FIX clients cannot be listened for.
+    #[error(transparent)]
+    FixPort(#[from] TcpError),
     /// A port cannot be opened, or a thread not started.
     #[error("{what}: {source}")]
     System {
@@ -99,6 +107,8 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
         empty_gateway(config, catalogue),
         empty_feed(config, catalogue),
     )?;
+    let fix_options = fix_options(config, catalogue);
+    replay.fix = open_fix(&fix_options, &config.data)?;
     let mut mended = 0;
     replay.run(
         SeqNo::MAX,
@@ -108,7 +118,9 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
         },
         &mut |_| (),
     )?;
-    let Replay { fold, gateway, feed, command_count, event_count, .. } = replay;
+    replay.fix.restored()?;
+    let Replay { fold, gateway, fix, feed, command_count, event_count, .. } = replay;
+    let (fix, door) = open_door(fix, &fix_options)?.unzip();
 
     let mut notes = placement.notes.clone();
     if config.engine.lock_memory
@@ -135,6 +147,7 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
         fold,
         limits: engine_limits(config, catalogue),
         gateway,
+        fix,
         feed,
         entry_port: ports.entry,
         feed_port: ports.feed,
@@ -168,6 +181,7 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
         slow,
         journal,
         options,
+        door,
         timetables,
     };
     let appliance = launch
@@ -182,6 +196,34 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
 /// What cannot be placed, with the cure.
 pub fn place_here(config: &Config, file: &str, text: &str) -> Result<Placement, ConfigError> {
     place(config, &available_cpus(), file, text)
+}
+
+/// Lines that may wait for the FIX gateway to take them.
+const INTRODUCED_DEPTH: usize = 256;
+
+/// Listens for FIX clients, where there are sessions for them.
+fn open_door(state: FixState, options: &FixOptions) -> Result<Option<(FixParts, Door)>, BootError> {
+    if !options.is_used() {
+        return Ok(None);
+    }
+    // Each session has a line and a record, and some more are wanted by everything else.
+    raise_open_files(2 * options.sessions.iter().flatten().count() as u64 + 1024);
+    let acceptor = TcpAcceptor::open(options.address)?;
+    let (producer, introduced) = rtrb::RingBuffer::<Introduced>::new(INTRODUCED_DEPTH);
+    let watch = Watch::new()
+        .map_err(|source| BootError::System { what: "cannot watch FIX lines".into(), source })?;
+    let door = Door::new(acceptor, options, producer);
+    Ok(Some((FixParts { state, introduced, watch }, door)))
+}
+
+/// Asks for as many open files; without them, lines are refused when they run out.
+fn raise_open_files(wanted: u64) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_some_and(|current| current < wanted) {
+        let current = Some(maximum.map_or(wanted, |most| most.min(wanted)));
+        let _ = setrlimit(Resource::Nofile, Rlimit { current, maximum });
+    }
 }
 
 fn spawn<T>(outcome: std::io::Result<T>) -> Result<T, BootError> {

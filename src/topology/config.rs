@@ -12,7 +12,7 @@ use toml::Spanned;
 use crate::engine::SHARDS_MAX;
 use crate::model::{Hours, SelfTrade};
 use crate::runtime::Idle;
-use crate::topology::{CalendarConfig, Decimal, Subnet};
+use crate::topology::{CalendarConfig, Decimal, FixConfig, Subnet};
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -24,6 +24,8 @@ pub struct Config {
     pub release: ReleaseGate,
     /// Binary order entry.
     pub entry: EntryConfig,
+    /// FIX order entry.
+    pub fix: FixConfig,
     /// Market data out.
     pub feed: FeedConfig,
     /// The two logs.
@@ -58,6 +60,7 @@ impl Default for Config {
             data: PathBuf::from("run"),
             release: ReleaseGate::Journaled,
             entry: EntryConfig::default(),
+            fix: FixConfig::default(),
             feed: FeedConfig::default(),
             journal: JournalConfig::default(),
             engine: EngineConfig::default(),
@@ -445,6 +448,8 @@ pub struct ShardConfig {
 #[serde(into = "String", try_from = "String")]
 pub enum StageName {
     Gateway,
+    /// There with FIX sessions only.
+    Fix,
     Sequencer,
     Risk,
     /// With several shards: deals commands to them.
@@ -458,7 +463,7 @@ pub enum StageName {
 }
 
 impl StageName {
-    /// All of them where there is one shard, in packet order.
+    /// Those of every appliance with one shard, in packet order.
     pub const ALL: [Self; 6] =
         [Self::Gateway, Self::Sequencer, Self::Risk, Self::Matching(0), Self::Recorder, Self::Feed];
 
@@ -477,6 +482,7 @@ impl StageName {
     pub fn name(self) -> String {
         match self {
             Self::Gateway => "gateway".into(),
+            Self::Fix => "fix".into(),
             Self::Sequencer => "sequencer".into(),
             Self::Risk => "risk".into(),
             Self::Dealer => "dealer".into(),
@@ -499,10 +505,11 @@ impl TryFrom<String> for StageName {
     type Error = String;
 
     fn try_from(name: String) -> Result<Self, String> {
-        let found = Self::of(SHARDS_MAX).into_iter().find(|stage| stage.name() == name);
+        let all = Self::of(SHARDS_MAX).into_iter().chain([Self::Fix]);
+        let found = all.into_iter().find(|stage| stage.name() == name);
         found.ok_or_else(|| {
             format!(
-                "`{name}` is no stage: write gateway, sequencer, risk, dealer, matching, \
+                "`{name}` is no stage: write gateway, fix, sequencer, risk, dealer, matching, \
                  matching-2 to matching-{SHARDS_MAX}, collector, recorder or feed"
             )
         })

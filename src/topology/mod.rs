@@ -6,6 +6,7 @@ mod calendar;
 mod config;
 mod deal;
 mod decimal;
+mod fix;
 mod parse;
 mod placement;
 mod ports;
@@ -28,6 +29,7 @@ pub use config::{
 };
 pub use deal::{Busy, DealtShard, deal, table as deal_table};
 pub use decimal::Decimal;
+pub use fix::{FixConfig, FixSessionConfig, fix_options, open_fix};
 pub use parse::{ConfigError, DEFAULT_CONFIG, load, parse};
 pub use placement::{PlacedCore, Placement, place};
 pub use ports::{DeviceRequest, Subnet, open_port};
@@ -37,4 +39,4 @@ pub use state::{
     empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings, meaning,
 };
 pub use validate::{Catalogue, check};
-pub use wiring::{LinkFill, Parts, StageLatency, Wired, wire};
+pub use wiring::{FixParts, LinkFill, Parts, StageLatency, Wired, wire};

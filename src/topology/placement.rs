@@ -29,6 +29,14 @@ pub struct Placement {
     pub notes: Vec<String>,
 }
 
+impl Placement {
+    /// CPUs that stages never leave.
+    pub fn spinning_cpus(&self) -> Vec<usize> {
+        let spinning = self.cores.iter().filter(|core| core.idle == Idle::Spin);
+        spinning.filter_map(|core| core.cpu).collect()
+    }
+}
+
 /// Places the stages on a machine with these CPUs.
 ///
 /// # Errors
@@ -44,6 +52,7 @@ pub fn place(
     let mut notes = Vec::new();
     let mut cores: Vec<PlacedCore> =
         config.core.iter().map(|core| placed(core.get_ref())).collect();
+    place_fix(config, &mut cores);
     fuse_spinners(&mut cores, cpus, &mut notes);
     assign_cpus(&mut cores, cpus, config.slow.cpu);
     Ok(Placement { cores, slow_cpu: config.slow.cpu, notes })
@@ -53,6 +62,19 @@ fn placed(core: &crate::topology::CoreConfig) -> PlacedCore {
     let mut stages = core.stages.clone();
     stages.sort();
     PlacedCore { cpu: core.cpu, idle: core.idle, stages }
+}
+
+/// The FIX gateway, where no core names it, goes beside the binary one.
+fn place_fix(config: &Config, cores: &mut [PlacedCore]) {
+    if config.fix.session.is_empty() {
+        cores.iter_mut().for_each(|core| core.stages.retain(|stage| *stage != StageName::Fix));
+    } else if !cores.iter().any(|core| core.stages.contains(&StageName::Fix)) {
+        let beside = |core: &&mut PlacedCore| core.stages.contains(&StageName::Gateway);
+        if let Some(core) = cores.iter_mut().find(beside) {
+            core.stages.push(StageName::Fix);
+            core.stages.sort();
+        }
+    }
 }
 
 fn check_stages(config: &Config, file: &str, text: &str) -> Result<(), ConfigError> {
@@ -70,7 +92,8 @@ fn check_stages(config: &Config, file: &str, text: &str) -> Result<(), ConfigErr
         }
     }
     let wanted = StageName::of(own_shards(config).count().max(1));
-    if let Some((stage, span)) = homes.iter().find(|(stage, _)| !wanted.contains(stage)) {
+    let known = |stage: &StageName| wanted.contains(stage) || *stage == StageName::Fix;
+    if let Some((stage, span)) = homes.iter().find(|(stage, _)| !known(stage)) {
         let message = format!("stage `{}` is for more shards than there are", stage.name());
         return Err(ConfigError::at(file, text, span.clone(), &message));
     }
@@ -201,6 +224,10 @@ mod tests {
         assert!(placed(missing, &[0, 1]).unwrap_err().0.contains("`sequencer` is on no core"));
         let same = SPLIT.replace("stages", "cpu = 1\nstages");
         assert!(placed(&same, &[0, 1]).unwrap_err().0.contains("two cores name CPU 1"));
+        let fix = "[[fix.session]]\nid = 9\nversion = \"FIX.4.4\"\ntarget = \"C\"\n\
+                   first_account = 1\nlast_account = 2\nrate = \"standard\"\n";
+        let with_fix = placed(&format!("{SPLIT}\n{fix}"), &[0, 1, 2, 3]).unwrap();
+        assert_eq!(with_fix.cores[0].stages[..2], [StageName::Gateway, StageName::Fix]);
         let far = SPLIT.replacen("stages", "cpu = 9\nstages", 1);
         assert!(placed(&far, &[0, 1]).unwrap_err().0.contains("no CPU 9"));
     }

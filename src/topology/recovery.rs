@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::engine::{Fold, Shards};
 use crate::journal::{JournalError, LogKind, Reader};
 use crate::model::{Command, Event, EventId, Fault, SeqNo};
-use crate::stage::{FeedState, GatewayState};
+use crate::stage::{FeedState, FixState, GatewayState};
 
 /// Why a journal does not give back what it recorded.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,8 @@ pub struct Replay {
     pub fold: Fold<Shards>,
     /// Clients' sessions.
     pub gateway: GatewayState,
+    /// Clients' FIX sessions; none unless they are put here.
+    pub fix: FixState,
     /// What was published.
     pub feed: FeedState,
     commands: Reader<Command>,
@@ -74,6 +76,7 @@ impl Replay {
         Ok(Self {
             fold,
             gateway,
+            fix: FixState::none(),
             feed,
             commands: Reader::open(&LogKind::Commands.folder(journal), 0)?,
             events: Some(Reader::open(&LogKind::Events.folder(journal), 0)?),
@@ -91,11 +94,13 @@ impl Replay {
     pub fn step(&mut self, missing: &mut dyn FnMut(&Event)) -> Result<bool, ReplayError> {
         let Some(group) = self.commands.read()? else { return Ok(false) };
         self.gateway.restore_command(&group);
-        let Self { fold, gateway, feed, events, compared, event_count, .. } = self;
+        self.fix.restore_command(&group);
+        let Self { fold, gateway, fix, feed, events, compared, event_count, .. } = self;
         let mut outcome = Ok(());
         let folded = fold.apply(&group, &mut |event| {
             *event_count += 1;
             gateway.restore_event(event);
+            fix.restore_event(event);
             feed.apply(event);
             if outcome.is_ok() {
                 outcome = compare(events, event, compared, missing);

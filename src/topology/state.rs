@@ -93,9 +93,10 @@ pub fn meaning(config: &Config, catalogue: &Catalogue) -> Meaning {
 /// SHA-256 over what history depends on: instruments, limits, rights.
 fn digest(catalogue: &Catalogue) -> [u8; 32] {
     use sha2::Digest;
-    let Catalogue { instruments, sessions, risk, sharding, .. } = catalogue;
+    let Catalogue { instruments, sessions, fix_sessions, risk, sharding, .. } = catalogue;
     let settings = sessions.iter().flatten().map(|s| (s.id, s.self_trade, s.first_account));
-    let settings: Vec<_> = settings.collect();
+    let fix = fix_sessions.iter().flatten().map(|s| (s.id, s.self_trade, s.default_account()));
+    let settings: Vec<_> = settings.chain(fix).collect();
     let text = format!(
         "{instruments:?} {settings:?} {sharding:?} {:?} {:?} {} {}",
         risk.accounts, risk.sessions, risk.orders_max, risk.holdings_max

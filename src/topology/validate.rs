@@ -2,15 +2,14 @@
 
 use std::ops::Range;
 
-use toml::Spanned;
-
 use crate::engine::EngineLimits;
 use crate::engine::risk::{AccountLimits, HoursSet, RateClass, RiskOptions, SessionRights};
 use crate::model::{
     AccountId, Hours, Instrument, InstrumentId, Nanos, Price, Quantity, SessionId, Symbol,
 };
-use crate::stage::SessionSpec;
+use crate::stage::{FixSpec, SessionSpec};
 use crate::topology::config::{AccountConfig, InstrumentConfig, RateConfig, RiskConfig};
+use crate::topology::fix::spec_of;
 use crate::topology::{Calendar, Config, ConfigError, Sharding};
 
 /// The most sessions an appliance has: their numbers fit the session token's first characters.
@@ -23,6 +22,8 @@ pub struct Catalogue {
     pub instruments: Vec<Instrument>,
     /// By session id.
     pub sessions: Vec<Option<SessionSpec>>,
+    /// FIX sessions, by session id; as many places as there are of the others.
+    pub fix_sessions: Vec<Option<FixSpec>>,
     /// What the risk gate is told.
     pub risk: RiskOptions,
     /// When what may trade.
@@ -54,7 +55,9 @@ pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, Confi
     check_numbers(config, &source)?;
     let instruments = instruments(config, &source)?;
     let accounts = accounts(config, &source)?;
-    let (sessions, rights) = sessions(config, &source, accounts.len())?;
+    let (mut sessions, mut rights) = sessions(config, &source, accounts.len())?;
+    let fix_sessions = fix_sessions(config, &source, accounts.len(), &mut rights)?;
+    sessions.resize(rights.len(), None);
     let engine = &config.engine;
     let holdings_max = (accounts.len() * (instruments.len() + 1)).min(HOLDINGS_MAX);
     let risk = RiskOptions {
@@ -78,7 +81,7 @@ pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, Confi
     let elsewhere = sharding.elsewhere();
     let (homes, rest) = (sharding.dealt(), sharding.rest());
     let risk = RiskOptions { shards, elsewhere, homes, rest, ..risk };
-    Ok(Catalogue { instruments, sessions, risk, calendars, sharding })
+    Ok(Catalogue { instruments, sessions, fix_sessions, risk, calendars, sharding })
 }
 
 /// Pairs of account and instrument the gate keeps room for: 32 bytes each and an index.
@@ -109,6 +112,8 @@ fn check_numbers(config: &Config, source: &Source<'_>) -> Result<(), ConfigError
     bound("heartbeat_ms", config.feed.heartbeat_ms as u64, 1, 60_000)?;
     bound("hold_us", config.entry.hold_us as u64, 0, 1_000_000)?;
     bound("reply_cache", config.entry.reply_cache as u64, 64, 1 << 24)?;
+    bound("orders_per_session", config.fix.orders_per_session as u64, 16, 1 << 20)?;
+    bound("grace_s", config.fix.grace_s as u64, 0, 86_400)?;
     bound("window", config.entry.window as u64, 1, 64)?;
     bound("rewind_messages", config.feed.rewind_messages as u64, 64, 1 << 26)?;
     let name = config.feed.session.as_bytes();
@@ -259,16 +264,10 @@ fn sessions(
         if session.key.len() < 8 {
             return Err(wrong(format!("the key of session {} is under 8 letters", session.id)));
         }
-        let (first, last) = (session.first_account, session.last_account);
-        if first == 0 || first > last || last as usize >= accounts {
-            return Err(wrong(format!(
-                "session {} trades for accounts {first} to {last}, but accounts go from 1 to {}",
-                session.id,
-                accounts - 1
-            )));
-        }
-        let rate = rate(config, spanned, source)?;
-        let (first_account, last_account) = (AccountId(first), AccountId(last));
+        let range =
+            account_range(session.id, session.first_account, session.last_account, accounts);
+        let (first_account, last_account) = range.map_err(wrong)?;
+        let rate = rate(config, &session.rate, spanned.span(), source)?;
         let place = session.id as usize;
         let hours = HoursSet::of(session.hours.iter().map(|hours| Hours::from(*hours)));
         rights[place] = Some(SessionRights { first_account, last_account, rate, hours });
@@ -286,18 +285,79 @@ fn sessions(
     Ok((specs, rights))
 }
 
+/// The accounts a session trades for.
+fn account_range(
+    session: u32,
+    first: u32,
+    last: u32,
+    accounts: usize,
+) -> Result<(AccountId, AccountId), String> {
+    if first == 0 || first > last || last as usize >= accounts {
+        return Err(format!(
+            "session {session} trades for accounts {first} to {last}, but accounts go from 1 to {}",
+            accounts - 1
+        ));
+    }
+    Ok((AccountId(first), AccountId(last)))
+}
+
+/// FIX sessions share their numbers, accounts and rates with the others.
+fn fix_sessions(
+    config: &Config,
+    source: &Source<'_>,
+    accounts: usize,
+    rights: &mut Vec<Option<SessionRights>>,
+) -> Result<Vec<Option<FixSpec>>, ConfigError> {
+    let mut specs: Vec<Option<FixSpec>> = Vec::new();
+    for spanned in &config.fix.session {
+        let keys = spanned.get_ref();
+        let wrong = |message: String| source.error(spanned.span(), message);
+        if keys.id == 0 || keys.id > SESSIONS_MAX {
+            return Err(wrong(format!("session ids go from 1 to {SESSIONS_MAX}")));
+        }
+        let place = keys.id as usize;
+        if rights.len() <= place {
+            rights.resize(place + 1, None);
+        }
+        let range = account_range(keys.id, keys.first_account, keys.last_account, accounts);
+        let (first_account, last_account) = range.map_err(wrong)?;
+        let rate = rate(config, &keys.rate, spanned.span(), source)?;
+        let hours = HoursSet::ALL;
+        let right = SessionRights { first_account, last_account, rate, hours };
+        if rights[place].replace(right).is_some() {
+            return Err(wrong(format!("session {} stands twice: keep one", keys.id)));
+        }
+        let spec = spec_of(keys).map_err(wrong)?;
+        let identity = &spec.config.identity;
+        if specs.iter().flatten().any(|other| other.config.identity == *identity) {
+            return Err(wrong(format!(
+                "two FIX sessions are {} between {} and {}: a line could not tell which it is for",
+                identity.version.name(),
+                identity.sender,
+                identity.target
+            )));
+        }
+        if specs.len() <= place {
+            specs.resize(place + 1, None);
+        }
+        specs[place] = Some(spec);
+    }
+    specs.resize(rights.len(), None);
+    Ok(specs)
+}
+
 /// The rate class a session names, in the file or among the defaults.
 fn rate(
     config: &Config,
-    spanned: &Spanned<crate::topology::config::SessionConfig>,
+    name: &str,
+    span: Range<usize>,
     source: &Source<'_>,
 ) -> Result<RateClass, ConfigError> {
-    let name = &spanned.get_ref().rate;
     let defaults = Config::default().rate;
     let Some(class) = config.rate.get(name).or_else(|| defaults.get(name)) else {
         let known: Vec<&str> = config.rate.keys().chain(defaults.keys()).map(|k| &**k).collect();
         let message = format!("there is no [rate.{name}]; there are {}", known.join(", "));
-        return Err(source.error(spanned.span(), message));
+        return Err(source.error(span, message));
     };
     Ok(rate_class(class))
 }

@@ -8,10 +8,12 @@ use crate::journal::Writer;
 use crate::link::{Consumer, Gauge, Producer, link};
 use crate::model::{Command, Event, Head, LINES_MAX, Request};
 use crate::port::Port;
+use crate::port::watch::Watch;
 use crate::runtime::{CounterReader, LatencyReader, Stage, latency};
 use crate::stage::{
-    ArchiveLinks, BURST, Board, EventLinks, Feed, FeedState, Gate, Gateway, GatewayLinks,
-    GatewayState, OldReply, Recorder, Risk, Sequencer, SequencerState, Wanted,
+    ArchiveLinks, BURST, Board, EventLinks, Feed, FeedState, FixGateway, FixLinks, FixState, Gate,
+    Gateway, GatewayLinks, GatewayState, Introduced, OldReply, Recorder, Risk, Sequencer,
+    SequencerState, Wanted,
 };
 use crate::topology::StageName;
 use crate::topology::shard_wiring::{Depths, wire_matching};
@@ -24,6 +26,8 @@ pub struct Parts<E: Port, F: Port> {
     pub limits: EngineLimits,
     /// Clients' sessions.
     pub gateway: GatewayState,
+    /// Clients' FIX sessions, where there are any.
+    pub fix: Option<FixParts>,
     /// What was published.
     pub feed: FeedState,
     /// The client side's port.
@@ -40,6 +44,16 @@ pub struct Parts<E: Port, F: Port> {
     pub board: Arc<Board>,
     /// Lines of each link.
     pub link_depth: usize,
+}
+
+/// What the FIX gateway is made of.
+pub struct FixParts {
+    /// Its sessions.
+    pub state: FixState,
+    /// Where the door gives it lines.
+    pub introduced: rtrb::Consumer<Introduced>,
+    /// Over its lines.
+    pub watch: Watch,
 }
 
 /// A latency, from the receipt of a frame to a place on the road.
@@ -131,11 +145,27 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         Arc::clone(&journal_is_short),
         replied,
     );
+    let mut inputs = vec![gateway_sequencer, slow_sequencer];
+    let (mut gateways, mut gateway_of) = (vec![gateway_events], Box::default());
+    let fix = parts.fix.map(|fix| {
+        let (requests, fix_sequencer) = link::<Request>(commands_depth);
+        let (fix_events, events) = link::<Event>(depth);
+        let (replied, reader) = latency();
+        links.push(fill("fix_sequencer", &fix_sequencer));
+        links.push(fill("matching_fix", &events));
+        inputs.push(fix_sequencer);
+        gateways.push(fix_events);
+        gateway_of = fix.state.owners();
+        let ends = FixLinks { requests, events, introduced: fix.introduced };
+        let short = Arc::clone(&journal_is_short);
+        let gate = parts.gate.clone();
+        (FixGateway::new(fix.state, ends, fix.watch, gate, short, replied), reader)
+    });
     let Fold { gate, feedback, matcher, .. } = parts.fold;
     let risk = Risk::new(gate, feedback, sequencer_risk, matching_risk, risk_commands);
     let events = EventLinks {
-        gateways: vec![gateway_events],
-        gateway_of: Box::new([]),
+        gateways,
+        gateway_of,
         risk: risk_events,
         recorder: recorder_events,
         feed: feed_events,
@@ -144,7 +174,6 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     let depths = Depths { commands: commands_depth, events: depth };
     let matching = wire_matching(matcher, events_max, risk_matching, events, &parts.board, depths);
     links.extend(matching.links);
-    let mut inputs = vec![gateway_sequencer, slow_sequencer];
     inputs.extend(matching.requests);
     let sequencer = Sequencer::new(start, inputs, sequencer_commands, sequencer_records, sequenced);
     let recorder = Recorder::new(
@@ -174,7 +203,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     ];
     stages.extend(matching.stages);
     stages.sort_by_key(|(name, _)| *name);
-    Wired {
+    let mut wired = Wired {
         counters,
         latencies: vec![
             StageLatency { name: "sequenced", reader: sequenced_reader },
@@ -187,7 +216,13 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         archive: ArchiveLinks { wanted: archive_wanted, found: archive_found },
         links,
         journal_is_short,
+    };
+    if let Some((fix, reader)) = fix {
+        wired.counters.push((StageName::Fix, fix.counters.reader()));
+        wired.latencies.push(StageLatency { name: "reported", reader });
+        wired.stages.insert(1, (StageName::Fix, Box::new(fix)));
     }
+    wired
 }
 
 /// Lines of the links between a client and matching: some bursts, so that the ring stays in the

@@ -74,6 +74,7 @@ impl Server {
             fold,
             limits: engine_limits(config, catalogue),
             gateway,
+            fix: None,
             feed,
             entry_port,
             feed_port,

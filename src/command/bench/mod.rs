@@ -18,7 +18,9 @@ use crate::command::{Failure, Outcome};
 use crate::flow::{MakeOptions, make};
 use crate::journal::{KeeperThread, UtcMapping, open_both};
 use crate::model::{CommandKind, Fault, Group, InstrumentId, Nanos, Request};
-use crate::runtime::{Clock, Core, Idle, Percentiles, StopFlag, SystemClock, available_cpus};
+use crate::runtime::{
+    Clock, Core, Idle, Percentiles, StopFlag, SystemClock, available_cpus, stay_off,
+};
 use crate::stage::{Board, Gate};
 use crate::topology::{
     Catalogue, Config, Parts, ReleaseGate, StageName, Wired, check, empty_feed, empty_fold,
@@ -182,6 +184,7 @@ impl<'a> Bench<'a> {
     ) -> Result<(Answers, Vec<StageFigures>), Failure> {
         let clock = SystemClock::new();
         let progress = Progress::default();
+        stay_off(&stage_cpus(cores.len(), cpus), cpus);
         let session = self.catalogue.sessions.iter().flatten().last();
         let session = session.context("the default configuration has sessions")?;
         let plan = Plan {
@@ -249,6 +252,7 @@ impl<'a> Bench<'a> {
             fold: empty_fold(config, catalogue).map_err(Failure::usage)?,
             limits: engine_limits(config, catalogue),
             gateway: empty_gateway(config, catalogue),
+            fix: None,
             feed: empty_feed(config, catalogue),
             entry_port: port,
             feed_port: NullPort::default(),
@@ -260,6 +264,11 @@ impl<'a> Bench<'a> {
         });
         Ok((wired, keepers.context("cannot start a thread")?))
     }
+}
+
+/// The CPUs of so many cores, the machine's last ones first.
+fn stage_cpus(cores: usize, cpus: &[usize]) -> Vec<usize> {
+    cpus.iter().rev().take(cores).copied().collect()
 }
 
 type Ended = Result<(), Fault>;
@@ -277,7 +286,7 @@ fn start(
             let at = wired.stages.iter().position(|(wired, _)| wired == name)?;
             Some(wired.stages.remove(at).1)
         });
-        let cpu = cpus.iter().rev().nth(place).copied();
+        let cpu = stage_cpus(cores.len(), cpus).get(place).copied();
         let mut core = Core::new(cpu, Idle::Spin, stages.collect());
         let (clock, stop) = (clock.clone(), stop.clone());
         let builder = std::thread::Builder::new().name(format!("core-{place}"));

@@ -14,7 +14,7 @@ use signal_hook::flag;
 use crate::command::configuration::{ConfigArguments, Loaded};
 use crate::command::run::view::View;
 use crate::command::{Exit, Failure, Outcome};
-use crate::runtime::SystemClock;
+use crate::runtime::{SystemClock, available_cpus, stay_off};
 use crate::topology::{
     Appliance, BootError, BootReport, Config, DeviceRequest, Ports, boot, open_port,
 };
@@ -47,6 +47,8 @@ pub fn run(arguments: &RunArguments) -> Outcome {
     let asked_to_stop = listen_for_signals().context("cannot listen for signals")?;
     let clock = SystemClock::new();
     let ports = open_ports(&config, &clock)?;
+    // All that follows here and all that it starts; a core pins itself.
+    stay_off(&placement.spinning_cpus(), &available_cpus());
     let (appliance, report) = boot(&config, &catalogue, placement, ports).map_err(failure)?;
     tell(&config, &report);
     let show = std::io::stdout().is_terminal() && !arguments.no_table;
@@ -129,7 +131,7 @@ fn open_ports(config: &Config, clock: &SystemClock) -> Result<Ports<AnyPort, Any
 /// Wrong configuration is the user's to mend; the rest failed while running.
 fn failure(error: BootError) -> Failure {
     match error {
-        BootError::Config(_) | BootError::Setup(_) => Failure::usage(error),
+        BootError::Config(_) | BootError::Setup(_) | BootError::FixPort(_) => Failure::usage(error),
         BootError::Replay(_) => Failure::verification(error),
         _ => Failure::from(anyhow::Error::from(error)),
     }
@@ -148,6 +150,9 @@ fn tell(config: &Config, report: &BootReport) {
             "replayed {} commands and {} events ({} written again), {} orders open",
             report.commands, report.events, report.mended, report.open_orders
         );
+    }
+    if !config.fix.session.is_empty() {
+        eprintln!("wirematch: {} FIX sessions at {}", config.fix.session.len(), config.fix.address);
     }
     eprintln!(
         "wirematch: ready; orders at {}, market data from {} to {}, journal in {}, release {:?}",

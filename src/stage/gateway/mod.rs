@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use archive::{Archive, ArchiveLinks, OldReply, Wanted};
 pub(crate) use report::since_midnight;
+pub(in crate::stage) use request::Symbols;
 pub use state::{GatewayOptions, GatewayState, SessionSpec, SessionView};
 
 use crate::link::{Batch, Consumer, Producer, Taken};

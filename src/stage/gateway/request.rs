@@ -21,14 +21,14 @@ use crate::wire::ouch::{
 
 /// Symbols to instruments, in both directions.
 #[derive(Clone, Debug)]
-pub(super) struct Symbols {
+pub(in crate::stage) struct Symbols {
     ids: IdMap,
     names: Box<[[u8; 8]]>,
 }
 
 impl Symbols {
     /// Of the traded instruments.
-    pub(super) fn new(instruments: &[Instrument]) -> Self {
+    pub(in crate::stage) fn new(instruments: &[Instrument]) -> Self {
         let mut ids = IdMap::with_capacity(instruments.len());
         let highest = instruments.iter().map(|listed| listed.id.index()).max().unwrap_or(0);
         let mut names = vec![[b' '; 8]; highest + 1];
@@ -41,13 +41,13 @@ impl Symbols {
 
     /// The instrument of a symbol; 0 where nobody knows it.
     #[inline]
-    pub(super) fn id(&self, symbol: [u8; 8]) -> InstrumentId {
+    pub(in crate::stage) fn id(&self, symbol: [u8; 8]) -> InstrumentId {
         InstrumentId(self.ids.get(u64::from_be_bytes(symbol)).unwrap_or(0))
     }
 
     /// The symbol of an instrument; blank where nobody knows it.
     #[inline]
-    pub(super) fn name(&self, id: InstrumentId) -> [u8; 8] {
+    pub(in crate::stage) fn name(&self, id: InstrumentId) -> [u8; 8] {
         self.names.get(id.index()).copied().unwrap_or([b' '; 8])
     }
 }

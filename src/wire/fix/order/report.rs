@@ -123,6 +123,17 @@ impl ExecutionReport {
         }
     }
 
+    /// With the reasons as a version says them; it was made as newer versions do.
+    pub fn said_in(mut self, version: Version) -> Self {
+        if version == Version::Fix42 {
+            if self.exec_type == b'F' {
+                self.exec_type = if self.status == b'2' { b'2' } else { b'1' };
+            }
+            self.reject = self.reject.map(|reason| if reason > 8 { 0 } else { reason });
+        }
+        self
+    }
+
     /// Writes everything behind the standard header.
     #[inline]
     pub fn write(

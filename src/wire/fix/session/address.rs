@@ -15,6 +15,10 @@ pub struct Address {
     pub sender: Vec<u8>,
     /// TargetCompID (56).
     pub target: Vec<u8>,
+    /// Username (553).
+    pub username: Vec<u8>,
+    /// Password (554).
+    pub password: Vec<u8>,
 }
 
 impl Address {
@@ -25,6 +29,8 @@ impl Address {
             begin_string: message.begin_string().to_vec(),
             sender: get(tag::SENDER_COMP_ID),
             target: get(tag::TARGET_COMP_ID),
+            username: get(tag::USERNAME),
+            password: get(tag::PASSWORD),
         }
     }
 

@@ -43,8 +43,19 @@ pub trait Application {
     /// Takes the peer's message in its turn.
     fn take(&mut self, message: &Message<'_>, origin: Origin, reply: &mut dyn Reply) -> Taken;
 
-    /// The session is up.
-    fn up(&mut self, _reply: &mut dyn Reply) {}
+    /// Whether another message can be taken now.
+    fn has_room(&mut self) -> bool {
+        true
+    }
+
+    /// Whether all it took so far survives; until then the peer's number is not put on record, so
+    /// that after a crash what did not survive comes again.
+    fn is_settled(&self) -> bool {
+        true
+    }
+
+    /// The session is up, with the numbering of this generation.
+    fn up(&mut self, _generation: u64, _reply: &mut dyn Reply) {}
 
     /// The session is over.
     fn down(&mut self, _ending: Ending) {}
@@ -59,6 +70,8 @@ pub struct Endpoint<S: Store> {
     /// Received, not yet a whole message.
     bytes: Vec<u8>,
     closing: Option<Ending>,
+    /// Something was left to be done when there was no room for it.
+    is_waiting: bool,
 }
 
 /// The way out, while the session or the application is being called.
@@ -90,13 +103,18 @@ impl<S: Store> Hands<'_, S> {
     fn perform(&mut self, output: Output<'_>) {
         let Sender { config, outbox, now } = &mut self.sender;
         let done = match output {
-            Output::Reset => outbox.store_mut().reset().map_err(SendError::from),
+            Output::Reset => {
+                let store = outbox.store_mut();
+                store.reset(store.generation() + 1).map_err(SendError::from)
+            }
             Output::Say(admin) => self.say(&admin),
             Output::Resend(from, until) => outbox.resend(from, until, *now, config),
             Output::Deliver(message, origin) => self.deliver(message, origin),
+            Output::Expect(_) if !self.application.is_settled() => Ok(()),
             Output::Expect(next) => outbox.store_mut().expect(next).map_err(SendError::from),
             Output::Up => {
-                self.application.up(&mut self.sender);
+                let generation = outbox.store().generation();
+                self.application.up(generation, &mut self.sender);
                 Ok(())
             }
             Output::Close(ending) => {
@@ -142,7 +160,7 @@ impl<S: Store> Endpoint<S> {
         let mut session = Session::new(Arc::clone(&config), numbers.next_in);
         session.restore_hours(began_at);
         let bytes = Vec::with_capacity(2 * MESSAGE_MAX);
-        Self { config, session, outbox, bytes, closing: None }
+        Self { config, session, outbox, bytes, closing: None, is_waiting: false }
     }
 
     /// The session.
@@ -153,6 +171,30 @@ impl<S: Store> Endpoint<S> {
     /// The record.
     pub fn store(&self) -> &S {
         self.outbox.store()
+    }
+
+    /// The record, for what only the owner knows of it.
+    pub fn store_mut(&mut self) -> &mut S {
+        self.outbox.store_mut()
+    }
+
+    /// The peer's next number, as history knows it better than the record.
+    pub fn restore(&mut self, next_in: u64) {
+        self.session.restore(next_in);
+    }
+
+    /// What the application took survives now: the peer's number goes on record.
+    #[inline]
+    pub fn expect(&mut self) {
+        let next = self.session.expected();
+        // A record that fails says so where it is settled.
+        let _ = self.outbox.store_mut().expect(next);
+    }
+
+    /// Whether there is more to do with what came, or to send again, without new bytes.
+    #[inline]
+    pub fn is_behind(&self) -> bool {
+        self.is_waiting || self.outbox.resends()
     }
 
     /// Whether a line belongs to it.
@@ -210,16 +252,24 @@ impl<S: Store> Endpoint<S> {
         }
     }
 
-    /// Takes bytes off the line.
+    /// Takes bytes off the line, and as many messages as the application has room for.
     #[inline]
     pub fn receive(&mut self, bytes: &[u8], now: Nanos, application: &mut dyn Application) {
         let mut joined = std::mem::take(&mut self.bytes);
         joined.extend_from_slice(bytes);
         let mut eaten = 0;
+        self.is_waiting = false;
         while self.closing.is_none() {
+            if !application.has_room() {
+                self.is_waiting = true;
+                break;
+            }
             let rest = joined.get(eaten..).unwrap_or(&[]);
             let (session, out, mut hands) = self.parts(application, now);
             let sink = &mut |output: Output<'_>| hands.perform(output);
+            if session.take_held(out, now, sink) {
+                continue;
+            }
             match frame(rest) {
                 Framing::Whole(framed) => {
                     session.receive(rest, &framed, out, now, sink);
@@ -235,6 +285,18 @@ impl<S: Store> Endpoint<S> {
         joined.drain(..eaten);
         self.bytes = joined;
         self.commit(application);
+    }
+
+    /// Goes on with what was left to be done.
+    #[cold]
+    pub fn go_on(&mut self, now: Nanos, application: &mut dyn Application) {
+        if self.outbox.go_on(now, &self.config).is_err() && self.closing.is_none() {
+            self.closing = Some(Ending::Record);
+            application.down(Ending::Record);
+        }
+        if self.is_waiting {
+            self.receive(&[], now, application);
+        }
     }
 
     /// Lets time pass.
@@ -254,13 +316,48 @@ impl<S: Store> Endpoint<S> {
         now: Nanos,
         fill: &mut dyn FnMut(&mut Writer<'_>),
     ) -> Result<u64, SendError> {
-        let seq = self.outbox.send(kind, now, &self.config, fill)?;
-        if let Err(error) = self.outbox.store_mut().flush() {
+        let seq = self.add(kind, now, fill)?;
+        self.settle()?;
+        Ok(seq)
+    }
+
+    /// As [`Self::send`], but neither on record for good nor for the line before
+    /// [`Self::settle`]: what is told together is put on record together.
+    ///
+    /// # Errors
+    /// Why it was not sent.
+    #[inline]
+    pub fn add(
+        &mut self,
+        kind: &[u8],
+        now: Nanos,
+        fill: &mut dyn FnMut(&mut Writer<'_>),
+    ) -> Result<u64, SendError> {
+        if self.outbox.is_unread() {
             self.outbox.discard();
-            self.closing.get_or_insert(Ending::Record);
-            return Err(error.into());
+            self.closing.get_or_insert(Ending::Unread);
+        }
+        let length = self.outbox.length();
+        let seq = self.outbox.send(kind, now, &self.config, fill)?;
+        if !matches!(self.session.phase(), Phase::Up | Phase::LoggingOut) {
+            // Nobody reads it now: it waits on record to be asked for.
+            self.outbox.shorten(length);
         }
         Ok(seq)
+    }
+
+    /// Puts what was added on record.
+    ///
+    /// # Errors
+    /// It is not on record: the line is to be closed.
+    #[inline]
+    pub fn settle(&mut self) -> Result<(), SendError> {
+        let settled = self.outbox.store_mut().flush();
+        if settled.is_err() {
+            self.outbox.discard();
+            self.closing.get_or_insert(Ending::Record);
+        }
+        settled.map_err(SendError::from)
     }
 
     /// Ends the session in good order.

@@ -13,11 +13,18 @@ use crate::wire::fix::session::{Kept, Numbers, Store, StoreError};
 
 const SENT: u8 = b'S';
 const EXPECT: u8 = b'E';
+const RESET: u8 = b'R';
+const TOLD: u8 = b'T';
+
+/// Bytes before the present numbering from which on they are dropped when the record is opened.
+const OLD_BYTES_MAX: u64 = 1 << 20;
 
 /// Bytes before a batch: its length and its checksum.
 const HEAD: usize = 8;
 /// Bytes before a record within a batch: its length.
 const LENGTH: usize = 4;
+/// Bytes a batch takes without taking more memory.
+const BATCH_ROOM: usize = 8 * MESSAGE_MAX;
 /// A sent message's bytes before its fields: mark, number, time, length of its type, type.
 const SENT_HEAD: usize = 1 + 8 + 8 + 1 + 3;
 
@@ -27,6 +34,10 @@ pub struct FileStore {
     file: File,
     numbers: Numbers,
     began_at: Option<Nanos>,
+    generation: u64,
+    told_of: u64,
+    /// Where the present numbering begins.
+    begins_at: u64,
     /// Where each sent message's record is, the first message's first.
     places: Vec<u64>,
     /// Where the next batch goes.
@@ -44,22 +55,42 @@ impl FileStore {
     /// # Errors
     /// What the file system says.
     pub fn open(path: &Path, sync: bool) -> Result<Self, StoreError> {
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
-        let mut batch = Vec::with_capacity(4 * MESSAGE_MAX);
+        let mut store = Self::of(open(path)?, sync);
+        store.recover()?;
+        if store.begins_at > OLD_BYTES_MAX {
+            store.drop_old(path)?;
+        }
+        Ok(store)
+    }
+
+    fn of(file: File, sync: bool) -> Self {
+        let mut batch = Vec::with_capacity(BATCH_ROOM);
         batch.resize(HEAD, 0);
-        let mut store = Self {
+        Self {
             file,
             numbers: Numbers::default(),
             began_at: None,
+            generation: 1,
+            told_of: 0,
+            begins_at: 0,
             places: Vec::with_capacity(1 << 16),
             end: 0,
             sync,
             batch,
             room: Vec::with_capacity(SENT_HEAD + MESSAGE_MAX),
-        };
-        store.recover()?;
-        Ok(store)
+        }
+    }
+
+    /// Leaves out what no number of the present numbering carried.
+    fn drop_old(&mut self, path: &Path) -> Result<(), StoreError> {
+        let mut kept = vec![0; (self.end - self.begins_at) as usize];
+        self.file.read_exact_at(&mut kept, self.begins_at)?;
+        let shorter = path.with_extension("shorter");
+        std::fs::write(&shorter, &kept)?;
+        std::fs::rename(&shorter, path)?;
+        *self = Self::of(open(path)?, self.sync);
+        self.recover()?;
+        Ok(())
     }
 
     /// Reads the record from the start, as far as it is whole.
@@ -71,6 +102,9 @@ impl FileStore {
         while let Some(batch) = bytes.get(at..).and_then(whole_batch) {
             let mut place = at + HEAD;
             for record in records(batch) {
+                if record.first() == Some(&RESET) {
+                    self.begins_at = at as u64;
+                }
                 self.note(record, (place + LENGTH) as u64);
                 place += LENGTH + record.len();
             }
@@ -88,6 +122,11 @@ impl FileStore {
             Some(&EXPECT) => {
                 self.numbers.next_in = number_at(record, 1).unwrap_or(self.numbers.next_in);
             }
+            Some(&RESET) => {
+                self.forget(number_at(record, 1).unwrap_or(self.generation));
+                self.told_of = number_at(record, 9).unwrap_or(self.told_of);
+            }
+            Some(&TOLD) => self.told_of = number_at(record, 1).unwrap_or(self.told_of),
             Some(&SENT) => {
                 if let Some(kept) = kept_of(record) {
                     self.numbers.next_out = kept.seq + 1;
@@ -99,11 +138,21 @@ impl FileStore {
         }
     }
 
+    fn forget(&mut self, generation: u64) {
+        (self.numbers, self.began_at) = (Numbers::default(), None);
+        self.generation = generation;
+        self.places.clear();
+    }
+
     /// Begins a record of the batch; returns where its bytes start in the file.
     fn begin(&mut self, length: usize) -> u64 {
         self.batch.extend_from_slice(&(length as u32).to_le_bytes());
         self.end + self.batch.len() as u64
     }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
 }
 
 /// The records of the batch at the head of `bytes`, if it is whole and right.
@@ -147,6 +196,21 @@ impl Store for FileStore {
         self.began_at
     }
 
+    fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    fn told_of(&self) -> u64 {
+        self.told_of
+    }
+
+    fn tell_of(&mut self, mark: u64) {
+        self.begin(1 + 8);
+        self.batch.push(TOLD);
+        self.batch.extend_from_slice(&mark.to_le_bytes());
+        self.told_of = mark;
+    }
+
     fn keep(&mut self, kept: &Kept<'_>) -> Result<(), StoreError> {
         let length = kept.kind.len().min(3);
         let mut kind = [0; 3];
@@ -172,12 +236,15 @@ impl Store for FileStore {
         Ok(())
     }
 
-    fn reset(&mut self) -> Result<(), StoreError> {
-        self.file.set_len(0)?;
-        self.file.seek(SeekFrom::Start(0))?;
-        (self.end, self.numbers, self.began_at) = (0, Numbers::default(), None);
-        self.places.clear();
-        self.batch.truncate(HEAD);
+    fn reset(&mut self, generation: u64) -> Result<(), StoreError> {
+        // A batch of its own, so that the numbering can be found without what was before it.
+        self.flush()?;
+        self.begin(1 + 8 + 8);
+        self.batch.push(RESET);
+        self.batch.extend_from_slice(&generation.to_le_bytes());
+        self.batch.extend_from_slice(&self.told_of.to_le_bytes());
+        self.begins_at = self.end;
+        self.forget(generation);
         Ok(())
     }
 
@@ -199,7 +266,9 @@ impl Store for FileStore {
         }
         let length = (records.len() as u32).to_le_bytes();
         let sum = crc32c::crc32c(records).to_le_bytes();
-        head.copy_from_slice(&[length, sum].concat());
+        let (first, second) = head.split_at_mut(HEAD / 2);
+        first.copy_from_slice(&length);
+        second.copy_from_slice(&sum);
         let written = self.file.write_all(&self.batch);
         let synced = written.and_then(|()| if self.sync { self.file.sync_data() } else { Ok(()) });
         if let Err(error) = synced {
@@ -227,6 +296,7 @@ mod tests {
         Keep(Vec<u8>),
         Expect(u64),
         Reset,
+        Tell(u64),
         Reopen,
     }
 
@@ -235,6 +305,7 @@ mod tests {
             6 => vec(any::<u8>(), 0..40).prop_map(Step::Keep),
             3 => (1u64..99).prop_map(Step::Expect),
             1 => Just(Step::Reset),
+            2 => (1u64..9999).prop_map(Step::Tell),
             2 => Just(Step::Reopen),
         ]
     }
@@ -263,8 +334,13 @@ mod tests {
                         file.expect(next).expect("kept");
                     }
                     Step::Reset => {
-                        memory.reset().expect("reset");
-                        file.reset().expect("reset");
+                        let generation = memory.generation() + 1;
+                        memory.reset(generation).expect("reset");
+                        file.reset(generation).expect("reset");
+                    }
+                    Step::Tell(mark) => {
+                        memory.tell_of(mark);
+                        file.tell_of(mark);
                     }
                     Step::Reopen => {
                         file.flush().expect("written");
@@ -273,9 +349,37 @@ mod tests {
                 }
                 prop_assert_eq!(file.numbers(), memory.numbers());
                 prop_assert_eq!(file.began_at(), memory.began_at());
+                prop_assert_eq!(file.generation(), memory.generation());
+                prop_assert_eq!(file.told_of(), memory.told_of());
                 for seq in 0..=memory.numbers().next_out {
                     prop_assert_eq!(file.get(seq), memory.get(seq));
                 }
+            }
+        }
+
+        #[test]
+        fn what_came_before_a_reset_is_dropped_when_there_is_much_of_it(more in 1u64..9) {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("session");
+            let mut file = FileStore::open(&path, false).expect("a file");
+            let long = vec![b'x'; 30_000];
+            for seq in 1..=40 {
+                file.keep(&kept(seq, &long)).expect("kept");
+                file.flush().expect("written");
+            }
+            file.tell_of(77);
+            file.reset(5).expect("reset");
+            for seq in 1..=more {
+                file.keep(&kept(seq, b"58=new\x01")).expect("kept");
+            }
+            file.flush().expect("written");
+            for _ in 0..2 {
+                let mut again = FileStore::open(&path, false).expect("a file");
+                prop_assert!(std::fs::metadata(&path).expect("there").len() < 1_000);
+                prop_assert_eq!((again.generation(), again.told_of()), (5, 77));
+                prop_assert_eq!(again.numbers().next_out, more + 1);
+                let rest = again.get(more).map(|kept| kept.rest.to_vec());
+                prop_assert_eq!(rest, Some(b"58=new\x01".to_vec()));
             }
         }
 

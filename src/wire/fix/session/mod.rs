@@ -132,6 +132,11 @@ impl Session {
         Self { config, state, rooms, held, turn }
     }
 
+    /// Takes the next inbound number from whoever knows better than the record.
+    pub fn restore(&mut self, next_in: u64) {
+        self.state.expected = next_in.max(1);
+    }
+
     /// Who talks to whom.
     pub fn identity(&self) -> &Identity {
         &self.config.identity
@@ -198,7 +203,7 @@ impl Session {
         }
     }
 
-    /// Takes a framed message in; then those that waited for it.
+    /// Takes a framed message in. Those that waited for it are taken by [`Self::take_held`].
     #[inline]
     pub fn receive(
         &mut self,
@@ -219,31 +224,38 @@ impl Session {
                 let mut turn = Turn { config, state, held, validator };
                 turn.judge(&message, &mut call);
             }
-            Err(_) => return self.garbled(call.sink),
-        }
-        if self.state.asked.is_some() {
-            self.take_held(&mut call);
+            Err(_) => self.garbled(call.sink),
         }
     }
 
-    /// Gives the messages that came too early their turn, as far as there is no gap.
+    /// Gives the message that came too early and has its turn now its turn; whether there was one.
+    #[inline]
+    pub fn take_held(&mut self, out: Outbound, now: Nanos, sink: &mut Sink<'_>) -> bool {
+        self.state.asked.is_some() && self.take_one_held(&mut Call { out, now, sink })
+    }
+
     #[cold]
-    fn take_held(&mut self, call: &mut Call<'_, '_>) {
-        while self.state.phase != Phase::Down {
-            let Self { config, state, rooms, held, turn } = self;
-            let Some((bytes, answered)) = held.take(state.expected) else { break };
-            let length = bytes.len();
-            let Some(room) = turn.get_mut(..length) else { break };
-            room.copy_from_slice(bytes);
-            let Framing::Whole(framed) = frame(room) else { break };
-            let Rooms { indexer, validator } = rooms;
-            let Ok(message) = indexer.read(room, &framed, &config.dictionary) else { break };
-            let mut turn = Turn { config, state, held, validator };
-            turn.take(&message, answered, call);
+    fn take_one_held(&mut self, call: &mut Call<'_, '_>) -> bool {
+        let taken = self.state.phase != Phase::Down && self.read_held(call).is_some();
+        if !taken {
+            let state = &mut self.state;
+            state.asked = state.asked.filter(|asked| state.expected <= asked.until);
+            self.held.drop_below(self.state.expected);
         }
-        let state = &mut self.state;
-        state.asked = state.asked.filter(|asked| state.expected <= asked.until);
-        self.held.drop_below(self.state.expected);
+        taken
+    }
+
+    fn read_held(&mut self, call: &mut Call<'_, '_>) -> Option<()> {
+        let Self { config, state, rooms, held, turn } = self;
+        let (bytes, answered) = held.take(state.expected)?;
+        let room = turn.get_mut(..bytes.len())?;
+        room.copy_from_slice(bytes);
+        let Framing::Whole(framed) = frame(room) else { return None };
+        let Rooms { indexer, validator } = rooms;
+        let message = indexer.read(room, &framed, &config.dictionary).ok()?;
+        let mut turn = Turn { config, state, held, validator };
+        turn.take(&message, answered, call);
+        Some(())
     }
 
     /// Lets time pass: heartbeats, test requests, silence, hours.

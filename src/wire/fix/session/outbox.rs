@@ -8,7 +8,13 @@ use crate::wire::fix::tag;
 use crate::wire::fix::writer::Writer;
 
 /// Bytes a peer may leave unread before its line is given up.
-const UNREAD_MAX: usize = 4 << 20;
+const UNREAD_MAX: usize = 512 * 1024;
+
+/// Messages sent again, or passed over, at once.
+const RESENDS_AT_ONCE: u64 = 64;
+
+/// Unread bytes above which nothing is sent again for now.
+const RESEND_BELOW: usize = 64 * 1024;
 
 /// Why a message was not sent.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +38,8 @@ pub struct Outbox<S: Store> {
     /// Both names, written once.
     names: Vec<u8>,
     sent_at: Nanos,
+    /// Numbers to be sent again: the next, and the last.
+    again: Option<(u64, u64)>,
     room: Box<[u8]>,
     /// Written, not yet taken by the line.
     bytes: Vec<u8>,
@@ -48,8 +56,9 @@ impl<S: Store> Outbox<S> {
             begin_string: identity.version.begin_string(),
             names: names.into_bytes(),
             sent_at: Nanos::ZERO,
+            again: None,
             room: vec![0; MESSAGE_MAX].into(),
-            bytes: Vec::with_capacity(1 << 16),
+            bytes: Vec::with_capacity(2 * UNREAD_MAX),
             taken: 0,
         }
     }
@@ -83,13 +92,39 @@ impl<S: Store> Outbox<S> {
         if self.taken >= self.bytes.len() {
             self.bytes.clear();
             self.taken = 0;
+        } else if self.taken > UNREAD_MAX / 2 {
+            self.bytes.drain(..self.taken);
+            self.taken = 0;
         }
+    }
+
+    /// Whether the peer has left too much unread.
+    #[inline]
+    pub fn is_unread(&self) -> bool {
+        self.bytes.len() - self.taken > UNREAD_MAX
+    }
+
+    /// Bytes held, taken or not.
+    #[inline]
+    pub fn length(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Forgets the bytes written last, down to so many held.
+    pub fn shorten(&mut self, length: usize) {
+        self.bytes.truncate(length);
     }
 
     /// Forgets what no line will take.
     pub fn discard(&mut self) {
         self.bytes.clear();
-        self.taken = 0;
+        (self.taken, self.again) = (0, None);
+    }
+
+    /// Whether something is still to be sent again.
+    #[inline]
+    pub fn resends(&self) -> bool {
+        self.again.is_some()
     }
 
     /// Numbers a message, puts it on record and writes it; returns its number.
@@ -104,7 +139,7 @@ impl<S: Store> Outbox<S> {
         config: &SessionConfig,
         fill: &mut dyn FnMut(&mut Writer<'_>),
     ) -> Result<u64, SendError> {
-        if self.bytes.len() - self.taken > UNREAD_MAX {
+        if self.is_unread() {
             return Err(SendError::Unread);
         }
         let seq = self.store.numbers().next_out;
@@ -138,11 +173,40 @@ impl<S: Store> Outbox<S> {
         self.send(admin.kind(), now, config, &mut |writer| admin.write(config, writer))
     }
 
-    /// Sends again what is on record; what is not sent again is passed over in one go.
+    /// Sends again what is on record, a part now and the rest with [`Self::go_on`]; what is not
+    /// sent again is passed over.
     ///
     /// # Errors
     /// Why it could not be written.
     pub fn resend(
+        &mut self,
+        from: u64,
+        until: u64,
+        now: Nanos,
+        config: &SessionConfig,
+    ) -> Result<(), SendError> {
+        self.again = Some((from, until));
+        self.go_on(now, config)
+    }
+
+    /// Goes on sending again, as far as the peer reads.
+    ///
+    /// # Errors
+    /// Why it could not be written.
+    #[inline]
+    pub fn go_on(&mut self, now: Nanos, config: &SessionConfig) -> Result<(), SendError> {
+        match self.again {
+            Some((from, last)) if self.bytes.len() - self.taken < RESEND_BELOW => {
+                let until = last.min(from.saturating_add(RESENDS_AT_ONCE - 1));
+                self.again = (until < last).then_some((until + 1, last));
+                self.send_again(from, until, now, config)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn send_again(
         &mut self,
         from: u64,
         until: u64,

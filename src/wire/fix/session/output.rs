@@ -114,6 +114,8 @@ pub enum Ending {
     NoAnswer,
     /// The line broke.
     Line,
+    /// The peer does not read.
+    Unread,
     /// What must be on record could not be put there.
     Record,
 }
@@ -135,6 +137,7 @@ impl Ending {
             Ending::Silent => "Nothing was heard in time",
             Ending::NoAnswer => "No answer came in time",
             Ending::Line => "The line broke",
+            Ending::Unread => "Too much was left unread",
             Ending::Record => "Messages cannot be put on record",
         }
     }

@@ -36,12 +36,21 @@ pub struct Kept<'a> {
 pub struct StoreError(#[from] pub std::io::Error);
 
 /// A session's record. What returned without error survives as the store promises.
-pub trait Store {
+pub trait Store: Send + std::fmt::Debug {
     /// The numbers on record.
     fn numbers(&self) -> Numbers;
 
     /// When the first number was sent, if it was: which hours the numbers belong to.
     fn began_at(&self) -> Option<Nanos>;
+
+    /// Which numbering this is: the first is 1, each reset begins another.
+    fn generation(&self) -> u64;
+
+    /// What the owner said last with [`Store::tell_of`]; 0 for nothing. A reset keeps it.
+    fn told_of(&self) -> u64;
+
+    /// Notes, with what is kept next, that everything up to a mark of the owner's was told.
+    fn tell_of(&mut self, mark: u64);
 
     /// Puts on record that a number carried a message, before it is sent.
     ///
@@ -55,11 +64,11 @@ pub trait Store {
     /// It is not on record: the peer may be asked for it again.
     fn expect(&mut self, next_in: u64) -> Result<(), StoreError>;
 
-    /// Both numbers begin again at 1.
+    /// Both numbers begin again at 1, as the numbering of this generation.
     ///
     /// # Errors
     /// The record is as it was.
-    fn reset(&mut self) -> Result<(), StoreError>;
+    fn reset(&mut self, generation: u64) -> Result<(), StoreError>;
 
     /// What a number carried; `None` where it is not kept: it is passed over.
     fn get(&mut self, seq: u64) -> Option<Kept<'_>>;
@@ -79,6 +88,8 @@ pub trait Store {
 pub struct MemoryStore {
     numbers: Numbers,
     began_at: Option<Nanos>,
+    generation: u64,
+    told_of: u64,
     slots: Vec<Slot>,
 }
 
@@ -94,7 +105,8 @@ impl MemoryStore {
     /// Keeps the last `messages`.
     pub fn new(messages: usize) -> Self {
         let slots = vec![Slot::default(); messages.max(1)];
-        Self { numbers: Numbers::default(), began_at: None, slots }
+        let numbers = Numbers::default();
+        Self { numbers, began_at: None, generation: 1, told_of: 0, slots }
     }
 
     fn slot(&mut self, seq: u64) -> Option<&mut Slot> {
@@ -110,6 +122,18 @@ impl Store for MemoryStore {
 
     fn began_at(&self) -> Option<Nanos> {
         self.began_at
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    fn told_of(&self) -> u64 {
+        self.told_of
+    }
+
+    fn tell_of(&mut self, mark: u64) {
+        self.told_of = mark;
     }
 
     fn keep(&mut self, kept: &Kept<'_>) -> Result<(), StoreError> {
@@ -130,8 +154,9 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn reset(&mut self) -> Result<(), StoreError> {
+    fn reset(&mut self, generation: u64) -> Result<(), StoreError> {
         (self.numbers, self.began_at) = (Numbers::default(), None);
+        self.generation = generation;
         self.slots.iter_mut().for_each(|slot| slot.seq = 0);
         Ok(())
     }
@@ -139,5 +164,47 @@ impl Store for MemoryStore {
     fn get(&mut self, seq: u64) -> Option<Kept<'_>> {
         let slot = self.slot(seq).filter(|slot| slot.seq == seq && seq != 0)?;
         Some(Kept { seq, sent_at: slot.sent_at, kind: &slot.kind, rest: &slot.rest })
+    }
+}
+
+impl<S: Store + ?Sized> Store for Box<S> {
+    fn numbers(&self) -> Numbers {
+        (**self).numbers()
+    }
+
+    fn began_at(&self) -> Option<Nanos> {
+        (**self).began_at()
+    }
+
+    fn generation(&self) -> u64 {
+        (**self).generation()
+    }
+
+    fn told_of(&self) -> u64 {
+        (**self).told_of()
+    }
+
+    fn tell_of(&mut self, mark: u64) {
+        (**self).tell_of(mark);
+    }
+
+    fn keep(&mut self, kept: &Kept<'_>) -> Result<(), StoreError> {
+        (**self).keep(kept)
+    }
+
+    fn expect(&mut self, next_in: u64) -> Result<(), StoreError> {
+        (**self).expect(next_in)
+    }
+
+    fn reset(&mut self, generation: u64) -> Result<(), StoreError> {
+        (**self).reset(generation)
+    }
+
+    fn get(&mut self, seq: u64) -> Option<Kept<'_>> {
+        (**self).get(seq)
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        (**self).flush()
     }
 }

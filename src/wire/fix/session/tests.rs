@@ -31,7 +31,7 @@ impl Application for Notes {
         Taken::Done
     }
 
-    fn up(&mut self, _reply: &mut dyn Reply) {
+    fn up(&mut self, _generation: u64, _reply: &mut dyn Reply) {
         self.ups += 1;
     }
 
@@ -274,8 +274,19 @@ fn a_peer_that_expects_what_was_never_sent_is_told_so() {
 
 #[test]
 fn a_record_that_fails_stops_the_session() {
+    #[derive(Debug)]
     struct Broken(MemoryStore, usize);
     impl Store for Broken {
+        fn generation(&self) -> u64 {
+            self.0.generation()
+        }
+        fn told_of(&self) -> u64 {
+            self.0.told_of()
+        }
+        fn tell_of(&mut self, mark: u64) {
+            self.0.tell_of(mark);
+        }
+
         fn numbers(&self) -> Numbers {
             self.0.numbers()
         }
@@ -292,8 +303,8 @@ fn a_record_that_fails_stops_the_session() {
         fn expect(&mut self, next_in: u64) -> Result<(), StoreError> {
             self.0.expect(next_in)
         }
-        fn reset(&mut self) -> Result<(), StoreError> {
-            self.0.reset()
+        fn reset(&mut self, generation: u64) -> Result<(), StoreError> {
+            self.0.reset(generation)
         }
         fn get(&mut self, seq: u64) -> Option<Kept<'_>> {
             self.0.get(seq)

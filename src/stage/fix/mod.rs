@@ -1,0 +1,281 @@
+//! FIX order entry, both directions on one core: lines become requests, events become reports.
+//!
+//! ```text
+//!  door ─► line ─► session (numbers, gaps) ─► desk ─► request ─► sequencer
+//!          line ◄─ outbox (numbers, record) ◄─ desk ◄─ events, gate
+//! ```
+//!
+//! Outbound numbers are on record with what they told of; after a crash the journal says what else
+//! there is to tell, and which of a client's messages must come again.
+
+mod copies;
+mod desk;
+mod door;
+mod session;
+mod state;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub use door::{Door, Introduced};
+pub use state::{FixOptions, FixSpec, FixState, FixView, OpenedRecord};
+
+use crate::link::{Consumer, Producer, Taken};
+use crate::model::{Event, Fault, LINES_MAX, Nanos, Request};
+use crate::port::watch::Watch;
+use crate::runtime::{Counters, LatencyRecorder, Stage};
+use crate::stage::fix::desk::Moment;
+use crate::stage::{BURST, Gate};
+
+crate::counters! {
+    /// What a FIX gateway counts.
+    pub FixCounter {
+        Requests: "requests sent to the sequencer",
+        Events: "events taken from matching",
+        Reports: "reports put on record",
+        Copies: "drop copies put on record",
+        Logons: "sessions that came up",
+        Ended: "sessions that ended",
+        Unwanted: "lines for a session that has one",
+        Refused: "orders refused because the journal was short of room or we stop",
+        Answered: "questions about orders answered",
+        Unrecorded: "times a session's record failed",
+    }
+}
+
+/// Lines that are each asked whether something came; with more of them the kernel is asked.
+const ASKED_EACH: usize = 8;
+
+/// Polls after which timers are looked at though there is other work.
+const TIMERS_EVERY: u32 = 8;
+
+/// Bytes taken off a line at once.
+const READ_MAX: usize = 16 * 1024;
+
+/// Events told in one poll, at most.
+const EVENTS_MAX: usize = 4 * BURST;
+
+/// The FIX gateway's ends of its links.
+pub struct FixLinks {
+    /// To the sequencer.
+    pub requests: Producer<Request>,
+    /// From matching.
+    pub events: Consumer<Event>,
+    /// From the door.
+    pub introduced: rtrb::Consumer<Introduced>,
+}
+
+/// The FIX gateway.
+pub struct FixGateway {
+    state: FixState,
+    links: FixLinks,
+    gate: Gate,
+    journal_is_short: Arc<AtomicBool>,
+    watch: Watch,
+    /// Sessions with a line.
+    open: Vec<usize>,
+    /// Sessions whose lines have something to be read.
+    ready: Vec<usize>,
+    /// Where bytes are read to.
+    room: Box<[u8]>,
+    /// The session whose timers are looked at next.
+    turn: usize,
+    polls: u32,
+    is_started: bool,
+    is_stopping: bool,
+    replied: LatencyRecorder,
+    /// Counters, for whoever shows them.
+    pub counters: Counters<FixCounter>,
+}
+
+impl FixGateway {
+    /// Goes on from sessions that a replay may have filled.
+    pub fn new(
+        state: FixState,
+        links: FixLinks,
+        watch: Watch,
+        gate: Gate,
+        journal_is_short: Arc<AtomicBool>,
+        replied: LatencyRecorder,
+    ) -> Self {
+        let count = state.sessions.len();
+        Self {
+            state,
+            links,
+            gate,
+            journal_is_short,
+            watch,
+            open: Vec::with_capacity(count),
+            ready: Vec::with_capacity(count),
+            room: vec![0; READ_MAX].into(),
+            turn: 0,
+            polls: 0,
+            is_started: false,
+            is_stopping: false,
+            replied,
+            counters: Counters::default(),
+        }
+    }
+
+    fn moment(&self, now: Nanos) -> Moment {
+        let is_short = self.journal_is_short.load(Ordering::Relaxed);
+        Moment { now, refuses_orders: is_short || self.is_stopping }
+    }
+
+    /// Tells clients what the gate has released.
+    fn take_events(&mut self, now: Nanos) -> usize {
+        let Self { state, links, gate, replied, counters, .. } = self;
+        let released = gate.released();
+        let mut most = EVENTS_MAX;
+        let count = links.events.take_each(|event, _| {
+            if most == 0 || event.id.seq() > released {
+                return Taken::No;
+            }
+            most -= 1;
+            state.copy(event, now, counters);
+            if let Some(received_at) = state.tell(event, now, counters) {
+                replied.record(received_at, now);
+            }
+            Taken::Yes
+        });
+        counters.add(FixCounter::Events, count as u64);
+        count
+    }
+
+    /// Gives lines that the door has let in to their sessions.
+    fn take_introduced(&mut self, moment: Moment) -> usize {
+        let Self { state, links, watch, open, counters, .. } = self;
+        let mut count = 0;
+        while count < BURST
+            && room_in(&mut links.requests) > BURST
+            && let Ok(introduced) = links.introduced.pop()
+        {
+            count += 1;
+            let at = introduced.session;
+            let Some(Some(session)) = state.sessions.get_mut(at) else { continue };
+            if session.line.is_some() {
+                counters.count(FixCounter::Unwanted);
+                continue;
+            }
+            watch.add(&*introduced.line, at as u64);
+            open.push(at);
+            let desk = &mut state.common.at_work(moment, &mut links.requests, counters);
+            session.open(introduced.line, &introduced.bytes, desk);
+            state.mark(at);
+        }
+        count
+    }
+
+    /// Takes what came on the lines; a line is left alone while there is no room for its messages.
+    fn take_bytes(&mut self, moment: Moment) -> usize {
+        let Self { state, links, watch, open, ready, room, counters, .. } = self;
+        ready.clear();
+        if open.len() <= ASKED_EACH {
+            ready.extend_from_slice(open);
+        } else {
+            watch.ready(&mut |name| ready.push(name as usize));
+        }
+        let mut taken = 0;
+        for &at in ready.iter() {
+            let Some(Some(session)) = state.sessions.get_mut(at) else { continue };
+            if room_in(&mut links.requests) <= BURST {
+                break;
+            }
+            let desk = &mut state.common.at_work(moment, &mut links.requests, counters);
+            if session.receive(room, desk) {
+                taken += 1;
+                state.mark(at);
+            }
+        }
+        taken
+    }
+
+    /// Puts on record and sends what sessions have to say; those that have more come again.
+    fn settle(&mut self, moment: Moment) {
+        let Self { state, links, open, counters, .. } = self;
+        for _ in 0..state.dirty.len() {
+            let Some(at) = state.dirty.pop_front() else { break };
+            let Some(Some(session)) = state.sessions.get_mut(at) else { continue };
+            session.is_listed = false;
+            let had_line = session.line.is_some();
+            let desk = &mut state.common.at_work(moment, &mut links.requests, counters);
+            let has_more = session.settle(desk);
+            if had_line && session.line.is_none() {
+                open.retain(|&other| other != at);
+            }
+            if has_more {
+                state.mark(at);
+            }
+        }
+    }
+
+    /// Looks at one session's timers.
+    fn pass_time(&mut self, moment: Moment) {
+        let Self { state, links, counters, turn, .. } = self;
+        let count = state.present.len();
+        *turn = if *turn + 1 < count { *turn + 1 } else { 0 };
+        let Some(&at) = state.present.get(*turn) else { return };
+        let Some(Some(session)) = state.sessions.get_mut(at) else { return };
+        let desk = &mut state.common.at_work(moment, &mut links.requests, counters);
+        session.pass(desk);
+        state.mark(at);
+    }
+}
+
+/// Requests the link to the sequencer surely has room for.
+#[inline]
+fn room_in(requests: &mut Producer<Request>) -> usize {
+    requests.credits(4 * BURST * LINES_MAX) / LINES_MAX
+}
+
+impl Stage for FixGateway {
+    fn name(&self) -> &str {
+        "fix"
+    }
+
+    fn tells_time(&self) -> bool {
+        true
+    }
+
+    fn poll(&mut self, now: Nanos) -> Result<usize, Fault> {
+        if !self.is_started {
+            self.is_started = true;
+            self.state.start(now);
+        }
+        let moment = self.moment(now);
+        let told = self.take_events(now);
+        if told > 0 {
+            self.settle(moment);
+        }
+        let introduced = self.take_introduced(moment);
+        let taken = self.take_bytes(moment);
+        self.polls = self.polls.wrapping_add(1);
+        if told + taken == 0 || self.polls.is_multiple_of(TIMERS_EVERY) {
+            self.pass_time(moment);
+        }
+        self.settle(moment);
+        Ok(told + taken + introduced)
+    }
+
+    fn housekeep(&mut self, _now: Nanos) {
+        self.counters.publish();
+        self.links.events.show_fill();
+        self.replied.hand_over();
+    }
+
+    fn stop(&mut self, now: Nanos) {
+        self.is_stopping = true;
+        let moment = self.moment(now);
+        let Self { state, links, counters, .. } = self;
+        for &at in &state.present {
+            let Some(Some(session)) = state.sessions.get_mut(at) else { continue };
+            let desk = &mut state.common.at_work(moment, &mut links.requests, counters);
+            session.log_out(desk);
+        }
+        for place in 0..state.present.len() {
+            if let Some(&at) = state.present.get(place) {
+                state.mark(at);
+            }
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! One client's FIX session as the gateway keeps it: its end of the line, its record, its desk.
+
+use crate::model::{Event, Nanos};
+use crate::port::stream::Stream;
+use crate::runtime::Counters;
+use crate::stage::fix::desk::{Clerk, Desk, Names, Work};
+use crate::stage::fix::{FixCounter, FixOptions, FixSpec, FixView};
+use crate::stage::gateway::Symbols;
+use crate::wire::fix::order::ExecutionReport;
+use crate::wire::fix::session::{
+    Application, Ending, Endpoint, Numbers, SendError, Store, StoreError,
+};
+use crate::wire::fix::{Version, tag};
+
+/// How long a line that is to be closed may take to swallow what was said.
+const LAST_WORDS: Nanos = Nanos(2_000_000_000);
+
+/// Messages told anew after a crash that are put on record together.
+const RETOLD_TOGETHER: u32 = 64;
+
+/// One client's session.
+pub(super) struct FixSession {
+    endpoint: Endpoint<Box<dyn Store>>,
+    pub(super) desk: Desk,
+    pub(super) line: Option<Box<dyn Stream>>,
+    line_is_broken: bool,
+    /// When the line was to be closed.
+    closing_since: Option<Nanos>,
+    /// Nothing was on record when it was opened.
+    is_fresh: bool,
+    retold: u32,
+    /// Stands in the gateway's list of those that may have something to send.
+    pub(super) is_listed: bool,
+}
+
+impl std::fmt::Debug for FixSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "FixSession({}, {:?})", self.desk.spec().id, self.endpoint.session().phase())
+    }
+}
+
+impl FixSession {
+    pub(super) fn new(spec: &FixSpec, options: &FixOptions, store: Box<dyn Store>) -> Self {
+        let is_fresh = store.numbers() == Numbers::default() && store.told_of() == 0;
+        Self {
+            endpoint: Endpoint::new(spec.config.clone(), store),
+            desk: Desk::new(spec, options),
+            line: None,
+            line_is_broken: false,
+            closing_since: None,
+            is_fresh,
+            retold: 0,
+            is_listed: false,
+        }
+    }
+
+    pub(super) fn view(&self) -> FixView {
+        FixView {
+            session: self.desk.spec().id,
+            next_recorded: self.desk.next_recorded,
+            next_ordinal: self.desk.orders.next_ordinal(),
+            open_orders: self.desk.orders.open(crate::model::InstrumentId(0)).count(),
+            is_up: self.desk.is_up,
+        }
+    }
+
+    /// Takes an event of the record, and tells what was not told before the crash.
+    pub(super) fn retell(&mut self, event: &Event, symbols: &Symbols) {
+        self.desk.answer(event);
+        let is_new = !self.is_fresh && event.id.0 > self.endpoint.store().told_of();
+        let Some(report) = self.desk.orders.apply(event).filter(|_| is_new) else { return };
+        self.retold += 1;
+        self.put_on_record(event, &report, symbols, event.timestamp);
+        if self.retold.is_multiple_of(RETOLD_TOGETHER) {
+            // What fails now fails again, and is said then.
+            let _ = self.endpoint.settle();
+        }
+    }
+
+    /// Tells a drop copy that was not told before the crash.
+    pub(super) fn retell_copy(
+        &mut self,
+        event: &Event,
+        report: &ExecutionReport,
+        symbols: &Symbols,
+    ) {
+        self.desk.last_event = event.id.0;
+        if !self.is_fresh && event.id.0 > self.endpoint.store().told_of() {
+            self.retold += 1;
+            self.put_copy_on_record(event, report, symbols, event.timestamp);
+            if self.retold.is_multiple_of(RETOLD_TOGETHER) {
+                let _ = self.endpoint.settle();
+            }
+        }
+    }
+
+    /// Puts a drop copy on record.
+    pub(super) fn put_copy_on_record(
+        &mut self,
+        event: &Event,
+        report: &ExecutionReport,
+        symbols: &Symbols,
+        now: Nanos,
+    ) {
+        let Self { endpoint, desk, .. } = self;
+        let version = desk.spec().config.identity.version;
+        endpoint.store_mut().tell_of(event.id.0);
+        // A report that cannot be written is one the dictionary could not say either.
+        let _: Result<u64, SendError> = endpoint.add(b"8", now, &mut |writer| {
+            desk.write(report, symbols, writer);
+            writer.number(tag::ACCOUNT, event.account.0.into());
+            if version != Version::Fix42 {
+                writer.flag(tag::COPY_MSG_INDICATOR, true);
+            }
+        });
+    }
+
+    /// The replay is over: the numbers are as history and the record say.
+    pub(super) fn restored(&mut self) -> Result<(), StoreError> {
+        let Desk { generation, next_recorded, last_event, .. } = self.desk;
+        let store = self.endpoint.store_mut();
+        let mut next = store.numbers().next_in;
+        if store.generation() == generation && !self.is_fresh {
+            next = next.max(next_recorded);
+            store.expect(next)?;
+        } else if store.generation() <= generation {
+            // The record was lost: its numbers begin anew, and nothing old is told again.
+            store.tell_of(last_event.max(store.told_of()));
+            store.reset(generation + 1)?;
+            next = 1;
+        }
+        store.flush()?;
+        self.is_fresh = false;
+        self.endpoint.restore(next);
+        Ok(())
+    }
+
+    /// Numbers what an event tells the client; returns when the message it answers was received,
+    /// if this is the first answer.
+    #[inline]
+    pub(super) fn tell(
+        &mut self,
+        event: &Event,
+        symbols: &Symbols,
+        now: Nanos,
+        counters: &mut Counters<FixCounter>,
+    ) -> Option<Nanos> {
+        let received_at = self.desk.answer(event);
+        if let Some(report) = self.desk.orders.apply(event) {
+            counters.count(FixCounter::Reports);
+            self.put_on_record(event, &report, symbols, now);
+        }
+        if received_at.is_some() && self.desk.is_settled() {
+            self.endpoint.expect();
+        }
+        received_at
+    }
+
+    /// A report that cannot be written is one the dictionary could not say either.
+    #[inline]
+    fn put_on_record(
+        &mut self,
+        event: &Event,
+        report: &crate::wire::fix::order::OrderReport,
+        symbols: &Symbols,
+        now: Nanos,
+    ) {
+        let Self { endpoint, desk, .. } = self;
+        let version = desk.spec().config.identity.version;
+        let names = Names { symbols, accounts: &desk.spec().accounts };
+        endpoint.store_mut().tell_of(event.id.0);
+        let _: Result<u64, SendError> = endpoint.add(report.kind(), now, &mut |writer| {
+            report.write(version, &names, desk.precision(), writer);
+        });
+    }
+
+    /// A line is there, and the first bytes of it.
+    #[cold]
+    pub(super) fn open(&mut self, line: Box<dyn Stream>, bytes: &[u8], work: &mut Work<'_>) {
+        let now = work.moment.now;
+        (self.line, self.line_is_broken, self.closing_since) = (Some(line), false, None);
+        let clerk = &mut Clerk { desk: &mut self.desk, work };
+        self.endpoint.connected(now, clerk);
+        self.endpoint.receive(bytes, now, clerk);
+    }
+
+    /// Takes what came on the line; whether there was anything to do.
+    #[inline]
+    pub(super) fn receive(&mut self, room: &mut [u8], work: &mut Work<'_>) -> bool {
+        let Self { endpoint, desk, line, line_is_broken, .. } = self;
+        let Some(line) = line else { return false };
+        if endpoint.is_behind() || endpoint.closing().is_some() || *line_is_broken {
+            return false;
+        }
+        match line.receive(room) {
+            Ok(0) => false,
+            Ok(count) => {
+                let bytes = room.get(..count).unwrap_or(&[]);
+                endpoint.receive(bytes, work.moment.now, &mut Clerk { desk, work });
+                true
+            }
+            Err(_) => {
+                *line_is_broken = true;
+                true
+            }
+        }
+    }
+
+    /// Puts on record and sends what there is to say; whether there is more.
+    pub(super) fn settle(&mut self, work: &mut Work<'_>) -> bool {
+        let now = work.moment.now;
+        if self.endpoint.is_behind() {
+            let clerk = &mut Clerk { desk: &mut self.desk, work };
+            self.endpoint.go_on(now, clerk);
+        }
+        if self.desk.question.is_some() {
+            self.answer_question(work);
+        }
+        if self.endpoint.settle().is_err() {
+            work.counters.count(FixCounter::Unrecorded);
+        }
+        self.send(now);
+        if self.line.is_some() && (self.line_is_broken || self.endpoint.closing().is_some()) {
+            self.close(work);
+        }
+        self.desk.end_on_record(work);
+        self.line.is_some() && (self.endpoint.is_behind() || !self.endpoint.outgoing().is_empty())
+            || self.line.is_some() && self.endpoint.closing().is_some()
+            || self.desk.question.is_some()
+            || self.desk.owes_down
+    }
+
+    #[cold]
+    fn answer_question(&mut self, work: &mut Work<'_>) {
+        let now = work.moment.now;
+        let Self { endpoint, desk, .. } = self;
+        Clerk { desk, work }.answer_question(&mut |kind, fill| {
+            // What finds no room on record ends the session where it is settled.
+            let _ = endpoint.add(kind, now, fill);
+        });
+    }
+
+    #[inline]
+    fn send(&mut self, _now: Nanos) {
+        let Self { endpoint, line, line_is_broken, .. } = self;
+        if let Some(line) = line
+            && !endpoint.outgoing().is_empty()
+        {
+            match line.send(endpoint.outgoing()) {
+                Ok(count) => endpoint.took(count),
+                Err(_) => *line_is_broken = true,
+            }
+        }
+    }
+
+    /// Closes the line, once what was said is sent or nobody takes it any more.
+    #[cold]
+    fn close(&mut self, work: &mut Work<'_>) {
+        let now = work.moment.now;
+        let since = *self.closing_since.get_or_insert(now);
+        let is_said = self.endpoint.outgoing().is_empty();
+        if self.line_is_broken || is_said || now.saturating_sub(since) > LAST_WORDS {
+            self.line = None;
+            let clerk = &mut Clerk { desk: &mut self.desk, work };
+            self.endpoint.disconnected(clerk);
+            // Where the record failed nobody has said so yet.
+            clerk.down(Ending::Line);
+        }
+    }
+
+    /// Lets time pass.
+    pub(super) fn pass(&mut self, work: &mut Work<'_>) {
+        let now = work.moment.now;
+        let Self { endpoint, desk, line, .. } = self;
+        if desk.grace_ends.is_some_and(|end| now >= end) && line.is_none() {
+            desk.owes_down = true;
+        }
+        if line.is_some() && endpoint.closing().is_none() {
+            endpoint.tick(now, &mut Clerk { desk, work });
+        }
+    }
+
+    /// Ends the session in good order; history is told at once, for the client may not answer.
+    pub(super) fn log_out(&mut self, work: &mut Work<'_>) {
+        let now = work.moment.now;
+        if self.line.is_some() {
+            let clerk = &mut Clerk { desk: &mut self.desk, work };
+            self.endpoint.log_out(now, clerk);
+            clerk.down(Ending::Asked);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! FIX sessions of a configuration: their keys, what they mean, and their records on disk.
+#![allow(missing_docs, reason = "a key is described in config/appliance.toml, beside its default")]
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use crate::model::{Nanos, SessionId};
+use crate::stage::{FixOptions, FixSpec, FixState, OpenedRecord};
+use crate::topology::config::SelfTradeConfig;
+use crate::topology::{Catalogue, Config};
+use crate::wire::fix::session::{
+    Credentials, FileStore, Identity, Role, Schedule, SessionConfig, StoreError,
+};
+use crate::wire::fix::value::Precision;
+use crate::wire::fix::{Dictionary, Version};
+
+/// FIX order entry.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FixConfig {
+    pub address: SocketAddrV4,
+    pub orders_per_session: u32,
+    pub grace_s: u32,
+    /// Clients' sessions.
+    pub session: Vec<Spanned<FixSessionConfig>>,
+}
+
+impl Default for FixConfig {
+    fn default() -> Self {
+        Self {
+            address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9880),
+            orders_per_session: 1024,
+            grace_s: 30,
+            session: Vec::new(),
+        }
+    }
+}
+
+/// A client's FIX session.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct FixSessionConfig {
+    pub id: u32,
+    pub version: String,
+    #[serde(default = "our_name")]
+    pub sender: String,
+    pub target: String,
+    pub credentials: Option<String>,
+    pub first_account: u32,
+    pub last_account: u32,
+    pub rate: String,
+    #[serde(default = "yes")]
+    pub cancel_on_disconnect: bool,
+    #[serde(default)]
+    pub self_trade: SelfTradeConfig,
+    #[serde(default)]
+    pub drop_copy: bool,
+    #[serde(default)]
+    pub reset_on_logon: bool,
+    #[serde(default)]
+    pub next_expected: bool,
+    pub schedule: Option<String>,
+    #[serde(default)]
+    pub precision: FixPrecision,
+    pub dictionary: Option<PathBuf>,
+}
+
+/// How finely times are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FixPrecision {
+    #[default]
+    Millis,
+    Micros,
+    Nanos,
+}
+
+fn our_name() -> String {
+    "WIREMATCH".into()
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What a session's keys mean.
+///
+/// # Errors
+/// What is wrong, and how to mend it.
+pub(super) fn spec_of(keys: &FixSessionConfig) -> Result<FixSpec, String> {
+    let version = Version::from_name(&keys.version).ok_or_else(|| {
+        let known: Vec<_> = Version::ALL.iter().map(|version| version.name()).collect();
+        format!("version `{}` is not one of {}", keys.version, known.join(", "))
+    })?;
+    for (key, name) in [("sender", &keys.sender), ("target", &keys.target)] {
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(format!("`{key}` is `{name}`: it must be letters, digits or signs"));
+        }
+    }
+    let (sender, target) = (keys.sender.clone(), keys.target.clone());
+    let mut config = SessionConfig::new(Role::Acceptor, Identity { version, sender, target });
+    config.reset_on_logon = keys.reset_on_logon;
+    config.next_expected = keys.next_expected;
+    config.schedule = keys.schedule.as_deref().map(Schedule::parse).transpose()?;
+    config.precision = match keys.precision {
+        FixPrecision::Millis => Precision::Millis,
+        FixPrecision::Micros => Precision::Micros,
+        FixPrecision::Nanos => Precision::Nanos,
+    };
+    if let Some(path) = &keys.dictionary {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("dictionary {}: {error}", path.display()))?;
+        config.dictionary = Dictionary::with_overlay(version, &text)
+            .map_err(|error| format!("dictionary {}: {error}", path.display()))?;
+    }
+    let credentials = keys.credentials.as_deref().map(|text| {
+        Credentials::parse(text).ok_or_else(|| {
+            format!(
+                "`credentials` of session {} are not as `wirematch fix-password` prints them",
+                keys.id
+            )
+        })
+    });
+    Ok(FixSpec {
+        id: SessionId(keys.id),
+        config,
+        credentials: credentials.transpose()?,
+        accounts: keys.first_account..=keys.last_account,
+        is_drop_copy: keys.drop_copy,
+        cancel_on_disconnect: keys.cancel_on_disconnect,
+        self_trade: keys.self_trade.into(),
+    })
+}
+
+/// What the FIX gateway is told.
+pub fn fix_options(config: &Config, catalogue: &Catalogue) -> FixOptions {
+    let mut key = [0; 8];
+    // Without randomness clients could make tables slow; a machine without it is not fit to serve.
+    getrandom::fill(&mut key).expect("the system has randomness");
+    FixOptions {
+        address: SocketAddr::V4(config.fix.address),
+        instruments: catalogue.instruments.clone(),
+        sessions: catalogue.fix_sessions.clone(),
+        orders: config.fix.orders_per_session as usize,
+        orders_max: config.engine.orders_max as usize,
+        grace: Nanos(u64::from(config.fix.grace_s) * 1_000_000_000),
+        key: u64::from_le_bytes(key),
+    }
+}
+
+/// The sessions with their records, which live in files beside the journal.
+///
+/// # Errors
+/// A record that cannot be opened.
+pub fn open_fix(options: &FixOptions, data: &Path) -> Result<FixState, StoreError> {
+    let folder = data.join("fix");
+    if options.is_used() {
+        std::fs::create_dir_all(&folder)?;
+    }
+    FixState::open(options, &mut |spec| -> OpenedRecord {
+        Ok(Box::new(FileStore::open(&folder.join(format!("{}.session", spec.id)), false)?))
+    })
+}

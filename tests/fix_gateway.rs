@@ -1,0 +1,278 @@
+//! FIX clients of a running appliance: orders in, reports out, over kernel TCP; killed on either
+//! side in the middle of load, every report comes once and in its turn.
+//!
+//! `WIREMATCH_FIX_SESSIONS` sets how many sessions are up at once.
+
+#[path = "support/fix_client.rs"]
+mod fix_client;
+#[path = "support/process.rs"]
+#[allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
+mod process;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use wirematch::flow::Dice;
+use wirematch::journal::{LogKind, Reader};
+use wirematch::model::{Event, EventKind, Nanos, Price};
+use wirematch::runtime::{Clock, SystemClock};
+use wirematch::wire::fix::{Version, tag};
+
+use fix_client::{FixClient, client_config, configuration};
+use process::Appliance;
+
+const SECOND: u64 = 1_000_000_000;
+const PRICE: Price = Price(3_000_000);
+
+/// Polls all until `done`, or half a minute has gone.
+fn until(clients: &mut [FixClient], what: &str, mut done: impl FnMut(&mut [FixClient]) -> bool) {
+    let clock = SystemClock::new();
+    let end = clock.now().0 + 60 * SECOND;
+    while !done(clients) {
+        let now = clock.now();
+        assert!(now.0 < end, "never: {what}; {:?}", clients.first().map(|c| &c.told.others));
+        clients.iter_mut().for_each(|client| client.poll(now));
+        std::thread::yield_now();
+    }
+}
+
+fn connected(count: u32, version: Version, address: SocketAddr) -> Vec<FixClient> {
+    let now = SystemClock::new().now();
+    let ids = 101..101 + count;
+    let mut clients: Vec<_> =
+        ids.map(|id| FixClient::new(client_config(id, version), address)).collect();
+    clients.iter_mut().for_each(|client| client.connect(now));
+    until(&mut clients, "all are up", |clients| clients.iter().all(FixClient::is_up));
+    clients
+}
+
+#[test]
+fn two_clients_trade_and_ask_in_every_version() {
+    for version in Version::ALL {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (config, address) = configuration(folder.path(), 2, version.name(), "");
+        let mut appliance = Appliance::new(config);
+        appliance.start();
+        let mut clients = connected(2, version, address);
+        let now = SystemClock::new().now();
+        clients[0].order(b'1', 100, PRICE, now);
+        until(&mut clients, "it rests", |clients| clients[0].told.answered.len() == 1);
+        clients[1].order(b'2', 60, PRICE, now);
+        until(&mut clients, "both are told", |clients| {
+            clients.iter().all(|client| client.told.reports.len() == 2)
+        });
+        for client in &clients {
+            assert!(client.told.reports.values().any(|(_, id, traded)| (*id, *traded) == (1, 60)));
+        }
+        // Where is it, and where are all of them?
+        clients[0].say(b"H", now, &mut |writer| {
+            writer.number(tag::CL_ORD_ID, 1);
+            writer.bytes(tag::SYMBOL, b"ACME");
+            writer.byte(tag::SIDE, b'1');
+        });
+        let has_all = version != Version::Fix42;
+        if has_all {
+            clients[0].say(b"AF", now, &mut |writer| {
+                writer.bytes(tag::MASS_STATUS_REQ_ID, b"all");
+                writer.byte(tag::MASS_STATUS_REQ_TYPE, b'7');
+            });
+        }
+        until(&mut clients, "answers", |clients| {
+            clients[0].told.others.len() == 1 + usize::from(has_all)
+        });
+        for told in &clients[0].told.others {
+            assert!(told.contains("39=1") && told.contains("151=40"), "{told}");
+        }
+        assert!(!has_all || clients[0].told.others[1].contains("584=all"), "{version:?}");
+        // The line goes, and with it the order.
+        clients[0].break_line();
+        until(&mut clients, "it is cancelled", |clients| {
+            // Until the old line is seen to be gone, a new one is sent away.
+            if !clients[0].is_connected() {
+                clients[0].connect(SystemClock::new().now());
+            }
+            clients[0].told.reports.values().any(|(kind, ..)| *kind == b'4')
+        });
+        appliance.stop();
+        assert!(appliance.replays(), "the journal does not replay");
+    }
+}
+
+#[test]
+fn only_the_right_password_and_one_line_get_in() {
+    use wirematch::wire::fix::session::Credentials;
+    let folder = tempfile::tempdir().expect("a folder");
+    let credentials = Credentials::new("user", "secret", [3; 16]);
+    let more = format!("credentials = \"{credentials}\"");
+    let (config, address) = configuration(folder.path(), 1, "FIX.4.4", &more);
+    let mut appliance = Appliance::new(config);
+    appliance.start();
+    let client = |password: &str| {
+        let mut config = client_config(101, Version::Fix44);
+        config.login = Some(("user".into(), password.into()));
+        let mut client = FixClient::new(config, address);
+        client.connect(SystemClock::new().now());
+        client
+    };
+    let mut wrong = [client("guess")];
+    until(&mut wrong, "it is sent away", |clients| !clients[0].is_connected());
+    let mut right = [client("secret")];
+    until(&mut right, "it is up", |clients| clients[0].is_up());
+    let mut second = [client("secret")];
+    until(&mut second, "it is sent away", |clients| !clients[0].is_connected());
+    right[0].poll(SystemClock::new().now());
+    assert!(right[0].is_up(), "the first line stays");
+}
+
+/// ExecIDs the journal owes a session.
+fn owed(data: &Path, session: u32) -> BTreeSet<u64> {
+    let folder = LogKind::Events.folder(&data.join("journal"));
+    let mut reader = Reader::<Event>::open(&folder, 0).expect("the journal is there");
+    let mut owed = BTreeSet::new();
+    while let Some(event) = reader.read_event().expect("the journal is whole") {
+        use EventKind::{Accepted, Cancelled, Executed, Rejected};
+        let is_report = [Accepted, Executed, Cancelled, Rejected].map(EventKind::code);
+        if event.session.0 == session && is_report.contains(&event.kind) {
+            owed.insert(event.id.0);
+        }
+    }
+    owed
+}
+
+/// Everybody sends and takes for a while; lines that broke are opened again.
+fn work(clients: &mut [FixClient], dice: &mut Dice, span: u64, sends: bool) {
+    let clock = SystemClock::new();
+    let end = clock.now().0 + span;
+    while clock.now().0 < end {
+        for client in &mut *clients {
+            let now = clock.now();
+            if !client.is_connected() {
+                client.connect(now);
+            }
+            if sends && client.is_up() && dice.percent(50) {
+                let side = if dice.percent(50) { b'1' } else { b'2' };
+                let price = Price(PRICE.0 + 100 * (dice.below(21) as i64 - 10));
+                client.order(side, 1 + dice.below(50), price, now);
+            }
+            client.poll(now);
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn killed_on_either_side_under_load_no_report_is_lost_or_comes_twice() {
+    let sessions =
+        std::env::var("WIREMATCH_FIX_SESSIONS").map_or(40, |n| n.parse().expect("a number"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let more = "cancel_on_disconnect = false";
+    let (config, address) = configuration(folder.path(), sessions, "FIX.4.4", more);
+    let mut appliance = Appliance::new(config);
+    appliance.start();
+    let begun = SystemClock::new().now();
+    let mut clients = connected(sessions, Version::Fix44, address);
+    let span = SystemClock::new().now().saturating_sub(begun).0 / 1_000_000;
+    println!("{sessions} sessions up after {span} ms");
+    let mut dice = Dice::new(5);
+    for round in 0..6 {
+        let span = SECOND / 4 + dice.below(SECOND / 4);
+        work(&mut clients, &mut dice, span, true);
+        if round % 2 == 0 {
+            appliance.kill();
+            appliance.start();
+        } else {
+            // A third of the clients die where they stand.
+            let dying = clients.iter_mut().filter(|_| dice.percent(33));
+            dying.for_each(FixClient::crash);
+        }
+    }
+    work(&mut clients, &mut dice, SECOND / 4, false);
+    for client in &mut clients {
+        if !client.is_connected() {
+            client.connect(SystemClock::new().now());
+        }
+    }
+    until(&mut clients, "every order is answered", |clients| {
+        clients.iter().all(|client| client.told.answered.len() as u64 == client.sent)
+    });
+    work(&mut clients, &mut dice, SECOND / 2, false);
+    appliance.stop();
+    let data = folder.path().join("data");
+    let (mut orders, mut reports) = (0, 0);
+    for (client, id) in clients.iter().zip(101..) {
+        let told: BTreeSet<u64> = client.told.reports.keys().copied().collect();
+        assert!(client.told.twice.is_empty(), "session {id}: reports that came twice");
+        assert_eq!(told, owed(&data, id), "session {id}: reports and journal");
+        assert_eq!(client.told.answered, (1..=client.sent).collect(), "session {id}");
+        orders += client.sent;
+        reports += told.len();
+    }
+    println!("{orders} orders, {reports} reports, none lost, none twice");
+    assert!(orders > u64::from(sessions) * 10, "too little load to mean anything");
+    assert!(appliance.replays(), "the journal does not replay");
+}
+
+#[test]
+fn a_drop_copy_is_complete_after_it_was_away_and_after_a_kill() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let more = "cancel_on_disconnect = false";
+    let (config, address) = configuration(folder.path(), 2, "FIX.4.4", more);
+    let mut text = std::fs::read_to_string(&config).expect("just written");
+    text += "[[fix.session]]\nid = 300\nversion = \"FIX.5.0SP2\"\ntarget = \"CLIENT300\"\n\
+             first_account = 1\nlast_account = 1000\nrate = \"load-test\"\ndrop_copy = true\n";
+    std::fs::write(&config, text).expect("ours");
+    let mut appliance = Appliance::new(config);
+    appliance.start();
+    let mut clients = connected(2, Version::Fix44, address);
+    let mut dice = Dice::new(9);
+    let mut copy = [FixClient::new(client_config(300, Version::Fix50Sp2), address)];
+    for _ in 0..2 {
+        // It is away while they trade, comes back, and is there when the appliance dies.
+        work(&mut clients, &mut dice, SECOND / 10, true);
+        copy[0].connect(SystemClock::new().now());
+        until(&mut copy, "the copy is up", |copy| copy[0].is_up());
+        work(&mut clients, &mut dice, SECOND / 10, true);
+        work(&mut copy, &mut dice, SECOND / 10, false);
+        appliance.kill();
+        appliance.start();
+        until(&mut copy, "the line is gone", |copy| !copy[0].is_connected());
+    }
+    work(&mut clients, &mut dice, SECOND / 4, false);
+    until(&mut clients, "every order is answered", |clients| {
+        clients.iter().all(|client| client.told.answered.len() as u64 == client.sent)
+    });
+    copy[0].connect(SystemClock::new().now());
+    let data = folder.path().join("data");
+    let owed: BTreeSet<u64> = [101, 102].iter().flat_map(|id| owed(&data, *id)).collect();
+    until(&mut copy, "all is told", |copy| copy[0].told.reports.len() >= owed.len());
+    assert_eq!(copy[0].told.reports.keys().copied().collect::<BTreeSet<u64>>(), owed);
+    assert!(copy[0].told.twice.is_empty(), "copies that came twice");
+    assert!(copy[0].told.reports.len() > 100, "too little to mean anything");
+    // It may ask for nothing.
+    copy[0].order(b'1', 10, PRICE, SystemClock::new().now());
+    until(&mut copy, "it is refused", |copy| !copy[0].told.others.is_empty());
+    assert!(copy[0].told.others[0].contains("380=6"), "{:?}", copy[0].told.others);
+}
+
+#[test]
+fn a_replay_of_numbers_survives_a_clean_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (config, address) = configuration(folder.path(), 1, "FIX.4.4", "");
+    let mut appliance = Appliance::new(config);
+    appliance.start();
+    let mut clients = connected(1, Version::Fix44, address);
+    let now: Nanos = SystemClock::new().now();
+    clients[0].order(b'1', 100, PRICE, now);
+    until(&mut clients, "it rests", |clients| clients[0].told.answered.len() == 1);
+    appliance.stop();
+    until(&mut clients, "it is told", |clients| !clients[0].is_connected());
+    let before = clients[0].numbers();
+    assert!(before.0 >= 4, "logon, report and logout came: {before:?}");
+    appliance.start();
+    clients[0].connect(SystemClock::new().now());
+    until(&mut clients, "up again", |clients| clients[0].is_up());
+    let is_cancelled = |client: &FixClient| client.told.reports.values().any(|r| r.0 == b'4');
+    until(&mut clients, "its order died with the line", |clients| is_cancelled(&clients[0]));
+    assert!(clients[0].numbers().0 > before.0, "numbers go on");
+}

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use wirematch::command::{
-    Exit, Outcome, bench, check, client, fix_echo, fix_password, flow, journal, positions, replay,
-    run as run_command,
+    Exit, Outcome, bench, check, client, deal, fix_echo, fix_password, flow, journal, positions,
+    replay, run as run_command,
 };
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
@@ -21,6 +21,7 @@ enum Command {
     Bench(bench::BenchArguments),
     Check(check::CheckArguments),
     Client(client::ClientArguments),
+    Deal(deal::DealArguments),
     FixEcho(fix_echo::FixEchoArguments),
     FixPassword(fix_password::FixPasswordArguments),
     Flow(flow::FlowArguments),
@@ -46,6 +47,7 @@ fn run(command: &Command) -> Outcome {
         Command::Bench(arguments) => bench::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Client(arguments) => client::run(arguments),
+        Command::Deal(arguments) => deal::run(arguments),
         Command::FixEcho(arguments) => fix_echo::run(arguments),
         Command::FixPassword(arguments) => fix_password::run(arguments),
         Command::Flow(arguments) => flow::run(arguments),

@@ -9,9 +9,12 @@ use support::client::Client;
 use support::network::Network;
 use support::server::Server;
 use support::{folder, settings, trader_config};
+use wirematch::engine::{EngineLimits, SoftwareMatcher};
 use wirematch::flow::Dice;
-use wirematch::model::Nanos;
-use wirematch::runtime::{Core, CountingAllocator, Idle, ManualClock, allocations_of_this_thread};
+use wirematch::model::{Instrument, InstrumentId, Nanos, Price, Quantity, Symbol};
+use wirematch::runtime::{
+    Core, CountingAllocator, Idle, ManualClock, allocations_of_this_thread, bytes_of_this_thread,
+};
 use wirematch::topology::journal_folder;
 
 #[global_allocator]
@@ -107,4 +110,35 @@ fn the_hot_path_allocates_nothing_after_boot() {
     let fills: usize = fused.clients.iter().map(|client| client.view.fills.len()).sum();
     assert!(fills > 500, "{fills} executions");
     assert_eq!(allocations, 0, "allocations in the laps");
+}
+
+/// What the engine says an idle instrument takes is what it takes.
+#[test]
+fn an_idle_instrument_takes_what_is_stated_and_that_is_little() {
+    let instruments = |count: u32| -> Vec<Instrument> {
+        let instrument = |id| Instrument {
+            id: InstrumentId(id),
+            symbol: Symbol::new(&format!("S{id}")).expect("a good name"),
+            tick: Price(100),
+            lot: Quantity(1),
+            reference_price: Price(1_000_000),
+        };
+        (1..=count).map(instrument).collect()
+    };
+    for ladder_ticks in [64, 4_096] {
+        let limits = EngineLimits { orders_max: 1_000, ladder_ticks, ..EngineLimits::DEFAULT };
+        let taken = |count: u32| {
+            let listed = instruments(count);
+            let before = bytes_of_this_thread();
+            let matcher = SoftwareMatcher::new(limits, &listed).expect("good limits");
+            let taken = bytes_of_this_thread() - before;
+            drop(matcher);
+            taken
+        };
+        let each = (taken(11_000) - taken(1_000)) / 10_000;
+        let stated = SoftwareMatcher::idle_bytes(ladder_ticks) as u64;
+        // Checking the list for doubles takes a few bytes each for a moment.
+        assert!((stated..stated + 64).contains(&each), "{each} bytes, stated are {stated}");
+    }
+    assert!(SoftwareMatcher::idle_bytes(64) < 2_048, "{}", SoftwareMatcher::idle_bytes(64));
 }

@@ -57,8 +57,7 @@ fn happen(world: &mut World, crashes: &mut u64) {
 }
 
 /// Lives through a bad day; returns the faults that struck, the crashes and the messages sent.
-fn bad_day(seed: u64) -> ([u64; 5], u64, usize) {
-    let mut world = World::new(seed, CLIENTS);
+fn bad_day(mut world: World) -> ([u64; 5], u64, usize) {
     let faults = faults(&mut world.dice);
     world.set_faults(faults);
     world.connect();
@@ -73,10 +72,10 @@ fn bad_day(seed: u64) -> ([u64; 5], u64, usize) {
 }
 
 /// Names the seed of a day that went wrong.
-fn days(seeds: std::ops::Range<u64>) {
+fn days(seeds: std::ops::Range<u64>, make: fn(u64) -> World) {
     let (mut struck, mut crashes, mut sent) = ([0; 5], 0, 0);
     for seed in seeds {
-        let day = std::panic::catch_unwind(|| bad_day(seed));
+        let day = std::panic::catch_unwind(|| bad_day(make(seed)));
         let day = day.unwrap_or_else(|_| panic!("the day of seed {seed} went wrong; see above"));
         struck.iter_mut().zip(day.0).for_each(|(sum, more)| *sum += more);
         (crashes, sent) = (crashes + day.1, sent + day.2);
@@ -88,12 +87,19 @@ fn days(seeds: std::ops::Range<u64>) {
 
 #[test]
 fn nothing_is_lost_in_silence_or_executed_twice() {
-    days(0..100);
+    days(0..100, |seed| World::new(seed, CLIENTS));
 }
 
 #[test]
 fn nothing_is_lost_in_silence_or_executed_twice_again() {
-    days(100..200);
+    days(100..200, |seed| World::new(seed, CLIENTS));
+}
+
+/// The same with instruments dealt to three shards: their events are collected into one history,
+/// which a fold in one thread repeats.
+#[test]
+fn nothing_is_lost_in_silence_or_executed_twice_by_several_shards() {
+    days(200..260, |seed| World::with(seed, CLIENTS, support::sharded()));
 }
 
 #[test]

@@ -5,8 +5,11 @@ use serde_json::json;
 
 use crate::command::Outcome;
 use crate::command::configuration::{ConfigArguments, Loaded};
+use crate::engine::SoftwareMatcher;
+use crate::model::Nanos;
+use crate::runtime::{Clock, SystemClock};
 use crate::stage::FixSpec;
-use crate::topology::{Catalogue, DEFAULT_CONFIG};
+use crate::topology::{Calendar, Catalogue, Config, DEFAULT_CONFIG, StageName};
 
 /// Checks a configuration and says what the appliance would do with it on this machine: which
 /// stages run on which CPU, the ports, the tables.
@@ -22,6 +25,38 @@ pub struct CheckArguments {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// Which shard has what, and what an idle instrument takes there.
+fn print_shards(config: &Config, catalogue: &Catalogue) {
+    let Catalogue { sharding, instruments, .. } = catalogue;
+    for shard in 0..sharding.shards() {
+        let own = sharding.dealt().iter().filter(|(_, at)| *at as usize == shard).count();
+        let known = sharding.known_to(shard, instruments).len();
+        let ticks = sharding.ladder_ticks(shard).unwrap_or(config.engine.ladder_ticks);
+        let bytes = SoftwareMatcher::idle_bytes(ticks);
+        println!(
+            "shard     {}: has {own} instruments, knows {known}, {bytes} bytes each while idle",
+            StageName::Matching(shard as u8).name()
+        );
+    }
+    let elsewhere = sharding.elsewhere().len();
+    if elsewhere > 0 {
+        println!("elsewhere {elsewhere} instruments are matched by other appliances");
+    }
+}
+
+/// A calendar's next day, on its own clock.
+fn print_calendar(calendar: &Calendar) {
+    println!("calendar  {}, {} instruments", calendar.name, calendar.instruments.len());
+    let mut at = SystemClock::new().now();
+    let until = at.saturating_add(Nanos(86_400_000_000_000));
+    while let Some(due) = calendar.after(at).filter(|due| due.at < until) {
+        for change in &due.changes {
+            println!("          {}  {}", calendar.local(due.at), change.sentence());
+        }
+        at = due.at;
+    }
 }
 
 /// Runs the command.
@@ -76,6 +111,10 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
         "tables    {} instruments, {accounts} accounts, {sessions} sessions",
         catalogue.instruments.len()
     );
+    print_shards(&config, &catalogue);
+    for calendar in &catalogue.calendars {
+        print_calendar(calendar);
+    }
     Ok(())
 }
 

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod check;
 pub mod client;
 pub mod configuration;
+pub mod deal;
 pub mod fix_echo;
 pub mod fix_password;
 pub mod flow;

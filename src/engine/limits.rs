@@ -3,6 +3,7 @@
 //! The fill cap and the sweep chunk are meaning: they change events, so they belong in the journal
 //! header. The others change only what is refused for want of room, or nothing but speed.
 
+use crate::engine::{EVENTS_PER_SHARD, SHARDS_MAX};
 use crate::model::Price;
 
 /// What a matcher is given to hold, taken at construction; see each field for its reason.
@@ -28,6 +29,8 @@ pub struct EngineLimits {
     pub specials_max: u32,
     /// Accounts are numbered below this where families keep them from trading with each other.
     pub accounts_max: u32,
+    /// This matcher's place among the shards; the first answers what is for all of them.
+    pub shard: u8,
     /// Makes collisions of order ids hard to provoke; changes no event.
     pub hash_seed: u64,
 }
@@ -42,16 +45,17 @@ impl EngineLimits {
         sweep_chunk: 64,
         specials_max: 1 << 16,
         accounts_max: 1 << 16,
+        shard: 0,
         hash_seed: 0,
     };
 
     /// The most events one command can make; a stage needs credit for so many before `submit`.
     ///
-    /// An entry makes its acceptance, three for each fill (an iceberg may show more) and one for
-    /// the remainder; a sweep its own answer and one for each order, or one for each stop that
-    /// wakes and then an entry's.
+    /// An entry makes its acceptance, three for each fill (an iceberg may show more), one for the
+    /// remainder and one for the auction that a break of the band begins; a sweep its own answer
+    /// and one for each order, or one for each stop that wakes and then an entry's.
     pub const fn events_per_command_max(&self) -> usize {
-        3 * self.fills_per_command_max as usize + 2 + 3 * self.sweep_chunk as usize
+        3 * self.fills_per_command_max as usize + 3 + 3 * self.sweep_chunk as usize
     }
 
     /// Says whether a matcher can be made so.
@@ -78,6 +82,11 @@ impl EngineLimits {
         if self.accounts_max > ORDERS_CEILING {
             return Err(SetupError::AccountsMax);
         }
+        if self.shard as usize >= SHARDS_MAX
+            || (self.shard > 0 && self.sweep_chunk as usize + 2 > EVENTS_PER_SHARD)
+        {
+            return Err(SetupError::Shard);
+        }
         if self.sweep_chunk == 0 || self.sweep_chunk > FILLS_CEILING {
             return Err(SetupError::SweepChunk);
         }
@@ -101,7 +110,7 @@ pub(super) const TABLE_CEILING: u32 = 64 * 64 * 64;
 const FILLS_CEILING: u16 = 10_000;
 
 const _: () = assert!(EngineLimits::DEFAULT.check().is_ok());
-const _: () = assert!(6 * FILLS_CEILING as usize + 2 <= u16::MAX as usize);
+const _: () = assert!(6 * FILLS_CEILING as usize + 3 <= u16::MAX as usize);
 
 /// Why a matcher cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -112,6 +121,12 @@ pub enum SetupError {
     /// `sessions_max` out of range.
     #[error("sessions_max is outside 1 to 262144: give one more than the highest session number")]
     SessionsMax,
+    /// `shard` out of range, or its sweeps make too many events.
+    #[error(
+        "there are at most 64 shards, and one of several takes at most 1022 orders in a sweep: \
+         lower sweep_chunk"
+    )]
+    Shard,
     /// `fills_per_command_max` out of range.
     #[error("fills_per_command_max is outside 1 to 10000: 256 is usual")]
     FillsPerCommandMax,

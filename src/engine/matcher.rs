@@ -211,6 +211,7 @@ impl Digest {
             pair(special.minimum.0, u32::from(special.group) << 1 | u32::from(*capped)),
             special.stop.0 as u64,
             special.offset.0 as u64,
+            special.discretion.0 as u64,
             special.expires_at.0,
         ];
         for word in words {

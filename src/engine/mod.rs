@@ -14,6 +14,7 @@ mod paged_map;
 mod reference;
 pub mod risk;
 mod rules;
+mod shards;
 mod software;
 mod tick;
 
@@ -24,6 +25,9 @@ pub use matcher::{BookView, Full, Matcher, Quote, RestingOrder, Standing, Top};
 pub use paged_map::{PagedMap, Spot, VALUE_BOUND};
 pub use reference::ReferenceMatcher;
 pub use rules::{Room, Special};
+pub use shards::{
+    EVENTS_PER_SHARD, Route, Routes, SHARDS_MAX, Shards, events_of_shards_max, without_last,
+};
 pub use software::{NotAtRest, SnapshotError, SoftwareMatcher};
 pub use tick::Tick;
 

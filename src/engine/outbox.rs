@@ -1,6 +1,7 @@
 //! `Outbox`: the events a matcher has made and nobody has taken yet, in memory taken once.
 
-use crate::engine::{EngineLimits, Full};
+use crate::engine::rules::is_for_all;
+use crate::engine::{EVENTS_PER_SHARD, EngineLimits, Full};
 use crate::model::{Command, Event, EventFlags, EventId, EventKind, Nanos};
 
 /// Commands whose events fit at once, each at its worst.
@@ -22,6 +23,9 @@ pub(super) struct Outbox {
     /// What the open command's next event is stamped with.
     next: EventId,
     timestamp: Nanos,
+    /// The number of the first event of a command for all shards, and of the open command.
+    first: u16,
+    base: u16,
 }
 
 impl Outbox {
@@ -30,7 +34,8 @@ impl Outbox {
         let events = vec![Event::default(); reserve * COMMANDS_AHEAD].into_boxed_slice();
         let full_above = events.len() - reserve;
         let (next, timestamp) = (EventId(0), Nanos::ZERO);
-        Self { events, made: 0, taken: 0, full_above, next, timestamp }
+        let first = (limits.shard as usize * EVENTS_PER_SHARD) as u16;
+        Self { first, base: 0, events, made: 0, taken: 0, full_above, next, timestamp }
     }
 
     /// Whether the events of any command find room.
@@ -51,7 +56,9 @@ impl Outbox {
     /// Begins a command's events; ask for room before.
     #[inline]
     pub(super) fn open(&mut self, command: &Command) {
-        self.next = EventId::new(command.seq, 0);
+        let first = if self.first > 0 && is_for_all(command) { self.first } else { 0 };
+        self.base = first;
+        self.next = EventId::new(command.seq, first);
         self.timestamp = command.timestamp;
     }
 
@@ -76,7 +83,7 @@ impl Outbox {
     /// Ends the command's events: there is one at least, and the last says so.
     #[inline]
     pub(super) fn close(&mut self, command: &Command) {
-        if self.next.index() == 0 {
+        if self.next.index() == self.base {
             self.push(Event::answering(command, 0, EventKind::Nothing));
         }
         if let Some(last) = self.events.get_mut(self.made.wrapping_sub(1)) {

@@ -7,7 +7,7 @@
 use bytemuck::Zeroable;
 
 use crate::engine::risk::{
-    AccountLimits, Feedback, RateClass, Readiness, RiskGate, RiskOptions, SessionRights,
+    AccountLimits, Feedback, HoursSet, RateClass, Readiness, RiskGate, RiskOptions, SessionRights,
 };
 use crate::engine::{BookView, EngineLimits, Matcher, SetupError};
 use crate::flow::{Deed, Replay, Script, TICK, Trade};
@@ -102,6 +102,7 @@ impl<M> Whole<M> {
             first_account: AccountId(0),
             last_account: AccountId(script.account_max),
             rate: RateClass::default(),
+            hours: HoursSet::ALL,
         };
         let (lag, window) = (Nanos(1), 1);
         let gate = RiskGate::new(&RiskOptions {
@@ -110,6 +111,10 @@ impl<M> Whole<M> {
             sessions: vec![Some(session); script.session_max as usize + 1],
             orders_max: script.resting_max as usize + 64,
             holdings_max: 1 << 20,
+            elsewhere: Vec::new(),
+            shards: 1,
+            homes: Vec::new(),
+            rest: None,
             feedback_lag: lag,
             feedback_window: window,
         });

@@ -20,7 +20,8 @@ coded! {
         Modify = 4,
         /// Cancels the session's orders, of `instrument` or (0) of all; `Terms` may ask for less.
         MassCancel = 5,
-        /// Goes on with what is unfinished: triggered stops, auctions, expiries, mass cancels.
+        /// Goes on with what is unfinished in shard `target`: triggered stops, auctions, expiries,
+        /// mass cancels.
         Sweep = 6,
         /// `quantity` messages from `client_seq` on will never be executed: they were lost, or
         /// refused for the reason in `verdict`.
@@ -56,7 +57,8 @@ coded! {
         EnableEntry = 22,
         /// `instrument` enters the [`Phase`](crate::model::Phase) in `side`. After `quantity`
         /// milliseconds (0: never) and up to `target` more, drawn from the seed in `price`,
-        /// the phase in `ordinal` follows; an auction trades in between.
+        /// the phase in `ordinal` follows; an auction trades in between. One that the calendar asks
+        /// for has an `order_type` of 1, and does not end a halt.
         SetPhase = 23,
         /// A trade, told in a `Trade` line, is undone; the head names its buyer.
         BustTrade = 24,
@@ -64,6 +66,18 @@ coded! {
         CorrectTrade = 25,
         /// `account` does not trade with the accounts of family `target`; 0 is no family.
         SetFamily = 26,
+        /// `instrument` trades no further than `quantity` hundredths of a percent (0: as far as it
+        /// likes) from where it stood when the last `ordinal` milliseconds began; who would go
+        /// further begins a volatility auction of `target` milliseconds and up to a tenth more,
+        /// drawn from the seed in `price`.
+        SetBand = 27,
+        /// `instrument` is in the [`Hours`](crate::model::Hours) in `side`: its collar is
+        /// `quantity` hundredths of a percent (0: the account's own), and only sessions that may
+        /// trade at these hours enter orders.
+        SetHours = 28,
+        /// `instrument`, in which nobody waits, goes to shard `target`, and begins there in the
+        /// phase in `side`, last traded at `price` (0: never).
+        MoveInstrument = 29,
         /// Reserved: an order of several legs; its legs are further commands under one seq.
         MultiLegEnter = 64,
         MultiLegReplace = 65,

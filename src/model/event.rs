@@ -96,6 +96,8 @@ coded! {
         AuctionOver = 15,
         /// Less could be had at once than it asks for at least.
         Minimum = 16,
+        /// The rest would trade beyond the instrument's band.
+        Band = 17,
     }
 }
 
@@ -163,6 +165,8 @@ impl EventFlags {
     pub const HIDDEN: EventFlags = EventFlags(1 << 5);
     /// `Executed`: one of an auction's trades; neither side was the taker.
     pub const AUCTION: EventFlags = EventFlags(1 << 6);
+    /// `Executed`: the order went beyond the price it is shown at, so the feed names the price.
+    pub const DISCRETION: EventFlags = EventFlags(1 << 7);
 
     /// Whether all of `other` is set.
     #[inline]

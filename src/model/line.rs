@@ -156,7 +156,8 @@ pub struct Terms {
     pub offset: Price,
     /// The best price a peg may reach.
     pub cap: Price,
-    /// How much further than its displayed price the order would go.
+    /// From the price the order is shown at to the head's, which is as far as it would go; signed:
+    /// above zero for a buyer.
     pub discretion: Price,
     /// Log time at which a good-till-time order dies.
     pub expires_at: u64,

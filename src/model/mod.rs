@@ -22,6 +22,6 @@ pub use line::{
     Group, Head, LINES_MAX, Line, LineKind, MODEL_VERSION, Parties, TermFlags, Terms, Text,
     TradeDetail,
 };
-pub use order::{Capacity, OrderType, Phase, SelfTrade, Side, Symbol, TimeInForce};
+pub use order::{Capacity, Hours, OrderType, Phase, SelfTrade, Side, Symbol, TimeInForce};
 pub use reject::RejectCode;
 pub use units::{Nanos, Notional, PRICE_ONE, Price, Quantity, SeqNo};

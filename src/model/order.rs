@@ -98,6 +98,11 @@ impl Phase {
 }
 
 coded! {
+    /// Which part of the day an instrument is in, for risk: not all sessions may trade in all.
+    Hours { Main = 0, Extended = 1, Overnight = 2, }
+}
+
+coded! {
     /// What happens when an order would trade with its own account; the taker's setting decides.
     SelfTrade {
         /// The two trade.

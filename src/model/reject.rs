@@ -66,6 +66,9 @@ rejects! {
     Halted = 35, ouch 0x0007, fix 2, "trading in the instrument is halted";
     Frozen = 36, ouch 0x000b, fix 99, "the order is in an auction that is being settled: ask again";
     NotTogether = 37, ouch 0x000f, fix 11, "the order's type and instructions exclude each other";
+    NotIdle = 40, ouch 0x000f, fix 99, "orders wait in the instrument: it can be moved without any";
+    Elsewhere = 41, ouch 0x0017, fix 1, "another appliance matches the instrument";
+    OutOfHours = 39, ouch 0x0014, fix 2, "the session may not trade at these hours";
     TooManySweeps = 38, ouch 0x000f, fix 99,
         "too many mass cancels or kills are unfinished: ask again when one of them has ended";
 }

@@ -5,6 +5,7 @@ use std::cell::Cell;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static BYTES: Cell<u64> = const { Cell::new(0) };
 }
 
 /// The system allocator, counting each thread's allocations, so that "after boot nothing
@@ -12,16 +13,17 @@ thread_local! {
 #[derive(Debug)]
 pub struct CountingAllocator;
 
-fn count() {
+fn count(bytes: usize) {
     // A thread that is ending has no counter any more; its allocations are nobody's concern.
     let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+    let _ = BYTES.try_with(|sum| sum.set(sum.get() + bytes as u64));
 }
 
 #[allow(unsafe_code, reason = "an allocator cannot be written without it")]
 // SAFETY: every call goes to the system allocator unchanged.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size());
         // SAFETY: the caller's promises are passed on.
         unsafe { System.alloc(layout) }
     }
@@ -32,13 +34,13 @@ unsafe impl GlobalAlloc for CountingAllocator {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size());
         // SAFETY: the caller's promises are passed on.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
+        count(size);
         // SAFETY: the caller's promises are passed on.
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -47,6 +49,11 @@ unsafe impl GlobalAlloc for CountingAllocator {
 /// Allocations the calling thread has made; 0 for ever where another allocator is installed.
 pub fn allocations_of_this_thread() -> u64 {
     ALLOCATIONS.with(Cell::get)
+}
+
+/// Bytes the calling thread has ever allocated, given back or not.
+pub fn bytes_of_this_thread() -> u64 {
+    BYTES.with(Cell::get)
 }
 
 /// Keeps every page of the process in memory.

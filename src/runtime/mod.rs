@@ -16,6 +16,8 @@ pub use core::{Core, CoreTimes, StopFlag};
 pub use counters::{CounterNames, CounterReader, Counters};
 pub use histogram::{LatencyReader, LatencyRecorder, Percentiles, latency};
 pub use idle::Idle;
-pub use memory::{CountingAllocator, allocations_of_this_thread, lock_memory};
+pub use memory::{
+    CountingAllocator, allocations_of_this_thread, bytes_of_this_thread, lock_memory,
+};
 pub use stage::Stage;
 pub use watermark::Watermark;

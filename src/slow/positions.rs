@@ -1,4 +1,5 @@
-//! Positions: a pure fold over events. Only executions matter, each counts once.
+//! Positions: a pure fold over events. Only trades matter, each counts once, and one that was
+//! undone counts no more.
 //!
 //! Money is exact. A position keeps the total cost of what it holds, not an average, so that
 //! `cash = realised − cost` holds to the last ten-thousandth, always. Where a part of a position is
@@ -47,6 +48,19 @@ impl Position {
         next.realised -= Money(i128::from(price.0) * i128::from(closing)) + self.share(closing);
         next.cost += Money(i128::from(price.0) * i128::from(opening));
         Some(next)
+    }
+
+    /// Takes an execution out again. Quantity, cash and what all is worth are as if it had never
+    /// been; how that divides into cost and realised profit is as if it had been traded back, for
+    /// the averages of then are gone.
+    fn undo(self, is_buy: bool, quantity: Quantity, price: Price) -> Option<Self> {
+        let back = self.fill(!is_buy, quantity, price)?;
+        Some(Self {
+            volume: self.volume.saturating_sub(quantity.0.into()),
+            fills: self.fills.saturating_sub(1),
+            turnover: self.turnover - Money(Money::of(price, quantity).0.abs()),
+            ..back
+        })
     }
 
     /// The cost of so much of the position (its sign does not matter), rounded towards zero.
@@ -111,18 +125,33 @@ impl Positions {
         if event.id <= self.last_applied {
             return Ok(false);
         }
-        if event.kind == EventKind::Executed.code() {
-            let side = event.side().ok_or(SlowError::Malformed(event.id))?;
-            let (account, instrument) = (event.account, event.instrument);
-            let key = (account, instrument);
-            let before = self.held.get(&key).copied().unwrap_or_default();
-            let after = before.fill(side.is_buy(), event.quantity, event.price);
-            self.held.insert(key, after.ok_or(SlowError::Overflow { account, instrument })?);
-            self.last_prices.insert(instrument, event.price);
-            self.changed.insert(key);
+        match EventKind::from_code(event.kind) {
+            Some(EventKind::Executed) => {
+                self.change(event, Position::fill)?;
+                self.last_prices.insert(event.instrument, event.price);
+            }
+            Some(EventKind::Busted) => self.change(event, Position::undo)?,
+            Some(EventKind::Corrected) => self.change(event, Position::fill)?,
+            _ => {}
         }
         self.last_applied = event.id;
         Ok(true)
+    }
+
+    /// Changes the position that one side of a trade is about.
+    fn change(
+        &mut self,
+        event: &Event,
+        by: impl FnOnce(Position, bool, Quantity, Price) -> Option<Position>,
+    ) -> Result<(), SlowError> {
+        let side = event.side().ok_or(SlowError::Malformed(event.id))?;
+        let (account, instrument) = (event.account, event.instrument);
+        let key = (account, instrument);
+        let before = self.held.get(&key).copied().unwrap_or_default();
+        let after = by(before, side.is_buy(), event.quantity, event.price);
+        self.held.insert(key, after.ok_or(SlowError::Overflow { account, instrument })?);
+        self.changed.insert(key);
+        Ok(())
     }
 
     /// The last event taken in.

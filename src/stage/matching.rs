@@ -49,6 +49,12 @@ struct BoardRow {
 #[derive(Debug)]
 pub struct Board {
     instruments: Box<[InstrumentId]>,
+    /// By shard: an instrument has orders in one of them.
+    shards: Box<[ShardBoard]>,
+}
+
+#[derive(Debug)]
+struct ShardBoard {
     rows: Box<[BoardRow]>,
     open_orders: AtomicU64,
 }
@@ -56,27 +62,37 @@ pub struct Board {
 impl Board {
     /// For these instruments.
     pub fn new(instruments: &[InstrumentId]) -> Arc<Self> {
-        Arc::new(Self {
-            instruments: instruments.into(),
+        Self::sharded(instruments, 1)
+    }
+
+    /// For these instruments in so many shards.
+    pub fn sharded(instruments: &[InstrumentId], shards: usize) -> Arc<Self> {
+        let shard = |_| ShardBoard {
             rows: instruments.iter().map(|_| BoardRow::default()).collect(),
             open_orders: AtomicU64::new(0),
-        })
+        };
+        let shards = (0..shards.max(1)).map(shard).collect();
+        Arc::new(Self { instruments: instruments.into(), shards })
     }
 
     /// Orders resting in all books.
     pub fn open_orders(&self) -> u64 {
-        self.open_orders.load(Ordering::Relaxed)
+        self.shards.iter().map(|shard| shard.open_orders.load(Ordering::Relaxed)).sum()
     }
 
     /// The instruments and their tops.
     pub fn tops(&self) -> impl Iterator<Item = (InstrumentId, TopOfBook)> + '_ {
-        let tops = self.rows.iter().map(|row| TopOfBook {
+        let of = |row: &BoardRow| TopOfBook {
             bid: row.bid.load(Ordering::Relaxed),
             bid_quantity: row.bid_quantity.load(Ordering::Relaxed),
             ask: row.ask.load(Ordering::Relaxed),
             ask_quantity: row.ask_quantity.load(Ordering::Relaxed),
-        });
-        self.instruments.iter().copied().zip(tops)
+        };
+        self.instruments.iter().enumerate().map(move |(at, id)| {
+            let rows = self.shards.iter().filter_map(|shard| shard.rows.get(at));
+            let shown = rows.map(of).find(|top| *top != TopOfBook::default());
+            (*id, shown.unwrap_or_default())
+        })
     }
 }
 
@@ -94,10 +110,33 @@ pub struct EventLinks {
     pub feed: Producer<Event>,
 }
 
+/// Where a matching stage's events go: to all who want them, or to the collector of shards.
+pub trait DealEvents: Send {
+    /// How many there is room for, of `wanted`.
+    fn credits(&mut self, wanted: usize) -> usize;
+
+    /// Sends them; there is room, or a limit was broken.
+    fn send(&mut self, events: &[Event]) -> bool;
+}
+
+impl DealEvents for Producer<Event> {
+    #[inline]
+    fn credits(&mut self, wanted: usize) -> usize {
+        Producer::credits(self, wanted)
+    }
+
+    #[inline]
+    fn send(&mut self, events: &[Event]) -> bool {
+        self.push_heads(events)
+    }
+}
+
 impl EventLinks {
     /// In `gateway_of`: the last gateway is shown the session's events as well.
     pub const COPIED: u8 = 0x80;
+}
 
+impl DealEvents for EventLinks {
     /// Events every link has room for.
     #[inline]
     fn credits(&mut self, wanted: usize) -> usize {
@@ -114,7 +153,9 @@ impl EventLinks {
             & self.recorder.push_heads(events)
             & self.feed.push_heads(events)
     }
+}
 
+impl EventLinks {
     #[inline]
     fn send_to_gateways(&mut self, events: &[Event]) -> bool {
         let Self { gateways, gateway_of, .. } = self;
@@ -137,13 +178,16 @@ impl EventLinks {
 }
 
 /// The matching stage.
-pub struct Matching<M: Matcher + BookView> {
+pub struct Matching<M: Matcher + BookView, L: DealEvents = EventLinks> {
     matcher: M,
     commands: Consumer<Command>,
-    links: EventLinks,
+    links: L,
     /// Back to the sequencer: the next step of an unfinished mass cancel.
     sequencer: Producer<Request>,
     sweep_asked: bool,
+    /// Its place among the shards.
+    shard: u8,
+    name: String,
     events_per_command_max: usize,
     command: Group<Command>,
     board: Arc<Board>,
@@ -152,13 +196,13 @@ pub struct Matching<M: Matcher + BookView> {
     matched: LatencyRecorder,
 }
 
-impl<M: Matcher + BookView> Matching<M> {
+impl<M: Matcher + BookView, L: DealEvents> Matching<M, L> {
     /// Goes on from a matcher that a replay may have filled.
     pub fn new(
         matcher: M,
         events_per_command_max: usize,
         commands: Consumer<Command>,
-        links: EventLinks,
+        links: L,
         sequencer: Producer<Request>,
         board: Arc<Board>,
         matched: LatencyRecorder,
@@ -169,6 +213,8 @@ impl<M: Matcher + BookView> Matching<M> {
             links,
             sequencer,
             sweep_asked: false,
+            shard: 0,
+            name: "matching".into(),
             events_per_command_max,
             command: Group::new(Command::new(CommandKind::Tick)),
             board,
@@ -177,11 +223,19 @@ impl<M: Matcher + BookView> Matching<M> {
         }
     }
 
+    /// As one of several shards.
+    #[must_use]
+    pub fn of_shard(self, shard: u8) -> Self {
+        Self { shard, name: format!("matching-{}", u32::from(shard) + 1), ..self }
+    }
+
     /// Asks for the next step of what is unfinished or due, once.
     fn ask_for_sweep(&mut self, now: Nanos) {
         let wanted = self.matcher.wants_sweep() || self.matcher.due_at() <= now;
         if wanted && !self.sweep_asked {
-            self.sweep_asked = self.sequencer.push_head(&Request::new(CommandKind::Sweep, now));
+            let mut request = Request::new(CommandKind::Sweep, now);
+            request.0.target = u32::from(self.shard);
+            self.sweep_asked = self.sequencer.push_head(&request);
         }
     }
 
@@ -222,9 +276,9 @@ impl<M: Matcher + BookView> Matching<M> {
     }
 }
 
-impl<M: Matcher + BookView> Stage for Matching<M> {
+impl<M: Matcher + BookView, L: DealEvents> Stage for Matching<M, L> {
     fn name(&self) -> &str {
-        "matching"
+        &self.name
     }
 
     fn tells_time(&self) -> bool {
@@ -271,8 +325,9 @@ impl<M: Matcher + BookView> Stage for Matching<M> {
         self.counters.publish();
         self.commands.show_fill();
         self.matched.hand_over();
-        self.board.open_orders.store(self.matcher.open_orders() as u64, Ordering::Relaxed);
-        for (id, row) in self.board.instruments.iter().zip(self.board.rows.iter()) {
+        let Some(shard) = self.board.shards.get(self.shard as usize) else { return };
+        shard.open_orders.store(self.matcher.open_orders() as u64, Ordering::Relaxed);
+        for (id, row) in self.board.instruments.iter().zip(shard.rows.iter()) {
             let top = self.matcher.top(*id);
             let of = |quote: Option<Quote>| quote.map_or((0, 0), |q| (q.price.0, q.quantity));
             let (bid, ask) = (of(top.bid), of(top.ask));

@@ -10,9 +10,13 @@
 //!                             └──────────────────┘
 //! ```
 //!
+//! With several shards a dealer stands before several matching stages and a collector behind them.
+//!
 //! Requests become commands in one place, the sequencer; after it every stage has one ordered
 //! input, so order is total. Rejected orders travel the same road: risk stamps, matching answers.
 
+mod collector;
+mod dealer;
 mod feed;
 mod fix;
 mod gateway;
@@ -21,6 +25,8 @@ mod recorder;
 mod risk;
 mod sequencer;
 
+pub use collector::{Collector, CollectorCounter};
+pub use dealer::{Dealer, DealerCounter};
 pub use feed::{Feed, FeedCounter, FeedOptions, FeedState};
 pub use fix::{
     Door, FixCounter, FixGateway, FixLinks, FixOptions, FixSpec, FixState, FixView, Introduced,
@@ -30,7 +36,7 @@ pub use gateway::{
     Archive, ArchiveLinks, Gateway, GatewayCounter, GatewayLinks, GatewayOptions, GatewayState,
     OldReply, SessionSpec, SessionView, Wanted,
 };
-pub use matching::{Board, EventLinks, Matching, MatchingCounter, TopOfBook};
+pub use matching::{Board, DealEvents, EventLinks, Matching, MatchingCounter, TopOfBook};
 pub use recorder::{Gate, Recorder, RecorderCounter};
 pub use risk::{Risk, RiskCounter};
 pub use sequencer::{Sequencer, SequencerCounter, SequencerState};

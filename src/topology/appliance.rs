@@ -12,7 +12,7 @@ use crate::model::{CommandKind, Fault, Request};
 use crate::runtime::{Clock, Core, CoreTimes, CounterReader, StopFlag, SystemClock, pin};
 use crate::slow::{SlowError, SlowPath};
 use crate::stage::{Archive, Board, Door, GatewayOptions};
-use crate::topology::{LinkFill, Placement, StageLatency, StageName, Wired};
+use crate::topology::{LinkFill, Placement, StageLatency, StageName, Timetable, Wired};
 
 /// How often the slow thread looks for something to do when there was nothing.
 const SLOW_PAUSE: Duration = Duration::from_millis(2);
@@ -28,6 +28,7 @@ pub(super) struct Launch {
     pub(super) slow: SlowPath,
     pub(super) journal: PathBuf,
     pub(super) options: GatewayOptions,
+    pub(super) timetables: Vec<Timetable>,
     pub(super) door: Option<Door>,
 }
 
@@ -89,7 +90,7 @@ impl Launch {
         let is_short = Arc::clone(&wired.journal_is_short);
         let door =
             self.door.map(|door| spawn_door(door, clock.clone(), stop.clone())).transpose()?;
-        let speaker = Speaker::new(wired.slow_requests, clock, is_short);
+        let speaker = Speaker::new(wired.slow_requests, clock, is_short, self.timetables);
         let slow = spawn_slow(slow, speaker, placement.slow_cpu, stop_slow.clone())?;
         let archive = Archive::new(&self.journal, &self.options, wired.archive);
         let archive = spawn_archive(archive, placement.slow_cpu, stop_slow.clone())?;
@@ -181,20 +182,38 @@ fn spawn_door(
     thread::Builder::new().name("fix-door".into()).spawn(body)
 }
 
-/// What the slow thread says to the sequencer by itself: that the journal is short of room.
+/// What the slow thread says to the sequencer by itself: that the journal is short of room, and
+/// what the calendars want.
 struct Speaker {
     requests: Producer<Request>,
     clock: SystemClock,
     is_short: Arc<AtomicBool>,
     is_throttled: bool,
+    timetables: Vec<Timetable>,
 }
 
 impl Speaker {
-    fn new(requests: Producer<Request>, clock: SystemClock, is_short: Arc<AtomicBool>) -> Self {
-        Self { requests, clock, is_short, is_throttled: false }
+    fn new(
+        requests: Producer<Request>,
+        clock: SystemClock,
+        is_short: Arc<AtomicBool>,
+        timetables: Vec<Timetable>,
+    ) -> Self {
+        Self { requests, clock, is_short, is_throttled: false, timetables }
+    }
+
+    /// Asks for what the calendars want now.
+    fn keep_time(&mut self) {
+        let now = self.clock.now();
+        // A seed only hides when an auction ends: without the system's numbers the clock must do.
+        let mut seed = || getrandom::u64().unwrap_or(now.0);
+        for timetable in &mut self.timetables {
+            timetable.poll(now, &mut seed, &mut |request| self.requests.push_head(request));
+        }
     }
 
     fn speak(&mut self) {
+        self.keep_time();
         let is_short = self.is_short.load(Ordering::Relaxed);
         if is_short == self.is_throttled {
             return;

@@ -13,7 +13,7 @@ use crate::stage::{Board, Door, FixOptions, FixState, Gate, Introduced};
 use crate::topology::appliance::{Appliance, Launch};
 use crate::topology::{
     Catalogue, Config, ConfigError, FixParts, Parts, Placement, ReleaseGate, Replay, ReplayError,
-    empty_feed, empty_fold, empty_gateway, engine_limits, fix_options, journal_folder,
+    Timetable, empty_feed, empty_fold, empty_gateway, engine_limits, fix_options, journal_folder,
     journal_settings, meaning, open_fix, place, wire,
 };
 
@@ -134,10 +134,15 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
     };
     let progress = [command_log.progress(), event_log.progress()];
     let ids: Vec<_> = catalogue.instruments.iter().map(|listed| listed.id).collect();
-    let board = Board::new(&ids);
+    let board = Board::sharded(&ids, catalogue.sharding.shards());
     let is_new = fold.seq == SeqNo::ZERO;
     let open_orders = crate::engine::BookView::open_orders(&fold.matcher) as u64;
     let options = gateway.options().clone();
+    let (last, now) = (fold.timestamp, clock.now());
+    let phase_of = |id| crate::engine::BookView::phase(&fold.matcher, id);
+    let calendars = catalogue.calendars.iter().cloned();
+    let timetables =
+        calendars.map(|calendar| Timetable::new(calendar, last, now, &phase_of)).collect();
     let mut wired = wire(Parts {
         fold,
         limits: engine_limits(config, catalogue),
@@ -166,8 +171,19 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
         notes,
         placement: placement.clone(),
     };
-    let launch =
-        Launch { wired, placement, clock, board, progress, keepers, slow, journal, options, door };
+    let launch = Launch {
+        wired,
+        placement,
+        clock,
+        board,
+        progress,
+        keepers,
+        slow,
+        journal,
+        options,
+        door,
+        timetables,
+    };
     let appliance = launch
         .start()
         .map_err(|source| BootError::System { what: "cannot start a thread".into(), source })?;

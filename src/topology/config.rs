@@ -9,9 +9,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use crate::model::SelfTrade;
+use crate::engine::SHARDS_MAX;
+use crate::model::{Hours, SelfTrade};
 use crate::runtime::Idle;
-use crate::topology::{Decimal, FixConfig, Subnet};
+use crate::topology::{CalendarConfig, Decimal, FixConfig, Subnet};
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -41,6 +42,12 @@ pub struct Config {
     pub account: Vec<Spanned<AccountConfig>>,
     /// Clients' sessions.
     pub session: Vec<Spanned<SessionConfig>>,
+    /// When what may trade; without one everything trades for ever.
+    pub calendar: Vec<Spanned<CalendarConfig>>,
+    /// The name of this appliance, where the table of shards names several.
+    pub appliance: String,
+    /// Instruments dealt to shards; without it there is one shard, for all.
+    pub shard: Vec<Spanned<ShardConfig>>,
     /// Stages dealt onto cores.
     pub core: Vec<Spanned<CoreConfig>>,
     /// The slow thread.
@@ -62,6 +69,9 @@ impl Default for Config {
             instrument: unspanned(default_instruments()),
             account: unspanned(vec![AccountConfig::default()]),
             session: unspanned(default_sessions()),
+            calendar: Vec::new(),
+            appliance: "here".into(),
+            shard: Vec::new(),
             core: unspanned(vec![CoreConfig::default()]),
             slow: SlowConfig::default(),
         }
@@ -346,6 +356,32 @@ pub struct SessionConfig {
     pub cancel_on_disconnect: bool,
     #[serde(default)]
     pub self_trade: SelfTradeConfig,
+    #[serde(default = "all_hours")]
+    pub hours: Vec<HoursConfig>,
+}
+
+/// Which part of the day: a session may be kept to some, and a schedule says which it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HoursConfig {
+    #[default]
+    Main,
+    Extended,
+    Overnight,
+}
+
+impl From<HoursConfig> for Hours {
+    fn from(hours: HoursConfig) -> Self {
+        match hours {
+            HoursConfig::Main => Hours::Main,
+            HoursConfig::Extended => Hours::Extended,
+            HoursConfig::Overnight => Hours::Overnight,
+        }
+    }
+}
+
+fn all_hours() -> Vec<HoursConfig> {
+    vec![HoursConfig::Main, HoursConfig::Extended, HoursConfig::Overnight]
 }
 
 fn yes() -> bool {
@@ -383,6 +419,7 @@ fn default_sessions() -> Vec<SessionConfig> {
         rate: rate.into(),
         cancel_on_disconnect: true,
         self_trade,
+        hours: all_hours(),
     };
     let prevent = SelfTradeConfig::CancelNewest;
     vec![
@@ -393,36 +430,89 @@ fn default_sessions() -> Vec<SessionConfig> {
     ]
 }
 
+/// A shard: the instruments that one matching stage has.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShardConfig {
+    /// The appliance it is on; absent: this one.
+    pub appliance: Option<String>,
+    /// Symbols; none: all that no other shard has.
+    #[serde(default)]
+    pub instruments: Vec<String>,
+    /// Ticks of its ladders, where they are not the engine's.
+    pub ladder_ticks: Option<u32>,
+}
+
 /// The name of a stage, in packet order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(into = "String", try_from = "String")]
 pub enum StageName {
     Gateway,
     /// There with FIX sessions only.
     Fix,
     Sequencer,
     Risk,
-    Matching,
+    /// With several shards: deals commands to them.
+    Dealer,
+    /// A shard's, by its place.
+    Matching(u8),
+    /// With several shards: collects their events.
+    Collector,
     Recorder,
     Feed,
 }
 
 impl StageName {
-    /// Those of every appliance, in packet order.
+    /// Those of every appliance with one shard, in packet order.
     pub const ALL: [Self; 6] =
-        [Self::Gateway, Self::Sequencer, Self::Risk, Self::Matching, Self::Recorder, Self::Feed];
+        [Self::Gateway, Self::Sequencer, Self::Risk, Self::Matching(0), Self::Recorder, Self::Feed];
+
+    /// The stages of an appliance with so many shards, in packet order.
+    pub fn of(shards: usize) -> Vec<Self> {
+        let mut all = Self::ALL.to_vec();
+        if shards > 1 {
+            all.extend([Self::Dealer, Self::Collector]);
+            all.extend((1..shards.min(SHARDS_MAX)).map(|shard| Self::Matching(shard as u8)));
+            all.sort();
+        }
+        all
+    }
 
     /// As the configuration writes it.
-    pub const fn name(self) -> &'static str {
+    pub fn name(self) -> String {
         match self {
-            Self::Gateway => "gateway",
-            Self::Fix => "fix",
-            Self::Sequencer => "sequencer",
-            Self::Risk => "risk",
-            Self::Matching => "matching",
-            Self::Recorder => "recorder",
-            Self::Feed => "feed",
+            Self::Gateway => "gateway".into(),
+            Self::Fix => "fix".into(),
+            Self::Sequencer => "sequencer".into(),
+            Self::Risk => "risk".into(),
+            Self::Dealer => "dealer".into(),
+            Self::Matching(0) => "matching".into(),
+            Self::Matching(shard) => format!("matching-{}", u32::from(shard) + 1),
+            Self::Collector => "collector".into(),
+            Self::Recorder => "recorder".into(),
+            Self::Feed => "feed".into(),
         }
+    }
+}
+
+impl From<StageName> for String {
+    fn from(stage: StageName) -> Self {
+        stage.name()
+    }
+}
+
+impl TryFrom<String> for StageName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let all = Self::of(SHARDS_MAX).into_iter().chain([Self::Fix]);
+        let found = all.into_iter().find(|stage| stage.name() == name);
+        found.ok_or_else(|| {
+            format!(
+                "`{name}` is no stage: write gateway, fix, sequencer, risk, dealer, matching, \
+                 matching-2 to matching-{SHARDS_MAX}, collector, recorder or feed"
+            )
+        })
     }
 }
 

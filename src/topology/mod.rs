@@ -2,29 +2,39 @@
 
 mod appliance;
 mod boot;
+mod calendar;
 mod config;
+mod deal;
 mod decimal;
 mod fix;
 mod parse;
 mod placement;
 mod ports;
 mod recovery;
+mod shard_wiring;
+mod sharding;
 mod state;
 mod validate;
 mod wiring;
 
 pub use appliance::{Appliance, StopError};
 pub use boot::{BootError, BootReport, Ports, boot, place_here};
+pub use calendar::{
+    Calendar, CalendarConfig, ChangeConfig, DayConfig, DayEnd, Due, PhaseConfig, ScheduleConfig,
+    Timetable,
+};
 pub use config::{
     Config, CoreConfig, DeviceName, EngineConfig, EntryConfig, FeedConfig, JournalConfig,
-    ReleaseGate, StageName,
+    ReleaseGate, ShardConfig, StageName,
 };
+pub use deal::{Busy, DealtShard, deal, table as deal_table};
 pub use decimal::Decimal;
 pub use fix::{FixConfig, FixSessionConfig, fix_options, open_fix};
 pub use parse::{ConfigError, DEFAULT_CONFIG, load, parse};
 pub use placement::{PlacedCore, Placement, place};
 pub use ports::{DeviceRequest, Subnet, open_port};
 pub use recovery::{Replay, ReplayError};
+pub use sharding::{Home, Sharding};
 pub use state::{
     empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings, meaning,
 };

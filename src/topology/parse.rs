@@ -85,7 +85,7 @@ mod tests {
         for (text, place, word) in [
             ("[feed]\ngroup = \"nowhere\"", "2:9", "address"),
             ("[entry]\ndevice = \"eth0\"", "2:10", "not a device"),
-            ("[[core]]\nstages = [\"gatway\"]", "2:11", "unknown variant `gatway`"),
+            ("[[core]]\nstages = [\"gatway\"]", "2:10", "`gatway` is no stage"),
             ("[[instrument]]\nsymbol = \"X\"", "1:1", "missing field `reference_price`"),
             ("[risk]\norder_quantity_max = -1", "2:22", "invalid value"),
             ("[risk]\ncollar_percent = \"ten\"", "2:18", "not an amount"),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::runtime::Idle;
+use crate::topology::sharding::own_shards;
 use crate::topology::{Config, ConfigError, StageName};
 
 /// A core as it will be.
@@ -90,7 +91,13 @@ fn check_stages(config: &Config, file: &str, text: &str) -> Result<(), ConfigErr
             }
         }
     }
-    let missing = StageName::ALL.iter().find(|stage| !homes.contains_key(stage));
+    let wanted = StageName::of(own_shards(config).count().max(1));
+    let known = |stage: &StageName| wanted.contains(stage) || *stage == StageName::Fix;
+    if let Some((stage, span)) = homes.iter().find(|(stage, _)| !known(stage)) {
+        let message = format!("stage `{}` is for more shards than there are", stage.name());
+        return Err(ConfigError::at(file, text, span.clone(), &message));
+    }
+    let missing = wanted.iter().find(|stage| !homes.contains_key(stage));
     missing.map_or(Ok(()), |stage| {
         let message =
             format!("stage `{}` is on no core: add it to the `stages` of one", stage.name());
@@ -137,7 +144,7 @@ fn fuse_spinners(cores: &mut Vec<PlacedCore>, cpus: &[usize], notes: &mut Vec<St
         let Some(last) = cores.iter().rposition(|core| core.idle.spins()) else { return };
         let Some(into) = cores[..last].iter().rposition(|core| core.idle.spins()) else { return };
         let moved = cores.remove(last);
-        let names: Vec<&str> = moved.stages.iter().map(|stage| stage.name()).collect();
+        let names: Vec<String> = moved.stages.iter().map(|stage| stage.name()).collect();
         notes.push(format!(
             "{} fused into the core before it: {} spinning cores would leave none of the \
              machine's {} CPUs to anybody else",
@@ -169,7 +176,7 @@ impl std::fmt::Display for Placement {
         for core in &self.cores {
             let cpu = core.cpu.map_or("any".to_string(), |cpu| cpu.to_string());
             let idle = format!("{:?}", core.idle).to_lowercase();
-            let stages: Vec<&str> = core.stages.iter().map(|stage| stage.name()).collect();
+            let stages: Vec<String> = core.stages.iter().map(|stage| stage.name()).collect();
             writeln!(f, "cpu {cpu:<4} {idle:<6} {}", stages.join(" ▸ "))?;
         }
         let slow = self.slow_cpu.map_or("any".to_string(), |cpu| cpu.to_string());

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::engine::{Fold, SoftwareMatcher};
+use crate::engine::{Fold, Shards};
 use crate::journal::{JournalError, LogKind, Reader};
 use crate::model::{Command, Event, EventId, Fault, SeqNo};
 use crate::stage::{FeedState, FixState, GatewayState};
@@ -44,7 +44,7 @@ pub enum ReplayError {
 /// A journal being folded again.
 pub struct Replay {
     /// Risk, matching and how far they have come.
-    pub fold: Fold<SoftwareMatcher>,
+    pub fold: Fold<Shards>,
     /// Clients' sessions.
     pub gateway: GatewayState,
     /// Clients' FIX sessions; none unless they are put here.
@@ -69,7 +69,7 @@ impl Replay {
     /// A folder that cannot be read.
     pub fn open(
         journal: &Path,
-        fold: Fold<SoftwareMatcher>,
+        fold: Fold<Shards>,
         gateway: GatewayState,
         feed: FeedState,
     ) -> Result<Self, ReplayError> {

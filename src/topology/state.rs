@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::engine::risk::{Feedback, RiskGate};
-use crate::engine::{EngineLimits, Fold, SetupError, SoftwareMatcher};
+use crate::engine::{
+    EngineLimits, Fold, SetupError, Shards, SoftwareMatcher, events_of_shards_max,
+};
 use crate::journal::{Meaning, Settings};
 use crate::model::Nanos;
 use crate::stage::{FeedOptions, FeedState, GatewayOptions, GatewayState};
@@ -26,14 +28,19 @@ pub fn engine_limits(config: &Config, catalogue: &Catalogue) -> EngineLimits {
 ///
 /// # Errors
 /// A limit that the engine refuses, with its cure.
-pub fn empty_fold(
-    config: &Config,
-    catalogue: &Catalogue,
-) -> Result<Fold<SoftwareMatcher>, SetupError> {
+pub fn empty_fold(config: &Config, catalogue: &Catalogue) -> Result<Fold<Shards>, SetupError> {
     let limits = engine_limits(config, catalogue);
-    let matcher = SoftwareMatcher::new(limits, &catalogue.instruments)?;
+    let sharding = &catalogue.sharding;
+    let shards = sharding.shards();
+    let matcher = |shard| {
+        let ladder_ticks = sharding.ladder_ticks(shard).unwrap_or(limits.ladder_ticks);
+        let limits = EngineLimits { shard: shard as u8, ladder_ticks, ..limits };
+        SoftwareMatcher::new(limits, &sharding.known_to(shard, &catalogue.instruments))
+    };
+    let matchers = (0..shards).map(matcher).collect::<Result<Vec<_>, _>>()?;
     let risk = &catalogue.risk;
-    let events = limits.events_per_command_max();
+    let matcher = Shards::new(matchers, sharding.routes(), &limits);
+    let events = events_of_shards_max(&limits, shards);
     let feedback = Feedback::new(risk.feedback_lag, risk.feedback_window, events);
     Ok(Fold::new(RiskGate::new(risk), feedback, matcher))
 }
@@ -86,12 +93,12 @@ pub fn meaning(config: &Config, catalogue: &Catalogue) -> Meaning {
 /// SHA-256 over what history depends on: instruments, limits, rights.
 fn digest(catalogue: &Catalogue) -> [u8; 32] {
     use sha2::Digest;
-    let Catalogue { instruments, sessions, fix_sessions, risk } = catalogue;
+    let Catalogue { instruments, sessions, fix_sessions, risk, sharding, .. } = catalogue;
     let settings = sessions.iter().flatten().map(|s| (s.id, s.self_trade, s.first_account));
     let fix = fix_sessions.iter().flatten().map(|s| (s.id, s.self_trade, s.default_account()));
     let settings: Vec<_> = settings.chain(fix).collect();
     let text = format!(
-        "{instruments:?} {settings:?} {:?} {:?} {} {}",
+        "{instruments:?} {settings:?} {sharding:?} {:?} {:?} {} {}",
         risk.accounts, risk.sessions, risk.orders_max, risk.holdings_max
     );
     sha2::Sha256::digest(text).into()

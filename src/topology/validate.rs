@@ -3,14 +3,14 @@
 use std::ops::Range;
 
 use crate::engine::EngineLimits;
-use crate::engine::risk::{AccountLimits, RateClass, RiskOptions, SessionRights};
+use crate::engine::risk::{AccountLimits, HoursSet, RateClass, RiskOptions, SessionRights};
 use crate::model::{
-    AccountId, Instrument, InstrumentId, Nanos, Price, Quantity, SessionId, Symbol,
+    AccountId, Hours, Instrument, InstrumentId, Nanos, Price, Quantity, SessionId, Symbol,
 };
 use crate::stage::{FixSpec, SessionSpec};
 use crate::topology::config::{AccountConfig, InstrumentConfig, RateConfig, RiskConfig};
 use crate::topology::fix::spec_of;
-use crate::topology::{Config, ConfigError};
+use crate::topology::{Calendar, Config, ConfigError, Sharding};
 
 /// The most sessions an appliance has: their numbers fit the session token's first characters.
 const SESSIONS_MAX: u32 = 4096;
@@ -26,6 +26,10 @@ pub struct Catalogue {
     pub fix_sessions: Vec<Option<FixSpec>>,
     /// What the risk gate is told.
     pub risk: RiskOptions,
+    /// When what may trade.
+    pub calendars: Vec<Calendar>,
+    /// Which shard has which instrument.
+    pub sharding: Sharding,
 }
 
 /// Where a mistake stands.
@@ -61,12 +65,23 @@ pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, Confi
         accounts,
         sessions: rights,
         // An order lives in the gate a little longer than in the book, until its events are due.
+        shards: 1,
+        elsewhere: Vec::new(),
+        homes: Vec::new(),
+        rest: None,
         orders_max: engine.orders_max as usize + 2 * engine.feedback_window as usize,
         holdings_max,
         feedback_lag: Nanos(engine.feedback_lag_us as u64 * 1_000),
         feedback_window: engine.feedback_window,
     };
-    Ok(Catalogue { instruments, sessions, fix_sessions, risk })
+    let calendars = calendars(config, &source, &instruments)?;
+    let sharding = Sharding::new(config, &instruments)
+        .map_err(|(span, message)| source.error(span, message))?;
+    let shards = sharding.shards();
+    let elsewhere = sharding.elsewhere();
+    let (homes, rest) = (sharding.dealt(), sharding.rest());
+    let risk = RiskOptions { shards, elsewhere, homes, rest, ..risk };
+    Ok(Catalogue { instruments, sessions, fix_sessions, risk, calendars, sharding })
 }
 
 /// Pairs of account and instrument the gate keeps room for: 32 bytes each and an index.
@@ -140,6 +155,27 @@ fn instruments(config: &Config, source: &Source<'_>) -> Result<Vec<Instrument>, 
         instruments.push(instrument);
     }
     Ok(instruments)
+}
+
+fn calendars(
+    config: &Config,
+    source: &Source<'_>,
+    instruments: &[Instrument],
+) -> Result<Vec<Calendar>, ConfigError> {
+    let mut calendars: Vec<Calendar> = Vec::new();
+    for spanned in &config.calendar {
+        let wrong = |message: String| source.error(spanned.span(), message);
+        let calendar = Calendar::new(spanned.get_ref(), instruments).map_err(wrong)?;
+        for other in &calendars {
+            if calendar.instruments.iter().any(|id| other.instruments.contains(id)) {
+                let (one, two) = (&other.name, &calendar.name);
+                let message = format!("calendars `{one}` and `{two}` share instruments: name them");
+                return Err(wrong(message));
+            }
+        }
+        calendars.push(calendar);
+    }
+    Ok(calendars)
 }
 
 fn instrument(place: usize, config: &InstrumentConfig) -> Result<Instrument, String> {
@@ -233,7 +269,8 @@ fn sessions(
         let (first_account, last_account) = range.map_err(wrong)?;
         let rate = rate(config, &session.rate, spanned.span(), source)?;
         let place = session.id as usize;
-        rights[place] = Some(SessionRights { first_account, last_account, rate });
+        let hours = HoursSet::of(session.hours.iter().map(|hours| Hours::from(*hours)));
+        rights[place] = Some(SessionRights { first_account, last_account, rate, hours });
         let spec = SessionSpec {
             id: SessionId(session.id),
             key: session.key.clone().into_bytes(),
@@ -285,7 +322,8 @@ fn fix_sessions(
         let range = account_range(keys.id, keys.first_account, keys.last_account, accounts);
         let (first_account, last_account) = range.map_err(wrong)?;
         let rate = rate(config, &keys.rate, spanned.span(), source)?;
-        let right = SessionRights { first_account, last_account, rate };
+        let hours = HoursSet::ALL;
+        let right = SessionRights { first_account, last_account, rate, hours };
         if rights[place].replace(right).is_some() {
             return Err(wrong(format!("session {} stands twice: keep one", keys.id)));
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::engine::{EngineLimits, Fold, SoftwareMatcher};
+use crate::engine::{EngineLimits, Fold, Shards};
 use crate::journal::Writer;
 use crate::link::{Consumer, Gauge, Producer, link};
 use crate::model::{Command, Event, Head, LINES_MAX, Request};
@@ -12,15 +12,16 @@ use crate::port::watch::Watch;
 use crate::runtime::{CounterReader, LatencyReader, Stage, latency};
 use crate::stage::{
     ArchiveLinks, BURST, Board, EventLinks, Feed, FeedState, FixGateway, FixLinks, FixState, Gate,
-    Gateway, GatewayLinks, GatewayState, Introduced, Matching, OldReply, Recorder, Risk, Sequencer,
+    Gateway, GatewayLinks, GatewayState, Introduced, OldReply, Recorder, Risk, Sequencer,
     SequencerState, Wanted,
 };
 use crate::topology::StageName;
+use crate::topology::shard_wiring::{Depths, wire_matching};
 
 /// What the stages are made of: state that a replay may have filled, ports, logs.
 pub struct Parts<E: Port, F: Port> {
     /// Risk and matching, and how far history has come.
-    pub fold: Fold<SoftwareMatcher>,
+    pub fold: Fold<Shards>,
     /// The limits the matcher was made with.
     pub limits: EngineLimits,
     /// Clients' sessions.
@@ -75,7 +76,7 @@ pub struct LinkFill {
     pub gauge: Gauge,
 }
 
-fn fill<H: Head>(name: &'static str, consumer: &Consumer<H>) -> LinkFill {
+pub(super) fn fill<H: Head>(name: &'static str, consumer: &Consumer<H>) -> LinkFill {
     LinkFill { name, depth: consumer.depth(), gauge: consumer.gauge() }
 }
 
@@ -103,7 +104,6 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     let commands_depth = depth.min(COMMANDS_DEPTH);
     let (gateway_requests, gateway_sequencer) = link::<Request>(commands_depth);
     let (slow_requests, slow_sequencer) = link::<Request>(SLOW_DEPTH);
-    let (matching_requests, matching_sequencer) = link::<Request>(SLOW_DEPTH);
     let (sequencer_commands, sequencer_risk) = link::<Command>(commands_depth);
     let (sequencer_records, sequencer_recorder) = link::<Command>(commands_depth);
     let (risk_commands, risk_matching) = link::<Command>(commands_depth);
@@ -117,7 +117,6 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     let mut links = vec![
         fill("gateway_sequencer", &gateway_sequencer),
         fill("slow_sequencer", &slow_sequencer),
-        fill("matching_sequencer", &matching_sequencer),
         fill("sequencer_risk", &sequencer_risk),
         fill("sequencer_recorder", &sequencer_recorder),
         fill("risk_matching", &risk_matching),
@@ -128,7 +127,6 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         fill("archive_gateway", &gateway_found),
     ];
     let (sequenced, sequenced_reader) = latency();
-    let (matched, matched_reader) = latency();
     let (replied, replied_reader) = latency();
     let (published, published_reader) = latency();
 
@@ -147,7 +145,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         Arc::clone(&journal_is_short),
         replied,
     );
-    let mut inputs = vec![gateway_sequencer, slow_sequencer, matching_sequencer];
+    let mut inputs = vec![gateway_sequencer, slow_sequencer];
     let (mut gateways, mut gateway_of) = (vec![gateway_events], Box::default());
     let fix = parts.fix.map(|fix| {
         let (requests, fix_sequencer) = link::<Request>(commands_depth);
@@ -163,7 +161,6 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         let gate = parts.gate.clone();
         (FixGateway::new(fix.state, ends, fix.watch, gate, short, replied), reader)
     });
-    let sequencer = Sequencer::new(start, inputs, sequencer_commands, sequencer_records, sequenced);
     let Fold { gate, feedback, matcher, .. } = parts.fold;
     let risk = Risk::new(gate, feedback, sequencer_risk, matching_risk, risk_commands);
     let events = EventLinks {
@@ -174,15 +171,11 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         feed: feed_events,
     };
     let events_max = parts.limits.events_per_command_max();
-    let matching = Matching::new(
-        matcher,
-        events_max,
-        risk_matching,
-        events,
-        matching_requests,
-        parts.board,
-        matched,
-    );
+    let depths = Depths { commands: commands_depth, events: depth };
+    let matching = wire_matching(matcher, events_max, risk_matching, events, &parts.board, depths);
+    links.extend(matching.links);
+    inputs.extend(matching.requests);
+    let sequencer = Sequencer::new(start, inputs, sequencer_commands, sequencer_records, sequenced);
     let recorder = Recorder::new(
         sequencer_recorder,
         matching_recorder,
@@ -192,29 +185,33 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     );
     let feed = Feed::new(parts.feed_port, parts.feed, matching_feed, parts.gate, published);
 
+    let mut counters = vec![
+        (StageName::Gateway, gateway.counters.reader()),
+        (StageName::Sequencer, sequencer.counters.reader()),
+        (StageName::Risk, risk.counters.reader()),
+        (StageName::Recorder, recorder.counters.reader()),
+        (StageName::Feed, feed.counters.reader()),
+    ];
+    counters.extend(matching.counters);
+    counters.sort_by_key(|(name, _)| *name);
+    let mut stages: Vec<(StageName, Box<dyn Stage>)> = vec![
+        (StageName::Gateway, Box::new(gateway)),
+        (StageName::Sequencer, Box::new(sequencer)),
+        (StageName::Risk, Box::new(risk)),
+        (StageName::Recorder, Box::new(recorder)),
+        (StageName::Feed, Box::new(feed)),
+    ];
+    stages.extend(matching.stages);
+    stages.sort_by_key(|(name, _)| *name);
     let mut wired = Wired {
-        counters: vec![
-            (StageName::Gateway, gateway.counters.reader()),
-            (StageName::Sequencer, sequencer.counters.reader()),
-            (StageName::Risk, risk.counters.reader()),
-            (StageName::Matching, matching.counters.reader()),
-            (StageName::Recorder, recorder.counters.reader()),
-            (StageName::Feed, feed.counters.reader()),
-        ],
+        counters,
         latencies: vec![
             StageLatency { name: "sequenced", reader: sequenced_reader },
-            StageLatency { name: "matched", reader: matched_reader },
+            StageLatency { name: "matched", reader: matching.matched },
             StageLatency { name: "replied", reader: replied_reader },
             StageLatency { name: "published", reader: published_reader },
         ],
-        stages: vec![
-            (StageName::Gateway, Box::new(gateway)),
-            (StageName::Sequencer, Box::new(sequencer)),
-            (StageName::Risk, Box::new(risk)),
-            (StageName::Matching, Box::new(matching)),
-            (StageName::Recorder, Box::new(recorder)),
-            (StageName::Feed, Box::new(feed)),
-        ],
+        stages,
         slow_requests,
         archive: ArchiveLinks { wanted: archive_wanted, found: archive_found },
         links,
@@ -233,7 +230,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
 const COMMANDS_DEPTH: usize = 4 * BURST * LINES_MAX;
 
 /// Lines of the links on which only now and then a message travels.
-const SLOW_DEPTH: usize = 256;
+pub(super) const SLOW_DEPTH: usize = 256;
 
 /// Lines of the link for old replies, of three lines each as a rule.
 const ARCHIVE_DEPTH: usize = 1024;

@@ -30,6 +30,10 @@ pub struct View {
     pub not_applied_reasons: BTreeSet<u8>,
     /// By match number: executed quantity of our sides.
     pub fills: BTreeMap<u64, u32>,
+    /// All replies, in order.
+    pub replies: Vec<Vec<u8>>,
+    /// Match numbers of trades that were undone.
+    pub broken: BTreeSet<u64>,
     /// Cancels that came too late.
     pub cancels_refused: u32,
 }
@@ -37,6 +41,7 @@ pub struct View {
 impl View {
     /// Takes the next reply.
     pub fn take(&mut self, bytes: &[u8]) {
+        self.replies.push(bytes.to_vec());
         match Outbound::decode(bytes).expect("a reply decodes") {
             Outbound::OrderAccepted(order, _) => {
                 *self.answers.entry(order.user_ref_num).or_default() += 1;
@@ -52,6 +57,11 @@ impl View {
                 *self.answers.entry(order.user_ref_num).or_default() += 1;
                 self.rejected.push((order.user_ref_num, order.reason));
             }
+            Outbound::BrokenTrade(trade, _) => {
+                self.broken.insert(trade.match_number);
+            }
+            // A trade that was told undone is told again as it is.
+            Outbound::OrderExecuted(fill, _) if self.broken.contains(&fill.match_number) => {}
             Outbound::OrderExecuted(fill, _) => {
                 *self.fills.entry(fill.match_number).or_default() += fill.quantity;
                 self.shrink(fill.user_ref_num, fill.quantity);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wirematch::engine::{BookView, SoftwareMatcher};
+use wirematch::engine::BookView;
 use wirematch::model::InstrumentId;
 use wirematch::wire::itch::Message;
 
@@ -36,6 +36,9 @@ impl Market {
             Message::OrderExecuted(fill) => {
                 self.shrink(fill.order_reference_number, fill.executed_shares);
             }
+            Message::OrderExecutedWithPrice(fill) => {
+                self.shrink(fill.order_reference_number, fill.executed_shares);
+            }
             Message::OrderCancel(cancel) => {
                 self.shrink(cancel.order_reference_number, cancel.canceled_shares);
             }
@@ -63,7 +66,7 @@ impl Market {
     }
 
     /// The market as the matcher has it.
-    pub fn of(matcher: &SoftwareMatcher) -> Self {
+    pub fn of(matcher: &impl BookView) -> Self {
         let mut market = Self::default();
         matcher.for_each_order(&mut |standing| {
             let order = standing.order;

@@ -22,6 +22,7 @@ use wirematch::port::Port;
 use wirematch::port::faulty::Faults;
 use wirematch::topology::{Catalogue, Config, Replay, StageName, check, journal_folder, parse};
 use wirematch::wire::ethernet::Mac;
+use wirematch::wire::itch::Message;
 
 use client::Client;
 use market::Market;
@@ -116,6 +117,17 @@ pub fn settings() -> (Config, Catalogue) {
     (config, catalogue)
 }
 
+/// The same with three shards: one of BOLT, one of CRUX, one of the rest.
+pub fn sharded() -> (Config, Catalogue) {
+    let text = format!(
+        "{CONFIG}\n[[shard]]\ninstruments = [\"BOLT\"]\n[[shard]]\n\
+         [[shard]]\ninstruments = [\"CRUX\"]\n"
+    );
+    let config = parse("world", &text).expect("the configuration is good");
+    let catalogue = check(&config, "world", &text).expect("the configuration is good");
+    (config, catalogue)
+}
+
 /// How a client of a world is told who it is.
 pub fn trader_config(session: u16) -> TraderConfig {
     TraderConfig {
@@ -154,6 +166,8 @@ pub struct World {
     listener: Listener<Card>,
     /// The market as the listener sees it.
     pub market: Market,
+    /// All that the feed said, in order.
+    pub published: Vec<Message>,
     pub dice: Dice,
     pub now: Nanos,
     idle: u32,
@@ -199,6 +213,7 @@ impl World {
             clients,
             listener,
             market: Market::default(),
+            published: vec![],
             dice: Dice::new(seed),
             now: BEGIN,
             idle: 0,
@@ -229,6 +244,11 @@ impl World {
         self.server().ask(&asked);
     }
 
+    /// The operator says something of more than one line.
+    pub fn tell(&mut self, group: &Group<Request>) {
+        self.server().tell(group);
+    }
+
     /// The server dies where it stands; what is in its journal stays.
     pub fn crash(&mut self) {
         self.server = None;
@@ -255,10 +275,11 @@ impl World {
 
     /// Polls somebody, and lets a little time pass; much of it, when nobody has anything to do.
     pub fn step(&mut self) {
-        let parts = Server::PARTS + 3 + self.clients.len();
+        let own = self.server.as_ref().map_or(8, Server::parts);
+        let parts = own + 3 + self.clients.len();
         let part = self.dice.below(parts as u64) as usize;
         let now = self.now;
-        let work = match part.checked_sub(Server::PARTS) {
+        let work = match part.checked_sub(own) {
             None => match &mut self.server {
                 Some(server) => server.poll(part, now).expect("no stage finds a fault"),
                 None => 0,
@@ -266,8 +287,11 @@ impl World {
             Some(0) => self.entry.poll(),
             Some(1) => self.market_data.poll(),
             Some(2) => {
-                let market = &mut self.market;
-                self.listener.poll(now, &mut |message| market.take(message))
+                let Self { market, published, .. } = self;
+                self.listener.poll(now, &mut |message| {
+                    published.push(*message);
+                    market.take(message);
+                })
             }
             Some(client) => self.clients[client - 3].poll(now),
         };

@@ -3,7 +3,8 @@
 use wirematch::flow::Dice;
 use wirematch::model::AccountId;
 use wirematch::wire::ouch::codes::{
-    capacity, cross_type, display, intermarket_sweep, post_only, side, time_in_force,
+    MARKET_PRICE, capacity, cross_type, display, intermarket_sweep, order_style, post_only,
+    price_type, side, time_in_force, wish,
 };
 use wirematch::wire::ouch::{
     AccountQueryRequest, Appendage, CancelOrderRequest, Inbound, MESSAGE_MAX, MassCancelRequest,
@@ -110,16 +111,69 @@ fn random_enter(dice: &mut Dice, next: u32) -> Vec<u8> {
             order.time_in_force = time_in_force::IMMEDIATE_OR_CANCEL;
             options.min_qty = Some(order.quantity);
         }
-        16..20 => order.price = wirematch::wire::ouch::codes::MARKET_PRICE,
+        16..20 => order.price = MARKET_PRICE,
         20..25 => options.post_only = Some(post_only::POST_ONLY),
         25..28 => order.price += 1,
         28..30 => order.symbol = *b"NOBODY  ",
         30..32 => order.quantity = 0,
         32..34 => order.price *= 2,
+        34..64 => ask_more(dice, &mut order, &mut options),
         _ => {}
     }
     let mut space = [0; OPTIONS_MAX];
     bytes(&Inbound::EnterOrder(order, options.appendage(&mut space)))
+}
+
+/// Makes an order one of a type that is not plain; most combinations are good.
+fn ask_more(dice: &mut Dice, order: &mut EnterOrder, options: &mut Options) {
+    let buys = order.side == side::BUY;
+    let few = TICK * (1 + dice.below(8));
+    let (ahead, behind) = match buys {
+        true => (order.price + few, order.price - few),
+        false => (order.price - few, order.price + few),
+    };
+    match dice.below(15) {
+        0 | 1 => options.max_floor = Some(1 + dice.below(20) as u32),
+        2 => order.display = display::HIDDEN,
+        3 => {
+            order.display = display::HIDDEN;
+            options.min_qty = Some(1 + dice.below(30) as u32);
+        }
+        4 => {
+            order.display = display::HIDDEN;
+            options.wish = Some(wish::ALL_OR_NONE);
+        }
+        5 => options.discretion_price = Some(ahead),
+        6 => options.price_type = Some(price_type::PRIMARY_PEG),
+        7 => options.price_type = Some(price_type::MIDPOINT_PEG),
+        8 => {
+            options.price_type = Some(price_type::MARKET_PEG);
+            options.peg_offset = Some(if buys { -(few as i32) } else { few as i32 });
+        }
+        9 => {
+            options.order_style = Some(order_style::STOP);
+            options.stop_price = Some(if dice.percent(50) { ahead } else { behind });
+        }
+        10 => {
+            options.order_style = Some(order_style::STOP_LIMIT);
+            options.stop_price = Some(ahead);
+        }
+        11 => {
+            order.price = MARKET_PRICE;
+            options.order_style = Some(order_style::TRAILING_STOP);
+            options.trail = Some(few as u32);
+        }
+        12 => {
+            order.price = MARKET_PRICE;
+            options.order_style = Some(order_style::MARKET_TO_LIMIT);
+        }
+        13 => {
+            options.post_only = Some(post_only::POST_ONLY);
+            options.wish = Some(wish::SLIDE);
+        }
+        _ => order.time_in_force = time_in_force::GOOD_TILL_CANCEL,
+    }
+    options.group_id = dice.percent(20).then_some(1 + dice.below(3) as u16);
 }
 
 /// An order that was entered once: an open one as a rule.

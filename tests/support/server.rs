@@ -37,9 +37,10 @@ pub fn replay_of(journal: &Path, config: &Config, catalogue: &Catalogue) -> Repl
 }
 
 impl Server {
-    /// Participants of a schedule that a server is: its stages, the keeper of its journal and the
-    /// archive.
-    pub const PARTS: usize = StageName::ALL.len() + 2;
+    /// Participants of a schedule that it is: its stages, the keeper of its journal, the archive.
+    pub fn parts(&self) -> usize {
+        self.stages.len() + 2
+    }
 
     /// Opens the journal, mends and replays it, joins the stages.
     pub fn open<E: Port + 'static, F: Port + 'static>(
@@ -80,7 +81,7 @@ impl Server {
             command_log,
             event_log,
             gate,
-            board: Board::new(&ids),
+            board: Board::sharded(&ids, catalogue.sharding.shards()),
             link_depth: config.engine.link_depth as usize,
         });
         let Wired { stages, slow_requests, counters, journal_is_short, archive, .. } = wired;
@@ -99,12 +100,17 @@ impl Server {
         assert!(self.slow_requests.push_head(request), "the slow link has room");
     }
 
+    /// The same, for what has further lines.
+    pub fn tell(&mut self, group: &Group<Request>) {
+        assert!(self.slow_requests.push(group), "the slow link has room");
+    }
+
     /// Polls one part: a stage, the keepers, or the archive.
     ///
     /// # Errors
     /// The stage's fault.
     pub fn poll(&mut self, part: usize, now: Nanos) -> Result<usize, Fault> {
-        if part == Self::PARTS - 1 {
+        if part == self.parts() - 1 {
             return Ok(self.archive.step());
         }
         let Some((_, stage)) = self.stages.get_mut(part) else {

@@ -259,7 +259,7 @@ impl<'a> Bench<'a> {
             command_log: commands.writer,
             event_log: events.writer,
             gate,
-            board: Board::new(&ids),
+            board: Board::sharded(&ids, catalogue.sharding.shards()),
             link_depth: config.engine.link_depth as usize,
         });
         Ok((wired, keepers.context("cannot start a thread")?))

@@ -45,7 +45,7 @@ impl View {
     pub(super) fn draw(&mut self, appliance: &mut Appliance) -> std::io::Result<()> {
         let count = |stage, name| count(appliance, stage, name);
         let commands = count(StageName::Sequencer, "Commands");
-        let fills = count(StageName::Matching, "Fills");
+        let fills = count(StageName::Matching(0), "Fills");
         let now = self.clock.now().0;
         let (then, commands_then, fills_then) = self.last.unwrap_or((now, commands, fills));
         let seconds = ((now - then) as f64 / 1e9).max(1e-9);

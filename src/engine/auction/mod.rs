@@ -9,8 +9,10 @@
 //! to the reference price. Who trades at it is decided by price, then by what is shown, then by
 //! time.
 
+mod band;
 mod count;
 mod phases;
 
+pub(super) use band::Band;
 pub use count::{Count, Outcome, Wants};
 pub(super) use phases::{Timing, admits, auctioned_with, uncrosses};

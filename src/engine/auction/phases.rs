@@ -72,11 +72,24 @@ impl Timing {
     /// What a command says; `None` where the phase that follows is none.
     pub(in crate::engine) fn of(command: &Command) -> Option<Self> {
         let following = u8::try_from(command.ordinal).ok().and_then(Phase::from_code)?;
-        let lasts = u64::from(command.quantity.0) * MILLISECOND;
-        let more = draws(command.price.0 as u64, u64::from(command.target) * MILLISECOND);
-        let end = command.timestamp.0.saturating_add(lasts).saturating_add(more);
-        let ends_at = if command.quantity.0 == 0 { Nanos::MAX } else { Nanos(end) };
-        Some(Self { ends_at, following })
+        if command.quantity.0 == 0 {
+            return Some(Self { ends_at: Nanos::MAX, following });
+        }
+        let (least, more) = (u64::from(command.quantity.0), u64::from(command.target));
+        let seed = command.price.0 as u64;
+        Some(Self::window(command.timestamp, least, more, seed, following))
+    }
+
+    /// From `least` to `least + more` milliseconds after `now`.
+    pub(in crate::engine) const fn window(
+        now: Nanos,
+        least: u64,
+        more: u64,
+        seed: u64,
+        following: Phase,
+    ) -> Self {
+        let lasts = least * MILLISECOND + draws(seed, more * MILLISECOND);
+        Self { ends_at: Nanos(now.0.saturating_add(lasts)), following }
     }
 }
 

@@ -21,6 +21,12 @@ impl Bitmap {
         }
     }
 
+    /// Bytes of the words for so many places.
+    pub(in crate::engine) const fn bytes(places: usize) -> usize {
+        let words = if places == 0 { 1 } else { places.div_ceil(64) };
+        (words + words.div_ceil(64)) * size_of::<u64>()
+    }
+
     #[inline]
     pub(in crate::engine) fn set(&mut self, place: usize) {
         let word = place / 64;

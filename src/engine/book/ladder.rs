@@ -46,6 +46,11 @@ impl Ladder {
         }
     }
 
+    /// Bytes of a window of so many keys.
+    pub(super) const fn window_bytes(ticks: u32) -> usize {
+        ticks as usize * size_of::<Slot>() + Bitmap::bytes(ticks as usize)
+    }
+
     /// The best level; [`NONE`] on an empty side.
     #[inline]
     pub(super) const fn best(&self) -> Slot {

@@ -25,6 +25,11 @@ impl<T: Owned> Store<T> {
         self.orders.has_room()
     }
 
+    /// Whether so many orders find room.
+    pub fn has_room_for(&self, count: u32) -> bool {
+        self.orders.has_room_for(count)
+    }
+
     /// Orders resting.
     pub const fn live(&self) -> u32 {
         self.orders.live()
@@ -181,6 +186,11 @@ impl OrderBook {
             sides: [Ladder::new(place * 2 + 1, ladder_ticks), Ladder::new(place * 2, ladder_ticks)],
             notes: Notes::default(),
         }
+    }
+
+    /// Bytes of a book with ladders of so many ticks.
+    pub const fn bytes(ladder_ticks: u32) -> usize {
+        size_of::<Self>() + 2 * Ladder::window_bytes(ladder_ticks)
     }
 
     #[inline(always)]

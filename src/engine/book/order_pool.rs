@@ -60,6 +60,11 @@ impl<T: Owned> Orders<T> {
         self.room > 0
     }
 
+    /// Whether so many orders find room.
+    pub(super) fn has_room_for(&self, count: u32) -> bool {
+        self.live() as usize + (count as usize) < self.orders.len()
+    }
+
     /// Takes a slot, the one freed last first, since it is in the cache. Ask for room before.
     #[inline(always)]
     pub(super) fn allocate(&mut self) -> Slot {

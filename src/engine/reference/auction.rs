@@ -4,10 +4,11 @@
 
 use std::collections::VecDeque;
 
-use crate::engine::auction::{Count, Outcome, Timing, Wants, auctioned_with, uncrosses};
+use crate::engine::auction::{Band, Count, Outcome, Timing, Wants, auctioned_with, uncrosses};
 use crate::engine::reference::order::{Book, Order};
 use crate::engine::reference::{ReferenceMatcher, less};
 use crate::engine::rules::{self, INDICATIVE_EVERY, Room};
+use crate::engine::shards::check_move;
 use crate::model::{
     CancelReason, Command, Event, EventFlags, EventKind, InstrumentId, Nanos, Phase, Price,
     Quantity, RejectCode,
@@ -40,12 +41,41 @@ impl ReferenceMatcher {
         if book.run.is_some() {
             return Err(RejectCode::Frozen);
         }
+        if rules::is_scheduled(command) && book.phase == Phase::Halt {
+            return Err(RejectCode::Halted);
+        }
         self.leave_phase(command.instrument, to, timing);
         Ok(())
     }
 
+    pub(super) fn set_band(&mut self, command: &Command) -> Result<(), RejectCode> {
+        let book = self.books.get_mut(&command.instrument);
+        let book = book.ok_or(RejectCode::UnknownInstrument)?;
+        book.band = Band::of(command, book.reference());
+        Ok(())
+    }
+
+    /// Takes an idle instrument over from another shard, or lets it go to one.
+    pub(super) fn take_over(&mut self, command: &Command) -> Result<(), RejectCode> {
+        let Some(book) = self.books.get_mut(&command.instrument) else {
+            return rules::moves_unknown(command, self.limits.shard);
+        };
+        let is_idle = book.orders.is_empty() && book.run.is_none();
+        let phase = check_move(is_idle, Phase::from_code(command.side))?;
+        *book = Book::new(book.instrument);
+        self.stop_cascade(command.instrument);
+        if command.target != u32::from(self.limits.shard) {
+            self.books.get_mut(&command.instrument).expect("it was found").phase = Phase::Closed;
+            return Ok(());
+        }
+        let book = self.books.get_mut(&command.instrument).expect("it was found");
+        book.last = Some(command.price).filter(|last| last.0 > 0);
+        self.enter_phase(command.instrument, phase, Timing::ENDLESS);
+        Ok(())
+    }
+
     /// Leaves a phase, for an auction or at once.
-    fn leave_phase(&mut self, instrument: InstrumentId, to: Phase, timing: Timing) {
+    pub(super) fn leave_phase(&mut self, instrument: InstrumentId, to: Phase, timing: Timing) {
         let book = self.books.get_mut(&instrument).expect("it was found");
         if !uncrosses(book.phase, to) {
             return self.enter_phase(instrument, to, timing);
@@ -220,7 +250,10 @@ impl ReferenceMatcher {
                 self.put(after);
             }
         }
-        self.book_mut(buyer).traded(price);
+        let now = self.now;
+        let book = self.book_mut(buyer);
+        book.traded(price);
+        book.band.anchor_at(price, now);
     }
 
     /// Cancels what was for this auction alone; says whether nothing is left of it.

@@ -6,7 +6,7 @@ use crate::engine::reference::order::Order;
 use crate::engine::reference::{ReferenceMatcher, less};
 use crate::engine::rules::{self, Instructions, Room, Special};
 use crate::model::{
-    CancelReason, Command, Event, EventFlags, EventKind, Group, OrderType, Price, Quantity,
+    CancelReason, Command, Event, EventFlags, EventKind, Group, OrderType, Phase, Price, Quantity,
     RejectCode, Side,
 };
 
@@ -27,13 +27,14 @@ impl ReferenceMatcher {
         }
         admits(book.phase, command, &asks, &special)?;
         let side = command.side().ok_or(RejectCode::InvalidSide)?;
-        if asks.may_rest && self.homes.len() >= self.limits.orders_max as usize {
+        if asks.may_rest && self.room_taken() + room_for(&special) > self.orders_max() {
             return Err(RejectCode::BookFull);
         }
         if asks.may_rest && !special.is_plain() && self.specials() >= self.specials_max() {
             return Err(RejectCode::BookFull);
         }
-        let order = Order::new(rules::entered(command, side), special.at_rest());
+        let entered = special.drawn_back(rules::entered(command, side));
+        let order = Order::new(entered, special.at_rest());
         self.place(order, asks, special, EventKind::Accepted, command);
         Ok(())
     }
@@ -55,7 +56,12 @@ impl ReferenceMatcher {
         if asks.may_rest && more && self.specials() >= self.specials_max() {
             return Err(RejectCode::BookFull);
         }
-        let Some(resting) = rules::replacement(command, &old.resting) else {
+        let taken = self.room_taken() - room_for(&old.special) + room_for(&special);
+        if asks.may_rest && taken > self.orders_max() {
+            return Err(RejectCode::BookFull);
+        }
+        let resting = rules::replacement(command, &old.resting);
+        let Some(resting) = resting.map(|resting| special.drawn_back(resting)) else {
             self.remove(&old);
             let gone = old.withdrawn(CancelReason::ReplacedBelowExecuted);
             let target = command.ordinal;
@@ -162,6 +168,11 @@ impl ReferenceMatcher {
         let end = if together { self.find_price(&mut order, &mut asks, &special) } else { None };
         let meets = together && end.is_none() && self.meets_at_once(&order, &mut asks);
         let crosses = meets && self.best_maker(&order, &asks).is_some();
+        if crosses {
+            let now = self.now;
+            let book = self.book_mut(&order);
+            book.band.renew(book.reference(), now);
+        }
         let enough = !crosses || asks.least == Quantity::ZERO || self.gets_least(&order, &asks);
         let rests_whole =
             end.is_none() && asks.may_rest && (!crosses || !enough) && !(crosses && asks.post_only);
@@ -189,17 +200,25 @@ impl ReferenceMatcher {
         if order.resting.leaves == Quantity::ZERO {
             return;
         }
+        let breaks = end.is_some_and(|(reason, _)| reason == CancelReason::Band)
+            && rules::begins_auction(self.book(&order).phase, &order.resting);
+        let end = if breaks && asks.may_rest { None } else { end };
         let immediate = (CancelReason::Immediate, price);
         if let Some((reason, price)) = end.or((!asks.may_rest).then_some(immediate)) {
             let event = rules::cancelled(&order.resting, reason);
-            return self.outbox.push(Event { price, client_seq, ..event });
+            self.outbox.push(Event { price, client_seq, ..event });
+        } else {
+            order.show();
+            if order.is_shown() && !tells {
+                let event = rules::about(&order.resting, EventKind::Rested);
+                self.outbox.push(Event { quantity: order.front, client_seq, ..event });
+            }
+            self.add(order);
         }
-        order.show();
-        if order.is_shown() && !tells {
-            let event = rules::about(&order.resting, EventKind::Rested);
-            self.outbox.push(Event { quantity: order.front, client_seq, ..event });
+        if breaks {
+            let timing = self.books[&order.resting.instrument].band.pause(self.now);
+            self.leave_phase(order.resting.instrument, Phase::VolatilityAuction, timing);
         }
-        self.add(order);
     }
 
     /// Gives an order its price where the book decides it: a market-to-limit order takes the other
@@ -260,4 +279,18 @@ impl ReferenceMatcher {
     fn specials_max(&self) -> usize {
         self.limits.specials_max as usize
     }
+
+    /// Places in line that are taken.
+    fn room_taken(&self) -> usize {
+        self.orders().map(|order| room_for(&order.special)).sum()
+    }
+
+    fn orders_max(&self) -> usize {
+        self.limits.orders_max as usize
+    }
+}
+
+/// Places in line that an order needs: one with discretion waits at two prices.
+fn room_for(special: &Special) -> usize {
+    1 + usize::from(special.has_discretion())
 }

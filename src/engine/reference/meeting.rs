@@ -28,6 +28,8 @@ impl ReferenceMatcher {
             if maker.special.is_over(self.now) {
                 self.remove(&maker);
                 self.outbox.push(maker.withdrawn(CancelReason::Expired));
+            } else if !self.book(order).band.holds(price) {
+                return Some((CancelReason::Band, order.resting.price));
             } else if asks.self_trade != SelfTrade::Allow
                 && self.are_one(maker.resting.account, order.resting.account)
             {
@@ -61,6 +63,8 @@ impl ReferenceMatcher {
         let mut flags = EventFlags::MAKER;
         if !maker.is_shown() {
             flags = flags.with(EventFlags::HIDDEN);
+        } else if price != maker.resting.price {
+            flags = flags.with(EventFlags::DISCRETION);
         }
         self.outbox.push(Event {
             quantity,
@@ -171,18 +175,43 @@ impl ReferenceMatcher {
                 }
             }
         }
+        makers.extend(self.beyond(order, asks));
         // The sort is stable: what is alike stays in the order of rooms and lines.
         makers.sort_by_key(|(maker, price)| maker.signed(*price));
         makers
+    }
+
+    /// The orders that would go further than they show to meet this one at its limit. Who will not
+    /// take is not gone to, nor who counts on prices that stand still.
+    fn beyond(&self, order: &Order, asks: &Instructions) -> Vec<(Order, Price)> {
+        let book = self.book(order);
+        let (tick, buy) = (book.instrument.tick, order.buys());
+        let Some(limit) = asks.limit.filter(|_| asks.least == Quantity::ZERO && !asks.post_only)
+        else {
+            return Vec::new();
+        };
+        // Its limit may lie between ticks: the trade is at the tick before.
+        let signed = if buy { limit.0 } else { limit.0.saturating_neg() };
+        let signed = signed.div_euclid(tick.0).saturating_mul(tick.0);
+        let price = Price(if buy { signed } else { signed.saturating_neg() });
+        let mut beyond = book.discretionary(!buy);
+        beyond.retain(|maker| {
+            let goes = maker.signed(maker.reach()) <= signed;
+            goes && maker.signed(maker.resting.price) > signed
+        });
+        beyond.into_iter().map(|maker| (*maker, price)).collect()
     }
 
     /// Whether an order would get the least it asks for, by the same steps as [`Self::take`].
     pub(super) fn gets_least(&self, order: &Order, asks: &Instructions) -> bool {
         let mut wanted = asks.least.min(order.resting.leaves);
         let steps = self.limits.fills_per_command_max as usize;
-        for (maker, _) in self.makers(order, asks).into_iter().take(steps) {
+        for (maker, price) in self.makers(order, asks).into_iter().take(steps) {
             if maker.special.is_over(self.now) {
                 continue;
+            }
+            if !self.book(order).band.holds(price) {
+                return false;
             }
             if asks.self_trade != SelfTrade::Allow
                 && self.are_one(maker.resting.account, order.resting.account)

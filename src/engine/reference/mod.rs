@@ -84,6 +84,12 @@ impl ReferenceMatcher {
             CommandKind::Modify => self.modify(command),
             CommandKind::Sweep => self.go_on(),
             CommandKind::SetFamily => self.set_family(command),
+            CommandKind::MoveInstrument => {
+                self.take_over(command).unwrap_or_else(|why| self.reject(command, why));
+            }
+            CommandKind::SetBand => {
+                self.set_band(command).unwrap_or_else(|why| self.reject(command, why));
+            }
             CommandKind::BustTrade | CommandKind::CorrectTrade => {
                 let outbox = &mut self.outbox;
                 rules::undone(group, &mut |event| outbox.push(event))
@@ -106,7 +112,9 @@ impl ReferenceMatcher {
             return self.reject(command, RejectCode::UnknownAccount);
         }
         self.families.insert(command.account, command.target);
-        self.outbox.push(Event::answering(command, 0, EventKind::FamilySet));
+        if self.limits.shard == 0 {
+            self.outbox.push(Event::answering(command, 0, EventKind::FamilySet));
+        }
     }
 
     /// Whether two accounts must not trade with each other.

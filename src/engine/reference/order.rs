@@ -1,6 +1,6 @@
 //! What the reference matcher keeps of an order and of an instrument.
 
-use crate::engine::auction::Timing;
+use crate::engine::auction::{Band, Timing};
 use crate::engine::reference::auction::Run;
 use crate::engine::rules::{self, Room, Special};
 use crate::engine::{RestingOrder, Standing};
@@ -47,6 +47,11 @@ impl Order {
 
     pub(super) const fn id(&self) -> OrderId {
         self.resting.id()
+    }
+
+    /// How far it would go for somebody who comes.
+    pub(super) fn reach(&self) -> Price {
+        self.special.reach(self.resting.price)
     }
 
     /// Whether the feed shows it when it rests.
@@ -102,6 +107,8 @@ pub(super) struct Book {
     pub(super) indicative_at: Nanos,
     /// Its auction, while that is being settled.
     pub(super) run: Option<Run>,
+    /// How far from where it may trade.
+    pub(super) band: Band,
     /// The last trade's price.
     pub(super) last: Option<Price>,
     /// The lowest and highest price traded at since the stops were last looked through.
@@ -123,6 +130,7 @@ impl Book {
             timing: Timing::ENDLESS,
             indicative_at: Nanos::MAX,
             run: None,
+            band: Band::NONE,
             last: None,
             range: None,
             trailed: None,
@@ -145,6 +153,15 @@ impl Book {
         let mut queue: Vec<&Order> = self.orders.iter().filter(here).collect();
         queue.sort_by_key(|order| order.rank());
         queue
+    }
+
+    /// The orders of a side that would go further than they show: the furthest first, of those
+    /// the oldest.
+    pub(super) fn discretionary(&self, buy: bool) -> Vec<&Order> {
+        let here = |order: &&Order| order.special.has_discretion() && order.buys() == buy;
+        let mut discretionary: Vec<&Order> = self.orders.iter().filter(here).collect();
+        discretionary.sort_by_key(|order| (order.signed(order.reach()), order.resting.reference));
+        discretionary
     }
 
     /// Whether trailing stops have a price to follow.

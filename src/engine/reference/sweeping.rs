@@ -35,7 +35,10 @@ impl ReferenceMatcher {
         if !sweep.has_room(self.walks.iter().map(|walk| &walk.sweep)) {
             return self.outbox.push(rules::cancel_rejected(command, RejectCode::TooManySweeps));
         }
-        self.outbox.push(Event::answering(command, 0, answer));
+        // What is for all shards the first one answers.
+        if self.limits.shard == 0 || !rules::is_for_all(command) {
+            self.outbox.push(Event::answering(command, 0, answer));
+        }
         if kind == CommandKind::SessionDown && command.quantity.0 == 0 {
             return;
         }

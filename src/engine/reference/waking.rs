@@ -51,6 +51,10 @@ impl ReferenceMatcher {
                 self.wake(&stop, &Command::new(CommandKind::Sweep));
             }
         }
+        // A stop that broke the band ended the cascade.
+        if self.cascades.front() != Some(&instrument) {
+            return;
+        }
         let Some(book) = self.books.get_mut(&instrument) else { return };
         if next_stop(book).is_none() && !book.needs_trail() {
             book.range = None;

@@ -2,7 +2,7 @@
 //!
 //! The reference is the last trade, and the configured price until there is one.
 
-use crate::model::{Instrument, InstrumentId, Price, RejectCode};
+use crate::model::{Hours, Instrument, InstrumentId, Price, RejectCode};
 
 const BPS_ONE: i64 = 10_000;
 
@@ -12,6 +12,14 @@ pub(super) struct Listed {
     pub(super) tick: Price,
     pub(super) lot: u32,
     pub(super) reference: Price,
+    /// Another appliance matches it.
+    pub(super) is_elsewhere: bool,
+    /// The shard it is dealt to.
+    pub(super) home: u8,
+    /// The hours it is in.
+    pub(super) hours: Hours,
+    /// The collar of these hours; 0 is the account's own.
+    pub(super) collar_bps: u32,
 }
 
 /// The instruments with their reference prices, by id.
@@ -29,9 +37,27 @@ impl Collar {
                 tick: instrument.tick,
                 lot: instrument.lot.0.max(1),
                 reference: instrument.reference_price,
+                is_elsewhere: false,
+                home: 0,
+                hours: Hours::Main,
+                collar_bps: 0,
             });
         }
         Self { listed: listed.into() }
+    }
+
+    /// An instrument is dealt to a shard.
+    pub(super) fn set_home(&mut self, id: InstrumentId, shard: u8) {
+        if let Some(Some(listed)) = self.listed.get_mut(id.index()) {
+            listed.home = shard;
+        }
+    }
+
+    /// Another appliance matches an instrument.
+    pub(super) fn set_elsewhere(&mut self, id: InstrumentId) {
+        if let Some(Some(listed)) = self.listed.get_mut(id.index()) {
+            listed.is_elsewhere = true;
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -42,6 +68,19 @@ impl Collar {
     #[inline]
     pub(super) fn listed(&self, id: InstrumentId) -> Option<Listed> {
         self.listed.get(id.index()).copied().flatten()
+    }
+
+    /// An instrument comes into other hours.
+    pub(super) fn set_hours(
+        &mut self,
+        id: InstrumentId,
+        hours: Hours,
+        collar_bps: u32,
+    ) -> Result<(), RejectCode> {
+        let listed = self.listed.get_mut(id.index()).and_then(Option::as_mut);
+        let listed = listed.ok_or(RejectCode::UnknownInstrument)?;
+        (listed.hours, listed.collar_bps) = (hours, collar_bps);
+        Ok(())
     }
 
     /// A trade, or a command, sets the reference.
@@ -60,6 +99,7 @@ impl Listed {
         if self.reference.0 <= 0 {
             return Err(RejectCode::NoReferencePrice);
         }
+        let bps = if self.collar_bps == 0 { bps } else { self.collar_bps };
         let span = self.reference.0.saturating_mul(bps as i64) / BPS_ONE;
         let low = self.reference.0.saturating_sub(span).max(1);
         Ok((Price(low), Price(self.reference.0.saturating_add(span))))
@@ -80,9 +120,34 @@ impl Listed {
 mod tests {
     use super::*;
 
+    fn listed(tick: i64, reference: i64) -> Listed {
+        let (tick, reference) = (Price(tick), Price(reference));
+        Listed {
+            tick,
+            lot: 1,
+            reference,
+            is_elsewhere: false,
+            home: 0,
+            hours: Hours::Main,
+            collar_bps: 0,
+        }
+    }
+
+    #[test]
+    fn the_collar_of_the_hours_goes_before_the_accounts() {
+        let listed = Listed { collar_bps: 300, ..listed(100, 1_000_000) };
+        assert_eq!(listed.band(1_000), Ok((Price(970_000), Price(1_030_000))));
+        let mut collar = Collar { listed: vec![None, Some(listed)].into() };
+        let unknown = collar.set_hours(InstrumentId(2), Hours::Overnight, 0);
+        assert_eq!(unknown, Err(RejectCode::UnknownInstrument));
+        collar.set_hours(InstrumentId(1), Hours::Main, 0).expect("it is known");
+        let band = collar.listed(InstrumentId(1)).expect("it is known").band(1_000);
+        assert_eq!(band, Ok((Price(900_000), Price(1_100_000))));
+    }
+
     #[test]
     fn the_band_is_a_tenth_by_default_and_protection_is_on_the_tick() {
-        let listed = Listed { tick: Price(100), lot: 1, reference: Price(1_000_050) };
+        let listed = listed(100, 1_000_050);
         assert_eq!(listed.band(1_000), Ok((Price(900_045), Price(1_100_055))));
         assert_eq!(listed.protection(true, 1_000), Ok(Price(1_100_000)));
         assert_eq!(listed.protection(false, 1_000), Ok(Price(900_100)));
@@ -90,7 +155,7 @@ mod tests {
 
     #[test]
     fn no_reference_is_a_refusal() {
-        let listed = Listed { tick: Price(1), lot: 1, reference: Price(0) };
+        let listed = listed(1, 0);
         assert_eq!(listed.band(1_000), Err(RejectCode::NoReferencePrice));
     }
 }

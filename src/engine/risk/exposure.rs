@@ -7,7 +7,9 @@ use crate::engine::risk::AccountLimits;
 use crate::engine::risk::accounts::{Account, AccountState, Accounts, OrderLimits};
 use crate::engine::risk::held_orders::{HeldOrder, HeldOrders, NotKept};
 use crate::engine::risk::holdings::Holdings;
-use crate::model::{AccountId, Event, Notional, OrderId, Quantity, RejectCode, SeqNo, Side};
+use crate::model::{
+    AccountId, Event, InstrumentId, Notional, OrderId, Quantity, RejectCode, SeqNo, Side,
+};
 
 /// All accounts' usage and all open orders.
 #[derive(Debug)]
@@ -15,6 +17,8 @@ pub(super) struct Exposure {
     accounts: Accounts,
     orders: HeldOrders,
     holdings: Holdings,
+    /// Orders held for by instrument; empty where nobody asks.
+    open_in: Box<[u32]>,
 }
 
 impl Exposure {
@@ -22,8 +26,10 @@ impl Exposure {
         limits: &[Option<AccountLimits>],
         orders_max: usize,
         holdings: Holdings,
+        instruments: usize,
     ) -> Self {
-        Self { accounts: Accounts::new(limits), orders: HeldOrders::new(orders_max), holdings }
+        let (accounts, orders) = (Accounts::new(limits), HeldOrders::new(orders_max));
+        Self { accounts, orders, holdings, open_in: vec![0; instruments].into() }
     }
 
     /// What one order of an account may be; `None` if the account is unknown.
@@ -45,6 +51,19 @@ impl Exposure {
     /// Orders held for.
     pub(super) fn open_orders(&self) -> usize {
         self.orders.len()
+    }
+
+    /// Whether any order of an instrument is held for.
+    pub(super) fn waits_in(&self, instrument: InstrumentId) -> bool {
+        self.open_in.get(instrument.index()).is_some_and(|open| *open > 0)
+    }
+
+    /// Counts an order in or out of its instrument, where that is asked for.
+    #[inline]
+    fn count(&mut self, instrument: InstrumentId, by: i32) {
+        if let Some(open) = self.open_in.get_mut(instrument.index()) {
+            *open = open.saturating_add_signed(by);
+        }
     }
 
     /// An order that is held for.
@@ -91,7 +110,9 @@ impl Exposure {
             NotKept::Full => RejectCode::BookFull,
         })?;
         holding.open_orders += 1;
+        let instrument = order.instrument;
         change_held(state, order.is_sale, more);
+        self.count(instrument, 1);
         Ok(())
     }
 
@@ -99,6 +120,7 @@ impl Exposure {
     #[inline]
     pub(super) fn release(&mut self, id: OrderId) {
         let Some(order) = self.orders.remove(id) else { return };
+        self.count(order.instrument, -1);
         if let Some(account) = self.accounts.get_mut(order.account) {
             change_held(&mut account.state, order.is_sale, Notional(-order.held.0));
         }

@@ -9,8 +9,8 @@ use crate::engine::risk::kill_switch::KillSwitch;
 use crate::engine::risk::rate::Rate;
 use crate::engine::risk::{RiskOptions, SessionRights};
 use crate::model::{
-    AccountId, CancelReason, Command, CommandKind, Event, EventFlags, EventKind, Fault, Notional,
-    OrderId, OrderType, Price, Quantity, RejectCode, Side,
+    AccountId, CancelReason, Command, CommandKind, Event, EventFlags, EventKind, Fault, Hours,
+    InstrumentId, Notional, OrderId, OrderType, Phase, Price, Quantity, RejectCode, Side,
 };
 
 /// What a session may do, and how fast it is going.
@@ -29,12 +29,16 @@ pub struct RiskGate {
     collar: Collar,
     exposure: Exposure,
     throttled: bool,
+    shards: usize,
+    rest: Option<u8>,
 }
 
 impl RiskGate {
     /// With all tables taken at once.
     pub fn new(options: &RiskOptions) -> Self {
-        let collar = Collar::new(&options.instruments);
+        let mut collar = Collar::new(&options.instruments);
+        options.elsewhere.iter().for_each(|id| collar.set_elsewhere(*id));
+        options.homes.iter().for_each(|(id, shard)| collar.set_home(*id, *shard));
         let session = |rights: &Option<SessionRights>| {
             rights.map(|rights| SessionState {
                 rights,
@@ -53,9 +57,12 @@ impl RiskGate {
                 &options.accounts,
                 options.orders_max,
                 Holdings::new(options.accounts.len(), collar.len(), options.holdings_max),
+                if options.shards > 1 { collar.len() } else { 0 },
             ),
             collar,
             throttled: false,
+            shards: options.shards,
+            rest: options.rest,
         }
     }
 
@@ -91,6 +98,16 @@ impl RiskGate {
                 self.collar.set_reference(command.instrument, command.price);
                 Ok(())
             }
+            Some(CommandKind::SetHours) => {
+                let hours = Hours::from_code(command.side).ok_or(RejectCode::Unsupported)?;
+                self.collar.set_hours(command.instrument, hours, command.quantity.0)
+            }
+            Some(CommandKind::Cancel | CommandKind::Modify) if self.shards > 1 => {
+                let held = self.exposure.order(command.target_id());
+                command.instrument = held.map_or(InstrumentId(0), |order| order.instrument);
+                Ok(())
+            }
+            Some(CommandKind::MoveInstrument) => self.check_move(command),
             Some(CommandKind::Throttle) => {
                 self.throttled = true;
                 Ok(())
@@ -113,6 +130,19 @@ impl RiskGate {
         let account = self.exposure.account_mut(command.account);
         set(account.ok_or(RejectCode::UnknownAccount)?, Notional(command.price.0));
         Ok(())
+    }
+
+    /// An instrument goes to the shard it was dealt to, or to the one that knows all, when the gate
+    /// knows of no order in it: it knows of every order that lives, and of some a little longer.
+    fn check_move(&self, command: &Command) -> Result<(), RejectCode> {
+        let listed = self.collar.listed(command.instrument).ok_or(RejectCode::UnknownInstrument)?;
+        let knows = |shard: u8| shard == listed.home || Some(shard) == self.rest;
+        let is_known = u8::try_from(command.target).is_ok_and(knows);
+        let is_far = command.target as usize >= self.shards || listed.is_elsewhere;
+        if !is_known || is_far || Phase::from_code(command.side).is_none() {
+            return Err(RejectCode::Unsupported);
+        }
+        if self.exposure.waits_in(command.instrument) { Err(RejectCode::NotIdle) } else { Ok(()) }
     }
 
     fn set_entry(&mut self, command: &Command, disabled: bool) -> Result<(), RejectCode> {
@@ -154,6 +184,12 @@ impl RiskGate {
         }
         let limits = self.exposure.order_limits(account).ok_or(RejectCode::UnknownAccount)?;
         let listed = self.collar.listed(command.instrument).ok_or(RejectCode::UnknownInstrument)?;
+        if listed.is_elsewhere {
+            return Err(RejectCode::Elsewhere);
+        }
+        if !rights.hours.has(listed.hours) {
+            return Err(RejectCode::OutOfHours);
+        }
         if self.kill_switch.stops(command) {
             return Err(RejectCode::Killed);
         }
@@ -175,12 +211,15 @@ impl RiskGate {
     }
 
     fn replace(&mut self, command: &mut Command) -> Result<(), RejectCode> {
-        self.admit(command)?;
+        let rights = self.admit(command)?;
         let old = *self.exposure.order(command.target_id()).ok_or(RejectCode::UnknownOrder)?;
         command.account = old.account;
         command.instrument = old.instrument;
         let limits = self.exposure.order_limits(old.account).ok_or(RejectCode::UnknownAccount)?;
         let listed = self.collar.listed(old.instrument).ok_or(RejectCode::UnknownInstrument)?;
+        if !rights.hours.has(listed.hours) {
+            return Err(RejectCode::OutOfHours);
+        }
         if self.kill_switch.stops(command) {
             return Err(RejectCode::Killed);
         }

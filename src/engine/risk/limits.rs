@@ -1,6 +1,6 @@
 //! What the gate is told at boot: limits of accounts, rights of sessions, sizes of tables.
 
-use crate::model::{AccountId, Instrument, Nanos, Notional, Quantity};
+use crate::model::{AccountId, Hours, Instrument, InstrumentId, Nanos, Notional, Quantity};
 
 /// The limits of one account. An account without limits is unknown and may do nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,26 @@ pub struct RateClass {
     pub ban: Nanos,
 }
 
+/// Hours in which a session may trade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoursSet(u8);
+
+impl HoursSet {
+    /// All there are.
+    pub const ALL: Self = Self(u8::MAX);
+
+    /// These.
+    pub fn of(hours: impl IntoIterator<Item = Hours>) -> Self {
+        Self(hours.into_iter().fold(0, |set, hours| set | 1 << hours.code()))
+    }
+
+    /// Whether these are among them.
+    #[inline]
+    pub const fn has(self, hours: Hours) -> bool {
+        self.0 >> hours.code() & 1 == 1
+    }
+}
+
 /// What a session may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionRights {
@@ -41,6 +61,8 @@ pub struct SessionRights {
     pub last_account: AccountId,
     /// How fast.
     pub rate: RateClass,
+    /// When.
+    pub hours: HoursSet,
 }
 
 /// Everything the gate is told at boot.
@@ -59,6 +81,15 @@ pub struct RiskOptions {
     /// An event is applied when a command's time is this much later than its own command's.
     /// Meaning, not tuning: it stands in the journal's header.
     pub feedback_lag: Nanos,
+    /// Instruments that another appliance matches.
+    pub elsewhere: Vec<InstrumentId>,
+    /// Instruments are dealt to so many shards: with several the gate tells of a cancel which
+    /// instrument it is about, and counts who waits where.
+    pub shards: usize,
+    /// With several: the shard that each instrument is dealt to.
+    pub homes: Vec<(InstrumentId, u8)>,
+    /// With several: the one that knows all instruments.
+    pub rest: Option<u8>,
     /// An event is applied at the latest this many commands after its own.
     pub feedback_window: u32,
 }

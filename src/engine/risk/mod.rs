@@ -20,4 +20,4 @@ mod rate;
 pub use accounts::AccountState;
 pub use feedback::{Feedback, Readiness};
 pub use gate::RiskGate;
-pub use limits::{AccountLimits, RateClass, RiskOptions, SessionRights};
+pub use limits::{AccountLimits, HoursSet, RateClass, RiskOptions, SessionRights};

@@ -14,7 +14,8 @@ pub(super) use events::{
     rejected, replacement, withdrawn,
 };
 pub(super) use phases::{
-    INDICATIVE_EVERY, auction_trades, indicative, indicative_orders, phase_changed,
+    INDICATIVE_EVERY, auction_trades, begins_auction, indicative, indicative_orders, is_scheduled,
+    phase_changed,
 };
 pub(super) use plain::{Instructions, instructions, instructions_on_tick, is_plain};
 #[cfg(test)]
@@ -24,7 +25,28 @@ pub use special::{Room, Special};
 pub(super) use sweep::Sweep;
 pub(super) use trades::undone;
 
-use crate::model::{Command, CommandKind, Event, EventKind, RejectCode};
+use crate::model::{Command, CommandKind, Event, EventKind, RejectCode, Scope};
+
+/// Whether every shard does its part of a command.
+pub(super) const fn is_for_all(command: &Command) -> bool {
+    match CommandKind::from_code(command.kind) {
+        Some(CommandKind::MassCancel) => command.instrument.0 == 0,
+        Some(CommandKind::Kill) => command.side != Scope::Instrument.code(),
+        Some(
+            CommandKind::SessionDown
+            | CommandKind::EndOfDay
+            | CommandKind::SetFamily
+            | CommandKind::MoveInstrument,
+        ) => true,
+        _ => false,
+    }
+}
+
+/// What a shard says to the move of an instrument it does not know: it matters to it only if it is
+/// the one to take it.
+pub(super) const fn moves_unknown(command: &Command, shard: u8) -> Result<(), RejectCode> {
+    if command.target == shard as u32 { Err(RejectCode::UnknownInstrument) } else { Ok(()) }
+}
 
 /// What a command comes to, before any book is looked at.
 pub(super) enum Task {
@@ -56,14 +78,18 @@ pub(super) fn sort(command: &Command) -> Task {
         K::Kill | K::SessionDown | K::SetPhase | K::SetFamily | K::EndOfDay => {
             return Task::Books(kind);
         }
-        K::BustTrade | K::CorrectTrade => return Task::Books(kind),
+        K::BustTrade | K::CorrectTrade | K::SetBand | K::MoveInstrument => {
+            return Task::Books(kind);
+        }
         K::SessionUp => EventKind::SessionUp,
         K::Revive => EventKind::Revived,
         K::StartOfDay => EventKind::StartOfDay,
         K::AccountQuery => EventKind::NextOrdinal,
         K::DisableEntry => EventKind::EntryDisabled,
         K::EnableEntry => EventKind::EntryEnabled,
-        K::SetBuyingPower | K::SetExposureLimit | K::SetReferencePrice => EventKind::Nothing,
+        K::SetBuyingPower | K::SetExposureLimit | K::SetReferencePrice | K::SetHours => {
+            EventKind::Nothing
+        }
         K::Throttle | K::Unthrottle | K::Tick => EventKind::Nothing,
         K::MultiLegEnter | K::MultiLegReplace | K::MultiLegCancel => EventKind::Rejected,
         K::Split | K::Dividend | K::SymbolChange | K::Delist => EventKind::Rejected,

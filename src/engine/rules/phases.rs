@@ -1,9 +1,10 @@
 //! Events about phases and auctions, and how much of an auction one command does.
 
-use crate::engine::EngineLimits;
 use crate::engine::auction::{Count, Wants};
+use crate::engine::{EngineLimits, RestingOrder};
 use crate::model::{
-    Event, EventFlags, EventKind, InstrumentId, Nanos, Phase, Price, Quantity, Side,
+    Command, Event, EventFlags, EventKind, InstrumentId, Nanos, Phase, Price, Quantity, Side,
+    TimeInForce,
 };
 
 /// How often an auction that builds tells where it stands.
@@ -17,6 +18,18 @@ pub(in crate::engine) const fn indicative_orders(limits: &EngineLimits) -> usize
 /// Trades of an auction in one command: each makes up to four events.
 pub(in crate::engine) const fn auction_trades(limits: &EngineLimits) -> usize {
     limits.fills_per_command_max as usize / 2 + 1
+}
+
+/// Whether a phase is asked for by the calendar: that does not end a halt, a person does.
+pub(in crate::engine) const fn is_scheduled(command: &Command) -> bool {
+    command.order_type == 1
+}
+
+/// Whether a break of the band by an order begins an auction: in continuous trading, if the order
+/// is not for now alone.
+pub(in crate::engine) fn begins_auction(phase: Phase, order: &RestingOrder) -> bool {
+    let time = TimeInForce::from_code(order.time_in_force);
+    phase == Phase::Continuous && time.is_some_and(TimeInForce::may_rest)
 }
 
 /// An instrument is in another phase.

@@ -84,6 +84,8 @@ pub struct Special {
     pub stop: Price,
     /// From the price a peg follows; a trailing stop's distance.
     pub offset: Price,
+    /// From the price it rests at to the one it would go to for somebody who comes; signed.
+    pub discretion: Price,
     /// The log time at which it dies.
     pub expires_at: Nanos,
     /// The client's group for mass cancels.
@@ -100,6 +102,7 @@ impl Special {
         minimum: Quantity::ZERO,
         stop: Price::ZERO,
         offset: Price::ZERO,
+        discretion: Price::ZERO,
         expires_at: Nanos::ZERO,
         group: 0,
     };
@@ -116,6 +119,21 @@ impl Special {
     /// Whether a resting order of this kind needs no more than a plain one's memory.
     pub(in crate::engine) fn is_plain(&self) -> bool {
         self.at_rest() == Self::PLAIN
+    }
+
+    /// Whether it would go further than the price it rests at.
+    pub(in crate::engine) fn has_discretion(&self) -> bool {
+        self.discretion != Price::ZERO
+    }
+
+    /// How far an order that rests at `price` would go.
+    pub(in crate::engine) fn reach(&self, price: Price) -> Price {
+        price.saturating_add(self.discretion)
+    }
+
+    /// An order that came with the price it would go to, at the price it rests at.
+    pub(in crate::engine) fn drawn_back(&self, order: RestingOrder) -> RestingOrder {
+        RestingOrder { price: Price(order.price.0.saturating_sub(self.discretion.0)), ..order }
     }
 
     /// Whether its stop price follows the last trade.
@@ -173,6 +191,8 @@ pub(in crate::engine) enum Feature {
     /// A least quantity: of what is had at once, or for a hidden order of each execution.
     Minimum,
     AllOrNone,
+    /// It goes further than the price it is shown at, for somebody who comes.
+    Discretion,
 }
 
 use Feature as F;
@@ -181,7 +201,11 @@ use TimeInForce as T;
 
 /// What goes together: each type with the times in force and the features it may have.
 const TOGETHER: &[(OrderType, &[TimeInForce], &[Feature])] = &[
-    (O::Limit, T::ALL, &[F::PostOnly, F::Slide, F::Hidden, F::Displayed, F::Minimum, F::AllOrNone]),
+    (
+        O::Limit,
+        T::ALL,
+        &[F::PostOnly, F::Slide, F::Hidden, F::Displayed, F::Minimum, F::AllOrNone, F::Discretion],
+    ),
     (
         O::Market,
         &[T::Day, T::Ioc, T::Fok, T::Gtc, T::AtOpen, T::AtClose, T::GoodForAuction],
@@ -208,12 +232,15 @@ const APART: &[(Feature, Feature)] = &[
     (F::PostOnly, F::Minimum),
     (F::PostOnly, F::AllOrNone),
     (F::Minimum, F::AllOrNone),
+    (F::Hidden, F::Discretion),
+    (F::PostOnly, F::Discretion),
+    (F::Minimum, F::Discretion),
 ];
 
 /// Features a time in force excludes; those of a cross exclude all.
 const fn excludes(time: TimeInForce, feature: Feature) -> bool {
     match time {
-        T::Ioc => matches!(feature, F::Slide | F::Hidden | F::Displayed | F::AllOrNone),
+        T::Ioc => !matches!(feature, F::PostOnly | F::Minimum),
         T::Fok => !matches!(feature, F::PostOnly),
         T::AtOpen | T::AtClose | T::GoodForAuction => true,
         T::Day | T::Gtc | T::Gtd | T::ExtendedHours => false,
@@ -226,6 +253,7 @@ const fn refusal(feature: Feature) -> RejectCode {
         F::Displayed => RejectCode::DisplayQuantity,
         F::Minimum | F::AllOrNone => RejectCode::MinimumQuantity,
         F::PostOnly | F::Slide | F::Hidden => RejectCode::NotTogether,
+        F::Discretion => RejectCode::Discretion,
     }
 }
 
@@ -297,6 +325,7 @@ fn special(
         minimum: if hidden { resting_minimum } else { Quantity::ZERO },
         stop: terms.stop_price,
         offset: terms.offset,
+        discretion: terms.discretion,
         expires_at: Nanos(terms.expires_at),
         group: terms.group,
     };
@@ -347,8 +376,9 @@ fn features_go_together(
         (terms.displayed != Quantity::ZERO, F::Displayed),
         (terms.minimum != Quantity::ZERO, F::Minimum),
         (whole_only, F::AllOrNone),
+        (terms.discretion != Price::ZERO, F::Discretion),
     ];
-    let mut features = [F::PostOnly; 6];
+    let mut features = [F::PostOnly; 7];
     let mut count = 0;
     for (_, feature) in asked.iter().filter(|(is_asked, _)| *is_asked) {
         features[count] = *feature;
@@ -426,8 +456,18 @@ fn check_terms(
     if !good_expiry {
         return Err(RejectCode::ExpiryTime);
     }
-    if terms.discretion != Price::ZERO {
-        return Err(RejectCode::Discretion);
+    if good_discretion(command.price, terms.discretion, instrument, buys) {
+        Ok(())
+    } else {
+        Err(RejectCode::Discretion)
     }
-    Ok(())
+}
+
+/// Whether discretion, if any, leads from a price that can be shown towards the other side.
+fn good_discretion(reach: Price, discretion: Price, instrument: &Instrument, buys: bool) -> bool {
+    let steps = discretion.0 % instrument.tick.0 == 0;
+    let towards = if buys { discretion.0 } else { discretion.0.checked_neg().unwrap_or(-1) };
+    let shown = reach.0.checked_sub(discretion.0);
+    (0..=OFFSET_MAX).contains(&towards) && steps && shown.is_some_and(|shown| shown > 0)
+        || discretion == Price::ZERO
 }

@@ -2,11 +2,12 @@
 //!
 //! One auction is settled at a time, the one that began first; others wait, frozen as it is.
 
-use crate::engine::auction::{Count, Outcome, Timing, Wants, auctioned_with, uncrosses};
+use crate::engine::auction::{Band, Count, Outcome, Timing, Wants, auctioned_with, uncrosses};
 use crate::engine::book::{Key, NONE, Slot};
 use crate::engine::rules::{self, INDICATIVE_EVERY, Room};
+use crate::engine::shards::check_move;
 use crate::engine::software::SoftwareMatcher;
-use crate::engine::software::desk::place_of;
+use crate::engine::software::desk::{Desk, place_of};
 use crate::model::{
     CancelReason, Command, Event, EventFlags, EventKind, Nanos, Phase, Price, Quantity, RejectCode,
 };
@@ -55,8 +56,64 @@ impl SoftwareMatcher {
         if self.desks[place].frozen.is_some() {
             return Err(RejectCode::Frozen);
         }
+        if rules::is_scheduled(command) && self.desks[place].phase == Phase::Halt {
+            return Err(RejectCode::Halted);
+        }
         self.leave_phase(place, to, timing);
         Ok(())
+    }
+
+    #[cold]
+    pub(super) fn set_band(&mut self, command: &Command) -> Result<(), RejectCode> {
+        let place =
+            self.instruments.place(command.instrument).ok_or(RejectCode::UnknownInstrument)?;
+        self.desks[place].band = Band::of(command, self.reference(place));
+        self.mark(place);
+        Ok(())
+    }
+
+    /// Takes an idle instrument over from another shard, or lets it go to one.
+    #[cold]
+    pub(super) fn take_over(&mut self, command: &Command) -> Result<(), RejectCode> {
+        let Some(place) = self.instruments.place(command.instrument) else {
+            return rules::moves_unknown(command, self.limits.shard);
+        };
+        let nobody = |buy| self.books[place].front(&self.store, buy, Key::MAX).is_none();
+        let desk = &self.desks[place];
+        let is_idle = nobody(true) && nobody(false) && desk.is_empty() && desk.frozen.is_none();
+        let phase = check_move(is_idle, Phase::from_code(command.side))?;
+        self.stop_cascade(place);
+        self.phases_due.remove(place as u32);
+        self.desks[place] = Desk::new();
+        self.books[place].notes.last = 0;
+        if command.target == u32::from(self.limits.shard) {
+            self.books[place].notes.last = command.price.0.max(0);
+            self.enter_phase(place, phase, Timing::ENDLESS);
+        } else {
+            self.desks[place].phase = Phase::Closed;
+            self.mark(place);
+        }
+        Ok(())
+    }
+
+    /// Begins to measure a band anew, when its window is over.
+    #[cold]
+    pub(super) fn renew_band(&mut self, place: usize) {
+        let (reference, now) = (self.reference(place), self.now);
+        self.desks[place].band.renew(reference, now);
+    }
+
+    /// Whether a trade at a price breaks the band.
+    #[cold]
+    pub(super) fn breaks_band(&self, place: usize, price: Price) -> bool {
+        !self.desks[place].band.holds(price)
+    }
+
+    /// Begins the auction that follows a break of the band.
+    #[cold]
+    pub(super) fn pause(&mut self, place: usize) {
+        let timing = self.desks[place].band.pause(self.now);
+        self.leave_phase(place, Phase::VolatilityAuction, timing);
     }
 
     /// Leaves a phase, for an auction or at once.
@@ -253,6 +310,7 @@ impl SoftwareMatcher {
             }
         }
         self.books[place].notes.last = price.0;
+        self.desks[place].band.anchor_at(price, self.now);
         self.note_range(place, price);
     }
 

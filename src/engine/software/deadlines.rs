@@ -15,6 +15,9 @@ pub(super) struct Deadlines {
 }
 
 impl Deadlines {
+    /// What room for a member takes.
+    pub(super) const BYTES_PER_MEMBER: usize = size_of::<(Deadline, u32)>() + size_of::<u32>();
+
     /// For members below `members_max`.
     pub(super) fn new(members_max: usize) -> Self {
         Self { heap: Vec::with_capacity(members_max), places: vec![OUT; members_max].into() }

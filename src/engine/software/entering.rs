@@ -3,7 +3,7 @@
 use crate::engine::book::{Key, NONE, Slot};
 use crate::engine::rules::{self, Instructions};
 use crate::engine::software::SoftwareMatcher;
-use crate::engine::software::desk::{MEETS, PHASE, STOPS};
+use crate::engine::software::desk::{BAND, MEETS, PHASE, STOPS};
 use crate::engine::software::specials::NO_RECORD;
 use crate::engine::{RestingOrder, Tick};
 use crate::model::{
@@ -152,6 +152,9 @@ impl SoftwareMatcher {
     fn place(&mut self, mut taker: Taker, announcement: Event) {
         let client_seq = taker.client_seq;
         let crosses = self.front(&taker).is_some();
+        if crosses && self.books[taker.place].notes.marks & BAND != 0 {
+            self.renew_band(taker.place);
+        }
         let asks = &taker.asks;
         let rests_whole = asks.may_rest && !crosses;
         let flags = if rests_whole { EventFlags::RESTS } else { EventFlags::default() };
@@ -177,6 +180,10 @@ impl SoftwareMatcher {
         if taker.order.leaves == Quantity::ZERO {
             return;
         }
+        // An auction follows, and what may rest waits for it.
+        let breaks = end.is_some_and(|(reason, _)| reason == CancelReason::Band)
+            && rules::begins_auction(self.desks[taker.place].phase, &taker.order);
+        let end = end.filter(|_| !(breaks && taker.asks.may_rest));
         let immediate = (CancelReason::Immediate, taker.order.price);
         match end.or((!taker.asks.may_rest).then_some(immediate)) {
             Some((reason, price)) => {
@@ -188,6 +195,9 @@ impl SoftwareMatcher {
                 self.outbox.push(Event { client_seq, ..event });
                 self.rest(&taker.order, taker.place, key);
             }
+        }
+        if breaks {
+            self.pause(taker.place);
         }
     }
 
@@ -218,6 +228,11 @@ impl SoftwareMatcher {
             if special != NO_RECORD && self.specials.get(special).special.is_over(self.now) {
                 self.withdraw(maker.slot, CancelReason::Expired);
                 continue;
+            }
+            if self.books[taker.place].notes.marks & BAND != 0
+                && self.breaks_band(taker.place, maker.price)
+            {
+                return Some((CancelReason::Band, taker.order.price));
             }
             let prevents = taker.asks.self_trade != SelfTrade::Allow;
             if prevents && self.are_one(account, taker.order.account) {

@@ -40,8 +40,33 @@ impl SoftwareMatcher {
                 best = Some((signed, slot));
             }
         }
-        let (signed, slot) = best.filter(|(signed, _)| *signed <= limit_of(taker))?;
+        let best = best.filter(|(signed, _)| *signed <= limit_of(taker));
+        let on_tick = taker.limit.saturating_mul(taker.tick.size());
+        // A midpoint may lie beyond the last tick that the taker's limit reaches.
+        if best.is_none_or(|(signed, _)| signed > on_tick)
+            && let Some(beyond) = self.first_beyond(taker)
+        {
+            return Some(beyond);
+        }
+        let (signed, slot) = best?;
         let price = unsigned(signed, !taker.buy);
+        Some(Maker { slot, price, front: self.store.leaves(slot) })
+    }
+
+    /// The first who would go further than it shows to meet a taker at its limit. Who will not take
+    /// is not gone to, nor who counts on prices that stand still.
+    fn first_beyond(&self, taker: &Taker) -> Option<Maker> {
+        let (asks, buy) = (&taker.asks, !taker.buy);
+        if asks.limit.is_none() || asks.least > Quantity::ZERO || asks.post_only {
+            return None;
+        }
+        let outpost = self.desks[taker.place].outposts[usize::from(!buy)].first(&self.store);
+        let signed = taker.limit.saturating_mul(taker.tick.size());
+        if outpost == NONE || self.store.key(outpost) > signed {
+            return None;
+        }
+        let slot = self.specials.get(self.store.owner(outpost).special).slot;
+        let price = unsigned(signed, buy);
         Some(Maker { slot, price, front: self.store.leaves(slot) })
     }
 
@@ -88,6 +113,8 @@ impl SoftwareMatcher {
         let mut flags = EventFlags::MAKER;
         if standing.special.room != Room::Lit {
             flags = flags.with(EventFlags::HIDDEN);
+        } else if maker.price != standing.order.price {
+            flags = flags.with(EventFlags::DISCRETION);
         }
         self.outbox.push(Event {
             quantity,
@@ -166,9 +193,13 @@ impl SoftwareMatcher {
                 (Some(shown), _) => Some(shown),
                 (None, other) => other,
             };
-            let Some((_, slot)) = next.filter(|(signed, _)| *signed <= limit) else {
+            let Some((signed, slot)) = next.filter(|(signed, _)| *signed <= limit) else {
                 return false;
             };
+            let band = &self.desks[taker.place].band;
+            if !self.is_over(slot) && !band.holds(unsigned(signed, !taker.buy)) {
+                return false;
+            }
             match self.share_of(slot, taker) {
                 Some(share) => wanted = wanted.saturating_sub(share),
                 None => return false,
@@ -187,13 +218,18 @@ impl SoftwareMatcher {
         false
     }
 
+    /// Whether a resting order's time is over.
+    fn is_over(&self, slot: Slot) -> bool {
+        let record = self.store.owner(slot).special;
+        record != NO_RECORD && self.specials.get(record).special.is_over(self.now)
+    }
+
     /// What a taker would get of a resting order; `None` if meeting it would end its way.
     fn share_of(&self, slot: Slot, taker: &Taker) -> Option<u32> {
-        let identity = self.store.owner(slot);
-        let record = identity.special;
-        if record != NO_RECORD && self.specials.get(record).special.is_over(self.now) {
+        if self.is_over(slot) {
             return Some(0);
         }
+        let identity = self.store.owner(slot);
         let setting = taker.asks.self_trade;
         if setting != SelfTrade::Allow && self.are_one(identity.account, taker.order.account) {
             return (setting == SelfTrade::CancelOldest).then_some(0);

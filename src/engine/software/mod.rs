@@ -117,6 +117,13 @@ impl SoftwareMatcher {
         })
     }
 
+    /// Bytes that an instrument takes while nobody waits in it, with ladders of so many ticks.
+    pub const fn idle_bytes(ladder_ticks: u32) -> usize {
+        let listed = size_of::<Instrument>() + size_of::<u32>();
+        let queues = 2 * size_of::<usize>() + Deadlines::BYTES_PER_MEMBER;
+        listed + queues + size_of::<Desk>() + OrderBook::bytes(ladder_ticks)
+    }
+
     /// The resting order of an id.
     pub fn find(&self, id: OrderId) -> Option<RestingOrder> {
         self.register.find(&self.store, id).map(|slot| self.order(slot))
@@ -161,6 +168,12 @@ impl SoftwareMatcher {
             CommandKind::Modify => self.modify(command),
             CommandKind::Sweep => self.go_on(),
             CommandKind::SetFamily => self.set_family(command),
+            CommandKind::MoveInstrument => {
+                self.take_over(command).unwrap_or_else(|why| self.reject(command, why));
+            }
+            CommandKind::SetBand => {
+                self.set_band(command).unwrap_or_else(|why| self.reject(command, why));
+            }
             CommandKind::BustTrade | CommandKind::CorrectTrade => {
                 let outbox = &mut self.outbox;
                 rules::undone(group, &mut |event| outbox.push(event))
@@ -186,7 +199,9 @@ impl SoftwareMatcher {
         };
         *family = command.target;
         self.has_families |= command.target != 0;
-        self.outbox.push(Event::answering(command, 0, EventKind::FamilySet));
+        if self.limits.shard == 0 {
+            self.outbox.push(Event::answering(command, 0, EventKind::FamilySet));
+        }
     }
 
     /// Whether two accounts must not trade with each other.
@@ -318,7 +333,7 @@ impl Matcher for SoftwareMatcher {
 
 impl BookView for SoftwareMatcher {
     fn open_orders(&self) -> usize {
-        self.store.live() as usize
+        (self.store.live() - self.specials.outposts) as usize
     }
 
     fn top(&self, instrument: InstrumentId) -> Top {

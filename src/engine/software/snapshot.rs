@@ -5,7 +5,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::engine::auction::Timing;
+use crate::engine::auction::{Band, Timing};
 use crate::engine::book::Slot;
 use crate::engine::rules::{Room, Special};
 use crate::engine::software::SoftwareMatcher;
@@ -19,7 +19,7 @@ use crate::model::{
 };
 
 /// The first bytes of a snapshot; the last two are the layout's version.
-const MAGIC: [u8; 8] = *b"WMBOOK01";
+const MAGIC: [u8; 8] = *b"WMBOOK02";
 
 /// The matcher has unfinished work: let it have its sweeps first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,11 +81,17 @@ struct InstrumentRecord {
     followed: i64,
     ends_at: u64,
     indicative_at: u64,
+    anchor: i64,
+    anchored_at: u64,
+    seed: u64,
+    bps: u32,
+    pause_ms: u32,
+    window_ms: u32,
     id: u32,
     phase: u8,
     following: u8,
     has_range: u8,
-    reserved: u8,
+    reserved: [u8; 5],
 }
 
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -103,6 +109,7 @@ struct OrderRecord {
     price: i64,
     stop: i64,
     offset: i64,
+    discretion: i64,
     expires_at: u64,
     session: u32,
     ordinal: u32,
@@ -132,6 +139,7 @@ impl OrderRecord {
             price: order.price.0,
             stop: special.stop.0,
             offset: special.offset.0,
+            discretion: special.discretion.0,
             expires_at: special.expires_at.0,
             session: order.session.0,
             ordinal: order.ordinal,
@@ -176,6 +184,7 @@ impl OrderRecord {
             minimum: Quantity(self.minimum),
             stop: Price(self.stop),
             offset: Price(self.offset),
+            discretion: Price(self.discretion),
             expires_at: Nanos(self.expires_at),
             group: self.group,
         };
@@ -191,6 +200,7 @@ impl OrderRecord {
             && (self.front == self.leaves || special.displayed.0 > 0)
             && (special.room.is_pegged() || self.price > 0 || special.room == Room::Stop)
             && (!standing.capped || special.room.is_pegged())
+            && (!special.has_discretion() || special.room == Room::Lit)
             && special.at_rest() == special;
         good.then_some(standing)
     }
@@ -230,11 +240,17 @@ impl SoftwareMatcher {
                 followed: desk.trail.followed,
                 ends_at: desk.timing.ends_at.0,
                 indicative_at: desk.indicative_at.0,
+                anchor: desk.band.anchor.0,
+                anchored_at: desk.band.since.0,
+                seed: desk.band.seed,
+                bps: desk.band.bps,
+                pause_ms: desk.band.pause_ms,
+                window_ms: desk.band.window_ms,
                 id: self.instruments.list()[place].id.0,
                 phase: desk.phase.code(),
                 following: desk.timing.following.code(),
                 has_range: u8::from(desk.range.is_some()),
-                reserved: 0,
+                reserved: [0; 5],
             }));
         }
         bytes.extend_from_slice(bytemuck::cast_slice(&families));
@@ -287,6 +303,14 @@ impl SoftwareMatcher {
         let following = phase_of(record.following)?;
         desk.timing = Timing { ends_at: Nanos(record.ends_at), following };
         desk.indicative_at = Nanos(record.indicative_at);
+        desk.band = Band {
+            bps: record.bps,
+            pause_ms: record.pause_ms,
+            window_ms: record.window_ms,
+            seed: record.seed,
+            anchor: Price(record.anchor),
+            since: Nanos(record.anchored_at),
+        };
         desk.trail.followed = record.followed;
         desk.range = (record.has_range == 1).then_some((Price(record.low), Price(record.high)));
         self.books[place].notes.last = record.last;
@@ -330,6 +354,10 @@ impl SoftwareMatcher {
                 aside.capped = standing.capped;
                 let place = place_of(self.store.ladder(slot));
                 self.keep_aside(place, aside, order.reference);
+                if standing.special.has_discretion() && !self.store.has_room() {
+                    return Err(SnapshotError::Full);
+                }
+                self.man_outpost(place, order.side.is_buy(), slot);
             }
             debug_assert!(
                 standing.special.is_plain() == (self.store.owner(slot).special == NO_RECORD)

@@ -5,11 +5,11 @@ use crate::engine::auction::admits;
 use crate::engine::book::{NONE, Slot};
 use crate::engine::rules::{self, Room, Special};
 use crate::engine::software::SoftwareMatcher;
-use crate::engine::software::desk::{number_of, place_of};
+use crate::engine::software::desk::{number_of, outpost_number, place_of};
 use crate::engine::software::entering::{End, Taker};
 use crate::engine::software::meeting::unsigned;
 use crate::engine::software::pegs::signed;
-use crate::engine::software::specials::{Aside, NO_RECORD};
+use crate::engine::software::specials::{Aside, NO_RECORD, Record};
 use crate::model::{
     CancelReason, Command, Event, EventFlags, EventKind, Group, OrderType, Price, Quantity,
     RejectCode, SeqNo, Side,
@@ -30,13 +30,13 @@ impl SoftwareMatcher {
         }
         admits(self.desks[place].phase, command, &asks, &special)?;
         let side = command.side().ok_or(RejectCode::InvalidSide)?;
-        if asks.may_rest && !self.store.has_room() {
+        if asks.may_rest && !self.store.has_room_for(1 + u32::from(special.has_discretion())) {
             return Err(RejectCode::BookFull);
         }
         if asks.may_rest && !special.is_plain() && !self.specials.has_room() {
             return Err(RejectCode::BookFull);
         }
-        let order = rules::entered(command, side);
+        let order = special.drawn_back(rules::entered(command, side));
         let accepted = rules::about(&order, EventKind::Accepted);
         self.meet(self.taker(order, asks, place, command), special, NONE, accepted);
         Ok(())
@@ -63,7 +63,12 @@ impl SoftwareMatcher {
         if asks.may_rest && more && !self.specials.has_room() {
             return Err(RejectCode::BookFull);
         }
-        let Some(order) = rules::replacement(command, &old.order) else {
+        let further = special.has_discretion() && !old.special.has_discretion();
+        if asks.may_rest && further && !self.store.has_room() {
+            return Err(RejectCode::BookFull);
+        }
+        let order = rules::replacement(command, &old.order);
+        let Some(order) = order.map(|order| special.drawn_back(order)) else {
             let gone = self.take_away(slot, CancelReason::ReplacedBelowExecuted);
             let (client_seq, target) = (command.client_seq, command.ordinal);
             self.outbox.push(Event { client_seq, target, ..gone });
@@ -120,6 +125,9 @@ impl SoftwareMatcher {
         let end = if together { self.find_price(&mut taker, &special) } else { None };
         let meets = together && end.is_none() && self.meets_at_once(&mut taker, &special);
         let crosses = meets && self.front(&taker).is_some();
+        if crosses {
+            self.renew_band(taker.place);
+        }
         let asks = taker.asks;
         let enough = !crosses || asks.least == Quantity::ZERO || self.gets_least(&taker);
         let rests_whole =
@@ -148,6 +156,9 @@ impl SoftwareMatcher {
         if traded {
             self.after_trades(taker.place);
         }
+        let breaks = end.is_some_and(|(reason, _)| reason == CancelReason::Band)
+            && rules::begins_auction(self.desks[taker.place].phase, &taker.order);
+        let end = end.filter(|_| !(breaks && asks.may_rest));
         let immediate = (CancelReason::Immediate, price);
         let end = end.or((!asks.may_rest).then_some(immediate));
         if taker.order.leaves == Quantity::ZERO || end.is_some() {
@@ -159,14 +170,17 @@ impl SoftwareMatcher {
                 let event = rules::cancelled(&taker.order, reason);
                 self.outbox.push(Event { price, client_seq, ..event });
             }
-            return traded;
+        } else {
+            if shown && !tells {
+                let quantity = front_of(&special, taker.order.leaves);
+                let event = rules::about(&taker.order, EventKind::Rested);
+                self.outbox.push(Event { quantity, client_seq, ..event });
+            }
+            self.rest_special(&taker, special, lifted);
         }
-        if shown && !tells {
-            let quantity = front_of(&special, taker.order.leaves);
-            let event = rules::about(&taker.order, EventKind::Rested);
-            self.outbox.push(Event { quantity, client_seq, ..event });
+        if breaks {
+            self.pause(taker.place);
         }
-        self.rest_special(&taker, special, lifted);
         traded
     }
 
@@ -190,6 +204,7 @@ impl SoftwareMatcher {
             }
         } else if record == NO_RECORD {
             self.keep_aside(taker.place, aside, order.reference);
+            self.man_outpost(taker.place, taker.buy, slot);
         } else {
             *self.specials.get_mut(record) = aside;
         }
@@ -233,6 +248,36 @@ impl SoftwareMatcher {
         self.mark(place);
     }
 
+    /// Lays an order that would go further than it shows in line for those it would go to, under
+    /// a slot of its own that leads back to it.
+    pub(super) fn man_outpost(&mut self, place: usize, buy: bool, slot: Slot) {
+        let record = self.store.owner(slot).special;
+        let Aside { special, price, .. } = *self.specials.get(record);
+        if !special.has_discretion() {
+            return;
+        }
+        let outpost = self.store.allocate();
+        self.store.owner_mut(outpost).special = record;
+        self.specials.get_mut(record).outpost = outpost;
+        self.specials.outposts += 1;
+        let shelf = &mut self.desks[place].outposts[usize::from(!buy)];
+        let key = signed(special.reach(price), buy);
+        shelf.lay(&mut self.store, outpost_number(place, buy), key, outpost, 1);
+        self.mark(place);
+    }
+
+    /// Takes an order's outpost away, if it has one.
+    fn leave_outpost(&mut self, place: usize, buy: bool, record: Record) {
+        let outpost = std::mem::replace(&mut self.specials.get_mut(record).outpost, NONE);
+        if outpost == NONE {
+            return;
+        }
+        self.desks[place].outposts[usize::from(!buy)].lift(&mut self.store, outpost);
+        self.store.free(outpost);
+        self.specials.outposts -= 1;
+        self.mark(place);
+    }
+
     /// Takes an order that is not plain from where it waits; its slot stays.
     pub(super) fn lift(&mut self, slot: Slot) {
         let place = place_of(self.store.ladder(slot));
@@ -240,9 +285,9 @@ impl SoftwareMatcher {
         let Aside { special, capped, .. } = *self.specials.get(record);
         let room = special.room;
         let buy = self.store.owner(slot).side.is_buy();
-        let book = &mut self.books[place];
         if room == Room::Lit {
-            return book.lift(&mut self.store, slot);
+            self.leave_outpost(place, buy, record);
+            return self.books[place].lift(&mut self.store, slot);
         }
         let desk = &mut self.desks[place];
         desk.shelf_mut(room, capped, buy).lift(&mut self.store, slot);

@@ -1,6 +1,6 @@
 //! `Specials`: what orders ask beyond the plain, apart from the memory that plain ones touch.
 
-use crate::engine::book::Slot;
+use crate::engine::book::{NONE, Slot};
 use crate::engine::rules::Special;
 use crate::engine::software::deadlines::Deadlines;
 use crate::model::{Nanos, Price, SeqNo};
@@ -24,6 +24,8 @@ pub(super) struct Aside {
     /// A peg that has come to its cap.
     pub(super) capped: bool,
     pub(super) slot: Slot,
+    /// Where an order that goes further than it shows waits for those it goes to; or none.
+    pub(super) outpost: Slot,
     /// The instrument's trailing stop accepted next.
     pub(super) younger: Record,
     older: Record,
@@ -33,7 +35,8 @@ impl Aside {
     /// Of an order in a slot, as it is laid.
     pub(super) const fn new(special: Special, price: Price, shown: SeqNo, slot: Slot) -> Self {
         let (younger, older) = (NO_RECORD, NO_RECORD);
-        Self { special, price, reserve: 0, shown, capped: false, slot, younger, older }
+        let outpost = NONE;
+        Self { special, price, reserve: 0, shown, capped: false, slot, outpost, younger, older }
     }
 }
 
@@ -75,6 +78,8 @@ pub(super) struct Specials {
     records: Box<[Aside]>,
     free: Vec<Record>,
     deadlines: Deadlines,
+    /// Slots that are outposts.
+    pub(super) outposts: u32,
 }
 
 impl Specials {
@@ -84,6 +89,7 @@ impl Specials {
             records: vec![NOTHING; records].into_boxed_slice(),
             free: (1..=specials_max).rev().collect(),
             deadlines: Deadlines::new(records),
+            outposts: 0,
         }
     }
 

@@ -63,7 +63,9 @@ impl SoftwareMatcher {
         } else {
             self.wake_chunk(place);
         }
-        if self.next_stop(place).is_none() && !self.needs_trail(place) {
+        // A stop that broke the band ended the cascade.
+        let goes_on = self.desks[place].cascades;
+        if goes_on && self.next_stop(place).is_none() && !self.needs_trail(place) {
             let desk = &mut self.desks[place];
             desk.range = None;
             desk.cascades = false;

@@ -128,6 +128,74 @@ fn while_an_auction_is_settled_its_instrument_is_frozen() {
     );
 }
 
+/// Instrument 1 trades no further than a hundredth from where it stood half a second ago.
+fn band() -> Command {
+    Command {
+        instrument: InstrumentId(1),
+        quantity: Quantity(100),
+        target: 1_000,
+        ordinal: 500,
+        ..Command::new(CommandKind::SetBand)
+    }
+}
+
+#[test]
+fn who_would_trade_beyond_the_band_begins_an_auction_and_waits_for_it() {
+    let mut market = Market::with(&[(100, 1), (101, 1), (103, 5)]);
+    market.say(order(3, 1, Side::Sell, 100, 1));
+    market.say(band());
+    let said = market.say(order(4, 1, Side::Buy, 103, 4));
+    assert_eq!(
+        said,
+        [
+            "Accepted 4.1 4@103",
+            "Executed 1.2 1@101 MAKER DONE",
+            "Executed 4.1 1@101",
+            "Rested 4.1 3@103",
+            "PhaseChanged 0.0 0@0 InvalidQuantity LAST",
+        ]
+    );
+    assert_eq!(market.0.software.phase(InstrumentId(1)), Some(Phase::VolatilityAuction));
+    while market.0.software.phase(InstrumentId(1)) == Some(Phase::VolatilityAuction) {
+        market.say(Command::new(CommandKind::Sweep));
+    }
+    // It traded at 103 in the auction, so that is where it stands now.
+    let said = market.say(order(4, 2, Side::Buy, 103, 1));
+    assert_eq!(said[1], "Executed 1.3 1@103 MAKER");
+    assert_eq!(market.0.software.phase(InstrumentId(1)), Some(Phase::Continuous));
+}
+
+#[test]
+fn who_is_for_now_alone_is_cancelled_at_the_band_and_begins_nothing() {
+    let mut market = Market::with(&[(100, 1), (103, 5)]);
+    market.say(order(3, 1, Side::Sell, 100, 1));
+    market.say(band());
+    let said = market.say(lasting(order(4, 1, Side::Buy, 103, 4), TimeInForce::Ioc));
+    assert_eq!(said, ["Accepted 4.1 4@103", "Cancelled 4.1 4@103 Band DONE LAST"]);
+    let said = market.say(lasting(order(4, 2, Side::Buy, 103, 4), TimeInForce::Fok));
+    assert_eq!(said[1], "Cancelled 4.2 4@103 Immediate DONE LAST");
+    assert_eq!(market.0.software.phase(InstrumentId(1)), Some(Phase::Continuous));
+    // Outside the main hours nobody begins an auction.
+    market.say(phase(Phase::Extended));
+    let extended = lasting(order(4, 3, Side::Buy, 103, 4), TimeInForce::ExtendedHours);
+    assert_eq!(market.say(extended)[1], "Cancelled 4.3 4@103 Band DONE LAST");
+    let none = Command { quantity: Quantity(0), ..band() };
+    market.say(none);
+    let extended = lasting(order(4, 4, Side::Buy, 103, 4), TimeInForce::ExtendedHours);
+    assert_eq!(market.say(extended)[1], "Executed 1.2 4@103 MAKER");
+}
+
+#[test]
+fn the_calendar_does_not_end_a_halt() {
+    let mut market = Market::new();
+    let scheduled = |to| Command { order_type: 1, ..phase(to) };
+    market.say(phase(Phase::Halt));
+    assert!(market.say(scheduled(Phase::Continuous))[0].contains("Halted"));
+    market.say(phase(Phase::VolatilityAuction));
+    market.say(scheduled(Phase::ClosingAuction));
+    assert_eq!(market.0.software.phase(InstrumentId(1)), Some(Phase::ClosingAuction));
+}
+
 #[test]
 fn a_phase_ends_by_itself_within_its_window_and_its_auction_tells_where_it_stands() {
     let mut market = Market::new();

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::Standing;
-use crate::model::{Command, Event, EventFlags, EventId, EventKind, OrderId, Price, SeqNo};
+use crate::model::{
+    CancelReason, Command, Event, EventFlags, EventId, EventKind, OrderId, Price, SeqNo,
+};
 
 /// An order as told by its events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub(super) struct Ledger {
     trades: u64,
     /// Trades with orders that were not shown.
     hidden_trades: u64,
+    /// Trades with orders that went further than they show.
+    discretion_trades: u64,
     /// Sides of trades made in auctions.
     auction_sides: u64,
 }
@@ -105,6 +109,10 @@ impl Ledger {
             EventKind::Executed if event.flags.has(EventFlags::MAKER) && hidden => {
                 self.hidden_trades += 1;
             }
+            EventKind::Executed if event.flags.has(EventFlags::DISCRETION) => {
+                self.discretion_trades += 1;
+                self.cut(event);
+            }
             EventKind::Executed if event.flags.has(EventFlags::MAKER) => self.cut(event),
             EventKind::Cancelled if rests && event.flags.has(EventFlags::DONE) => {
                 assert!(self.shown.remove(&event.reference).is_some(), "what goes was shown");
@@ -159,9 +167,12 @@ impl Ledger {
     pub(super) fn must_have_seen_much(&self) {
         assert!(self.trades * 20 > self.commands, "only {} trades", self.trades);
         assert!(self.hidden_trades * 100 > self.commands, "only {} hidden", self.hidden_trades);
+        assert!(self.discretion_trades > 20, "only {} in discretion", self.discretion_trades);
         assert!(self.auction_sides > 100, "only {} in auctions", self.auction_sides);
         let reasons = |kind| self.seen.iter().filter(|(seen, _)| *seen == kind).count();
-        assert!(reasons(EventKind::Cancelled) >= 11, "{:?}", self.seen);
+        assert!(reasons(EventKind::Cancelled) >= 12, "{:?}", self.seen);
+        let banded = (EventKind::Cancelled, CancelReason::Band.code());
+        assert!(self.seen.contains(&banded), "nobody met a band");
         assert!(reasons(EventKind::Rejected) >= 12, "{:?}", self.seen);
         let kinds = [
             EventKind::Modified,

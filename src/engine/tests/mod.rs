@@ -1,8 +1,10 @@
 //! The matchers against each other over millions of seeded commands, and rule by rule.
 
 mod auctions;
+mod bad_input;
 mod ledger;
 mod rules;
+mod shards;
 mod snapshots;
 mod specials;
 mod storm;
@@ -113,6 +115,7 @@ fn tight() -> EngineLimits {
         sweep_chunk: 4,
         specials_max: 20,
         accounts_max: 4,
+        shard: 0,
         hash_seed: 7,
     }
 }

@@ -50,6 +50,7 @@ fn line(event: &Event) -> String {
         (EventFlags::MAKER, " MAKER"),
         (EventFlags::HIDDEN, " HIDDEN"),
         (EventFlags::AUCTION, " AUCTION"),
+        (EventFlags::DISCRETION, " DISCRETION"),
         (EventFlags::KEPT_PRIORITY, " KEPT"),
         (EventFlags::RESTS, " RESTS"),
         (EventFlags::DONE, " DONE"),

@@ -132,6 +132,53 @@ fn pegs_follow_the_book_up_to_their_caps() {
 }
 
 #[test]
+fn discretion_goes_no_further_than_it_must_and_only_for_who_takes() {
+    let mut market = Market::with(&[(98, 5)]);
+    // Shown at 99, it would go to 102; the other is shown at 97 and would go to 103.
+    let behind = |discretion| Terms { discretion: Price(discretion), ..Terms::default() };
+    let said = market.tell(with(order(3, 1, Side::Buy, 102, 4), behind(300)));
+    assert_eq!(said, ["Accepted 3.1 4@99 RESTS LAST"]);
+    market.tell(with(order(3, 2, Side::Buy, 103, 4), behind(600)));
+    assert_eq!(market.0.software.top(InstrumentId(1)).bid.map(|quote| quote.price.0), Some(9_900));
+    // Who will not take rests beside them, and they stay.
+    let passive = flagged(order(4, 1, Side::Sell, 102, 1), Flags::POST_ONLY);
+    assert_eq!(market.say(passive), ["Accepted 4.1 1@102 RESTS LAST"]);
+    // The one that would go furthest is first, and both meet the seller at its own limit.
+    let said = market.say(order(4, 2, Side::Sell, 101, 6));
+    assert_eq!(said[1], "Executed 3.2 4@101 MAKER DISCRETION DONE");
+    assert_eq!(said[3], "Executed 3.1 2@101 MAKER DISCRETION");
+    assert_eq!(said[4], "Executed 4.2 2@101 DONE LAST");
+    // A seller who takes what is shown gets no more than that.
+    let said = market.say(order(4, 3, Side::Sell, 98, 3));
+    assert_eq!(said[1], "Executed 3.1 2@99 MAKER DONE");
+    assert_eq!(said[3], "Executed 1.1 1@98 MAKER");
+}
+
+#[test]
+fn an_order_with_discretion_takes_up_to_it_and_rests_where_it_is_shown() {
+    let mut market = Market::with(&[(101, 2), (104, 2)]);
+    let terms = Terms { discretion: Price(300), ..Terms::default() };
+    let said = market.tell(with(buyer(102, 5), terms));
+    assert_eq!(said[0], "Accepted 2.9 5@99");
+    assert_eq!(said[1], "Executed 1.1 2@101 MAKER DONE");
+    assert_eq!(said[3], "Rested 2.9 3@99 LAST");
+    let wrong = Terms { discretion: Price(-300), ..Terms::default() };
+    assert!(market.tell(with(order(3, 1, Side::Buy, 102, 5), wrong))[0].contains("Discretion"));
+}
+
+#[test]
+fn an_order_with_discretion_takes_the_room_of_two() {
+    let mut market = Market::new();
+    let terms = Terms { discretion: Price(100), ..Terms::default() };
+    for ordinal in 1..=20 {
+        let said = market.tell(with(order(3, ordinal, Side::Buy, 100, 1), terms));
+        assert!(said[0].starts_with("Accepted"), "{said:?}");
+    }
+    assert!(market.say(buyer(100, 1))[0].contains("BookFull"), "forty places are taken by twenty");
+    assert_eq!(market.0.software.open_orders(), 20);
+}
+
+#[test]
 fn stops_wake_in_turn_each_by_a_command_of_its_own() {
     let mut market = Market::with(&[(101, 1), (102, 1), (103, 1), (104, 9)]);
     for (ordinal, stop) in [(1, 103), (2, 102)] {

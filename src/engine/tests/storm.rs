@@ -74,7 +74,8 @@ impl Storm {
             870..970 => K::Sweep,
             970..976 => K::Kill,
             976..984 => K::SessionDown,
-            984..994 => K::SetPhase,
+            984..993 => K::SetPhase,
+            993 => K::SetBand,
             _ => self.dice.pick(K::ALL),
         };
         let mut command = Command::new(kind);
@@ -129,6 +130,11 @@ impl Storm {
             }
             K::Kill => command.side = self.dice.pick(&[0, 1, 1, 2, 2, 2, 3, 3, 9]),
             K::SetPhase => self.phase(command),
+            K::SetBand => {
+                command.quantity = Quantity(self.dice.pick(&[0, 0, 0, 20, 200, 2_000]));
+                command.target = 1 + self.dice.below(20) as u32;
+                command.ordinal = self.dice.below(400) as u32;
+            }
             K::SetFamily => command.target = self.dice.below(3) as u32,
             K::SessionDown => command.quantity = Quantity(self.dice.below(3) as u32),
             _ => {}
@@ -142,6 +148,7 @@ impl Storm {
         let most = self.dice.pick(&[100, 100, 100, 3_000]);
         command.quantity = Quantity(1 + self.dice.below(most) as u32);
         command.target = self.dice.below(50) as u32;
+        command.order_type = u8::from(self.dice.once_in(8));
         command.price = Price(self.dice.roll() as i64);
     }
 
@@ -219,7 +226,7 @@ impl Storm {
         let buys = head.side == 0;
         let few = Price(tick * self.dice.below(4) as i64);
         let away = if buys { Price(-few.0) } else { few };
-        let kind = match self.dice.below(16) {
+        let kind = match self.dice.below(18) {
             0..3 => {
                 terms.displayed = Quantity(self.dice.below(12) as u32);
                 O::Limit
@@ -242,6 +249,14 @@ impl Storm {
                 head.time_in_force = TimeInForce::Ioc.code();
                 terms.minimum = Quantity(self.dice.below(40) as u32);
                 self.dice.pick(&[O::Limit, O::Market])
+            }
+            16..18 => {
+                let behind = Price(few.0 + tick);
+                terms.discretion = if buys { behind } else { Price(-behind.0) };
+                if self.dice.once_in(4) {
+                    terms.displayed = Quantity(self.dice.below(12) as u32);
+                }
+                O::Limit
             }
             8 => O::MarketToLimit,
             9 => {
@@ -316,7 +331,7 @@ impl Storm {
             4 => terms.expires_at = self.dice.pick(&[1, u64::MAX]),
             5 => terms.flags = TermFlags(self.dice.below(256) as u8),
             6 => terms.cap = Price(100),
-            7 => terms.discretion = Price(100),
+            7 => terms.discretion = Price(self.dice.pick(&[1, 100, -100, i64::MIN, i64::MAX])),
             _ => terms.reserved[3] = 1,
         }
     }

@@ -9,13 +9,14 @@ use crate::model::{
     TimeInForce,
 };
 
-const FEATURES: [Feature; 6] = [
+const FEATURES: [Feature; 7] = [
     Feature::PostOnly,
     Feature::Slide,
     Feature::Hidden,
     Feature::Displayed,
     Feature::Minimum,
     Feature::AllOrNone,
+    Feature::Discretion,
 ];
 
 /// What the table and the few rules that a pair does not say come to.
@@ -58,6 +59,7 @@ fn asking(kind: OrderType, time: TimeInForce, features: &[Feature]) -> Group<Com
     }
     terms.displayed = Quantity(if has(Feature::Displayed) { 3 } else { 0 });
     terms.minimum = Quantity(if has(Feature::Minimum) { 4 } else { 0 });
+    terms.discretion = Price(if has(Feature::Discretion) { 200 } else { 0 });
     let mut group = Group::new(head);
     group.rest_mut()[0] = terms.line();
     group

@@ -119,6 +119,45 @@ proptest! {
     }
 
     #[test]
+    fn a_trade_undone_is_as_if_it_had_never_been_and_one_corrected_as_if_it_had_been_so(
+        trades in trades(),
+        which in any::<prop::sample::Index>(),
+        price in 1_i64..2_000_000,
+        quantity in 1_u32..1_000,
+    ) {
+        prop_assume!(!trades.is_empty());
+        let at = which.index(trades.len());
+        let without = [&trades[..at], &trades[at + 1..]].concat();
+        let mut corrected = trades.clone();
+        (corrected[at].3, corrected[at].4) = (quantity, price);
+        for (corrects, wanted) in [(false, &without), (true, &corrected)] {
+            let mut all = events(&trades);
+            let sides = [all[3 * at + 1], all[3 * at + 2]];
+            let told = |index: usize, kind: EventKind, side: Event| Event {
+                id: EventId::new(SeqNo(trades.len() as u64 + 1), index as u16),
+                kind: kind.code(),
+                ..side
+            };
+            all.extend((0..2).map(|side| told(side, EventKind::Busted, sides[side])));
+            let new = |side| Event { quantity: Quantity(quantity), price: Price(price), ..side };
+            let again = (0..2).map(|at| told(at + 2, EventKind::Corrected, new(sides[at])));
+            all.extend(again.filter(|_| corrects));
+            let (positions, wanted) = (folded(&all), folded(&events(wanted)));
+            for holding in positions.snapshot(None).holdings {
+                let Position { quantity, cash, turnover, volume, fills, .. } = holding.position;
+                let other = wanted.get(holding.account, holding.instrument).copied();
+                let other = other.unwrap_or_default();
+                prop_assert_eq!((quantity, cash), (other.quantity, other.cash));
+                prop_assert_eq!((turnover, volume), (other.turnover, other.volume));
+                prop_assert_eq!(fills, other.fills);
+                prop_assert_eq!(cash, holding.position.realised - holding.position.cost);
+                let mark = holding.position.unrealised(holding.mark) + holding.position.realised;
+                prop_assert_eq!(mark, other.unrealised(holding.mark) + other.realised);
+            }
+        }
+    }
+
+    #[test]
     fn what_is_applied_again_changes_nothing(
         trades in trades(),
         from in any::<prop::sample::Index>(),

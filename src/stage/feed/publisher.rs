@@ -5,7 +5,8 @@ use crate::stage::feed::store::{MESSAGE_MAX, Store};
 use crate::stage::gateway::since_midnight;
 use crate::wire::itch::{
     AddOrder, BrokenTrade, Message, NetOrderImbalance, OrderCancel, OrderDelete, OrderExecuted,
-    OrderReplace, StockDirectory, StockTradingAction, SystemEvent, Trade, timestamp,
+    OrderExecutedWithPrice, OrderReplace, StockDirectory, StockTradingAction, SystemEvent, Trade,
+    timestamp,
 };
 
 /// What was published, and what is needed to publish more.
@@ -79,6 +80,18 @@ impl Publisher {
     fn execute(&mut self, event: &Event) {
         if event.flags.has(EventFlags::HIDDEN) || event.flags.has(EventFlags::AUCTION) {
             return self.trade(event);
+        }
+        if event.flags.has(EventFlags::DISCRETION) {
+            return self.push(Message::OrderExecutedWithPrice(OrderExecutedWithPrice {
+                stock_locate: locate(event),
+                tracking_number: 0,
+                timestamp: time_of(event),
+                order_reference_number: event.reference.0,
+                executed_shares: event.quantity.0,
+                match_number: event.match_number().0,
+                printable: b'Y',
+                execution_price: price_of(event),
+            }));
         }
         self.push(Message::OrderExecuted(OrderExecuted {
             stock_locate: locate(event),

@@ -257,7 +257,7 @@ const fn reason_code(reason: CancelReason) -> u8 {
         CancelReason::Expired => cancel_reason::TIMEOUT,
         CancelReason::Supervisory | CancelReason::Disconnect => cancel_reason::SUPERVISORY,
         CancelReason::SelfTrade => cancel_reason::SELF_MATCH,
-        CancelReason::Protection => cancel_reason::COLLAR,
+        CancelReason::Protection | CancelReason::Band => cancel_reason::COLLAR,
         CancelReason::FillLimit | CancelReason::BookFull => cancel_reason::SYSTEM,
         CancelReason::Closed | CancelReason::AuctionOver => cancel_reason::CLOSED,
         CancelReason::Halted => cancel_reason::HALTED,

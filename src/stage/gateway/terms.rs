@@ -5,7 +5,7 @@ use crate::model::{
 };
 use crate::stage::gateway::report::since_midnight;
 use crate::wire::ouch::Options;
-use crate::wire::ouch::codes::{MARKET_PRICE, order_style, price_type, wish};
+use crate::wire::ouch::codes::{MARKET_PRICE, PRICE_MAX, order_style, price_type, wish};
 
 /// Whether options ask what a head cannot say; few do.
 #[inline]
@@ -34,7 +34,6 @@ pub(super) fn terms_of(options: &Options, head: &mut Command) -> Result<Terms, R
         displayed: Quantity(options.max_floor.unwrap_or(0)),
         minimum: Quantity(options.min_qty.filter(|_| !(whole && is_fok)).unwrap_or(0)),
         group: options.group_id.unwrap_or(0),
-        discretion: price_of(options.discretion_price),
         stop_price: price_of(options.stop_price),
         ..Terms::default()
     };
@@ -57,7 +56,22 @@ pub(super) fn terms_of(options: &Options, head: &mut Command) -> Result<Terms, R
         Some(_) => return Err(RejectCode::NotTogether),
     };
     find_style(options, head, &mut terms)?;
+    if let Some(reach) = options.discretion_price {
+        find_discretion(price_of(Some(reach)), head, &mut terms)?;
+    }
     Ok(terms)
+}
+
+/// An order with discretion comes as one at its discretion price, which is what risk must look at,
+/// that is shown further back.
+fn find_discretion(reach: Price, head: &mut Command, terms: &mut Terms) -> Result<(), RejectCode> {
+    let is_limit = head.order_type == OrderType::Limit.code();
+    if !is_limit || reach == head.price || reach.0 > PRICE_MAX as i64 {
+        return Err(RejectCode::Discretion);
+    }
+    terms.discretion = Price(reach.0.saturating_sub(head.price.0));
+    head.price = reach;
+    Ok(())
 }
 
 /// How the price is found: a peg by its price type, a stop by its style.
@@ -186,6 +200,18 @@ mod tests {
         let (terms, _) = read(expiring(60), 10_000).expect("good options");
         assert_eq!(terms.expires_at, (3 * 86_400 + 60) * 1_000_000_000);
         assert_eq!(read(expiring(86_400), 10_000).err(), Some(RejectCode::ExpiryTime));
+    }
+
+    #[test]
+    fn discretion_comes_as_the_price_it_goes_to() {
+        let reaching = |price| Options { discretion_price: Some(price), ..Options::default() };
+        let (terms, head) = read(reaching(10_500), 10_000).expect("good options");
+        assert_eq!((terms.discretion, head.price), (Price(500), Price(10_500)));
+        let (terms, head) = read(reaching(9_500), 10_000).expect("good options");
+        assert_eq!((terms.discretion, head.price), (Price(-500), Price(9_500)));
+        assert_eq!(read(reaching(10_000), 10_000).err(), Some(RejectCode::Discretion));
+        let pegged = Options { price_type: Some(price_type::MIDPOINT), ..reaching(10_500) };
+        assert_eq!(read(pegged, 10_000).err(), Some(RejectCode::Discretion));
     }
 
     #[test]

@@ -125,6 +125,7 @@ pub(super) const fn cancel_text(reason: CancelReason) -> &'static str {
         CancelReason::SelfTrade => "would have traded with the same account",
         CancelReason::Disconnect => "cancelled because the session ended",
         CancelReason::Protection => "no price within the protection limit",
+        CancelReason::Band => "the rest would trade beyond the band",
         CancelReason::FillLimit => "more fills than one order may make",
         CancelReason::Closed => "the market is closed",
         CancelReason::Halted => "trading is halted",

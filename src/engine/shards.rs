@@ -1,0 +1,235 @@
+//! Shards: instruments dealt to several matchers, each with books of its own.
+//!
+//! [`Routes`] says which shard a command is for. What is for one instrument makes the same events
+//! wherever it is dealt; what is for all is answered by the first shard, and every shard tells what
+//! it did under event numbers of its own.
+
+use crate::engine::rules::is_for_all;
+use crate::engine::{BookView, EngineLimits, Full, Matcher, Quote, SoftwareMatcher, Standing, Top};
+use crate::model::{
+    Command, CommandKind, Event, EventFlags, Group, InstrumentId, Nanos, Phase, RejectCode,
+};
+
+/// The most shards one appliance has: each has as large a part of the numbers that events of a
+/// command for all may have.
+pub const SHARDS_MAX: usize = 64;
+
+/// Event numbers of a command for all that one shard has.
+pub const EVENTS_PER_SHARD: usize = (u16::MAX as usize + 1) / SHARDS_MAX;
+
+/// Where a command goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// To one shard.
+    One(usize),
+    /// To every shard; events come in the order of the shards.
+    All,
+}
+
+/// Which shard an instrument is dealt to: a fold over commands, as all else is.
+#[derive(Clone, Debug)]
+pub struct Routes {
+    /// By instrument number; of one nobody knows, the first.
+    shard_of: Box<[u8]>,
+    shards: usize,
+}
+
+impl Routes {
+    /// Every instrument in one shard.
+    pub fn single() -> Self {
+        Self { shard_of: Box::new([]), shards: 1 }
+    }
+
+    /// As dealt: instruments and their shards, below `shards`.
+    pub fn new(dealt: &[(InstrumentId, u8)], shards: usize) -> Self {
+        let shards = shards.clamp(1, SHARDS_MAX);
+        let end = dealt.iter().map(|(id, _)| id.index() + 1).max().unwrap_or(0);
+        let mut shard_of = vec![0; end];
+        for &(id, shard) in dealt {
+            shard_of[id.index()] = shard.min(shards as u8 - 1);
+        }
+        Self { shard_of: shard_of.into(), shards }
+    }
+
+    /// How many shards there are.
+    pub const fn shards(&self) -> usize {
+        self.shards
+    }
+
+    /// The shard of an instrument.
+    #[inline]
+    pub fn shard_of(&self, instrument: InstrumentId) -> usize {
+        self.shard_of.get(instrument.index()).copied().unwrap_or(0) as usize
+    }
+
+    /// Where a command goes that the gate has looked at; one that moves an instrument is obeyed.
+    #[inline]
+    pub fn route(&mut self, command: &Command) -> Route {
+        if self.shards == 1 {
+            return Route::One(0);
+        }
+        // What was refused is answered without a book.
+        if command.verdict != 0 {
+            return Route::One(0);
+        }
+        if is_for_all(command) {
+            if command.kind == CommandKind::MoveInstrument.code()
+                && let Some(shard) = self.shard_of.get_mut(command.instrument.index())
+            {
+                *shard = (command.target as usize).min(self.shards - 1) as u8;
+            }
+            return Route::All;
+        }
+        if command.kind == CommandKind::Sweep.code() {
+            return Route::One((command.target as usize).min(self.shards - 1));
+        }
+        Route::One(self.shard_of(command.instrument))
+    }
+}
+
+/// All shards of an appliance in one thread, for replay and recovery; its parts go on as stages.
+#[derive(Debug)]
+pub struct Shards {
+    matchers: Vec<SoftwareMatcher>,
+    routes: Routes,
+    /// Events of several shards in order; unused where there is one.
+    merged: Vec<Event>,
+    taken: usize,
+    /// Room that the events of one command may need.
+    most: usize,
+}
+
+impl Shards {
+    /// Of matchers that were made for these places in order; all know all instruments.
+    pub fn new(matchers: Vec<SoftwareMatcher>, routes: Routes, limits: &EngineLimits) -> Self {
+        let most = events_of_shards_max(limits, matchers.len());
+        let room = if matchers.len() > 1 { 2 * most } else { 0 };
+        Self { matchers, routes, merged: Vec::with_capacity(room), taken: 0, most }
+    }
+
+    /// The matchers, to run each as a stage, and who is dealt to which.
+    pub fn into_parts(self) -> (Vec<SoftwareMatcher>, Routes) {
+        (self.matchers, self.routes)
+    }
+
+    /// Who is dealt to which.
+    pub fn routes(&self) -> &Routes {
+        &self.routes
+    }
+
+    /// The shard that has an instrument's book.
+    fn home(&self, instrument: InstrumentId) -> Option<&SoftwareMatcher> {
+        self.matchers.get(self.routes.shard_of(instrument))
+    }
+}
+
+/// The most events that one command makes in so many shards.
+pub fn events_of_shards_max(limits: &EngineLimits, shards: usize) -> usize {
+    // What is for all takes orders away, a chunk in each.
+    limits.events_per_command_max().max(shards * (limits.sweep_chunk as usize + 2))
+}
+
+/// Takes a command's events of one shard over; only what is last of all says that it is last.
+fn merge(matcher: &mut SoftwareMatcher, is_last: bool, into: &mut Vec<Event>) {
+    into.extend_from_slice(matcher.finished());
+    matcher.release(usize::MAX);
+    if let Some(event) = into.last_mut().filter(|_| !is_last) {
+        event.flags = without_last(event.flags);
+    }
+}
+
+/// Without the mark of a command's last event.
+pub const fn without_last(flags: EventFlags) -> EventFlags {
+    EventFlags(flags.0 & !EventFlags::LAST.0)
+}
+
+impl Matcher for Shards {
+    fn submit(&mut self, command: &Group<Command>) -> Result<(), Full> {
+        if let [only] = self.matchers.as_mut_slice() {
+            return only.submit(command);
+        }
+        if self.merged.capacity() - self.merged.len() < self.most {
+            return Err(Full);
+        }
+        match self.routes.route(&command.head) {
+            Route::One(shard) => {
+                let matcher = self.matchers.get_mut(shard).ok_or(Full)?;
+                matcher.submit(command)?;
+                merge(matcher, true, &mut self.merged);
+            }
+            Route::All => {
+                let last = self.matchers.len() - 1;
+                for (at, matcher) in self.matchers.iter_mut().enumerate() {
+                    matcher.submit(command)?;
+                    merge(matcher, at == last, &mut self.merged);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finished(&self) -> &[Event] {
+        match self.matchers.as_slice() {
+            [only] => only.finished(),
+            _ => self.merged.get(self.taken..).unwrap_or(&[]),
+        }
+    }
+
+    fn release(&mut self, count: usize) {
+        if let [only] = self.matchers.as_mut_slice() {
+            return only.release(count);
+        }
+        self.taken = self.taken.saturating_add(count);
+        if self.taken >= self.merged.len() {
+            self.merged.clear();
+            self.taken = 0;
+        }
+    }
+
+    fn wants_sweep(&self) -> bool {
+        self.matchers.iter().any(SoftwareMatcher::wants_sweep)
+    }
+
+    fn due_at(&self) -> Nanos {
+        self.matchers.iter().map(SoftwareMatcher::due_at).min().unwrap_or(Nanos::MAX)
+    }
+}
+
+impl BookView for Shards {
+    fn open_orders(&self) -> usize {
+        self.matchers.iter().map(SoftwareMatcher::open_orders).sum()
+    }
+
+    fn top(&self, instrument: InstrumentId) -> Top {
+        self.home(instrument).map(|matcher| matcher.top(instrument)).unwrap_or_default()
+    }
+
+    fn phase(&self, instrument: InstrumentId) -> Option<Phase> {
+        self.home(instrument)?.phase(instrument)
+    }
+
+    fn depth(
+        &self,
+        instrument: InstrumentId,
+        buy: bool,
+        count: usize,
+        each: &mut dyn FnMut(Quote),
+    ) {
+        if let Some(matcher) = self.home(instrument) {
+            matcher.depth(instrument, buy, count, each);
+        }
+    }
+
+    fn for_each_order(&self, each: &mut dyn FnMut(&Standing)) {
+        self.matchers.iter().for_each(|matcher| matcher.for_each_order(each));
+    }
+}
+
+/// Whether a matcher may take an instrument over, or let it go: nobody waits in it.
+pub(super) const fn check_move(is_idle: bool, phase: Option<Phase>) -> Result<Phase, RejectCode> {
+    match phase {
+        Some(phase) if is_idle => Ok(phase),
+        Some(_) => Err(RejectCode::NotIdle),
+        None => Err(RejectCode::Unsupported),
+    }
+}

@@ -184,7 +184,7 @@ fn itchy_reads_our_feed(feed: &Path) {
         compare_itch(head, &theirs.body, ours);
     }
     assert_eq!(count, messages.len(), "itchy reads all of it");
-    let expected = "ADEHRSUX".chars().collect();
+    let expected = "ACDEHPRSUX".chars().collect();
     assert_eq!(kinds, expected, "every kind that is published came up");
 }
 
@@ -205,6 +205,21 @@ fn compare_itch(head: (u16, u16, [u8; 6]), theirs: &Body, ours: &Message) {
             assert_eq!(head, (own.stock_locate, own.tracking_number, own.timestamp));
             assert_eq!((*reference, *executed), (own.order_reference_number, own.executed_shares));
             assert_eq!(*match_number, own.match_number);
+        }
+        (
+            Body::OrderExecutedWithPrice { reference, executed, match_number, printable, price },
+            Message::OrderExecutedWithPrice(own),
+        ) => {
+            assert_eq!(head, (own.stock_locate, own.tracking_number, own.timestamp));
+            assert_eq!((*reference, *executed), (own.order_reference_number, own.executed_shares));
+            assert_eq!((*match_number, price.raw()), (own.match_number, own.execution_price));
+            assert_eq!(*printable, own.printable == b'Y');
+        }
+        (Body::NonCrossTrade(trade), Message::Trade(own)) => {
+            assert_eq!(head, (own.stock_locate, own.tracking_number, own.timestamp));
+            assert_eq!((trade.reference, trade.shares), (own.order_reference_number, own.shares));
+            assert_eq!((trade.price.raw(), trade.match_number), (own.price, own.match_number));
+            assert_eq!(*trade.stock, text(&own.stock));
         }
         (Body::OrderCancelled { reference, cancelled }, Message::OrderCancel(own)) => {
             assert_eq!(head, (own.stock_locate, own.tracking_number, own.timestamp));

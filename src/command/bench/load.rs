@@ -195,9 +195,12 @@ impl LoadPort {
         while self.settled < next_expected.min(self.next as u64 + 1) {
             let scheduled = self.scheduled[self.settled as usize % WINDOW as usize];
             if self.settled as usize > self.plan.warm_up {
-                let latency = now.saturating_sub(scheduled).0.max(1);
-                self.answers.latency.saturating_record(latency);
                 self.answers.messages += 1;
+                // With the window always full a latency says how long the window is, no more.
+                if self.plan.interval.0 > 0 {
+                    let latency = now.saturating_sub(scheduled).0.max(1);
+                    self.answers.latency.saturating_record(latency);
+                }
             }
             self.settled += 1;
         }

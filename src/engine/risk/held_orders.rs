@@ -1,9 +1,9 @@
-//! Orders that money is held for, each in one cache line, found by id at one look.
+//! Orders that money is held for, each in one cache line, found by id.
 //!
-//! Open addressing over the orders themselves: an index beside them would cost a second and a
-//! third cache line at every look-up. Ids in sequence lie together; a removal shifts the orders
-//! behind back, so there are no tombstones.
+//! Slots are used again, the one freed last first, so the orders of a day lie in as few lines as
+//! there are orders at once; the map's ids in sequence share cache lines.
 
+use crate::engine::{PagedMap, Spot};
 use crate::model::{AccountId, InstrumentId, Notional, OrderId, Price, Quantity, SeqNo};
 
 /// An order that passed the gate and is not known to be dead.
@@ -24,9 +24,9 @@ pub(super) struct HeldOrder {
     pub(super) executed: u32,
     /// The account's row for the instrument.
     pub(super) holding: u32,
+    /// Where the table noted its id.
+    pub(super) spot: Spot,
     pub(super) is_sale: bool,
-    /// The table's own mark of a place that is taken.
-    pub(super) is_there: bool,
 }
 const _: () = assert!(size_of::<HeldOrder>() == 64);
 
@@ -39,120 +39,80 @@ pub(super) enum NotKept {
     Full,
 }
 
-/// Ids that differ only in their last four bits lie together: a session's last orders.
-const TOGETHER: u64 = 16;
-
-/// Odd and without pattern: the golden ratio's fraction in 64 bits.
-const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-
 /// All orders held for.
 #[derive(Debug)]
 pub(super) struct HeldOrders {
-    places: Box<[HeldOrder]>,
-    mask: usize,
-    shift: u32,
-    len: usize,
-    orders_max: usize,
+    /// From ids to slots; slot 0 is none.
+    ids: PagedMap,
+    slots: Box<[HeldOrder]>,
+    free: Vec<u32>,
+    /// Where the id of the order before was noted.
+    near: u32,
 }
 
 impl HeldOrders {
-    /// For up to `orders_max` orders, in at least twice as many places.
+    /// For up to `orders_max` orders.
     pub(super) fn new(orders_max: usize) -> Self {
-        let places = orders_max.max(32).next_power_of_two() * 2;
         Self {
-            places: vec![HeldOrder::default(); places].into(),
-            mask: places - 1,
-            shift: u64::BITS - places.trailing_zeros(),
-            len: 0,
-            orders_max,
+            ids: PagedMap::with_capacity(orders_max),
+            slots: vec![HeldOrder::default(); orders_max + 1].into(),
+            free: (1..=orders_max as u32).rev().collect(),
+            near: 0,
         }
     }
 
     /// Orders held for.
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.slots.len() - 1 - self.free.len()
     }
 
     #[inline]
-    fn home(&self, id: OrderId) -> usize {
-        let mixed = (id.0 / TOGETHER).wrapping_mul(MULTIPLIER);
-        let mixed = (mixed ^ mixed >> 32).wrapping_mul(MULTIPLIER);
-        ((mixed >> self.shift) & !(TOGETHER - 1) | (id.0 % TOGETHER)) as usize & self.mask
-    }
-
-    /// The place of an order, or else the one it would take.
-    #[inline]
-    fn place(&self, id: OrderId) -> Result<usize, usize> {
-        let mut at = self.home(id);
-        loop {
-            // Half the places are free, so there is an end.
-            match self.places.get(at) {
-                Some(order) if order.is_there && order.id != id => at = (at + 1) & self.mask,
-                Some(order) if order.is_there => return Ok(at),
-                _ => return Err(at),
-            }
+    fn find(&self, id: OrderId) -> Option<u32> {
+        // Whose it is lies where the caller looks next, so a guess costs nothing to check.
+        let guess = self.ids.guess(id.0);
+        match self.slots.get(guess as usize) {
+            Some(order) if guess != 0 && order.id == id => Some(guess),
+            _ => self.ids.get(id.0),
         }
     }
 
-    /// An order that is held for.
+    /// The order of an id.
     #[inline]
     pub(super) fn get(&self, id: OrderId) -> Option<&HeldOrder> {
-        self.places.get(self.place(id).ok()?)
+        self.slots.get(self.find(id)? as usize)
     }
 
-    /// An order that is held for.
+    /// The order of an id; the id itself stays.
     #[inline]
     pub(super) fn get_mut(&mut self, id: OrderId) -> Option<&mut HeldOrder> {
-        let at = self.place(id).ok()?;
-        self.places.get_mut(at)
+        self.slots.get_mut(self.find(id)? as usize)
     }
 
-    /// Keeps an order under its id.
+    /// Keeps an order.
     ///
     /// # Errors
-    /// [`NotKept`]; nothing changed then.
+    /// [`NotKept`]; nothing changed.
     #[inline]
     pub(super) fn insert(&mut self, order: HeldOrder) -> Result<(), NotKept> {
-        let at = self.place(order.id).err().ok_or(NotKept::Duplicate)?;
-        if self.len >= self.orders_max {
-            return Err(NotKept::Full);
+        if self.find(order.id).is_some() {
+            return Err(NotKept::Duplicate);
         }
-        let place = self.places.get_mut(at).ok_or(NotKept::Full)?;
-        *place = HeldOrder { is_there: true, ..order };
-        self.len += 1;
+        let slot = self.free.pop().ok_or(NotKept::Full)?;
+        let spot = self.ids.insert_near(&mut self.near, order.id.0, slot);
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            *place = HeldOrder { spot, ..order };
+        }
         Ok(())
     }
 
-    /// Takes an order out.
+    /// Lets go of an order; returns what it was.
     #[inline]
     pub(super) fn remove(&mut self, id: OrderId) -> Option<HeldOrder> {
-        let at = self.place(id).ok()?;
-        let order = *self.places.get(at)?;
-        self.close(at);
-        self.len -= 1;
+        let slot = self.find(id)?;
+        let order = *self.slots.get(slot as usize)?;
+        self.ids.remove_at(order.spot, id.0);
+        self.free.push(slot);
         Some(order)
-    }
-
-    /// Fills a hole with orders from behind it that may stand nearer their homes.
-    fn close(&mut self, mut hole: usize) {
-        let mut at = hole;
-        loop {
-            at = (at + 1) & self.mask;
-            let Some(order) = self.places.get(at).copied().filter(|order| order.is_there) else {
-                break;
-            };
-            let from_home = at.wrapping_sub(self.home(order.id)) & self.mask;
-            let from_hole = at.wrapping_sub(hole) & self.mask;
-            if from_home >= from_hole
-                && let Some(place) = self.places.get_mut(hole)
-            {
-                *place = order;
-                hole = at;
-            }
-        }
-        if let Some(place) = self.places.get_mut(hole) {
-            place.is_there = false;
-        }
     }
 }
 

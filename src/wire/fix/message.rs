@@ -321,13 +321,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_is_read(fields in vec((1u32..9_999_999, "[ -~]{0,20}"), 0..60)) {
+        fn what_was_written_is_read(
+            // `message` writes `|` as the separator, so it may not stand in a value.
+            fields in vec((1u32..9_999_999, "[ -{}~]{0,20}"), 0..60),
+        ) {
             let fields: Vec<_> =
                 fields.into_iter().filter(|(tag, _)| *tag != 95 && *tag != 35).collect();
             let text: String =
                 fields.iter().map(|(tag, value)| format!("{tag}={value}\x01")).collect();
-            // `message` writes `|` as the separator, so it may not stand in a value.
-            prop_assume!(!text.contains('|'));
             let bytes = message("FIX.4.4", &format!("35=D|{text}"));
             let read = fields_of(&bytes, &mut Indexer::new());
             // Lengths with a data field behind them may garble by chance.

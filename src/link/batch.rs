@@ -92,6 +92,7 @@ impl<'a, H: Head> Batch<'a, H> {
 #[inline]
 #[allow(unsafe_code, reason = "rtrb cannot know which slots were written; the batch does")]
 pub(super) fn send(chunk: WriteChunkUninit<'_, Line>, written: usize) {
-    // SAFETY: a batch writes its slots in order and counts each, so the first `written` are set.
+    // SAFETY: a link writes every slot when it is made, so whatever was counted is initialised; more
+    // than the chunk is never sent.
     unsafe { chunk.commit(written) }
 }

@@ -15,7 +15,10 @@ use crate::model::{Group, Head, LINES_MAX, Line};
 
 /// Joins two stages by a ring of `depth` lines (rounded up to hold at least one message).
 pub fn link<H: Head>(depth: usize) -> (Producer<H>, Consumer<H>) {
-    let (producer, consumer) = rtrb::RingBuffer::new(depth.max(LINES_MAX));
+    let (mut producer, mut consumer) = rtrb::RingBuffer::new(depth.max(LINES_MAX));
+    // Every slot is written once: none is ever uninitialised, and its page is there at boot.
+    while producer.push(Line([0; 8])).is_ok() {}
+    while consumer.pop().is_ok() {}
     let producer = Producer { ring: producer, free: 0, heads: PhantomData };
     (producer, Consumer { ring: consumer, gauge: Gauge::default(), heads: PhantomData })
 }

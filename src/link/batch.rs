@@ -92,7 +92,7 @@ impl<'a, H: Head> Batch<'a, H> {
 #[inline]
 #[allow(unsafe_code, reason = "rtrb cannot know which slots were written; the batch does")]
 pub(super) fn send(chunk: WriteChunkUninit<'_, Line>, written: usize) {
-    // SAFETY: a link writes every slot when it is made, so whatever was counted is initialised; more
-    // than the chunk is never sent.
+    // SAFETY: a link writes every slot when it is made, so whatever was counted is initialised; and
+    // more than the chunk is never sent.
     unsafe { chunk.commit(written) }
 }

@@ -42,7 +42,7 @@ pub struct BenchArguments {
     #[arg(long, default_value_t = 1_000_000, value_parser = number(1_000..=20_000_000))]
     orders: u32,
     /// Messages a second in the latency measurement
-    #[arg(long, default_value_t = 200_000, value_parser = number(1..=50_000_000))]
+    #[arg(long, default_value_t = 400_000, value_parser = number(1..=50_000_000))]
     rate: u32,
     /// What replies wait for: journaled or sequenced
     #[arg(long, default_value = "journaled")]

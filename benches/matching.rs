@@ -14,7 +14,7 @@ use wirematch::flow::{
     Alone, Engine, FastBook, Flow, FlowBook, MakeOptions, Naming, Profile, Script, Whole,
     instrument, limits_of, make, matcher_of, peak_of,
 };
-use wirematch::model::{Command, CommandKind, Group, Instrument, InstrumentId};
+use wirematch::model::{Command, Instrument, InstrumentId};
 
 /// Timed events of one run: some milliseconds.
 const EVENTS: u32 = 100_000;
@@ -36,7 +36,6 @@ fn script_of(flow: &Flow, naming: Naming) -> Script {
 
 /// Gives an engine commands one by one, and takes the events of some together.
 fn run<E: Engine>(engine: &mut E, commands: &[Command]) -> u64 {
-    let mut group = Group::new(Command::new(CommandKind::Tick));
     let mut events = 0;
     let mut told = commands.iter().skip(AHEAD);
     for burst in commands.chunks(16) {
@@ -44,8 +43,7 @@ fn run<E: Engine>(engine: &mut E, commands: &[Command]) -> u64 {
             if let Some(told) = told.next() {
                 engine.expect(told);
             }
-            group.head = *command;
-            engine.apply(&mut group).expect("there is room");
+            engine.apply(command).expect("there is room");
         }
         engine.deal(|event| events += u64::from(black_box(event).kind));
     }

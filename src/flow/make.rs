@@ -347,7 +347,6 @@ mod tests {
         Alone, Engine, FastBook, Naming, Script, Whole, encode, limits_of, matcher_of, parse,
         peak_of, play, replay,
     };
-    use crate::model::{Command, CommandKind, Group};
 
     fn options(seed: u64) -> MakeOptions {
         let profile = Profile::Calm;
@@ -401,11 +400,10 @@ mod tests {
         let script = script.expect("a good flow");
         let mut engine = Alone(matcher_of(&script, SoftwareMatcher::new).expect("good limits"));
         let (prefill, timed) = script.parts();
-        let (mut most, mut group) = (0, Group::new(Command::new(CommandKind::Tick)));
+        let mut most = 0;
         for command in prefill.iter().chain(timed) {
-            group.head = *command;
             take_steps();
-            engine.apply(&mut group).expect("there is room");
+            engine.apply(command).expect("there is room");
             let steps = take_steps();
             let mut told = 0;
             engine.deal(|_| told += 1);

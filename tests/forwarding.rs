@@ -13,7 +13,7 @@ use wirematch::flow::Dice;
 use wirematch::model::{Command, CommandKind, Event, EventFlags, EventKind, RejectCode, SessionId};
 use wirematch::port::faulty::Faults;
 use wirematch::port::{FrameMeta, Full, Port};
-use wirematch::topology::{Catalogue, Config, check, parse};
+use wirematch::topology::{Busy, Catalogue, Config, Home, check, deal, deal_table, parse};
 use wirematch::wire::ethernet::Mac;
 use wirematch::wire::ouch::codes::{side, time_in_force};
 
@@ -47,7 +47,7 @@ const NAMES: [&str; 3] = ["a", "b", "c"];
 
 /// The session that appliance `from` has at appliance `to`.
 fn session_of(from: usize, to: usize) -> u32 {
-    100 + 10 * from as u32 + to as u32
+    100 + 32 * from as u32 + to as u32
 }
 
 fn settings(me: usize) -> (Config, Catalogue) {
@@ -87,6 +87,11 @@ struct Venue {
 
 impl Venue {
     fn new(seed: u64, clients: u16) -> Self {
+        Self::of(seed, clients, settings)
+    }
+
+    /// With settings of their own.
+    fn of(seed: u64, clients: u16, settings: impl Fn(usize) -> (Config, Catalogue)) -> Self {
         let mut worlds: Vec<World> = Vec::new();
         for me in 0..3 {
             let world = World::among(
@@ -380,4 +385,77 @@ fn an_idle_instrument_moves_from_stage_to_stage_and_a_busy_one_does_not() {
     world.settle();
     assert_eq!(refusals(&world).len(), 1);
     world.check();
+}
+
+/// Three of the seventeen appliances of a venue with ten thousand instruments, as `wirematch deal`
+/// deals them: the busiest thousand have shards of their own.
+fn big_settings(me: usize) -> (Config, Catalogue) {
+    const APPLIANCES: usize = 17;
+    let busy = |rank: u64| Busy { symbol: format!("S{rank}"), volume: 1_000_000_000 / rank };
+    let all: Vec<Busy> = (1..=10_000).map(busy).collect();
+    let names: Vec<String> = (0..APPLIANCES).map(|at| format!("box{at}")).collect();
+    let dealt = deal(all.clone(), APPLIANCES, 63, 1_000).expect("there are shards enough");
+    let (head, rest) = support::CONFIG.split_once("[[instrument]]").expect("instruments");
+    let (_, tail) = rest.split_once("[[account]]").expect("accounts");
+    let head = head.replacen("10.0.0.1:9100", &gateway(me), 1);
+    let head = head.replace("rewind_messages = 16384", "rewind_messages = 65536");
+    let mut text = format!("appliance = \"box{me}\"\n{head}");
+    for busy in &all {
+        let symbol = &busy.symbol;
+        text += &format!("[[instrument]]\nsymbol = \"{symbol}\"\nreference_price = \"300\"\n");
+    }
+    text += &format!("[[account]]{tail}{}", deal_table(&dealt, &names, 64));
+    text += &format!("[peers]\naddress = \"10.0.0.{}:9300\"\n", 101 + me);
+    for at in (0..APPLIANCES).filter(|at| *at != me) {
+        let (out, back) = (session_of(me, at), session_of(at, me));
+        text += &format!(
+            "[[peers.appliance]]\nname = \"box{at}\"\nsession = {out}\n\
+             key = \"the key of {out}\"\ngateway = \"{}\"\n\
+             [[session]]\nid = {back}\nkey = \"the key of {back}\"\nfirst_account = 1\n\
+             last_account = 5\nrate = \"load-test\"\ncancel_on_disconnect = false\n\
+             self_trade = \"allow\"\n",
+            gateway(at)
+        );
+    }
+    let config = parse("world", &text).expect("the configuration is good");
+    let catalogue = check(&config, "world", &text).expect("the configuration is good");
+    (config, catalogue)
+}
+
+#[test]
+fn the_busiest_of_ten_thousand_trade_in_shards_of_their_own_on_several_appliances() {
+    let mut venue = Venue::of(9, 1, big_settings);
+    venue.connect();
+    let sharding = venue.worlds[0].catalogue.sharding.clone();
+    let home = |rank: u32| sharding.home(wirematch::model::InstrumentId(rank)).cloned();
+    let place = |rank: u32| match home(rank) {
+        Some(Home::Here(_)) => 0,
+        Some(Home::Appliance(name)) => name[3..].parse::<usize>().expect("a number"),
+        None => panic!("every instrument has a home"),
+    };
+    // One of each of the three that run, busy and idle ones, and one of an appliance that does not.
+    let ranks = [1, 2, 3, 40, 700, 950, 5_000, 9_999];
+    let told = ranks.iter().filter(|rank| place(**rank) < 3).count();
+    assert!(told > 2, "the first three have the first three at least");
+    for (number, rank) in (1..).zip(ranks) {
+        let mut symbol = [b' '; 8];
+        let name = format!("S{rank}");
+        symbol[..name.len()].copy_from_slice(name.as_bytes());
+        venue.worlds[0].clients[0].send(&orders::enter(limit(number, symbol, true, 1)));
+    }
+    venue.settle();
+    let view = &venue.worlds[0].clients[0].view;
+    assert_eq!((view.open.len(), view.rejected.len()), (told, ranks.len() - told), "{view:?}");
+    let down = RejectCode::DestinationDown.ouch();
+    assert!(view.rejected.iter().all(|(_, reason)| *reason == down));
+    // A dedicated shard did it where it is dealt one.
+    for (at, world) in venue.worlds.iter_mut().enumerate() {
+        let dealt = world.catalogue.sharding.dealt();
+        for rank in ranks.into_iter().filter(|rank| place(*rank) == at && *rank <= 1_000) {
+            let own = dealt.iter().find(|(id, _)| id.0 == rank).expect("it is dealt here");
+            assert_eq!(dealt.iter().filter(|(_, shard)| *shard == own.1).count(), 1);
+            let stage = wirematch::topology::StageName::Matching(own.1);
+            assert!(world.counter(stage, "Commands") >= 1, "rank {rank} at {at}");
+        }
+    }
 }

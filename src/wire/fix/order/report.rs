@@ -144,7 +144,7 @@ impl ExecutionReport {
         writer: &mut Writer<'_>,
     ) {
         write_order_id(self.order_id, writer);
-        writer.bytes(tag::CL_ORD_ID, self.id.bytes());
+        writer.padded(tag::CL_ORD_ID, &self.id.0, self.id.length());
         if self.original_id != Id::default() {
             writer.bytes(tag::ORIG_CL_ORD_ID, self.original_id.bytes());
         }
@@ -266,7 +266,9 @@ fn write_order_id(order_id: u64, writer: &mut Writer<'_>) {
 #[inline]
 fn write_symbol(instrument: InstrumentId, directory: &impl Directory, writer: &mut Writer<'_>) {
     let symbol = directory.symbol(instrument);
-    let name = symbol.trim_ascii_end();
-    // A symbol is required even where nobody knows it.
-    writer.bytes(tag::SYMBOL, if name.is_empty() { b"[N/A]" } else { name });
+    match symbol.trim_ascii_end().len() {
+        // A symbol is required even where nobody knows it.
+        0 => writer.bytes(tag::SYMBOL, b"[N/A]"),
+        length => writer.bytes(tag::SYMBOL, symbol.get(..length).unwrap_or(&[])),
+    }
 }

@@ -181,7 +181,7 @@ impl Turn<'_> {
         seq: u64,
         call: &mut Call<'_, '_>,
     ) {
-        if let Err(refusal) = self.validator.check(message, &self.config.dictionary) {
+        if let Err(refusal) = self.verdict {
             self.refuse(message, seq, refusal, call);
             return self.expect(seq + 1, call);
         }
@@ -215,7 +215,7 @@ impl Turn<'_> {
     /// What the peer lacks is sent again at once, whatever else is missing.
     #[cold]
     fn asked_out_of_turn(&mut self, message: &Message<'_>, seq: u64, call: &mut Call<'_, '_>) {
-        match self.validator.check(message, &self.config.dictionary) {
+        match self.verdict {
             Ok(()) => self.resend(message, call),
             Err(refusal) => self.refuse(message, seq, refusal, call),
         }
@@ -252,7 +252,7 @@ impl Turn<'_> {
     /// The peer gives up what it sent before: its own number does not matter, forward only.
     #[cold]
     fn reset_to(&mut self, message: &Message<'_>, seq: u64, call: &mut Call<'_, '_>) {
-        if let Err(refusal) = self.validator.check(message, &self.config.dictionary) {
+        if let Err(refusal) = self.verdict {
             self.refuse(message, seq, refusal, call);
             if seq == self.state.expected {
                 self.expect(seq + 1, call);

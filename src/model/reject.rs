@@ -69,6 +69,11 @@ rejects! {
     NotIdle = 40, ouch 0x000f, fix 99, "orders wait in the instrument: it can be moved without any";
     Elsewhere = 41, ouch 0x0017, fix 1, "another appliance matches the instrument";
     OutOfHours = 39, ouch 0x0014, fix 2, "the session may not trade at these hours";
+    DestinationDown = 60, ouch 0x000a, fix 4, "the destination of the instrument is not heard";
+    DestinationBusy = 61, ouch 0x000a, fix 99, "too much that was routed is not answered yet";
+    DestinationRefused = 62, ouch 0x000f, fix 99, "the destination refused the order";
+    NotDelivered = 63, ouch 0x000a, fix 99, "the order was lost on its way to the destination";
+    Pending = 64, ouch 0x000f, fix 99, "the destination has not answered the request before this";
     TooManySweeps = 38, ouch 0x000f, fix 99,
         "too many mass cancels or kills are unfinished: ask again when one of them has ended";
 }

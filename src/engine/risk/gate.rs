@@ -243,7 +243,7 @@ impl RiskGate {
         match event.kind()? {
             EventKind::Executed => {
                 self.exposure.executed(event);
-                if event.flags.has(EventFlags::MAKER) {
+                if event.flags.0 & (EventFlags::MAKER.0 | EventFlags::AWAY.0) != 0 {
                     self.collar.set_reference(event.instrument, event.price);
                 }
             }

@@ -24,6 +24,7 @@ mod matching;
 mod recorder;
 mod risk;
 mod sequencer;
+mod venues;
 
 pub use collector::{Collector, CollectorCounter};
 pub use dealer::{Dealer, DealerCounter};
@@ -40,6 +41,10 @@ pub use matching::{Board, DealEvents, EventLinks, Matching, MatchingCounter, Top
 pub use recorder::{Gate, Recorder, RecorderCounter};
 pub use risk::{Risk, RiskCounter};
 pub use sequencer::{Sequencer, SequencerCounter, SequencerState};
+pub use venues::{
+    Dialer, Dialled, LineSpec, VENUE_REPORTS_DEPTH, VenueCounter, VenueRecord, VenueSpec, Venues,
+    VenuesOptions, VenuesState,
+};
 
 /// Messages a stage takes per poll, at most.
 pub const BURST: usize = 32;

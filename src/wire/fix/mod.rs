@@ -16,6 +16,7 @@ pub mod session;
 mod shape;
 pub mod tag;
 pub mod value;
+pub mod venue;
 pub mod writer;
 
 pub use dictionary::{Dictionary, Version};

@@ -18,6 +18,7 @@ tags! {
     END_SEQ_NO = 16
     EXEC_ID = 17
     EXEC_INST = 18
+    EXEC_REF_ID = 19
     EXEC_TRANS_TYPE = 20
     HANDL_INST = 21
     LAST_PX = 31

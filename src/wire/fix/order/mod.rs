@@ -6,7 +6,7 @@
 //! ```
 
 mod chain;
-mod codes;
+pub(in crate::wire::fix) mod codes;
 mod decode;
 mod orders;
 mod report;

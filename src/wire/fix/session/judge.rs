@@ -5,7 +5,7 @@ use crate::wire::fix::message::Message;
 use crate::wire::fix::reject::{RefTag, Refusal, SessionReject};
 use crate::wire::fix::session::header::Header;
 use crate::wire::fix::session::{
-    Admin, Asked, Call, Ending, Origin, Output, Phase, Reject, SECOND, Turn,
+    Admin, Asked, Call, Ending, Origin, Output, Phase, Reject, Role, SECOND, Turn,
 };
 use crate::wire::fix::{tag, value};
 
@@ -192,7 +192,9 @@ impl Turn<'_> {
             return self.end(Ending::SendingTime, call);
         }
         match message.kind() {
-            b"0" | b"3" | b"A" | b"5" => {}
+            b"0" | b"A" | b"5" => {}
+            // Who sends orders must know which of them was refused as a message.
+            b"3" if self.config.role == Role::Acceptor => {}
             b"1" => {
                 let id = message.get(tag::TEST_REQ_ID).unwrap_or(b"");
                 call.put(Output::Say(Admin::Heartbeat(id)));

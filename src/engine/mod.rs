@@ -2,6 +2,7 @@
 //! unsafe but a hint to the caches.
 
 pub mod auction;
+mod away;
 pub mod book;
 mod fetch;
 mod fold;
@@ -18,6 +19,7 @@ mod shards;
 mod software;
 mod tick;
 
+pub use away::{Away, AwayOptions, LATE_ANSWERS_MAX};
 pub use fold::Fold;
 pub use id_map::{IdMap, MapFull};
 pub use limits::{EngineLimits, SetupError};

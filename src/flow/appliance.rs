@@ -112,6 +112,7 @@ impl<M> Whole<M> {
             orders_max: script.resting_max as usize + 64,
             holdings_max: 1 << 20,
             elsewhere: Vec::new(),
+            routed: Vec::new(),
             shards: 1,
             homes: Vec::new(),
             rest: None,

@@ -78,9 +78,10 @@ coded! {
         /// `instrument`, in which nobody waits, goes to shard `target`, and begins there in the
         /// phase in `side`, last traded at `price` (0: never).
         MoveInstrument = 29,
-        /// The destination `session` has taken order `ordinal`, which is its number there. This and
-        /// the next ones are what a destination reports; `client_seq` is its own number of the
-        /// report (0: none), and what it says again is not counted again.
+        /// The destination `session` has taken order `ordinal`, its number there, and has it at
+        /// `price` (0: as asked). This and the next ones are what a destination reports;
+        /// `client_seq` is its own number of the report (0: none), and what it says again is not
+        /// counted again.
         AwayAccepted = 32,
         /// `quantity` of order `ordinal` traded at `price`; the `Trade` line has the destination's
         /// number of the execution, which counts once. `side` 1: the order took liquidity.

@@ -80,6 +80,13 @@ impl Board {
         self.shards.iter().map(|shard| shard.open_orders.load(Ordering::Relaxed)).sum()
     }
 
+    /// A shard's open orders are so many.
+    pub(in crate::stage) fn show_open(&self, shard: u8, open: u64) {
+        if let Some(shard) = self.shards.get(shard as usize) {
+            shard.open_orders.store(open, Ordering::Relaxed);
+        }
+    }
+
     /// The instruments and their tops.
     pub fn tops(&self) -> impl Iterator<Item = (InstrumentId, TopOfBook)> + '_ {
         let of = |row: &BoardRow| TopOfBook {

@@ -12,7 +12,7 @@ use toml::Spanned;
 use crate::engine::SHARDS_MAX;
 use crate::model::{Hours, SelfTrade};
 use crate::runtime::Idle;
-use crate::topology::{CalendarConfig, Decimal, FixConfig, Subnet};
+use crate::topology::{CalendarConfig, Decimal, FixConfig, PeersConfig, Subnet};
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -26,6 +26,8 @@ pub struct Config {
     pub entry: EntryConfig,
     /// FIX order entry.
     pub fix: FixConfig,
+    /// Other appliances, and how we speak with them.
+    pub peers: PeersConfig,
     /// Market data out.
     pub feed: FeedConfig,
     /// The two logs.
@@ -61,6 +63,7 @@ impl Default for Config {
             release: ReleaseGate::Journaled,
             entry: EntryConfig::default(),
             fix: FixConfig::default(),
+            peers: PeersConfig::default(),
             feed: FeedConfig::default(),
             journal: JournalConfig::default(),
             engine: EngineConfig::default(),
@@ -450,12 +453,16 @@ pub enum StageName {
     Gateway,
     /// There with FIX sessions only.
     Fix,
+    /// There with other appliances only: speaks with them.
+    Peers,
     Sequencer,
     Risk,
     /// With several shards: deals commands to them.
     Dealer,
     /// A shard's, by its place.
     Matching(u8),
+    /// There with other appliances only: the shard of what rests there.
+    Away,
     /// With several shards: collects their events.
     Collector,
     Recorder,
@@ -483,6 +490,8 @@ impl StageName {
         match self {
             Self::Gateway => "gateway".into(),
             Self::Fix => "fix".into(),
+            Self::Peers => "peers".into(),
+            Self::Away => "away".into(),
             Self::Sequencer => "sequencer".into(),
             Self::Risk => "risk".into(),
             Self::Dealer => "dealer".into(),
@@ -505,12 +514,12 @@ impl TryFrom<String> for StageName {
     type Error = String;
 
     fn try_from(name: String) -> Result<Self, String> {
-        let all = Self::of(SHARDS_MAX).into_iter().chain([Self::Fix]);
+        let all = Self::of(SHARDS_MAX).into_iter().chain([Self::Fix, Self::Peers, Self::Away]);
         let found = all.into_iter().find(|stage| stage.name() == name);
         found.ok_or_else(|| {
             format!(
-                "`{name}` is no stage: write gateway, fix, sequencer, risk, dealer, matching, \
-                 matching-2 to matching-{SHARDS_MAX}, collector, recorder or feed"
+                "`{name}` is no stage: write gateway, fix, peers, sequencer, risk, dealer, \
+                 matching, matching-2 to matching-{SHARDS_MAX}, away, collector, recorder or feed"
             )
         })
     }

@@ -253,13 +253,14 @@ impl<'a> Bench<'a> {
             limits: engine_limits(config, catalogue),
             gateway: empty_gateway(config, catalogue),
             fix: None,
+            peers: None,
             feed: empty_feed(config, catalogue),
             entry_port: port,
             feed_port: NullPort::default(),
             command_log: commands.writer,
             event_log: events.writer,
             gate,
-            board: Board::sharded(&ids, catalogue.sharding.shards()),
+            board: Board::sharded(&ids, catalogue.risk.shards),
             link_depth: config.engine.link_depth as usize,
         });
         Ok((wired, keepers.context("cannot start a thread")?))

@@ -38,6 +38,7 @@ impl RiskGate {
     pub fn new(options: &RiskOptions) -> Self {
         let mut collar = Collar::new(&options.instruments);
         options.elsewhere.iter().for_each(|id| collar.set_elsewhere(*id));
+        options.routed.iter().for_each(|id| collar.set_routed(*id));
         options.homes.iter().for_each(|(id, shard)| collar.set_home(*id, *shard));
         let session = |rights: &Option<SessionRights>| {
             rights.map(|rights| SessionState {
@@ -138,7 +139,8 @@ impl RiskGate {
         let listed = self.collar.listed(command.instrument).ok_or(RejectCode::UnknownInstrument)?;
         let knows = |shard: u8| shard == listed.home || Some(shard) == self.rest;
         let is_known = u8::try_from(command.target).is_ok_and(knows);
-        let is_far = command.target as usize >= self.shards || listed.is_elsewhere;
+        let is_away = listed.is_elsewhere || listed.is_routed;
+        let is_far = command.target as usize >= self.shards || is_away;
         if !is_known || is_far || Phase::from_code(command.side).is_none() {
             return Err(RejectCode::Unsupported);
         }

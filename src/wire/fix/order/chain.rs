@@ -99,6 +99,8 @@ pub struct Order {
     pub instrument: InstrumentId,
     /// For whom.
     pub account: AccountId,
+    /// What was asked of it that its destination has not answered: the client's number of it.
+    pub asked: u32,
 }
 
 impl Order {

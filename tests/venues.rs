@@ -8,6 +8,9 @@ mod fix_client;
 #[path = "support/process.rs"]
 #[allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
 mod process;
+#[path = "support/quickfix_peer.rs"]
+#[allow(unreachable_pub, reason = "every test takes what it needs of this")]
+mod quickfix_peer;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -301,4 +304,113 @@ fn killed_on_either_side_in_load_nothing_is_lost_and_nothing_doubled() {
     assert!(filled > 500, "most go through: {filled}");
     stand.appliance.stop();
     assert!(stand.appliance.replays());
+}
+
+/// QuickFIX as an exchange, started again where it is killed.
+struct QuickFix {
+    child: std::process::Child,
+    begin: &'static str,
+    port: u16,
+    folder: std::path::PathBuf,
+}
+
+impl QuickFix {
+    fn start(peer: &Path, begin: &'static str, port: u16, folder: std::path::PathBuf) -> Self {
+        use std::io::BufRead;
+        std::fs::create_dir_all(&folder).expect("the folder is ours");
+        let mut child = std::process::Command::new(peer)
+            .args(["venue", &port.to_string(), begin, "EXCH", "WIREMATCH"])
+            .arg(&folder)
+            .current_dir(&folder)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("the peer starts");
+        let mut said = String::new();
+        let out = child.stdout.take().expect("it is piped");
+        std::io::BufReader::new(out).read_line(&mut said).expect("text");
+        assert!(said.contains("ready"), "{said}");
+        Self { child, begin, port, folder }
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().expect("it is ours");
+        self.child.wait().expect("it was running");
+    }
+
+    fn again(&mut self, peer: &Path) {
+        self.kill();
+        *self = Self::start(peer, self.begin, self.port, self.folder.clone());
+    }
+
+    /// What was ordered of it, by its names.
+    fn orders(&self) -> BTreeMap<String, u64> {
+        let text = std::fs::read_to_string(self.folder.join("orders")).unwrap_or_default();
+        let line = |line: &str| {
+            let (id, quantity) = line.split_once(' ').expect("two words");
+            (id.to_owned(), quantity.parse().expect("a number, or an order came twice"))
+        };
+        text.lines().map(line).collect()
+    }
+}
+
+/// Routes to QuickFIX and kills either side in between.
+fn route_to_quickfix(version: Version, begin: &'static str, orders: u32, kills: u32) {
+    let Some(peer) = quickfix_peer::peer() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = process::free_address().port();
+    let mut venue = QuickFix::start(peer, begin, port, folder.path().join("peer"));
+    // The stand's own exchange is the backup that nobody opens.
+    let mut exchange = Exchange::open(version);
+    exchange.doors.iter_mut().for_each(|door| door.is_shut = true);
+    let to = [SocketAddr::from(([127, 0, 0, 1], port)), exchange.addresses()[1]];
+    let (config, address) = configuration(folder.path(), version, &to);
+    let mut appliance = Appliance::new(config);
+    appliance.start();
+    let client = FixClient::new(client_config(101, version), address);
+    let mut stand = Stand { exchange, appliance, client, clock: SystemClock::new() };
+    stand.until("the client is up", |stand| stand.client.is_up());
+    stand.heard();
+    let every = orders / (kills + 1).max(1) + 1;
+    for number in 1..=orders {
+        let now = stand.now();
+        stand.client.order(b'1', u64::from(number % 50) + 1, PRICE, now);
+        let pause = now.0 + 500_000;
+        while stand.now().0 < pause {
+            stand.poll();
+        }
+        match number % (2 * every) {
+            0 => {
+                stand.appliance.kill();
+                stand.appliance.start();
+            }
+            at if at == every => venue.again(peer),
+            _ => {}
+        }
+    }
+    stand.until("all is told", |stand| {
+        let ends = stand.client.told.reports.values();
+        let is_end = |report: &&(u8, u64, u64)| matches!(report.0, b'8' | b'F' | b'2');
+        ends.filter(is_end).count() as u64 == stand.client.sent
+    });
+    assert!(stand.client.told.twice.is_empty());
+    let there = venue.orders();
+    let traded = stand.traded();
+    assert_eq!(traded.values().sum::<u64>(), there.values().sum::<u64>(), "{version:?}");
+    assert_eq!(traded.len(), there.len());
+    println!("{version:?}: {} orders, {} filled, {kills} kills", stand.client.sent, traded.len());
+    assert!(traded.len() as u32 > orders / 4, "most go through");
+    venue.kill();
+    stand.appliance.stop();
+    assert!(stand.appliance.replays());
+}
+
+#[test]
+fn orders_are_routed_to_quickfix_in_every_version() {
+    route_to_quickfix(Version::Fix42, "FIX.4.2", 100, 0);
+    route_to_quickfix(Version::Fix50Sp2, "FIXT.1.1", 100, 0);
+}
+
+#[test]
+fn quickfix_as_an_exchange_is_killed_and_so_are_we_and_nothing_is_lost() {
+    route_to_quickfix(Version::Fix44, "FIX.4.4", 2_000, 3);
 }

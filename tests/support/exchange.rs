@@ -42,6 +42,7 @@ pub struct Market {
     pub twice: Vec<String>,
     pub statuses: usize,
     pub manner: Manner,
+    version: Version,
     next_exec: u64,
 }
 
@@ -64,12 +65,13 @@ pub struct News<'a> {
 }
 
 impl Market {
-    fn new() -> Self {
+    fn new(version: Version) -> Self {
         Self {
             orders: BTreeMap::new(),
             twice: Vec::new(),
             statuses: 0,
             manner: Manner::Fills,
+            version,
             next_exec: 0,
         }
     }
@@ -89,7 +91,19 @@ impl Market {
         if let Some(of) = news.exec_ref {
             writer.bytes(tag::EXEC_REF_ID, format!("E{of}").as_bytes());
         }
-        writer.byte(tag::EXEC_TYPE, news.exec_type);
+        let mut exec_type = news.exec_type;
+        if self.version == Version::Fix42 {
+            // The oldest version says it in two fields.
+            let (transaction, said) = match exec_type {
+                b'H' => (b'1', listed.status),
+                b'I' => (b'3', listed.status),
+                b'F' => (b'0', listed.status),
+                _ => (b'0', exec_type),
+            };
+            exec_type = said;
+            writer.byte(tag::EXEC_TRANS_TYPE, transaction);
+        }
+        writer.byte(tag::EXEC_TYPE, exec_type);
         writer.byte(tag::ORD_STATUS, listed.status);
         writer.bytes(tag::SYMBOL, &listed.symbol);
         writer.bytes(tag::SIDE, &listed.side);
@@ -220,7 +234,7 @@ impl Exchange {
                 is_shut: false,
             }
         };
-        Self { market: Market::new(), doors: vec![door("WIREMATCH"), door("WIREMATCH2")] }
+        Self { market: Market::new(version), doors: vec![door("WIREMATCH"), door("WIREMATCH2")] }
     }
 
     /// Where its sessions are.

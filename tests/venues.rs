@@ -9,7 +9,6 @@ mod fix_client;
 #[allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
 mod process;
 #[path = "support/quickfix_peer.rs"]
-#[allow(unreachable_pub, reason = "every test takes what it needs of this")]
 mod quickfix_peer;
 
 use std::collections::BTreeMap;

@@ -160,7 +160,8 @@ fn venues_of(
         let known = venues.iter().any(|v| v.name == spec.name || v.session == spec.session);
         if keys.session == 0 || keys.session > u32::from(u16::MAX) || known || taken(keys.session) {
             return Err(wrong(format!(
-                "its name or its session {} is taken: use a number that nobody has, from 1 to 65535",
+                "its name or its session {} is taken: use a number that nobody has, from 1 to \
+                 65535",
                 keys.session
             )));
         }

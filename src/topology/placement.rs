@@ -78,8 +78,8 @@ fn place_fix(config: &Config, cores: &mut [PlacedCore]) {
     }
 }
 
-/// What speaks with other appliances and with exchanges, where no core names it, goes beside the gateway; the shard of
-/// what rests there, and what deals to it, beside matching.
+/// What speaks with other appliances and with exchanges, where no core names it, goes beside the
+/// gateway; the shard of what rests there, and what deals to it, beside matching.
 fn place_peers(config: &Config, cores: &mut [PlacedCore]) {
     let (with_peers, with_venues) = (!config.peers.appliance.is_empty(), !config.venue.is_empty());
     if !with_peers && !with_venues {

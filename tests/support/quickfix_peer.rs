@@ -1,4 +1,5 @@
 //! QuickFIX as the other side: `tests/peers/quickfix.cpp`, built where its library is installed.
+#![allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -17,4 +17,6 @@ pub use orders::Orders;
 pub use report::{CancelReject, ExecutionReport, MassCancelReport, OrderReport};
 
 #[cfg(test)]
+mod matrices;
+#[cfg(test)]
 mod tests;

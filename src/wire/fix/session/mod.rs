@@ -21,6 +21,7 @@ mod judge;
 mod logon;
 mod outbox;
 mod output;
+mod places;
 mod schedule;
 mod store;
 

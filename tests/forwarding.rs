@@ -333,3 +333,51 @@ fn whoever_dies_nothing_is_lost_and_nothing_is_there_twice() {
     println!("{executions} executions were told from appliance to appliance");
     assert!(executions > 300, "only {executions} executions");
 }
+
+/// The operator's command, through every stage of an appliance with three shards.
+#[test]
+fn an_idle_instrument_moves_from_stage_to_stage_and_a_busy_one_does_not() {
+    let mut world = World::with(5, 1, support::sharded());
+    world.connect();
+    let (bolt, rest) = (wirematch::model::InstrumentId(2), 1);
+    let move_to = |world: &mut World, shard: u32| {
+        world.ask(
+            |request| (request.0.instrument, request.0.target) = (bolt, shard),
+            CommandKind::MoveInstrument,
+        );
+        world.settle();
+    };
+    let refusals = |world: &World| {
+        let events = log_of::<Event>(&world.journal());
+        let kind = EventKind::Rejected.code();
+        let codes = events.iter().filter(|event| event.head.kind == kind);
+        codes.filter_map(|event| event.head.reject_code()).collect::<Vec<_>>()
+    };
+    let matched = |world: &mut World, shard: u8| {
+        world.counter(wirematch::topology::StageName::Matching(shard), "Commands")
+    };
+    world.clients[0].send(&orders::enter(limit(1, BOLT, true, 10)));
+    world.settle();
+    move_to(&mut world, rest);
+    assert_eq!(refusals(&world), [RejectCode::NotIdle]);
+    world.clients[0].send(&orders::cancel(1));
+    world.settle();
+    move_to(&mut world, rest);
+    assert_eq!(refusals(&world).len(), 1, "idle, it moves");
+    let before = (matched(&mut world, 0), matched(&mut world, 1));
+    world.clients[0].send(&orders::enter(limit(2, BOLT, true, 10)));
+    world.settle();
+    let after = (matched(&mut world, 0), matched(&mut world, 1));
+    assert_eq!((after.0 - before.0, after.1 - before.1), (0, 1));
+    // A restart knows where it is; and home again it goes.
+    world.crash();
+    world.boot();
+    world.settle();
+    world.clients[0].send(&orders::cancel(2));
+    world.settle();
+    move_to(&mut world, 0);
+    world.clients[0].send(&orders::enter(limit(3, BOLT, true, 10)));
+    world.settle();
+    assert_eq!(refusals(&world).len(), 1);
+    world.check();
+}

@@ -18,6 +18,7 @@ mod rules;
 mod shards;
 mod software;
 mod tick;
+mod work;
 
 pub use away::{Away, AwayOptions, LATE_ANSWERS_MAX};
 pub use fold::Fold;
@@ -32,6 +33,8 @@ pub use shards::{
 };
 pub use software::{NotAtRest, SnapshotError, SoftwareMatcher};
 pub use tick::Tick;
+#[cfg(test)]
+pub(crate) use work::take_steps;
 
 #[cfg(test)]
 mod tests;

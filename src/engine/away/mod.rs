@@ -13,6 +13,8 @@ mod asking;
 mod executions;
 mod orders;
 mod reports;
+#[cfg(test)]
+mod tests;
 
 pub use orders::LATE_ANSWERS_MAX;
 

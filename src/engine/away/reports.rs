@@ -32,7 +32,9 @@ impl Away {
                 match kind {
                     Some(CommandKind::AwayAccepted) => self.accepted(slot, command.price),
                     Some(CommandKind::AwayCancelled) => self.cancelled(slot, command),
-                    Some(CommandKind::AwayReplaced) => self.replaced(slot, command),
+                    Some(CommandKind::AwayReplaced) => {
+                        self.replaced(slot, Some((command.quantity, command.price)));
+                    }
                     Some(CommandKind::AwayRejected) => self.rejected(slot, command),
                     Some(CommandKind::AwayCancelRejected) => self.cancel_rejected(slot, command),
                     Some(CommandKind::AwayModified) => self.modified(slot, command),
@@ -94,6 +96,15 @@ impl Away {
         self.outbox.push(rules::about(&routed.order, EventKind::Accepted));
     }
 
+    /// What is reported of an order says that its destination has taken it.
+    fn must_live(&mut self, slot: Slot) {
+        match self.orders.get(slot).map(|routed| routed.state) {
+            Some(State::Entering) => self.accepted(slot, Price::ZERO),
+            Some(State::Replacing(_)) => self.replaced(slot, None),
+            _ => {}
+        }
+    }
+
     fn executed(&mut self, command: &Command, slot: Option<Slot>, trade: Option<&TradeDetail>) {
         let away = OrderId::new(command.session, command.ordinal);
         let Some(trade) = trade.filter(|_| command.quantity != Quantity::ZERO) else { return };
@@ -105,7 +116,7 @@ impl Away {
             return;
         }
         let Some(slot) = slot else { return };
-        self.accepted(slot, Price::ZERO);
+        self.must_live(slot);
         let Some(routed) = self.orders.get_mut(slot) else { return };
         let order = &mut routed.order;
         order.leaves = order.leaves.saturating_sub(command.quantity);
@@ -161,6 +172,7 @@ impl Away {
     }
 
     fn cancelled(&mut self, slot: Slot, command: &Command) {
+        self.must_live(slot);
         let Some(routed) = self.orders.get(slot).copied() else { return };
         let reported = CancelReason::from_code(command.side).unwrap_or(CancelReason::Destination);
         let all = command.quantity == Quantity::ZERO || command.quantity >= routed.order.leaves;
@@ -174,7 +186,6 @@ impl Away {
             _ if is_answer => CancelReason::Destination,
             _ => reported,
         };
-        self.accepted(slot, Price::ZERO);
         if all {
             self.answered_by_end(&routed);
             self.orders.remove(slot);
@@ -208,7 +219,8 @@ impl Away {
         self.outbox.push(Event { target: ordinal, ..gone });
     }
 
-    fn replaced(&mut self, slot: Slot, command: &Command) {
+    /// An order has taken the other's place, with what is said to be left of it.
+    fn replaced(&mut self, slot: Slot, as_told: Option<(Quantity, Price)>) {
         let Some(new) = self.orders.get(slot).copied() else { return };
         let State::Replacing(old) = new.state else { return };
         let old_slot = self.orders.find(old);
@@ -216,7 +228,9 @@ impl Away {
         let Some(routed) = self.orders.get_mut(slot) else { return };
         routed.state = State::Live;
         let order = &mut routed.order;
-        (order.leaves, order.price) = (command.quantity, command.price);
+        if let Some((leaves, price)) = as_told {
+            (order.leaves, order.price) = (leaves, price);
+        }
         if let Some(old) = &old {
             order.executed = old.order.executed;
         }
@@ -277,6 +291,11 @@ impl Away {
     }
 
     fn modified(&mut self, slot: Slot, command: &Command) {
+        if command.quantity == Quantity::ZERO {
+            let side = CancelReason::User.code();
+            return self.cancelled(slot, &Command { side, ..*command });
+        }
+        self.must_live(slot);
         let Some(routed) = self.orders.get_mut(slot) else { return };
         let (before, asked) = (routed.order, routed.asked);
         routed.order.leaves = command.quantity;

@@ -12,6 +12,8 @@
 mod decode;
 mod encode;
 mod peer;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddrV4;
 

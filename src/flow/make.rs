@@ -405,7 +405,7 @@ mod tests {
         for command in prefill.iter().chain(timed) {
             group.head = *command;
             take_steps();
-            engine.apply(&mut group).expect("there is room");
+            engine.apply(&group.head).expect("there is room");
             let steps = take_steps();
             let mut told = 0;
             engine.deal(|_| told += 1);

@@ -69,6 +69,32 @@ rejects! {
     NotIdle = 40, ouch 0x000f, fix 99, "orders wait in the instrument: it can be moved without any";
     Elsewhere = 41, ouch 0x0017, fix 1, "another appliance matches the instrument";
     OutOfHours = 39, ouch 0x0014, fix 2, "the session may not trade at these hours";
+    RiskFailed = 64, ouch 0x000a, fix 99, "risk found its state wrong: only cancels are taken";
+    StaleReference = 65, ouch 0x000e, fix 99, "the reference price is too old to check against";
+    NetExposure = 66, ouch 0x0020, fix 3, "the account's net exposure limit would be exceeded";
+    PositionLimit = 67, ouch 0x0020, fix 3, "the account's position limit would be exceeded";
+    FirmBuyingPower = 68, ouch 0x0020, fix 3, "the firm's buying power does not cover the order";
+    FirmExposure = 69, ouch 0x0020, fix 3, "the firm's exposure limit would be exceeded";
+    FirmNetExposure = 70, ouch 0x0020, fix 3, "the firm's net exposure limit would be exceeded";
+    FirmPosition = 71, ouch 0x0020, fix 3, "the firm's position limit would be exceeded";
+    RepeatedOrder = 72, ouch 0x002a, fix 6, "the same order came a moment ago";
+    AccountRate = 73, ouch 0x0029, fix 3, "too many orders for the account in too short a time";
+    RepeatedExecution = 74, ouch 0x0022, fix 99,
+        "the account traded too often in too short a time: a person must let it go on";
+    LocateMissing = 75, ouch 0x0022, fix 99, "the shares to be sold short are not located";
+    ShortNotMarked = 76, ouch 0x0009, fix 99, "the sale would be short and is not marked so";
+    ShortSaleTest = 77, ouch 0x0009, fix 99, "a short sale may only rest above the best bid now";
+    MarketOrder = 78, ouch 0x0022, fix 99, "the account may not enter orders without a price";
+    PhasePermission = 79, ouch 0x0014, fix 2, "the session may not trade in the present phase";
+    InstrumentPermission = 80, ouch 0x0022, fix 99, "the session may not trade this instrument";
+    ReduceOnly = 81, ouch 0x0022, fix 99, "only orders that reduce a position are taken";
+    CircuitBreaker = 82, ouch 0x0007, fix 2, "the circuit breaker is out: a person must resume";
+    PriceBand = 83, ouch 0x0026, fix 99, "the price is outside the instrument's price band";
+    MarketHalt = 84, ouch 0x0007, fix 2, "the whole market is halted";
+    RiskStopped = 85, ouch 0x000a, fix 99, "the risk stage does not answer";
+    NotPermitted = 86, ouch 0x000f, fix 99, "the session may not ask for that";
+    LimitTable = 87, ouch 0x000f, fix 99, "the tables of limits have no room for another";
+    NoShortSales = 88, ouch 0x0022, fix 99, "the instrument may not be sold short";
     TooManySweeps = 38, ouch 0x000f, fix 99,
         "too many mass cancels or kills are unfinished: ask again when one of them has ended";
 }

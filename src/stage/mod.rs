@@ -38,7 +38,7 @@ pub use gateway::{
 };
 pub use matching::{Board, DealEvents, EventLinks, Matching, MatchingCounter, TopOfBook};
 pub use recorder::{Gate, Recorder, RecorderCounter};
-pub use risk::{Risk, RiskCounter};
+pub use risk::{Refusals, Risk, RiskCounter, RiskVoice};
 pub use sequencer::{Sequencer, SequencerCounter, SequencerState};
 
 /// Messages a stage takes per poll, at most.

@@ -14,7 +14,7 @@ use crate::topology::appliance::{Appliance, Launch};
 use crate::topology::{
     Catalogue, Config, ConfigError, FixParts, Parts, Placement, ReleaseGate, Replay, ReplayError,
     Timetable, empty_feed, empty_fold, empty_gateway, engine_limits, fix_options, journal_folder,
-    journal_settings, meaning, open_fix, place, wire,
+    journal_settings, meaning, open_fix, place, risk_bound, wire,
 };
 
 /// Why an appliance did not start.
@@ -156,6 +156,7 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
         gate,
         board: Arc::clone(&board),
         link_depth: config.engine.link_depth as usize,
+        risk_bound: risk_bound(config),
     });
     if is_new {
         let opening = Request::new(CommandKind::StartOfDay, clock.now());

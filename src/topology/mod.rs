@@ -36,7 +36,8 @@ pub use ports::{DeviceRequest, Subnet, open_port};
 pub use recovery::{Replay, ReplayError};
 pub use sharding::{Home, Sharding};
 pub use state::{
-    empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings, meaning,
+    empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings,
+    meaning, risk_bound,
 };
 pub use validate::{Catalogue, check};
 pub use wiring::{FixParts, LinkFill, Parts, StageLatency, Wired, wire};

@@ -63,6 +63,12 @@ pub fn empty_gateway(config: &Config, catalogue: &Catalogue) -> GatewayState {
     })
 }
 
+/// How long risk may stand still before gateways refuse orders: within a heartbeat, with the second
+/// look that they take.
+pub fn risk_bound(config: &Config) -> Nanos {
+    Nanos(u64::from(config.entry.heartbeat_ms) * 800_000)
+}
+
 /// The feed before the first message.
 pub fn empty_feed(config: &Config, catalogue: &Catalogue) -> FeedState {
     let feed = &config.feed;

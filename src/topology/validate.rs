@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use crate::engine::EngineLimits;
-use crate::engine::risk::{AccountLimits, HoursSet, RateClass, RiskOptions, SessionRights};
+use crate::engine::risk::{
+    AccountLimits, HoursSet, MoreLimits, PhaseSet, RateClass, RiskOptions, SessionRights,
+};
 use crate::model::{
     AccountId, Hours, Instrument, InstrumentId, Nanos, Price, Quantity, SessionId, Symbol,
 };
@@ -69,6 +71,9 @@ pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, Confi
         elsewhere: Vec::new(),
         homes: Vec::new(),
         rest: None,
+        instruments_of: Vec::new(),
+        firms: Vec::new(),
+        settings: Vec::new(),
         orders_max: engine.orders_max as usize + 2 * engine.feedback_window as usize,
         holdings_max,
         feedback_lag: Nanos(engine.feedback_lag_us as u64 * 1_000),
@@ -242,6 +247,7 @@ fn account_limits(range: &AccountConfig, risk: &RiskConfig) -> AccountLimits {
         // Four decimals of a percent; a hundredth of a percent is one step of the gate's.
         collar_bps: (risk.collar_percent.0 / 100).clamp(0, 1_000_000) as u32,
         open_orders_max: risk.open_orders_max,
+        more: MoreLimits::NONE,
     }
 }
 
@@ -270,7 +276,14 @@ fn sessions(
         let rate = rate(config, &session.rate, spanned.span(), source)?;
         let place = session.id as usize;
         let hours = HoursSet::of(session.hours.iter().map(|hours| Hours::from(*hours)));
-        rights[place] = Some(SessionRights { first_account, last_account, rate, hours });
+        rights[place] = Some(SessionRights {
+            first_account,
+            last_account,
+            rate,
+            hours,
+            phases: PhaseSet::ALL,
+            has_list: false,
+        });
         let spec = SessionSpec {
             id: SessionId(session.id),
             key: session.key.clone().into_bytes(),
@@ -323,7 +336,14 @@ fn fix_sessions(
         let (first_account, last_account) = range.map_err(wrong)?;
         let rate = rate(config, &keys.rate, spanned.span(), source)?;
         let hours = HoursSet::ALL;
-        let right = SessionRights { first_account, last_account, rate, hours };
+        let right = SessionRights {
+            first_account,
+            last_account,
+            rate,
+            hours,
+            phases: PhaseSet::ALL,
+            has_list: false,
+        };
         if rights[place].replace(right).is_some() {
             return Err(wrong(format!("session {} stands twice: keep one", keys.id)));
         }

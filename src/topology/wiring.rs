@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use crate::engine::risk::Alert;
 use crate::engine::{EngineLimits, Fold, Shards};
 use crate::journal::Writer;
 use crate::link::{Consumer, Gauge, Producer, link};
-use crate::model::{Command, Event, Head, LINES_MAX, Request};
+use crate::model::{Command, Event, Head, LINES_MAX, Nanos, Request};
 use crate::port::Port;
 use crate::port::watch::Watch;
-use crate::runtime::{CounterReader, LatencyReader, Stage, latency};
+use crate::runtime::{CounterReader, LatencyReader, Pulse, Stage, latency};
 use crate::stage::{
     ArchiveLinks, BURST, Board, EventLinks, Feed, FeedState, FixGateway, FixLinks, FixState, Gate,
-    Gateway, GatewayLinks, GatewayState, Introduced, OldReply, Recorder, Risk, Sequencer,
-    SequencerState, Wanted,
+    Gateway, GatewayLinks, GatewayState, Introduced, OldReply, Recorder, Refusals, Risk, RiskVoice,
+    Sequencer, SequencerState, Wanted,
 };
 use crate::topology::StageName;
 use crate::topology::shard_wiring::{Depths, wire_matching};
@@ -44,6 +45,8 @@ pub struct Parts<E: Port, F: Port> {
     pub board: Arc<Board>,
     /// Lines of each link.
     pub link_depth: usize,
+    /// Risk that stands still for longer than this is taken for stopped: gateways refuse orders.
+    pub risk_bound: Nanos,
 }
 
 /// What the FIX gateway is made of.
@@ -96,6 +99,12 @@ pub struct Wired {
     pub links: Vec<LinkFill>,
     /// Whether room in the journal must be saved for cancels.
     pub journal_is_short: Arc<AtomicBool>,
+    /// What risk has to tell people.
+    pub alerts: rtrb::Consumer<Alert>,
+    /// Shows that risk goes on.
+    pub risk_pulse: Pulse,
+    /// Why commands were refused.
+    pub refusals: Refusals,
 }
 
 /// Joins the stages. This function is the architecture.
@@ -132,6 +141,8 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
 
     let start = SequencerState { seq: parts.fold.seq, timestamp: parts.fold.timestamp };
     let journal_is_short = Arc::<AtomicBool>::default();
+    let risk_pulse = Pulse::default();
+    let watchman = || risk_pulse.watchman(parts.risk_bound);
     let gateway = Gateway::new(
         parts.entry_port,
         parts.gateway,
@@ -144,7 +155,8 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         parts.gate.clone(),
         Arc::clone(&journal_is_short),
         replied,
-    );
+    )
+    .watching(watchman());
     let mut inputs = vec![gateway_sequencer, slow_sequencer];
     let (mut gateways, mut gateway_of) = (vec![gateway_events], Box::default());
     let fix = parts.fix.map(|fix| {
@@ -159,10 +171,23 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         let ends = FixLinks { requests, events, introduced: fix.introduced };
         let short = Arc::clone(&journal_is_short);
         let gate = parts.gate.clone();
-        (FixGateway::new(fix.state, ends, fix.watch, gate, short, replied), reader)
+        let gateway = FixGateway::new(fix.state, ends, fix.watch, gate, short, replied);
+        (gateway.watching(watchman()), reader)
     });
     let Fold { gate, feedback, matcher, .. } = parts.fold;
+    let (risk_requests, risk_sequencer) = link::<Request>(SLOW_DEPTH);
+    let (alert, alerts) = rtrb::RingBuffer::<Alert>::new(SLOW_DEPTH);
+    let refusals = Refusals::default();
+    let voice = RiskVoice {
+        requests: risk_requests,
+        alerts: alert,
+        pulse: risk_pulse.clone(),
+        refusals: refusals.clone(),
+    };
     let risk = Risk::new(gate, feedback, sequencer_risk, matching_risk, risk_commands);
+    let risk = risk.with_voice(voice);
+    links.push(fill("risk_sequencer", &risk_sequencer));
+    inputs.push(risk_sequencer);
     let events = EventLinks {
         gateways,
         gateway_of,
@@ -216,6 +241,9 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         archive: ArchiveLinks { wanted: archive_wanted, found: archive_found },
         links,
         journal_is_short,
+        alerts,
+        risk_pulse,
+        refusals,
     };
     if let Some((fix, reader)) = fix {
         wired.counters.push((StageName::Fix, fix.counters.reader()));

@@ -2,7 +2,8 @@
 //!
 //! The reference is the last trade, and the configured price until there is one.
 
-use crate::model::{Hours, Instrument, InstrumentId, Price, RejectCode};
+use crate::engine::risk::guards::GuardSet;
+use crate::model::{Hours, Instrument, InstrumentId, Phase, Price, RejectCode};
 
 const BPS_ONE: i64 = 10_000;
 
@@ -20,6 +21,10 @@ pub(super) struct Listed {
     pub(super) hours: Hours,
     /// The collar of these hours; 0 is the account's own.
     pub(super) collar_bps: u32,
+    /// What watches over it.
+    pub(super) guards: GuardSet,
+    /// The phase it is in, as far as the gate has been told.
+    pub(super) phase: Phase,
 }
 
 /// The instruments with their reference prices, by id.
@@ -41,6 +46,8 @@ impl Collar {
                 home: 0,
                 hours: Hours::Main,
                 collar_bps: 0,
+                guards: GuardSet::default(),
+                phase: Phase::Continuous,
             });
         }
         Self { listed: listed.into() }
@@ -68,6 +75,12 @@ impl Collar {
     #[inline]
     pub(super) fn listed(&self, id: InstrumentId) -> Option<Listed> {
         self.listed.get(id.index()).copied().flatten()
+    }
+
+    /// The instrument, to be changed.
+    #[inline]
+    pub(super) fn listed_mut(&mut self, id: InstrumentId) -> Option<&mut Listed> {
+        self.listed.get_mut(id.index()).and_then(Option::as_mut)
     }
 
     /// An instrument comes into other hours.
@@ -130,6 +143,8 @@ mod tests {
             home: 0,
             hours: Hours::Main,
             collar_bps: 0,
+            guards: GuardSet::default(),
+            phase: Phase::Continuous,
         }
     }
 

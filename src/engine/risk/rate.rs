@@ -31,6 +31,14 @@ impl Rate {
         }
     }
 
+    /// Goes by another class from now on.
+    #[inline]
+    pub(super) fn keep_to(&mut self, class: RateClass) {
+        if self.class != class {
+            *self = Self { banned_until: self.banned_until, ..Self::new(class) };
+        }
+    }
+
     const fn cost(class: RateClass) -> u64 {
         match class.per_second {
             0 => 0,

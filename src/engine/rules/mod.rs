@@ -91,6 +91,7 @@ pub(super) fn sort(command: &Command) -> Task {
             EventKind::Nothing
         }
         K::Throttle | K::Unthrottle | K::Tick => EventKind::Nothing,
+        K::SetLimit | K::SetAccount | K::SetSession => EventKind::Nothing,
         K::MultiLegEnter | K::MultiLegReplace | K::MultiLegCancel => EventKind::Rejected,
         K::Split | K::Dividend | K::SymbolChange | K::Delist => EventKind::Rejected,
     };

@@ -104,8 +104,14 @@ fn digest(catalogue: &Catalogue) -> [u8; 32] {
     let fix = fix_sessions.iter().flatten().map(|s| (s.id, s.self_trade, s.default_account()));
     let settings: Vec<_> = settings.chain(fix).collect();
     let text = format!(
-        "{instruments:?} {settings:?} {sharding:?} {:?} {:?} {} {}",
-        risk.accounts, risk.sessions, risk.orders_max, risk.holdings_max
+        "{instruments:?} {settings:?} {sharding:?} {:?} {:?} {} {} {:?} {:?} {:?}",
+        risk.accounts,
+        risk.sessions,
+        risk.orders_max,
+        risk.holdings_max,
+        risk.firms,
+        risk.settings,
+        risk.instruments_of
     );
     sha2::Sha256::digest(text).into()
 }

@@ -89,6 +89,8 @@ pub struct Wired {
     pub stages: Vec<(StageName, Box<dyn Stage>)>,
     /// The slow thread's way to the sequencer.
     pub slow_requests: Producer<Request>,
+    /// The kill file's own way to it.
+    pub kill_requests: Producer<Request>,
     /// The archive's way to and from the gateway.
     pub archive: ArchiveLinks,
     /// Each stage's counters.
@@ -113,6 +115,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     let commands_depth = depth.min(COMMANDS_DEPTH);
     let (gateway_requests, gateway_sequencer) = link::<Request>(commands_depth);
     let (slow_requests, slow_sequencer) = link::<Request>(SLOW_DEPTH);
+    let (kill_requests, kill_sequencer) = link::<Request>(KILL_DEPTH);
     let (sequencer_commands, sequencer_risk) = link::<Command>(commands_depth);
     let (sequencer_records, sequencer_recorder) = link::<Command>(commands_depth);
     let (risk_commands, risk_matching) = link::<Command>(commands_depth);
@@ -157,7 +160,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         replied,
     )
     .watching(watchman());
-    let mut inputs = vec![gateway_sequencer, slow_sequencer];
+    let mut inputs = vec![gateway_sequencer, slow_sequencer, kill_sequencer];
     let (mut gateways, mut gateway_of) = (vec![gateway_events], Box::default());
     let fix = parts.fix.map(|fix| {
         let (requests, fix_sequencer) = link::<Request>(commands_depth);
@@ -238,6 +241,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         ],
         stages,
         slow_requests,
+        kill_requests,
         archive: ArchiveLinks { wanted: archive_wanted, found: archive_found },
         links,
         journal_is_short,
@@ -259,6 +263,9 @@ const COMMANDS_DEPTH: usize = 4 * BURST * LINES_MAX;
 
 /// Lines of the links on which only now and then a message travels.
 pub(super) const SLOW_DEPTH: usize = 256;
+
+/// Lines of the kill file's link.
+const KILL_DEPTH: usize = 8;
 
 /// Lines of the link for old replies, of three lines each as a rule.
 const ARCHIVE_DEPTH: usize = 1024;

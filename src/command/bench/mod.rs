@@ -261,7 +261,7 @@ impl<'a> Bench<'a> {
             gate,
             board: Board::sharded(&ids, catalogue.sharding.shards()),
             link_depth: config.engine.link_depth as usize,
-            risk_bound: risk_bound(&config),
+            risk_bound: risk_bound(config),
         });
         Ok((wired, keepers.context("cannot start a thread")?))
     }

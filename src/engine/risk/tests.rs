@@ -270,7 +270,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (0..20u32, price(), 1..400u32)
             .prop_map(|(back, price, quantity)| Step::Replace { back, price, quantity }),
         1 => (0..20u32, 1..200u32).prop_map(|(back, quantity)| Step::Modify { back, quantity }),
-        1 => (0..10usize, any::<bool>()).prop_map(|(back, corrected)| Step::Undo { back, corrected }),
+        1 => (0..10usize, any::<bool>())
+            .prop_map(|(back, corrected)| Step::Undo { back, corrected }),
         1 => (0..6u8, 0..4u32, any::<bool>())
             .prop_map(|(scope, id, reduce_only)| Step::Kill { scope, id, reduce_only }),
         2 => (0..6u8, 0..4u32).prop_map(|(scope, id)| Step::Revive { scope, id }),
@@ -324,11 +325,11 @@ fn command_of(
         Step::Replace { back, price, quantity } => {
             let target = recent(world, back);
             // The new one belongs to the same session.
-            world.ordinal += SESSIONS;
+            world.ordinal = (world.ordinal / SESSIONS + 1) * SESSIONS + target % SESSIONS;
             Command {
                 session: session(target),
                 target,
-                ordinal: world.ordinal / SESSIONS * SESSIONS + target % SESSIONS,
+                ordinal: world.ordinal,
                 price: Price(price),
                 quantity: Quantity(quantity),
                 ..Command::new(CommandKind::Replace)
@@ -372,7 +373,7 @@ fn undo([maker, taker]: &[Event; 2], corrected: bool) -> Group<Command> {
     let mut group = Group::new(Command {
         session: buyer.session,
         account: buyer.account,
-        target: buyer.ordinal,
+        ordinal: buyer.ordinal,
         instrument: buyer.instrument,
         lines: 2,
         ..Command::new(kind)
@@ -436,8 +437,6 @@ fn close_everything(world: &mut World) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
-
     /// Whatever comes in whatever order: no order takes an account's or a firm's exposure over
     /// its limit, nor does a fill; the gate's books are those that events alone give; and when
     /// everything is closed nothing is left.

@@ -37,7 +37,7 @@ crate::counters! {
         Logons: "sessions that came up",
         Ended: "sessions that ended",
         Unwanted: "lines for a session that has one",
-        Refused: "orders refused because the journal was short of room, risk stood still or we stop",
+        Refused: "orders refused: the journal was short of room, risk stood still, or we stop",
         Answered: "questions about orders answered",
         Unrecorded: "times a session's record failed",
     }

@@ -1,6 +1,7 @@
 //! Accounts: usage and the two limits it is held against in one cache line, the limits of single
 //! orders by class, for most accounts have the same.
 
+use crate::engine::fetch::fetch;
 use crate::engine::risk::controls::Controls;
 use crate::engine::risk::{AccountLimits, MoreLimits};
 use crate::model::{AccountId, LimitKind, Notional, Quantity, RejectCode};
@@ -125,6 +126,12 @@ impl Accounts {
             self.classes.len() - 1
         });
         Ok(at as u32 + 1)
+    }
+
+    /// Asks the caches for an account's row.
+    #[inline]
+    pub(super) fn fetch(&self, id: AccountId) {
+        fetch(&self.rows, id.index());
     }
 
     /// A known account.

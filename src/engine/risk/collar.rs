@@ -2,6 +2,7 @@
 //!
 //! The reference is the last trade, and the configured price until there is one.
 
+use crate::engine::fetch::fetch;
 use crate::engine::risk::guards::GuardSet;
 use crate::model::{Hours, Instrument, InstrumentId, Phase, Price, RejectCode};
 
@@ -65,6 +66,12 @@ impl Collar {
         if let Some(Some(listed)) = self.listed.get_mut(id.index()) {
             listed.is_elsewhere = true;
         }
+    }
+
+    /// Asks the caches for a row.
+    #[inline]
+    pub(super) fn fetch(&self, id: InstrumentId) {
+        fetch(&self.listed, id.index());
     }
 
     pub(super) fn len(&self) -> usize {

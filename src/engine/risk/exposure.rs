@@ -57,6 +57,23 @@ impl Exposure {
         }
     }
 
+    /// Asks the caches for what an order will need.
+    #[inline]
+    pub(super) fn fetch(&self, account: AccountId, instrument: InstrumentId) {
+        self.accounts.fetch(account);
+        self.holdings.fetch(account, instrument);
+    }
+
+    /// The same, for what only what was asked for first tells.
+    #[inline]
+    pub(super) fn fetch_further(&self, account: AccountId, instrument: InstrumentId) {
+        self.holdings.fetch_row(account, instrument);
+        let firm = self.accounts.firm(account);
+        if firm != 0 {
+            self.holdings.fetch(self.holder_of_firm(firm.into()), instrument);
+        }
+    }
+
     /// Bytes of its tables.
     pub(super) fn bytes(&self) -> usize {
         self.accounts.len() * 64 + self.orders.bytes() + self.holdings.bytes()

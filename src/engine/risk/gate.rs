@@ -95,6 +95,21 @@ impl RiskGate {
         self.exposure.bytes() + self.guards.bytes() + pairs
     }
 
+    /// Is told of an order that comes some orders later: asks the caches for what it will need.
+    #[inline]
+    pub fn expect(&self, command: &Command) {
+        self.exposure.fetch(command.account, command.instrument);
+        self.paces.fetch(command.account);
+        self.guards.fetch(command.instrument);
+        self.collar.fetch(command.instrument);
+    }
+
+    /// Is told of it again, a little before it comes.
+    #[inline]
+    pub fn expect_soon(&self, command: &Command) {
+        self.exposure.fetch_further(command.account, command.instrument);
+    }
+
     /// Stamps the verdict; for a replace also what the order it names is about, and for a market
     /// order its protection price.
     #[inline]

@@ -1,6 +1,7 @@
 //! Guards: what watches over single instruments. Most have none, and a word beside the tick says
 //! so; what they need is in rows of their own.
 
+use crate::engine::fetch::fetch;
 use crate::engine::risk::breaker::Breaker;
 use crate::engine::risk::market::{Halt, Market};
 use crate::engine::risk::milliseconds;
@@ -90,6 +91,12 @@ impl Guards {
             limits: Vec::with_capacity(instruments),
             any_wanted: false,
         }
+    }
+
+    /// Asks the caches for a row.
+    #[inline]
+    pub(super) fn fetch(&self, id: InstrumentId) {
+        fetch(&self.rows, id.index());
     }
 
     /// Bytes it takes.
@@ -275,7 +282,10 @@ impl Guards {
 
     /// After a restart nothing has been asked for.
     pub(super) fn ask_again(&mut self) {
-        self.any_wanted = self.rows.iter().any(|guard| guard.wanted.is_some());
+        for guard in &mut self.rows {
+            guard.is_asked = false;
+            self.any_wanted |= guard.wanted.is_some();
+        }
     }
 
     /// Folds what the guards know into a digest.

@@ -1,6 +1,7 @@
 //! What each account holds of each instrument, found without hashing while the table is small.
 
 use crate::engine::IdMap;
+use crate::engine::fetch::fetch;
 use crate::model::{AccountId, InstrumentId, Notional, Price, Quantity, RejectCode};
 
 /// One account's position and open orders in one instrument; two share a cache line.
@@ -139,6 +140,29 @@ impl Holdings {
             }
         };
         if row < self.rows.len() { Ok(row as u32) } else { Err(RejectCode::Exposure) }
+    }
+
+    /// Asks the caches for where a pair's row is, or is noted.
+    #[inline]
+    pub(super) fn fetch(&self, account: AccountId, instrument: InstrumentId) {
+        match &self.places {
+            Places::Dense(instruments) => {
+                fetch(&self.rows, account.index() * *instruments + instrument.index());
+            }
+            Places::Sparse { rows, .. } => {
+                rows.fetch(u64::from(account.0) << 32 | u64::from(instrument.0));
+            }
+        }
+    }
+
+    /// Asks the caches for a pair's row, where it is noted nearby already.
+    #[inline]
+    pub(super) fn fetch_row(&self, account: AccountId, instrument: InstrumentId) {
+        if let Places::Sparse { rows, .. } = &self.places
+            && let Some(row) = rows.get(u64::from(account.0) << 32 | u64::from(instrument.0))
+        {
+            fetch(&self.rows, row as usize);
+        }
     }
 
     /// A pair's row, if it has one.

@@ -28,6 +28,7 @@ mod pairs;
 mod price_band;
 mod rate;
 mod screen;
+mod table;
 
 pub use accounts::AccountState;
 pub use alerts::Alert;
@@ -37,6 +38,8 @@ pub use limits::{
     AccountLimits, FirmLimits, HoursSet, MoreLimits, PhaseSet, RateClass, RiskOptions,
     SessionRights,
 };
+pub use table::{CONTROLS, Control, table};
+
 use limits::{count, milliseconds, share};
 
 #[cfg(test)]

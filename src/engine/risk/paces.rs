@@ -1,5 +1,6 @@
 //! Paces of accounts: how fast orders come, over all sessions, and how often they trade.
 
+use crate::engine::fetch::fetch;
 use crate::engine::risk::MoreLimits;
 use crate::engine::risk::rate::Rate;
 use crate::model::{AccountId, Nanos, RejectCode};
@@ -27,6 +28,12 @@ impl Paces {
             is_stopped: false,
         };
         Self(vec![pace; accounts].into())
+    }
+
+    /// Asks the caches for a row.
+    #[inline]
+    pub(super) fn fetch(&self, id: AccountId) {
+        fetch(&self.0, id.index());
     }
 
     /// Bytes it takes.

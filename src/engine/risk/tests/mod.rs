@@ -1,5 +1,8 @@
 //! The gate over random flows, beside a book-keeper who knows only commands and events.
 
+mod controls;
+mod protection;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

@@ -11,7 +11,7 @@ mod pulse;
 mod stage;
 mod watermark;
 
-pub use affinity::{available_cpus, pin, stay_off};
+pub use affinity::{available_cpus, pin, quietest_last, stay_off};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use core::{Core, CoreTimes, StopFlag};
 pub use counters::{CounterNames, CounterReader, Counters};

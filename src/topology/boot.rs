@@ -7,7 +7,7 @@ use crate::model::{CommandKind, Event, Group, Nanos, Request, SeqNo};
 use crate::port::Port;
 use crate::port::tcp::{TcpAcceptor, TcpError};
 use crate::port::watch::Watch;
-use crate::runtime::{Clock, SystemClock, available_cpus, lock_memory};
+use crate::runtime::{Clock, SystemClock, available_cpus, lock_memory, quietest_last};
 use crate::slow::{SlowError, SlowPath};
 use crate::stage::{Board, Door, FixOptions, FixState, Gate, Introduced};
 use crate::topology::appliance::{Appliance, Launch};
@@ -239,7 +239,7 @@ fn open_admin(config: &Config, catalogue: &Catalogue) -> Result<AdminServer, Boo
 /// # Errors
 /// What cannot be placed, with the cure.
 pub fn place_here(config: &Config, file: &str, text: &str) -> Result<Placement, ConfigError> {
-    place(config, &available_cpus(), file, text)
+    place(config, &quietest_last(available_cpus()), file, text)
 }
 
 /// Lines that may wait for the FIX gateway to take them.

@@ -37,7 +37,7 @@ impl Placement {
     }
 }
 
-/// Places the stages on a machine with these CPUs.
+/// Places the stages on a machine with these CPUs, the quietest last.
 ///
 /// # Errors
 /// A stage missing or placed twice, a CPU the machine does not have or that two cores name.
@@ -158,7 +158,7 @@ fn fuse_spinners(cores: &mut Vec<PlacedCore>, cpus: &[usize], notes: &mut Vec<St
 }
 
 /// Gives cores without a CPU the last ones that are free, so that the first, where interrupts
-/// land, stays with everybody else.
+/// land, stay with everybody else.
 fn assign_cpus(cores: &mut [PlacedCore], cpus: &[usize], slow: Option<usize>) {
     if cpus.len() < 2 {
         return;

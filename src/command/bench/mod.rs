@@ -19,7 +19,7 @@ use crate::flow::{MakeOptions, Profile, make};
 use crate::journal::{KeeperThread, UtcMapping, open_both};
 use crate::model::{CommandKind, Fault, Group, InstrumentId, Nanos, Request};
 use crate::runtime::{
-    Clock, Core, Idle, Percentiles, StopFlag, SystemClock, available_cpus, stay_off,
+    Clock, Core, Idle, Percentiles, StopFlag, SystemClock, available_cpus, quietest_last, stay_off,
 };
 use crate::stage::{Board, Gate};
 use crate::topology::{
@@ -42,7 +42,7 @@ pub struct BenchArguments {
     #[arg(long, default_value_t = 1_000_000, value_parser = number(1_000..=20_000_000))]
     orders: u32,
     /// Messages a second in the latency measurement
-    #[arg(long, default_value_t = 200_000, value_parser = number(1..=50_000_000))]
+    #[arg(long, default_value_t = 400_000, value_parser = number(1..=50_000_000))]
     rate: u32,
     /// What replies wait for: journaled or sequenced
     #[arg(long, default_value = "journaled")]
@@ -100,7 +100,7 @@ struct Report {
 /// Wrong arguments, and what keeps the pipeline from running.
 pub fn run(arguments: &BenchArguments) -> Outcome {
     let bench = Bench::new(arguments)?;
-    let cpus = available_cpus();
+    let cpus = quietest_last(available_cpus());
     // Where nothing crosses, the floor says nothing.
     let floor_ns = if arguments.fused_only { None } else { floor::floor_ns(&cpus) };
     let fused = bench.placement(&[&StageName::ALL], &cpus)?;
@@ -267,7 +267,7 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// The CPUs of so many cores, the machine's last ones first.
+/// The CPUs of so many cores, the machine's quietest first.
 fn stage_cpus(cores: usize, cpus: &[usize]) -> Vec<usize> {
     cpus.iter().rev().take(cores).copied().collect()
 }

@@ -22,7 +22,7 @@ mod wiring;
 
 pub use admin::{
     AdminOptions, AdminServer, Answer, Ask, AskError, KillFile, LimitsFile, Message, SOCKET_NAME,
-    Trade, Whom, parse_limits, shown,
+    Trade, Whom, padded, parse_limits, shown,
 };
 pub use appliance::{Appliance, StopError};
 pub use boot::{BootError, BootReport, KILL_FILE, Ports, boot, place_here};

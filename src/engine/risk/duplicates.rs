@@ -1,14 +1,15 @@
 //! The same order twice within a window: orders lately taken, found by what they ask.
 //!
-//! A bucket keeps the last eight orders whose marks end alike; where more come within one window
+//! A bucket, a cache line, keeps the last four orders whose marks end alike; where more come within one window
 //! the oldest is forgotten.
 
+use crate::engine::fetch::fetch;
 use crate::model::{Command, Nanos};
 
-const WAYS: usize = 8;
-const BUCKETS: usize = 1 << 13;
+const WAYS: usize = 4;
+const BUCKETS: usize = 1 << 14;
 
-/// An order's mark and when it was taken: two to a cache line's quarter.
+/// An order's mark and when it was taken.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
     mark: u64,
@@ -17,11 +18,15 @@ struct Seen {
 
 /// Orders lately taken.
 #[derive(Debug)]
-pub(super) struct Duplicates(Box<[[Seen; WAYS]]>);
+pub(super) struct Duplicates(Box<[Bucket]>);
+
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+struct Bucket([Seen; WAYS]);
 
 impl Duplicates {
     pub(super) fn new() -> Self {
-        Self(vec![[Seen::default(); WAYS]; BUCKETS].into())
+        Self(vec![Bucket::default(); BUCKETS].into())
     }
 
     /// Bytes it takes.
@@ -29,10 +34,17 @@ impl Duplicates {
         std::mem::size_of_val(&*self.0)
     }
 
+    /// Asks the caches for where an order would be.
+    #[inline]
+    pub(super) fn fetch(&self, command: &Command) {
+        fetch(&self.0, mark_of(command) as usize % BUCKETS);
+    }
+
     /// Whether the same order was taken within `window`; else it is kept as taken now.
     pub(super) fn repeats(&mut self, command: &Command, window: Nanos) -> bool {
         let mark = mark_of(command);
-        let Some(bucket) = self.0.get_mut(mark as usize % BUCKETS) else { return false };
+        let bucket = self.0.get_mut(mark as usize % BUCKETS);
+        let Some(Bucket(bucket)) = bucket else { return false };
         let now = command.timestamp;
         let is_fresh = |seen: &Seen| now.saturating_sub(seen.at) < window;
         if bucket.iter().any(|seen| seen.mark == mark && seen.at.0 > 0 && is_fresh(seen)) {

@@ -206,9 +206,10 @@ impl Exposure {
             let worst = counted.worst(order.is_sale).saturating_sub(replaced);
             self.check_more(&order, limits.controls, worst, used, exposure_max)?;
         }
-        if firm != 0 {
-            self.check_firm(&order, old, u32::from(firm))?;
-        }
+        let row_of_firm = match firm {
+            0 => None,
+            firm => Some(self.check_firm(&order, old, u32::from(firm))?),
+        };
         self.orders.insert(order).map_err(|not_kept| match not_kept {
             NotKept::Duplicate => RejectCode::DuplicateOrder,
             NotKept::Full => RejectCode::BookFull,
@@ -218,8 +219,9 @@ impl Exposure {
             *holding = counted;
         }
         self.change_held(&order, more);
-        if firm != 0 {
-            self.recount_firm(&order, Quantity(0), order.open);
+        if let Some(holding) = row_of_firm.and_then(|row| self.holdings.get_mut(row)) {
+            let counted = holding.recount(order.is_sale, Quantity(0), order.open);
+            self.is_broken |= counted.is_none();
         }
         self.count(order.instrument, 1);
         Ok(())
@@ -265,14 +267,14 @@ impl Exposure {
         Ok(())
     }
 
-    /// What the accounts of a firm may together.
+    /// What the accounts of a firm may together; returns where the firm's holding is.
     #[inline(never)]
     fn check_firm(
         &mut self,
         order: &HeldOrder,
         old: Option<&HeldOrder>,
         number: u32,
-    ) -> Result<(), RejectCode> {
+    ) -> Result<u32, RejectCode> {
         let row = self.holdings.row(self.holder_of_firm(number), order.instrument)?;
         let firm = self.firms.get(number).ok_or(RejectCode::UnknownAccount)?;
         let FirmLimits { buying_power, exposure_max, net_max, position_max, soft_bps, .. } =
@@ -301,7 +303,7 @@ impl Exposure {
         if soft_bps != 0 && before <= soft && used > soft {
             self.alerts.push(Alert::firm((number, order.entered), LimitKind::Exposure, used.0));
         }
-        Ok(())
+        Ok(row)
     }
 
     /// Firms hold behind the accounts.
@@ -508,7 +510,8 @@ fn net_after(state: &AccountState, order: &HeldOrder) -> Notional {
 
 /// A share of a limit, in hundredths of a percent.
 fn share_of(limit: Notional, bps: u32) -> Notional {
-    Notional((i128::from(limit.0) * i128::from(bps) / 10_000) as i64)
+    // Ten-thousandths first: no limit overflows, and none needs 128 bits.
+    Notional((limit.0 / 10_000).saturating_mul(i64::from(bps)))
 }
 
 /// Holds no more for an order than `open` at its price needs; returns what is given back.

@@ -108,6 +108,7 @@ impl RiskGate {
     #[inline]
     pub fn expect_soon(&self, command: &Command) {
         self.exposure.fetch_further(command.account, command.instrument);
+        self.duplicates.fetch(command);
     }
 
     /// Stamps the verdict; for a replace also what the order it names is about, and for a market

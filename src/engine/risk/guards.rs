@@ -46,11 +46,32 @@ impl GuardSet {
     }
 }
 
+/// What an order asks of its instrument's guards: a cache line.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+pub(super) struct Hot {
+    pub(super) age_max: Nanos,
+    pub(super) referred_at: Nanos,
+    /// The ends of the price band, on the tick.
+    pub(super) low: Price,
+    pub(super) high: Price,
+    /// Marks orders that wait at them.
+    mark: u8,
+}
+
+impl Hot {
+    /// The mark of an order at the end that it pushes against; else 0.
+    #[inline]
+    pub(super) fn mark_of(&self, buys: bool, price: Price) -> u8 {
+        let is_at_end = if buys { price >= self.high } else { price <= self.low };
+        if is_at_end { self.mark } else { 0 }
+    }
+}
+
 /// One instrument's guards.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Guard {
-    pub(super) age_max: Nanos,
-    pub(super) referred_at: Nanos,
+    tick: Price,
     close: Price,
     test_fall_bps: u32,
     test_days: u32,
@@ -75,6 +96,7 @@ const BPS_ONE: i64 = 10_000;
 /// All instruments' guards, by id.
 #[derive(Debug)]
 pub(super) struct Guards {
+    hot: Box<[Hot]>,
     rows: Box<[Guard]>,
     pub(super) market: Market,
     /// Instruments in a limit state.
@@ -86,6 +108,7 @@ pub(super) struct Guards {
 impl Guards {
     pub(super) fn new(instruments: usize) -> Self {
         Self {
+            hot: vec![Hot::default(); instruments].into(),
             rows: vec![Guard::default(); instruments].into(),
             market: Market::default(),
             limits: Vec::with_capacity(instruments),
@@ -96,22 +119,34 @@ impl Guards {
     /// Asks the caches for a row.
     #[inline]
     pub(super) fn fetch(&self, id: InstrumentId) {
-        fetch(&self.rows, id.index());
+        fetch(&self.hot, id.index());
     }
 
     /// Bytes it takes.
     pub(super) fn bytes(&self) -> usize {
-        std::mem::size_of_val(&*self.rows)
+        std::mem::size_of_val(&*self.rows) + std::mem::size_of_val(&*self.hot)
     }
 
+    /// What an order asks of its instrument's guards.
     #[inline]
-    pub(super) fn get(&self, id: InstrumentId) -> Option<&Guard> {
-        self.rows.get(id.index())
+    pub(super) fn hot(&self, id: InstrumentId) -> Option<&Hot> {
+        self.hot.get(id.index())
     }
 
-    #[inline]
-    pub(super) fn get_mut(&mut self, id: InstrumentId) -> Option<&mut Guard> {
-        self.rows.get_mut(id.index())
+    /// The reference price of an instrument is new.
+    pub(super) fn referred(&mut self, id: InstrumentId, now: Nanos) {
+        if let Some(hot) = self.hot.get_mut(id.index()) {
+            hot.referred_at = now;
+        }
+    }
+
+    /// Notes where an instrument's price band ends now.
+    fn heat(&mut self, id: InstrumentId) {
+        let Some(guard) = self.rows.get(id.index()) else { return };
+        let ((low, high), mark) = (guard.band.ends(guard.tick), guard.band.mark());
+        if let Some(hot) = self.hot.get_mut(id.index()) {
+            (hot.low, hot.high, hot.mark) = (low, high, mark);
+        }
     }
 
     /// Sets a guard of an instrument; `reference` is where it stands.
@@ -121,6 +156,7 @@ impl Guards {
         kind: LimitKind,
         guards: &mut GuardSet,
         reference: Price,
+        tick: Price,
     ) -> Result<(), RejectCode> {
         let (value, now) = (command.price.0, command.timestamp);
         let guard = self.rows.get_mut(command.instrument.index());
@@ -135,7 +171,10 @@ impl Guards {
                 guard.close = if guard.close.0 > 0 { guard.close } else { reference };
             }
             LimitKind::ReferenceAge => {
-                (guard.age_max, guard.referred_at) = (milliseconds(value), now);
+                if let Some(hot) = self.hot.get_mut(command.instrument.index()) {
+                    (hot.age_max, hot.referred_at) = (milliseconds(value), now);
+                    guards.put(GuardSet::AGE, hot.age_max.0 > 0);
+                }
             }
             LimitKind::Breaker => guard.breaker.bps = value.clamp(0, 9_999) as u32,
             LimitKind::BreakerWindow => guard.breaker.window = milliseconds(value),
@@ -144,7 +183,9 @@ impl Guards {
                 guard.band.begin(reference, now);
             }
         }
+        guard.tick = tick;
         guard.mark(guards);
+        self.heat(command.instrument);
         Ok(())
     }
 
@@ -153,7 +194,9 @@ impl Guards {
     pub(super) fn traded(&mut self, event: &Event, guards: &mut GuardSet) -> Option<LimitKind> {
         let guard = self.rows.get_mut(event.instrument.index())?;
         let (price, now) = (event.price, event.timestamp);
-        guard.referred_at = now;
+        if let Some(hot) = self.hot.get_mut(event.instrument.index()) {
+            hot.referred_at = now;
+        }
         guard.band.traded(price, now);
         let floor = guard.close.0.saturating_mul(BPS_ONE - i64::from(guard.test_fall_bps));
         let mut tripped = None;
@@ -167,6 +210,9 @@ impl Guards {
             tripped = Some(LimitKind::Breaker);
         }
         guard.mark(guards);
+        if guard.band.is_on() {
+            self.heat(event.instrument);
+        }
         tripped
     }
 
@@ -186,6 +232,7 @@ impl Guards {
             guard.band.begin(last, command.timestamp);
         }
         guard.mark(guards);
+        self.heat(command.instrument);
     }
 
     /// An instrument came into a phase by itself.
@@ -194,6 +241,7 @@ impl Guards {
         if Phase::from_code(event.reason) == Some(Phase::Continuous) && guard.band.is_on() {
             guard.band.begin(last, event.timestamp);
         }
+        self.heat(event.instrument);
     }
 
     /// An order waits at an end of its instrument's band.
@@ -215,13 +263,16 @@ impl Guards {
 
     /// Log time has come to `now`: limit states that lasted too long become pauses.
     pub(super) fn pass(&mut self, now: Nanos) {
-        let Self { rows, limits, any_wanted, .. } = self;
+        let Self { hot, rows, limits, any_wanted, .. } = self;
         limits.retain(|id| {
             let Some(guard) = rows.get_mut(id.index()) else { return false };
             let at = guard.band.pause_at();
             if at <= now {
                 guard.want(Phase::VolatilityAuction, guard.band.pause_time);
                 guard.band.pause();
+                if let Some(hot) = hot.get_mut(id.index()) {
+                    hot.mark = guard.band.mark();
+                }
                 *any_wanted = true;
             }
             at > now && at != Nanos::MAX
@@ -311,10 +362,9 @@ impl Guard {
     /// Says in the word beside the tick which guards are on.
     fn mark(&self, guards: &mut GuardSet) {
         guards.put(GuardSet::PRICE_TEST, self.test_days > 0);
-        guards.put(GuardSet::AGE, self.age_max.0 > 0);
         guards.put(GuardSet::BAND, self.band.is_on());
         guards.put(GuardSet::OUT, self.breaker.is_out);
-        guards.put(GuardSet::TRADES, self.is_any() || self.age_max.0 > 0);
+        guards.put(GuardSet::TRADES, self.is_any() || guards.has(GuardSet::AGE));
     }
 }
 

@@ -36,9 +36,7 @@ impl RiskGate {
             }
             CommandKind::SetReferencePrice => {
                 self.collar.set_reference(command.instrument, command.price);
-                if let Some(guard) = self.guards.get_mut(command.instrument) {
-                    guard.referred_at = command.timestamp;
-                }
+                self.guards.referred(command.instrument, command.timestamp);
                 Ok(())
             }
             CommandKind::SetHours => {
@@ -118,8 +116,8 @@ impl RiskGate {
             (Scope::Instrument, kind) => {
                 let listed = self.collar.listed_mut(instrument);
                 let listed = listed.ok_or(RejectCode::UnknownInstrument)?;
-                let reference = listed.reference;
-                self.guards.set(command, kind, &mut listed.guards, reference)
+                let (reference, tick) = (listed.reference, listed.tick);
+                self.guards.set(command, kind, &mut listed.guards, reference, tick)
             }
             (Scope::Everything, kind) => self.guards.market.set(kind, id, value),
             (Scope::Venue, _) => Err(RejectCode::Unsupported),

@@ -77,7 +77,6 @@ impl PriceBand {
     }
 
     /// The lowest and highest price, on the tick.
-    #[inline]
     pub(super) fn ends(&self, tick: Price) -> (Price, Price) {
         let tick = tick.0.max(1);
         let by_share = self.reference.0.saturating_mul(i64::from(self.bps)) / BPS_ONE;
@@ -87,11 +86,9 @@ impl PriceBand {
         (Price(low.saturating_add(tick - 1) / tick * tick), Price(high / tick * tick))
     }
 
-    /// Whether an order at this price is at the end that it pushes against: its mark, else 0.
-    #[inline]
-    pub(super) fn mark_of(&self, buys: bool, price: Price, tick: Price) -> u8 {
-        let (low, high) = self.ends(tick);
-        if (buys && price >= high) || (!buys && price <= low) { self.mark } else { 0 }
+    /// Tells orders at the present ends from those at ends that were.
+    pub(super) const fn mark(&self) -> u8 {
+        self.mark
     }
 
     /// Takes a trade. The reference follows the mean of five minutes, in steps, and stands still
@@ -188,9 +185,8 @@ mod tests {
     #[test]
     fn a_limit_state_begins_with_the_first_at_an_end_and_ends_with_the_last() {
         let mut band = band();
-        let mark = band.mark_of(true, Price(1_050_000), Price(100));
+        let mark = band.mark();
         assert_ne!(mark, 0);
-        assert_eq!(band.mark_of(true, Price(1_049_900), Price(100)), 0);
         assert!(band.waits(mark, true, Nanos(5 * SECOND)));
         assert!(!band.waits(mark, true, Nanos(6 * SECOND)));
         assert_eq!(band.pause_at(), Nanos(20 * SECOND));

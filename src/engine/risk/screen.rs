@@ -74,11 +74,12 @@ impl RiskGate {
         controls: Controls,
         may_trade_alike: bool,
     ) -> Result<(), RejectCode> {
-        let more = *self.exposure.more(command.account).ok_or(RejectCode::UnknownAccount)?;
+        let Self { exposure, paces, duplicates, .. } = self;
+        let more = exposure.more(command.account).ok_or(RejectCode::UnknownAccount)?;
         if controls.has(Controls::RATE) {
-            self.paces.take(command.account, &more, command.timestamp)?;
+            paces.take(command.account, more, command.timestamp)?;
         }
-        if controls.has(Controls::EXECUTIONS) && self.paces.is_stopped(command.account) {
+        if controls.has(Controls::EXECUTIONS) && paces.is_stopped(command.account) {
             return Err(RejectCode::RepeatedExecution);
         }
         let is_market = matches!(
@@ -91,7 +92,7 @@ impl RiskGate {
         let window = more.duplicate_window;
         if controls.has(Controls::DUPLICATES)
             && !may_trade_alike
-            && self.duplicates.repeats(command, window)
+            && duplicates.repeats(command, window)
         {
             return Err(RejectCode::RepeatedOrder);
         }
@@ -116,17 +117,16 @@ impl RiskGate {
         if matches!(side, Side::SellShort | Side::SellShortExempt) {
             self.screen_short(command, side, guards)?;
         }
-        let Some(guard) = self.guards.get(command.instrument) else { return Ok(()) };
+        let Some(hot) = self.guards.hot(command.instrument) else { return Ok(()) };
         // Where nothing trades the close before is the reference, and does not age.
-        let is_old = |now: u64| now - guard.referred_at.0.min(now) > guard.age_max.0;
+        let is_old = |now: u64| now - hot.referred_at.0.min(now) > hot.age_max.0;
         if guards.has(GuardSet::AGE) && listed.phase.meets() && is_old(command.timestamp.0) {
             return Err(RejectCode::StaleReference);
         }
         if guards.has(GuardSet::BAND) && listed.phase == Phase::Continuous {
-            let (low, high) = guard.band.ends(listed.tick);
             let is_priced = command.order_type().is_some_and(|kind| !kind.needs_protection());
             let price = command.price;
-            if is_priced && if side.is_buy() { price > high } else { price < low } {
+            if is_priced && if side.is_buy() { price > hot.high } else { price < hot.low } {
                 return Err(RejectCode::PriceBand);
             }
         }
@@ -211,10 +211,9 @@ impl RiskGate {
         if !listed.guards.has(GuardSet::BAND) || listed.phase != Phase::Continuous {
             return (price, 0);
         }
-        let Some(guard) = self.guards.get(command.instrument) else { return (price, 0) };
-        let (low, high) = guard.band.ends(listed.tick);
-        let price = if side.is_buy() { price.min(high) } else { price.max(low) };
-        (price, guard.band.mark_of(side.is_buy(), price, listed.tick))
+        let Some(hot) = self.guards.hot(command.instrument) else { return (price, 0) };
+        let price = if side.is_buy() { price.min(hot.high) } else { price.max(hot.low) };
+        (price, hot.mark_of(side.is_buy(), price))
     }
 
     /// Money is held for an order that passed: what waits at an end of its band begins a limit

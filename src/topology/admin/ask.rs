@@ -189,7 +189,7 @@ impl Whom {
 }
 
 /// Text cut to what a line of a message holds.
-pub(super) fn padded<const N: usize>(text: &str) -> [u8; N] {
+pub fn padded<const N: usize>(text: &str) -> [u8; N] {
     let mut padded = [0; N];
     let mut end = text.len().min(N);
     while !text.is_char_boundary(end) {

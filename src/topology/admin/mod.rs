@@ -13,7 +13,7 @@ mod kill_file;
 mod limits_file;
 mod server;
 
-pub use ask::{Ask, AskError, Message, Trade, Whom, shown};
+pub use ask::{Ask, AskError, Message, Trade, Whom, padded, shown};
 pub use kill_file::KillFile;
 pub use limits_file::{LimitsFile, parse_limits};
 pub use server::{AdminOptions, AdminServer, Answer, SOCKET_NAME};

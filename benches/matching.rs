@@ -2,6 +2,7 @@
 //! through the whole matcher, with risk before it; as orders and instruments grow; and of flows
 //! made to hurt. Every command is told of some commands ahead, as the matching stage does.
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{
@@ -13,7 +14,7 @@ use wirematch::flow::{
     Alone, Engine, FastBook, Flow, FlowBook, MakeOptions, Naming, Profile, Script, Whole,
     instrument, limits_of, make, matcher_of, peak_of,
 };
-use wirematch::model::{Command, CommandKind, Group, Instrument, InstrumentId};
+use wirematch::model::{Command, Instrument, InstrumentId};
 
 /// Timed events of one run: some milliseconds.
 const EVENTS: u32 = 100_000;
@@ -35,7 +36,6 @@ fn script_of(flow: &Flow, naming: Naming) -> Script {
 
 /// Gives an engine commands one by one, and takes the events of some together.
 fn run<E: Engine>(engine: &mut E, commands: &[Command]) -> u64 {
-    let mut group = Group::new(Command::new(CommandKind::Tick));
     let mut events = 0;
     let mut told = commands.iter().skip(AHEAD);
     for burst in commands.chunks(16) {
@@ -43,8 +43,7 @@ fn run<E: Engine>(engine: &mut E, commands: &[Command]) -> u64 {
             if let Some(told) = told.next() {
                 engine.expect(told);
             }
-            group.head = *command;
-            engine.apply(&mut group).expect("there is room");
+            engine.apply(command).expect("there is room");
         }
         engine.deal(|event| events += u64::from(black_box(event).kind));
     }
@@ -155,5 +154,57 @@ fn pathological(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, book, depth, instruments, pathological);
+/// Commands by shard, each where its order is, as risk and the dealer see to.
+fn dealt(commands: &[Command], shards: u32) -> Vec<Vec<Command>> {
+    let mut homes = BTreeMap::new();
+    let mut dealt = vec![Vec::new(); shards as usize];
+    for command in commands {
+        let old = homes.get(&command.target_id()).copied().filter(|_| command.target != 0);
+        let instrument = old.unwrap_or(1 + command.ordinal % INSTRUMENTS);
+        homes.insert(command.order_id(), instrument);
+        let command = Command { instrument: InstrumentId(instrument), ..*command };
+        dealt[(instrument % shards) as usize].push(command);
+    }
+    dealt
+}
+
+/// Instruments that shards share.
+const INSTRUMENTS: u32 = 1_000;
+
+/// A thousand instruments in one matcher, and in two on two threads: what shards are for.
+fn shards(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("shards");
+    group.sample_size(10);
+    let flow = flow_of(120_000, Profile::Calm);
+    let script = script_of(&flow, Naming::Handles);
+    let (prefill, timed) = script.parts();
+    group.throughput(Throughput::Elements(timed.len() as u64));
+    for count in [1, 2] {
+        let all = dealt(&script.commands, count);
+        let before = dealt(prefill, count);
+        let limits = EngineLimits { orders_max: script.resting_max * 2, ..limits_of(&script) };
+        let listed = |id| Instrument { id: InstrumentId(id), ..instrument() };
+        let new = |shard: usize| {
+            let own = (1..=INSTRUMENTS).filter(|id| (id % count) as usize == shard);
+            let own: Vec<Instrument> = own.map(listed).collect();
+            let mut engine = Alone(SoftwareMatcher::new(limits, &own).expect("good limits"));
+            run(&mut engine, &before[shard]);
+            engine
+        };
+        let filled = || (0..count as usize).map(new).collect::<Vec<_>>();
+        let together = |engines: &mut Vec<Alone<SoftwareMatcher>>| {
+            std::thread::scope(|scope| {
+                for (at, engine) in engines.iter_mut().enumerate() {
+                    let commands = &all[at][before[at].len()..];
+                    scope.spawn(move || black_box(run(engine, commands)));
+                }
+            });
+        };
+        group.bench_function(BenchmarkId::new("threads", count), |bencher| {
+            bencher.iter_batched_ref(filled, together, BatchSize::PerIteration);
+        });
+    }
+}
+
+criterion_group!(benches, book, depth, instruments, pathological, shards);
 criterion_main!(benches);

@@ -44,7 +44,8 @@ impl Fused {
         let (mut entry, entry_port) = Network::new(1);
         let (market_data, feed_port) = Network::new(2);
         let journal = journal_folder(folder.path());
-        let server = Server::open(&journal, &config, &catalogue, now, (entry_port, feed_port));
+        let server =
+            Server::open(&journal, &config, &catalogue, now, (entry_port, feed_port), None);
         let (stages, keepers) = server.into_stages();
         let clients = (1..=4).map(|id| Client::new(trader_config(id), &mut entry)).collect();
         Self {

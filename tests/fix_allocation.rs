@@ -161,6 +161,7 @@ fn fix_orders_allocate_nothing_after_boot() {
         fold: empty_fold(&config, &catalogue).expect("good limits"),
         limits: engine_limits(&config, &catalogue),
         gateway: empty_gateway(&config, &catalogue),
+        peers: None,
         fix: Some(FixParts { state, introduced, watch }),
         feed: empty_feed(&config, &catalogue),
         entry_port: Network::new(1).1,

@@ -8,12 +8,13 @@
 mod process;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddrV4;
 use std::path::Path;
 
 use wirematch::client::{Trader, TraderConfig};
 use wirematch::flow::Dice;
 use wirematch::journal::{LogKind, Reader};
-use wirematch::model::{Command as Journaled, CommandKind, Nanos};
+use wirematch::model::{Command as Journaled, CommandKind, Event, EventFlags, EventKind, Nanos};
 use wirematch::port::socket::{SocketConfig, SocketPort};
 use wirematch::runtime::{Clock, SystemClock};
 use wirematch::wire::ouch::{Appendage, EnterOrder, Inbound, MESSAGE_MAX, Outbound};
@@ -33,6 +34,11 @@ struct Book {
 }
 
 impl Book {
+    /// Orders that must have been answered once all is settled.
+    fn expected(&self) -> usize {
+        self.sent.values().filter(|number| !self.not_applied.contains(number)).count()
+    }
+
     fn take(&mut self, event: ClientEvent<'_>) {
         match event {
             ClientEvent::Message { bytes, .. } => match Outbound::decode(bytes) {
@@ -122,20 +128,24 @@ fn journaled(data: &Path) -> BTreeMap<u32, u32> {
     orders
 }
 
-#[test]
-fn nothing_acknowledged_is_lost_and_nothing_is_there_twice() {
-    let kills: u32 = std::env::var("WIREMATCH_KILLS").map_or(25, |n| n.parse().expect("a number"));
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let entry = free_address();
-    let mut appliance = Appliance::new(configuration(folder.path(), entry, 1));
-
+/// A client of session 1 at a gateway.
+fn client_of(entry: SocketAddrV4) -> Client {
     let socket = SocketConfig { address: *entry.ip(), ports: vec![0], groups: vec![] };
     let port = SocketPort::open(&socket).expect("loopback is there");
     let address = port.locals().next().expect("one port was asked for");
     let key = b"test-key-1".to_vec();
     let trader = Trader::new(port, TraderConfig { address, gateway: entry, session: 1, key });
     let (clock, book, dice) = (SystemClock::new(), Book::default(), Dice::new(7));
-    let mut client = Client { trader, clock, book, dice, next: 1 };
+    Client { trader, clock, book, dice, next: 1 }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_and_nothing_is_there_twice() {
+    let kills: u32 = std::env::var("WIREMATCH_KILLS").map_or(25, |n| n.parse().expect("a number"));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let entry = free_address();
+    let mut appliance = Appliance::new(configuration(folder.path(), entry, 1));
+    let mut client = client_of(entry);
 
     for _ in 0..kills {
         appliance.start();
@@ -166,4 +176,82 @@ fn nothing_acknowledged_is_lost_and_nothing_is_there_twice() {
     }
     assert!(orders.values().all(|times| *times == 1), "an order is in the log twice");
     assert!(appliance.replays(), "the journal does not replay");
+}
+
+/// Two appliances: clients of one trade at the other, and both are killed in turn.
+#[test]
+fn what_is_sent_on_to_another_appliance_counts_once_whichever_is_killed() {
+    let kills: u32 = std::env::var("WIREMATCH_KILLS").map_or(6, |n| n.parse().expect("a number"));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let entries = [free_address(), free_address()];
+    let peers = free_address();
+    let mut both = ["one", "two"].map(|name| {
+        let at = usize::from(name == "two");
+        let own = folder.path().join(name);
+        std::fs::create_dir(&own).expect("the folder is ours");
+        let path = configuration(&own, entries[at], 1);
+        let mut text = std::fs::read_to_string(&path).expect("it was written");
+        text = format!("appliance = \"{name}\"\n{text}");
+        text += "[[shard]]\nappliance = \"two\"\ninstruments = [\"ACME\"]\n\
+                 [[shard]]\nappliance = \"one\"\n";
+        text += &match at {
+            0 => format!(
+                "[peers]\naddress = \"{peers}\"\n[[peers.appliance]]\nname = \"two\"\n\
+                 session = 900\nkey = \"the key of 900\"\ngateway = \"{}\"\n",
+                entries[1]
+            ),
+            _ => "[[session]]\nid = 900\nkey = \"the key of 900\"\nfirst_account = 1\n\
+                  last_account = 1000\nrate = \"load-test\"\ncancel_on_disconnect = false\n\
+                  self_trade = \"allow\"\n"
+                .to_owned(),
+        };
+        std::fs::write(&path, text).expect("the folder is ours");
+        Appliance::new(path)
+    });
+    let mut client = client_of(entries[0]);
+    both.iter_mut().for_each(Appliance::start);
+    client.work(Nanos(200 * MILLISECOND), true);
+    for _ in 0..kills {
+        let dies = client.dice.below(2) as usize;
+        both[dies].kill();
+        let span = client.dice.below(100);
+        client.work(Nanos(span * MILLISECOND), true);
+        both[dies].start();
+        let span = 50 + client.dice.below(100);
+        client.work(Nanos(span * MILLISECOND), true);
+    }
+    let mut patience = 600;
+    while !client.is_settled() || client.book.answered.len() < client.book.expected() {
+        client.work(Nanos(50 * MILLISECOND), false);
+        patience -= 1;
+        assert!(patience > 0, "{} are never answered", client.book.expected());
+    }
+    client.work(Nanos(200 * MILLISECOND), false);
+    both.iter_mut().for_each(Appliance::kill);
+
+    let executed = |name: &str, is_one: &dyn Fn(&Event) -> bool| {
+        let folder = LogKind::Events.folder(&folder.path().join(name).join("data/journal"));
+        let mut reader = Reader::<Event>::open(&folder, 0).expect("the journal is there");
+        let mut all = Vec::new();
+        while let Some(group) = reader.read().expect("the journal is whole") {
+            let event = group.head;
+            if event.kind == EventKind::Executed.code() && is_one(&event) {
+                all.push((event.price, event.quantity, event.side));
+            }
+        }
+        all.sort();
+        all
+    };
+    let told = executed("two", &|event| event.session.0 == 900);
+    let taken = executed("one", &|event| event.flags.has(EventFlags::AWAY));
+    assert_eq!(taken, told, "each execution was told once");
+    let Book { sent, answered, .. } = &client.book;
+    println!(
+        "{kills} kills of either, {} orders sent, {} answered, {} executions",
+        sent.len(),
+        answered.len(),
+        told.len()
+    );
+    assert!(told.len() > kills as usize, "too little traded to mean anything");
+    assert!(both.iter().all(Appliance::replays), "a journal does not replay");
 }

@@ -4,6 +4,7 @@
 //! are no tombstones and a table that has seen a billion ids is as fast as a new one.
 
 use crate::engine::fetch::fetch;
+use crate::engine::work::step;
 
 /// The map already holds as many entries as it was made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,7 @@ impl IdMap {
             if place.key == key {
                 return Ok(Some(std::mem::replace(&mut place.value, value)));
             }
+            step();
             at = (at + 1) & self.mask;
             reach += 1;
         }
@@ -179,6 +181,7 @@ impl IdMap {
             if place.key == key {
                 return Some(at);
             }
+            step();
             at = (at + 1) & self.mask;
         }
     }
@@ -188,6 +191,7 @@ impl IdMap {
     fn close(&mut self, mut hole: usize) {
         let mut at = hole;
         loop {
+            step();
             at = (at + 1) & self.mask;
             let place = self.places[at];
             if place.reach == 0 {

@@ -4,8 +4,8 @@
 
 use crate::engine::{Room, Special};
 use crate::model::{
-    AccountId, Command, Event, Group, InstrumentId, Nanos, OrderId, Phase, Price, Quantity, SeqNo,
-    SessionId, Side,
+    AccountId, Command, Event, Group, InstrumentId, Line, Nanos, OrderId, Phase, Price, Quantity,
+    SeqNo, SessionId, Side,
 };
 
 /// There is no room for the events of another command: drain, then offer it again.
@@ -21,6 +21,15 @@ pub trait Matcher: Send {
     /// # Errors
     /// [`Full`] when its events might find no room; nothing happened then.
     fn submit(&mut self, command: &Group<Command>) -> Result<(), Full>;
+
+    /// Takes one command where it lies, given as its head and the further lines the head counts.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    #[inline]
+    fn submit_parts(&mut self, head: &Command, rest: &[Line]) -> Result<(), Full> {
+        self.submit(&Group::of_parts(head, rest))
+    }
 
     /// Tells of a command that will come after the next few, so that what it needs can be at hand
     /// then. Changes nothing else, and need not be true.

@@ -2,6 +2,7 @@
 //! unsafe but a hint to the caches.
 
 pub mod auction;
+mod away;
 pub mod book;
 mod fetch;
 mod fold;
@@ -17,7 +18,9 @@ mod rules;
 mod shards;
 mod software;
 mod tick;
+mod work;
 
+pub use away::{Away, AwayOptions, LATE_ANSWERS_MAX};
 pub use fold::Fold;
 pub use id_map::{IdMap, MapFull};
 pub use limits::{EngineLimits, SetupError};
@@ -30,6 +33,8 @@ pub use shards::{
 };
 pub use software::{NotAtRest, SnapshotError, SoftwareMatcher};
 pub use tick::Tick;
+#[cfg(test)]
+pub(crate) use work::take_steps;
 
 #[cfg(test)]
 mod tests;

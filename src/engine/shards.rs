@@ -1,11 +1,13 @@
 //! Shards: instruments dealt to several matchers, each with books of its own.
 //!
-//! [`Routes`] says which shard a command is for. What is for one instrument makes the same events
-//! wherever it is dealt; what is for all is answered by the first shard, and every shard tells what
-//! it did under event numbers of its own.
+//! [`Routes`] says which shard a command is for. What rests elsewhere is a shard too, the last one.
+//! What is for one instrument makes the same events wherever it is dealt; what is for all is
+//! answered by the first shard, and every shard tells what it did under event numbers of its own.
 
 use crate::engine::rules::is_for_all;
-use crate::engine::{BookView, EngineLimits, Full, Matcher, Quote, SoftwareMatcher, Standing, Top};
+use crate::engine::{
+    Away, BookView, EngineLimits, Full, Matcher, Quote, SoftwareMatcher, Standing, Top,
+};
 use crate::model::{
     Command, CommandKind, Event, EventFlags, Group, InstrumentId, Nanos, Phase, RejectCode,
 };
@@ -32,12 +34,14 @@ pub struct Routes {
     /// By instrument number; of one nobody knows, the first.
     shard_of: Box<[u8]>,
     shards: usize,
+    /// The shard that sends orders on to destinations, where there is one.
+    away: Option<u8>,
 }
 
 impl Routes {
     /// Every instrument in one shard.
     pub fn single() -> Self {
-        Self { shard_of: Box::new([]), shards: 1 }
+        Self { shard_of: Box::new([]), shards: 1, away: None }
     }
 
     /// As dealt: instruments and their shards, below `shards`.
@@ -48,7 +52,26 @@ impl Routes {
         for &(id, shard) in dealt {
             shard_of[id.index()] = shard.min(shards as u8 - 1);
         }
-        Self { shard_of: shard_of.into(), shards }
+        Self { shard_of: shard_of.into(), shards, away: None }
+    }
+
+    /// With one shard more, the last, for what rests elsewhere: these instruments, and what
+    /// destinations report.
+    #[must_use]
+    pub fn with_away(mut self, instruments: &[InstrumentId]) -> Self {
+        let away = self.shards.min(SHARDS_MAX - 1) as u8;
+        let end = instruments.iter().map(|id| id.index() + 1).max().unwrap_or(0);
+        let mut shard_of = self.shard_of.into_vec();
+        shard_of.resize(shard_of.len().max(end), 0);
+        instruments.iter().for_each(|id| shard_of[id.index()] = away);
+        self.shard_of = shard_of.into();
+        (self.away, self.shards) = (Some(away), away as usize + 1);
+        self
+    }
+
+    /// The shard that sends orders on to destinations.
+    pub const fn away(&self) -> Option<u8> {
+        self.away
     }
 
     /// How many shards there are.
@@ -83,14 +106,26 @@ impl Routes {
         if command.kind == CommandKind::Sweep.code() {
             return Route::One((command.target as usize).min(self.shards - 1));
         }
+        if let Some(away) = self.away
+            && (command.is_away() || names_destination(command))
+        {
+            return Route::One(away as usize);
+        }
         Route::One(self.shard_of(command.instrument))
     }
+}
+
+/// Whether a new order says where it is to go.
+const fn names_destination(command: &Command) -> bool {
+    command.kind == CommandKind::Enter.code() && command.target != 0
 }
 
 /// All shards of an appliance in one thread, for replay and recovery; its parts go on as stages.
 #[derive(Debug)]
 pub struct Shards {
     matchers: Vec<SoftwareMatcher>,
+    /// What rests elsewhere.
+    away: Option<Away>,
     routes: Routes,
     /// Events of several shards in order; unused where there is one.
     merged: Vec<Event>,
@@ -102,14 +137,42 @@ pub struct Shards {
 impl Shards {
     /// Of matchers that were made for these places in order; all know all instruments.
     pub fn new(matchers: Vec<SoftwareMatcher>, routes: Routes, limits: &EngineLimits) -> Self {
-        let most = events_of_shards_max(limits, matchers.len());
-        let room = if matchers.len() > 1 { 2 * most } else { 0 };
-        Self { matchers, routes, merged: Vec::with_capacity(room), taken: 0, most }
+        let most = events_of_shards_max(limits, routes.shards());
+        let room = if routes.shards() > 1 { 2 * most } else { 0 };
+        let (merged, away) = (Vec::with_capacity(room), None);
+        Self { matchers, away, routes, merged, taken: 0, most }
     }
 
-    /// The matchers, to run each as a stage, and who is dealt to which.
-    pub fn into_parts(self) -> (Vec<SoftwareMatcher>, Routes) {
-        (self.matchers, self.routes)
+    /// With a place for what rests elsewhere, made for [`Routes::with_away`].
+    #[must_use]
+    pub fn with_away(self, away: Option<Away>) -> Self {
+        Self { away, ..self }
+    }
+
+    /// The matchers, to run each as a stage, what rests elsewhere, and who is dealt to which.
+    pub fn into_parts(self) -> (Vec<SoftwareMatcher>, Option<Away>, Routes) {
+        (self.matchers, self.away, self.routes)
+    }
+
+    /// Takes what was sent to destinations: after each command.
+    pub fn take_routed(&mut self, each: &mut dyn FnMut(&Group<Command>)) {
+        if let Some(away) = &mut self.away {
+            away.take_routed(each);
+        }
+    }
+
+    /// What rests elsewhere.
+    pub fn away(&self) -> Option<&Away> {
+        self.away.as_ref()
+    }
+
+    /// The only matcher, where there is one shard.
+    fn only(&self) -> Option<&SoftwareMatcher> {
+        self.matchers.first().filter(|_| self.routes.shards() == 1)
+    }
+
+    fn only_mut(&mut self) -> Option<&mut SoftwareMatcher> {
+        self.matchers.first_mut().filter(|_| self.routes.shards() == 1)
     }
 
     /// Who is dealt to which.
@@ -130,7 +193,7 @@ pub fn events_of_shards_max(limits: &EngineLimits, shards: usize) -> usize {
 }
 
 /// Takes a command's events of one shard over; only what is last of all says that it is last.
-fn merge(matcher: &mut SoftwareMatcher, is_last: bool, into: &mut Vec<Event>) {
+fn merge(matcher: &mut impl Matcher, is_last: bool, into: &mut Vec<Event>) {
     into.extend_from_slice(matcher.finished());
     matcher.release(usize::MAX);
     if let Some(event) = into.last_mut().filter(|_| !is_last) {
@@ -145,23 +208,34 @@ pub const fn without_last(flags: EventFlags) -> EventFlags {
 
 impl Matcher for Shards {
     fn submit(&mut self, command: &Group<Command>) -> Result<(), Full> {
-        if let [only] = self.matchers.as_mut_slice() {
+        if let Some(only) = self.only_mut() {
             return only.submit(command);
         }
         if self.merged.capacity() - self.merged.len() < self.most {
             return Err(Full);
         }
-        match self.routes.route(&command.head) {
-            Route::One(shard) => {
-                let matcher = self.matchers.get_mut(shard).ok_or(Full)?;
-                matcher.submit(command)?;
-                merge(matcher, true, &mut self.merged);
-            }
-            Route::All => {
-                let last = self.matchers.len() - 1;
-                for (at, matcher) in self.matchers.iter_mut().enumerate() {
+        let Self { matchers, away, routes, merged, .. } = self;
+        match routes.route(&command.head) {
+            Route::One(shard) => match (matchers.get_mut(shard), away) {
+                (Some(matcher), _) => {
                     matcher.submit(command)?;
-                    merge(matcher, at == last, &mut self.merged);
+                    merge(matcher, true, merged);
+                }
+                (None, Some(away)) => {
+                    away.submit(command)?;
+                    merge(away, true, merged);
+                }
+                (None, None) => return Err(Full),
+            },
+            Route::All => {
+                let last = routes.shards() - 1;
+                for (at, matcher) in matchers.iter_mut().enumerate() {
+                    matcher.submit(command)?;
+                    merge(matcher, at == last, merged);
+                }
+                if let Some(away) = away {
+                    away.submit(command)?;
+                    merge(away, true, merged);
                 }
             }
         }
@@ -169,14 +243,14 @@ impl Matcher for Shards {
     }
 
     fn finished(&self) -> &[Event] {
-        match self.matchers.as_slice() {
-            [only] => only.finished(),
-            _ => self.merged.get(self.taken..).unwrap_or(&[]),
+        match self.only() {
+            Some(only) => only.finished(),
+            None => self.merged.get(self.taken..).unwrap_or(&[]),
         }
     }
 
     fn release(&mut self, count: usize) {
-        if let [only] = self.matchers.as_mut_slice() {
+        if let Some(only) = self.only_mut() {
             return only.release(count);
         }
         self.taken = self.taken.saturating_add(count);
@@ -188,6 +262,7 @@ impl Matcher for Shards {
 
     fn wants_sweep(&self) -> bool {
         self.matchers.iter().any(SoftwareMatcher::wants_sweep)
+            || self.away.as_ref().is_some_and(Away::wants_sweep)
     }
 
     fn due_at(&self) -> Nanos {
@@ -197,7 +272,8 @@ impl Matcher for Shards {
 
 impl BookView for Shards {
     fn open_orders(&self) -> usize {
-        self.matchers.iter().map(SoftwareMatcher::open_orders).sum()
+        let away = self.away.as_ref().map_or(0, Away::open_orders);
+        self.matchers.iter().map(SoftwareMatcher::open_orders).sum::<usize>() + away
     }
 
     fn top(&self, instrument: InstrumentId) -> Top {
@@ -222,6 +298,9 @@ impl BookView for Shards {
 
     fn for_each_order(&self, each: &mut dyn FnMut(&Standing)) {
         self.matchers.iter().for_each(|matcher| matcher.for_each_order(each));
+        if let Some(away) = &self.away {
+            away.for_each_order(each);
+        }
     }
 }
 

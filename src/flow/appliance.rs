@@ -13,8 +13,8 @@ use crate::engine::risk::{
 use crate::engine::{BookView, EngineLimits, Matcher, SetupError};
 use crate::flow::{Deed, Replay, Script, TICK, Trade};
 use crate::model::{
-    AccountId, Command, CommandKind, Event, EventFlags, EventKind, Group, Instrument, InstrumentId,
-    Nanos, Notional, Price, Quantity, Symbol,
+    AccountId, Command, Event, EventFlags, EventKind, Instrument, InstrumentId, Nanos, Notional,
+    Price, Quantity, Symbol,
 };
 
 /// Commands whose events are dealt together, as the matching stage does.
@@ -38,7 +38,7 @@ pub trait Engine {
     ///
     /// # Errors
     /// [`Refused`] where events must be dealt first, or risk finds a fault.
-    fn apply(&mut self, group: &mut Group<Command>) -> Result<(), Refused>;
+    fn apply(&mut self, command: &Command) -> Result<(), Refused>;
 
     /// Tells of a command that will come after the next few.
     fn expect(&mut self, command: &Command);
@@ -56,8 +56,8 @@ pub struct Alone<M>(pub M);
 
 impl<M: Matcher + BookView> Engine for Alone<M> {
     #[inline]
-    fn apply(&mut self, group: &mut Group<Command>) -> Result<(), Refused> {
-        self.0.submit(group).map_err(|_| Refused)
+    fn apply(&mut self, command: &Command) -> Result<(), Refused> {
+        self.0.submit_parts(command, &[]).map_err(|_| Refused)
     }
 
     #[inline]
@@ -119,6 +119,7 @@ impl<M> Whole<M> {
             firms: Vec::new(),
             settings: Vec::new(),
             elsewhere: Vec::new(),
+            routed: Vec::new(),
             shards: 1,
             homes: Vec::new(),
             rest: None,
@@ -132,19 +133,20 @@ impl<M> Whole<M> {
 
 impl<M: Matcher + BookView> Engine for Whole<M> {
     #[inline]
-    fn apply(&mut self, group: &mut Group<Command>) -> Result<(), Refused> {
+    fn apply(&mut self, command: &Command) -> Result<(), Refused> {
         let Self { gate, feedback, matcher, arrived } = self;
         if *arrived >= UNDEALT_MAX {
             return Err(Refused);
         }
-        match feedback.apply_due(&group.head, |event| gate.apply(event)) {
+        match feedback.apply_due(command, |event| gate.apply(event)) {
             Ok(Readiness::Ready) => {}
             // All events of all earlier commands have arrived.
             Ok(Readiness::Waiting) | Err(_) => return Err(Refused),
         }
-        gate.check(&mut group.head);
-        matcher.submit(group).map_err(|_| Refused)?;
-        feedback.passed(&group.head);
+        let mut command = *command;
+        gate.check(&mut command);
+        matcher.submit_parts(&command, &[]).map_err(|_| Refused)?;
+        feedback.passed(&command);
         let finished = matcher.finished();
         finished.iter().skip(*arrived).for_each(|event| feedback.arrive(event));
         *arrived = finished.len();
@@ -236,7 +238,6 @@ pub fn play_each<E: Engine>(
     let mut trades = trades_of(script);
     let (prefill, timed) = script.parts();
     apply_all(prefill, engine, &mut trades)?;
-    let mut group = Group::new(Command::new(CommandKind::Tick));
     let started = clock();
     let mut told = timed.iter().skip(AHEAD);
     for (command, least) in timed.iter().zip(ticks) {
@@ -245,8 +246,7 @@ pub fn play_each<E: Engine>(
         if let Some(told) = told {
             engine.expect(told);
         }
-        group.head = *command;
-        engine.apply(&mut group)?;
+        engine.apply(command)?;
         engine.deal(|event| note(event, &mut trades));
         let took = clock().saturating_sub(before);
         *least = (*least).min(u32::try_from(took).unwrap_or(u32::MAX));
@@ -269,17 +269,15 @@ fn apply_all<E: Engine>(
     engine: &mut E,
     trades: &mut Vec<Trade>,
 ) -> Result<(), Refused> {
-    let mut group = Group::new(Command::new(CommandKind::Tick));
     let mut told = commands.iter().skip(AHEAD);
     for burst in commands.chunks(BURST) {
         for command in burst {
             if let Some(told) = told.next() {
                 engine.expect(told);
             }
-            group.head = *command;
-            if engine.apply(&mut group).is_err() {
+            if engine.apply(command).is_err() {
                 engine.deal(|event| note(event, trades));
-                engine.apply(&mut group)?;
+                engine.apply(command)?;
             }
         }
         engine.deal(|event| note(event, trades));

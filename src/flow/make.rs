@@ -342,10 +342,10 @@ impl<'a> Maker<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{ReferenceMatcher, SoftwareMatcher};
+    use crate::engine::{ReferenceMatcher, SoftwareMatcher, take_steps};
     use crate::flow::{
-        Alone, FastBook, Naming, Script, Whole, encode, limits_of, matcher_of, parse, peak_of,
-        play, replay,
+        Alone, Engine, FastBook, Naming, Script, Whole, encode, limits_of, matcher_of, parse,
+        peak_of, play, replay,
     };
 
     fn options(seed: u64) -> MakeOptions {
@@ -384,6 +384,46 @@ mod tests {
                 let run = play(&script, &mut Alone(matcher), &mut || 0).expect("there is room");
                 assert_eq!(summary_of(&run.trades), flow.expected, "{profile:?}, {naming:?}");
             }
+        }
+    }
+
+    /// The most steps, of all loops that could grow with what rests, that one command of a flow
+    /// takes, its fills' own apart.
+    fn most_steps(profile: Profile, resting: u32) -> u64 {
+        let range = (resting / 60).clamp(100, 20_000);
+        let events = 3 * resting;
+        let sparse_ids = true;
+        let options = MakeOptions { seed: 3, resting, events, range, sparse_ids, profile };
+        let flow = make(&options, &mut |_| {}).expect("ids are new");
+        let script =
+            Script::new(&flow, peak_of(&flow).expect("a good flow"), Script::naming_of(&flow));
+        let script = script.expect("a good flow");
+        let mut engine = Alone(matcher_of(&script, SoftwareMatcher::new).expect("good limits"));
+        let (prefill, timed) = script.parts();
+        let mut most = 0;
+        for command in prefill.iter().chain(timed) {
+            take_steps();
+            engine.apply(command).expect("there is room");
+            let steps = take_steps();
+            let mut told = 0;
+            engine.deal(|_| told += 1);
+            // A fill may empty a level, and then the next one is looked for.
+            most = most.max(steps.saturating_sub(STEPS_PER_EVENT * told));
+        }
+        most
+    }
+
+    /// A way down a tree of as many levels as there can be, and back.
+    const STEPS_PER_EVENT: u64 = 24;
+
+    #[test]
+    fn no_command_of_any_flow_works_more_because_more_rests() {
+        for profile in Profile::ALL {
+            let (few, many) = (most_steps(profile, 1_000), most_steps(profile, 30_000));
+            println!("{profile:?}: at most {few} steps with 1,000 resting, {many} with 30,000");
+            // Thirty times the orders make a tree five levels deeper, and it is walked 4 times
+            // where the window moves.
+            assert!(many <= few + 80 && many <= 300, "{profile:?}: {few}, then {many}");
         }
     }
 

@@ -79,6 +79,37 @@ coded! {
         /// `instrument`, in which nobody waits, goes to shard `target`, and begins there in the
         /// phase in `side`, last traded at `price` (0: never).
         MoveInstrument = 29,
+        /// The destination `session` has taken order `ordinal`, its number there, and has it at
+        /// `price` (0: as asked). This and the next ones are what a destination reports;
+        /// `client_seq` is its own number of the report (0: none), and what it says again is not
+        /// counted again.
+        AwayAccepted = 32,
+        /// `quantity` of order `ordinal` traded at `price`; the `Trade` line has the destination's
+        /// number of the execution, which counts once. `side` 1: the order took liquidity.
+        AwayExecuted = 33,
+        /// `quantity` (0: all that is left) of order `ordinal` was taken away, for the
+        /// [`CancelReason`](crate::model::CancelReason) in `side`.
+        AwayCancelled = 34,
+        /// Order `target` became `ordinal`, with `quantity` left to trade at `price`.
+        AwayReplaced = 35,
+        /// Order or replacement `ordinal` was refused, for the reject code in `side`; or the
+        /// destination does not know it: what is left of it is gone.
+        AwayRejected = 36,
+        /// The cancel, cut or new marking of order `ordinal` was refused: the code is in `side`.
+        AwayCancelRejected = 37,
+        /// Order `ordinal` was cut to `quantity` left, or marked anew.
+        AwayModified = 38,
+        /// The execution of order `ordinal` named in the `Trade` line is undone.
+        AwayBusted = 39,
+        /// It is `quantity` at `price` instead; one that still counted is undone first.
+        AwayCorrected = 40,
+        /// Messages to destination `session` arrive again; it has those below `target` on record.
+        AwayUp = 41,
+        /// Nobody hears destination `session`: new orders for it are refused, what was asked is
+        /// resolved when it is back.
+        AwayDown = 42,
+        /// Destination `session` has our messages below `target` on record.
+        AwayHeard = 43,
         /// Reserved: an order of several legs; its legs are further commands under one seq.
         MultiLegEnter = 64,
         MultiLegReplace = 65,
@@ -221,6 +252,12 @@ impl Command {
     #[inline]
     pub const fn kind(&self) -> Option<CommandKind> {
         CommandKind::from_code(self.kind)
+    }
+
+    /// Whether a destination reports it of orders that were routed there.
+    #[inline]
+    pub const fn is_away(&self) -> bool {
+        self.kind >= CommandKind::AwayAccepted.code() && self.kind <= CommandKind::AwayHeard.code()
     }
 
     /// Its side; a byte nobody assigned is `None`.

@@ -61,6 +61,14 @@ coded! {
         /// One side of a trade that was undone is `quantity` at `price` instead.
         Corrected = 27,
         FamilySet = 28,
+        /// What a client asked was sent on to the destination that has the instrument; `reason` is
+        /// the kind of its command. The answer follows when the destination has spoken, as an event
+        /// that answers no message (`client_seq` is 0).
+        Routed = 32,
+        /// Destination `target` is heard again.
+        DestinationUp = 33,
+        /// Destination `target` is not heard.
+        DestinationDown = 34,
         /// Reserved: events of several legs.
         MultiLegAccepted = 64,
         MultiLegExecuted = 65,
@@ -98,6 +106,8 @@ coded! {
         Minimum = 16,
         /// The rest would trade beyond the instrument's band.
         Band = 17,
+        /// The destination an order was routed to took it away.
+        Destination = 24,
     }
 }
 
@@ -161,6 +171,8 @@ impl EventFlags {
     /// Absent: the feed has nothing to show.
     pub const RESTS: EventFlags = EventFlags(1 << 4);
 
+    /// `Executed`: it traded at a destination, so the feed of that tells of it; the only side.
+    pub const AWAY: EventFlags = EventFlags(1 << 3);
     /// `Executed`: the order was not shown, so the feed tells of a trade and of no order.
     pub const HIDDEN: EventFlags = EventFlags(1 << 5);
     /// `Executed`: one of an auction's trades; neither side was the taker.
@@ -275,10 +287,12 @@ impl Event {
         CancelReason::from_code(self.reason)
     }
 
-    /// The number both sides of a trade share: the id of the maker's event.
+    /// The number both sides of a trade share: the id of the maker's event. A trade at a
+    /// destination has one side here.
     #[inline]
     pub const fn match_number(&self) -> EventId {
-        if self.flags.has(EventFlags::MAKER) { self.id } else { EventId(self.id.0 - 1) }
+        let is_own = self.flags.0 & (EventFlags::MAKER.0 | EventFlags::AWAY.0) != 0;
+        if is_own { self.id } else { EventId(self.id.0 - 1) }
     }
 }
 

@@ -56,6 +56,16 @@ impl<H: Head> Group<H> {
         Self { head, rest: [Line([0; 8]); LINES_MAX - 1] }
     }
 
+    /// A message of a head and the further lines it counts.
+    #[inline]
+    pub fn of_parts(head: &H, rest: &[Line]) -> Self {
+        let mut group = Self::new(*head);
+        for (slot, line) in group.rest.iter_mut().zip(rest) {
+            *slot = *line;
+        }
+        group
+    }
+
     /// The lines after the head.
     #[inline]
     pub fn rest(&self) -> &[Line] {

@@ -69,7 +69,7 @@ rejects! {
     NotIdle = 40, ouch 0x000f, fix 99, "orders wait in the instrument: it can be moved without any";
     Elsewhere = 41, ouch 0x0017, fix 1, "another appliance matches the instrument";
     OutOfHours = 39, ouch 0x0014, fix 2, "the session may not trade at these hours";
-    RiskFailed = 64, ouch 0x000a, fix 99, "risk found its state wrong: only cancels are taken";
+    RiskFailed = 89, ouch 0x000a, fix 99, "risk found its state wrong: only cancels are taken";
     StaleReference = 65, ouch 0x000e, fix 99, "the reference price is too old to check against";
     NetExposure = 66, ouch 0x0020, fix 3, "the account's net exposure limit would be exceeded";
     PositionLimit = 67, ouch 0x0020, fix 3, "the account's position limit would be exceeded";
@@ -95,6 +95,11 @@ rejects! {
     NotPermitted = 86, ouch 0x000f, fix 99, "the session may not ask for that";
     LimitTable = 87, ouch 0x000f, fix 99, "the tables of limits have no room for another";
     NoShortSales = 88, ouch 0x0022, fix 99, "the instrument may not be sold short";
+    DestinationDown = 60, ouch 0x000a, fix 4, "the destination of the instrument is not heard";
+    DestinationBusy = 61, ouch 0x000a, fix 99, "too much that was routed is not answered yet";
+    DestinationRefused = 62, ouch 0x000f, fix 99, "the destination refused the order";
+    NotDelivered = 63, ouch 0x000a, fix 99, "the order was lost on its way to the destination";
+    Pending = 64, ouch 0x000f, fix 99, "the destination has not answered the request before this";
     TooManySweeps = 38, ouch 0x000f, fix 99,
         "too many mass cancels or kills are unfinished: ask again when one of them has ended";
 }

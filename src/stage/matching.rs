@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use crate::engine::{BookView, Matcher, Quote};
-use crate::link::{Consumer, Producer};
+use crate::link::{Consumer, Producer, Taken};
 use crate::model::{
-    Command, CommandKind, Event, EventKind, Fault, Group, InstrumentId, Nanos, Request, SessionId,
+    Command, CommandKind, Event, EventKind, Fault, InstrumentId, Nanos, Request, SessionId,
 };
 use crate::runtime::{Counters, LatencyRecorder, Stage};
 use crate::stage::BURST;
@@ -78,6 +78,13 @@ impl Board {
     /// Orders resting in all books.
     pub fn open_orders(&self) -> u64 {
         self.shards.iter().map(|shard| shard.open_orders.load(Ordering::Relaxed)).sum()
+    }
+
+    /// A shard's open orders are so many.
+    pub(in crate::stage) fn show_open(&self, shard: u8, open: u64) {
+        if let Some(shard) = self.shards.get(shard as usize) {
+            shard.open_orders.store(open, Ordering::Relaxed);
+        }
     }
 
     /// The instruments and their tops.
@@ -189,7 +196,6 @@ pub struct Matching<M: Matcher + BookView, L: DealEvents = EventLinks> {
     shard: u8,
     name: String,
     events_per_command_max: usize,
-    command: Group<Command>,
     board: Arc<Board>,
     /// Counters, for whoever shows them.
     pub counters: Counters<MatchingCounter>,
@@ -216,7 +222,6 @@ impl<M: Matcher + BookView, L: DealEvents> Matching<M, L> {
             shard: 0,
             name: "matching".into(),
             events_per_command_max,
-            command: Group::new(Command::new(CommandKind::Tick)),
             board,
             counters: Counters::default(),
             matched,
@@ -257,22 +262,24 @@ impl<M: Matcher + BookView, L: DealEvents> Matching<M, L> {
         if sent { Ok(()) } else { Err(Fault::LimitBroken) }
     }
 
-    /// Matches one command, if one waits.
+    /// Matches one command where it lies, if one waits; returns when it was received.
     #[inline]
-    fn match_one(&mut self) -> Result<bool, Fault> {
-        if let Some(command) = self.commands.glance(AHEAD) {
-            self.matcher.expect(&command);
+    fn match_one(&mut self) -> Result<Option<Nanos>, Fault> {
+        let Self { commands, matcher, sweep_asked, .. } = self;
+        if let Some(command) = commands.glance(AHEAD) {
+            matcher.expect(&command);
         }
-        if !self.commands.pop(&mut self.command) {
-            return Ok(false);
-        }
-        if self.command.head.kind == CommandKind::Sweep.code() {
-            self.sweep_asked = false;
-        }
-        if self.matcher.submit(&self.command).is_err() {
-            return Err(Fault::LimitBroken);
-        }
-        Ok(true)
+        let mut received_at = None;
+        let mut outcome = Ok(());
+        commands.take_each(|command, rest| {
+            if command.kind == CommandKind::Sweep.code() {
+                *sweep_asked = false;
+            }
+            received_at = Some(command.received_at());
+            outcome = matcher.submit_parts(command, rest).map_err(|_| Fault::LimitBroken);
+            Taken::Last
+        });
+        outcome.map(|()| received_at)
     }
 }
 
@@ -306,12 +313,10 @@ impl<M: Matcher + BookView, L: DealEvents> Stage for Matching<M, L> {
             if undealt >= most {
                 self.deal_events()?;
             }
-            if !self.match_one()? {
-                break;
-            }
+            let Some(received_at) = self.match_one()? else { break };
             if work == 0 {
                 // The first of a burst has waited longest; it speaks for the others.
-                self.matched.record(self.command.head.received_at(), now);
+                self.matched.record(received_at, now);
             }
             work += 1;
         }

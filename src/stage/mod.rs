@@ -11,20 +11,24 @@
 //! ```
 //!
 //! With several shards a dealer stands before several matching stages and a collector behind them.
+//! Orders for other appliances have a shard of their own, `away`, and `peers` speaks with those.
 //!
 //! Requests become commands in one place, the sequencer; after it every stage has one ordered
 //! input, so order is total. Rejected orders travel the same road: risk stamps, matching answers.
 
+mod away;
 mod collector;
 mod dealer;
 mod feed;
 mod fix;
 mod gateway;
 mod matching;
+mod peers;
 mod recorder;
 mod risk;
 mod sequencer;
 
+pub use away::{AwayCounter, AwayLinks, AwayStage};
 pub use collector::{Collector, CollectorCounter};
 pub use dealer::{Dealer, DealerCounter};
 pub use feed::{Feed, FeedCounter, FeedOptions, FeedState};
@@ -37,6 +41,7 @@ pub use gateway::{
     OldReply, SessionSpec, SessionView, Wanted,
 };
 pub use matching::{Board, DealEvents, EventLinks, Matching, MatchingCounter, TopOfBook};
+pub use peers::{PeerSpec, Peers, PeersCounter, PeersOptions, PeersState, REPORTS_DEPTH};
 pub use recorder::{Gate, Recorder, RecorderCounter};
 pub use risk::{Refusals, Risk, RiskCounter, RiskVoice};
 pub use sequencer::{Sequencer, SequencerCounter, SequencerState};

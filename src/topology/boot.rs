@@ -14,9 +14,9 @@ use crate::topology::appliance::{Appliance, Launch};
 use crate::topology::speaker::{DatedLimits, date_of};
 use crate::topology::{
     AdminOptions, AdminServer, Catalogue, Config, ConfigError, FixParts, LimitsFile, Parts,
-    Placement, ReleaseGate, Replay, ReplayError, Timetable, empty_feed, empty_fold, empty_gateway,
-    engine_limits, fix_options, journal_folder, journal_settings, meaning, open_fix, parse_limits,
-    place, risk_bound, wire,
+    PeersParts, Placement, ReleaseGate, Replay, ReplayError, Timetable, empty_feed, empty_fold,
+    empty_gateway, empty_peers, engine_limits, fix_options, journal_folder, journal_settings,
+    meaning, open_fix, parse_limits, place, risk_bound, wire,
 };
 
 /// Why an appliance did not start.
@@ -59,6 +59,8 @@ pub struct Ports<E: Port, F: Port> {
     pub entry: E,
     /// The market data side.
     pub feed: F,
+    /// Where other appliances are, if there are any.
+    pub peers: Option<Box<dyn Port>>,
 }
 
 /// What boot found and did, for people.
@@ -113,6 +115,7 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
         empty_feed(config, catalogue),
     )?;
     let fix_options = fix_options(config, catalogue);
+    replay.peers = empty_peers(config, catalogue);
     replay.fix = open_fix(&fix_options, &config.data)?;
     let mut mended = 0;
     replay.run(
@@ -124,7 +127,7 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
         &mut |_| (),
     )?;
     replay.fix.restored()?;
-    let Replay { fold, gateway, fix, feed, command_count, event_count, .. } = replay;
+    let Replay { fold, gateway, fix, peers, feed, command_count, event_count, .. } = replay;
     let (fix, door) = open_door(fix, &fix_options)?.unzip();
 
     let mut notes = placement.notes.clone();
@@ -139,7 +142,7 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
     };
     let progress = [command_log.progress(), event_log.progress()];
     let ids: Vec<_> = catalogue.instruments.iter().map(|listed| listed.id).collect();
-    let board = Board::sharded(&ids, catalogue.sharding.shards());
+    let board = Board::sharded(&ids, catalogue.risk.shards);
     let is_new = fold.seq == SeqNo::ZERO;
     let open_orders = crate::engine::BookView::open_orders(&fold.matcher) as u64;
     let options = gateway.options().clone();
@@ -154,6 +157,7 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
         limits: engine_limits(config, catalogue),
         gateway,
         fix,
+        peers: ports.peers.map(|port| PeersParts { state: peers, port }),
         feed,
         entry_port: ports.entry,
         feed_port: ports.feed,

@@ -13,7 +13,8 @@ use crate::engine::SHARDS_MAX;
 use crate::model::{Hours, SelfTrade};
 use crate::runtime::Idle;
 use crate::topology::{
-    AdminConfig, CalendarConfig, Decimal, FirmConfig, FixConfig, PhaseConfig, RiskConfig, Subnet,
+    AdminConfig, CalendarConfig, Decimal, FirmConfig, FixConfig, PeersConfig, PhaseConfig,
+    RiskConfig, Subnet,
 };
 
 /// The whole configuration.
@@ -28,6 +29,8 @@ pub struct Config {
     pub entry: EntryConfig,
     /// FIX order entry.
     pub fix: FixConfig,
+    /// Other appliances, and how we speak with them.
+    pub peers: PeersConfig,
     /// Market data out.
     pub feed: FeedConfig,
     /// The two logs.
@@ -67,6 +70,7 @@ impl Default for Config {
             release: ReleaseGate::Journaled,
             entry: EntryConfig::default(),
             fix: FixConfig::default(),
+            peers: PeersConfig::default(),
             feed: FeedConfig::default(),
             journal: JournalConfig::default(),
             engine: EngineConfig::default(),
@@ -443,12 +447,16 @@ pub enum StageName {
     Gateway,
     /// There with FIX sessions only.
     Fix,
+    /// There with other appliances only: speaks with them.
+    Peers,
     Sequencer,
     Risk,
     /// With several shards: deals commands to them.
     Dealer,
     /// A shard's, by its place.
     Matching(u8),
+    /// There with other appliances only: the shard of what rests there.
+    Away,
     /// With several shards: collects their events.
     Collector,
     Recorder,
@@ -476,6 +484,8 @@ impl StageName {
         match self {
             Self::Gateway => "gateway".into(),
             Self::Fix => "fix".into(),
+            Self::Peers => "peers".into(),
+            Self::Away => "away".into(),
             Self::Sequencer => "sequencer".into(),
             Self::Risk => "risk".into(),
             Self::Dealer => "dealer".into(),
@@ -498,12 +508,12 @@ impl TryFrom<String> for StageName {
     type Error = String;
 
     fn try_from(name: String) -> Result<Self, String> {
-        let all = Self::of(SHARDS_MAX).into_iter().chain([Self::Fix]);
+        let all = Self::of(SHARDS_MAX).into_iter().chain([Self::Fix, Self::Peers, Self::Away]);
         let found = all.into_iter().find(|stage| stage.name() == name);
         found.ok_or_else(|| {
             format!(
-                "`{name}` is no stage: write gateway, fix, sequencer, risk, dealer, matching, \
-                 matching-2 to matching-{SHARDS_MAX}, collector, recorder or feed"
+                "`{name}` is no stage: write gateway, fix, peers, sequencer, risk, dealer, \
+                 matching, matching-2 to matching-{SHARDS_MAX}, away, collector, recorder or feed"
             )
         })
     }

@@ -9,6 +9,7 @@ mod deal;
 mod decimal;
 mod fix;
 mod parse;
+mod peers;
 mod placement;
 mod ports;
 mod recovery;
@@ -38,6 +39,7 @@ pub use deal::{Busy, DealtShard, deal, table as deal_table};
 pub use decimal::Decimal;
 pub use fix::{FixConfig, FixSessionConfig, fix_options, open_fix};
 pub use parse::{ConfigError, DEFAULT_CONFIG, load, parse};
+pub use peers::{Destinations, PeerConfig, PeersConfig, empty_peers, peers_device, peers_options};
 pub use placement::{PlacedCore, Placement, place};
 pub use ports::{DeviceRequest, Subnet, open_port};
 pub use recovery::{Replay, ReplayError};
@@ -48,4 +50,4 @@ pub use state::{
     meaning, risk_bound,
 };
 pub use validate::{Catalogue, check};
-pub use wiring::{FixParts, LinkFill, Parts, StageLatency, Wired, wire};
+pub use wiring::{FixParts, LinkFill, Parts, PeersParts, StageLatency, Wired, wire};

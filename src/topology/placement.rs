@@ -53,6 +53,7 @@ pub fn place(
     let mut cores: Vec<PlacedCore> =
         config.core.iter().map(|core| placed(core.get_ref())).collect();
     place_fix(config, &mut cores);
+    place_peers(config, &mut cores);
     fuse_spinners(&mut cores, cpus, &mut notes);
     assign_cpus(&mut cores, cpus, config.slow.cpu);
     Ok(Placement { cores, slow_cpu: config.slow.cpu, notes })
@@ -77,6 +78,28 @@ fn place_fix(config: &Config, cores: &mut [PlacedCore]) {
     }
 }
 
+/// What speaks with other appliances, where no core names it, goes beside the gateway; the shard of
+/// what rests there, and what deals to it, beside matching.
+fn place_peers(config: &Config, cores: &mut [PlacedCore]) {
+    if config.peers.appliance.is_empty() {
+        return;
+    }
+    let matching = StageName::Matching(0);
+    for (name, beside) in [
+        (StageName::Peers, StageName::Gateway),
+        (StageName::Dealer, matching),
+        (StageName::Away, matching),
+        (StageName::Collector, matching),
+    ] {
+        if !cores.iter().any(|core| core.stages.contains(&name))
+            && let Some(core) = cores.iter_mut().find(|core| core.stages.contains(&beside))
+        {
+            core.stages.push(name);
+            core.stages.sort();
+        }
+    }
+}
+
 fn check_stages(config: &Config, file: &str, text: &str) -> Result<(), ConfigError> {
     let mut homes = BTreeMap::new();
     for core in &config.core {
@@ -92,12 +115,20 @@ fn check_stages(config: &Config, file: &str, text: &str) -> Result<(), ConfigErr
         }
     }
     let wanted = StageName::of(own_shards(config).count().max(1));
-    let known = |stage: &StageName| wanted.contains(stage) || *stage == StageName::Fix;
+    let with_peers = !config.peers.appliance.is_empty();
+    let for_peers = [StageName::Peers, StageName::Away, StageName::Dealer, StageName::Collector];
+    let known = |stage: &StageName| {
+        let is_for_peers = with_peers && for_peers.contains(stage);
+        wanted.contains(stage) || *stage == StageName::Fix || is_for_peers
+    };
     if let Some((stage, span)) = homes.iter().find(|(stage, _)| !known(stage)) {
         let message = format!("stage `{}` is for more shards than there are", stage.name());
         return Err(ConfigError::at(file, text, span.clone(), &message));
     }
-    let missing = wanted.iter().find(|stage| !homes.contains_key(stage));
+    let missing = wanted
+        .iter()
+        .filter(|stage| !with_peers || !for_peers.contains(stage))
+        .find(|stage| !homes.contains_key(stage));
     missing.map_or(Ok(()), |stage| {
         let message =
             format!("stage `{}` is on no core: add it to the `stages` of one", stage.name());

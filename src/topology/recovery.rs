@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::engine::{Fold, Shards};
 use crate::journal::{JournalError, LogKind, Reader};
 use crate::model::{Command, Event, EventId, Fault, SeqNo};
-use crate::stage::{FeedState, FixState, GatewayState};
+use crate::stage::{FeedState, FixState, GatewayState, PeersState};
 
 /// Why a journal does not give back what it recorded.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +49,8 @@ pub struct Replay {
     pub gateway: GatewayState,
     /// Clients' FIX sessions; none unless they are put here.
     pub fix: FixState,
+    /// Our sessions at other appliances; none unless they are put here.
+    pub peers: PeersState,
     /// What was published.
     pub feed: FeedState,
     commands: Reader<Command>,
@@ -77,6 +79,7 @@ impl Replay {
             fold,
             gateway,
             fix: FixState::none(),
+            peers: PeersState::none(),
             feed,
             commands: Reader::open(&LogKind::Commands.folder(journal), 0)?,
             events: Some(Reader::open(&LogKind::Events.folder(journal), 0)?),
@@ -95,6 +98,7 @@ impl Replay {
         let Some(group) = self.commands.read()? else { return Ok(false) };
         self.gateway.restore_command(&group);
         self.fix.restore_command(&group);
+        self.peers.restore_command(&group.head);
         let Self { fold, gateway, fix, feed, events, compared, event_count, .. } = self;
         let mut outcome = Ok(());
         let folded = fold.apply(&group, &mut |event| {
@@ -107,6 +111,8 @@ impl Replay {
             }
         });
         folded.map_err(|fault| ReplayError::Fault { seq: group.head.seq, fault })?;
+        let Self { fold, peers, .. } = self;
+        fold.matcher.take_routed(&mut |message| peers.restore_routed(message));
         outcome?;
         self.command_count += 1;
         Ok(true)

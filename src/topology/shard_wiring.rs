@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::engine::Shards;
-use crate::link::{Consumer, link};
+use crate::engine::{Away, EngineLimits, Shards};
+use crate::link::{Consumer, Producer, link};
 use crate::model::{Command, Event, Request};
 use crate::runtime::{CounterReader, LatencyReader, Stage, latency};
-use crate::stage::{Board, Collector, Dealer, EventLinks, Matching};
+use crate::stage::{AwayLinks, AwayStage, Board, Collector, Dealer, EventLinks, Matching};
 use crate::topology::StageName;
 use crate::topology::wiring::{LinkFill, SLOW_DEPTH, fill};
 
@@ -28,18 +28,26 @@ pub(super) struct Depths {
     pub(super) events: usize,
 }
 
+/// What is to be joined.
+pub(super) struct Unwired<'a> {
+    pub(super) shards: Shards,
+    pub(super) limits: EngineLimits,
+    pub(super) commands: Consumer<Command>,
+    pub(super) events: EventLinks,
+    /// To those who speak with destinations.
+    pub(super) routed: Vec<Producer<Command>>,
+    pub(super) board: &'a Arc<Board>,
+    pub(super) depths: Depths,
+}
+
 /// Joins the matching stages between risk and all who want events.
-pub(super) fn wire_matching(
-    shards: Shards,
-    events_max: usize,
-    risk_matching: Consumer<Command>,
-    events: EventLinks,
-    board: &Arc<Board>,
-    depths: Depths,
-) -> MatchingWired {
-    let (mut matchers, routes) = shards.into_parts();
+pub(super) fn wire_matching(unwired: Unwired<'_>) -> MatchingWired {
+    let Unwired { shards, limits, commands: risk_matching, events, routed, board, depths } =
+        unwired;
+    let events_max = limits.events_per_command_max();
+    let (mut matchers, away, routes) = shards.into_parts();
     let (matched, matched_reader) = latency();
-    if matchers.len() == 1
+    if routes.shards() == 1
         && let Some(matcher) = matchers.pop()
     {
         let (requests, matching_sequencer) = link::<Request>(SLOW_DEPTH);
@@ -88,6 +96,21 @@ pub(super) fn wire_matching(
         wired.counters.push((name, matching.counters.reader()));
         wired.stages.push((name, Box::new(matching)));
     }
+    if let (Some(away), Some(shard)) = (away, routes.away()) {
+        let (dealer_commands, commands) = link::<Command>(depths.commands);
+        let (events, away_collector) = link::<Event>(depths.events);
+        let (sequencer, away_sequencer) = link::<Request>(SLOW_DEPTH);
+        to_shards.push(dealer_commands);
+        wired.links.push(fill("dealer_away", &commands));
+        from_shards.push(away_collector);
+        wired.requests.push(away_sequencer);
+        let speaker_of = speakers(&away);
+        let most = (events_max, Away::routed_max(&limits));
+        let links = AwayLinks { commands, events, sequencer, routed, speaker_of };
+        let away = AwayStage::new(away, shard, most, links, Arc::clone(board));
+        wired.counters.push((StageName::Away, away.counters.reader()));
+        wired.stages.push((StageName::Away, Box::new(away)));
+    }
     let dealer = Dealer::new(routes, risk_matching, to_shards, dealer_notes);
     wired.counters.push((StageName::Dealer, dealer.counters.reader()));
     wired.stages.push((StageName::Dealer, Box::new(dealer)));
@@ -95,4 +118,10 @@ pub(super) fn wire_matching(
     wired.counters.push((StageName::Collector, collector.counters.reader()));
     wired.stages.push((StageName::Collector, Box::new(collector)));
     wired
+}
+
+/// Who speaks with each destination: all are appliances, and one stage speaks with those.
+fn speakers(away: &Away) -> Box<[u8]> {
+    let end = away.destinations().map(|id| id.index() + 1).max().unwrap_or(0);
+    vec![0; end].into()
 }

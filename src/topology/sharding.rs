@@ -148,6 +148,11 @@ impl Sharding {
         self.homes.get(&instrument)
     }
 
+    /// Every instrument and where it is matched.
+    pub fn homes(&self) -> impl Iterator<Item = (InstrumentId, &Home)> {
+        self.homes.iter().map(|(id, home)| (*id, home))
+    }
+
     /// The instruments that other appliances match.
     pub fn elsewhere(&self) -> Vec<InstrumentId> {
         let away = self.homes.iter().filter(|(_, home)| matches!(home, Home::Appliance(_)));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::engine::risk::{Feedback, RiskGate};
 use crate::engine::{
-    EngineLimits, Fold, SetupError, Shards, SoftwareMatcher, events_of_shards_max,
+    Away, EngineLimits, Fold, SetupError, Shards, SoftwareMatcher, events_of_shards_max,
 };
 use crate::journal::{Meaning, Settings};
 use crate::model::Nanos;
@@ -39,8 +39,17 @@ pub fn empty_fold(config: &Config, catalogue: &Catalogue) -> Result<Fold<Shards>
     };
     let matchers = (0..shards).map(matcher).collect::<Result<Vec<_>, _>>()?;
     let risk = &catalogue.risk;
-    let matcher = Shards::new(matchers, sharding.routes(), &limits);
-    let events = events_of_shards_max(&limits, shards);
+    let destinations = &catalogue.destinations;
+    let mut routes = sharding.routes();
+    let away = (!destinations.is_empty()).then(|| {
+        let limits = EngineLimits { shard: shards as u8, ..limits };
+        Away::new(&destinations.away, &limits)
+    });
+    if away.is_some() {
+        routes = routes.with_away(&destinations.instruments());
+    }
+    let events = events_of_shards_max(&limits, routes.shards());
+    let matcher = Shards::new(matchers, routes, &limits).with_away(away);
     let feedback = Feedback::new(risk.feedback_lag, risk.feedback_window, events);
     Ok(Fold::new(RiskGate::new(risk), feedback, matcher))
 }
@@ -59,6 +68,7 @@ pub fn empty_gateway(config: &Config, catalogue: &Catalogue) -> GatewayState {
         hold: Nanos(entry.hold_us as u64 * 1_000),
         reply_cache: entry.reply_cache as usize,
         window: entry.window,
+        late_answers: !catalogue.destinations.is_empty(),
         secret,
     })
 }
@@ -100,6 +110,7 @@ pub fn meaning(config: &Config, catalogue: &Catalogue) -> Meaning {
 fn digest(catalogue: &Catalogue) -> [u8; 32] {
     use sha2::Digest;
     let Catalogue { instruments, sessions, fix_sessions, risk, sharding, .. } = catalogue;
+    let away = &catalogue.destinations.away;
     let settings = sessions.iter().flatten().map(|s| (s.id, s.self_trade, s.first_account));
     let fix = fix_sessions.iter().flatten().map(|s| (s.id, s.self_trade, s.default_account()));
     let settings: Vec<_> = settings.chain(fix).collect();
@@ -113,6 +124,7 @@ fn digest(catalogue: &Catalogue) -> [u8; 32] {
         risk.settings,
         risk.instruments_of
     );
+    let text = if catalogue.destinations.is_empty() { text } else { text + &format!(" {away:?}") };
     sha2::Sha256::digest(text).into()
 }
 

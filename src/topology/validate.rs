@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use crate::engine::EngineLimits;
 use crate::engine::risk::{
     AccountLimits, FirmLimits, HoursSet, MoreLimits, PhaseSet, RateClass, RiskOptions,
     SessionRights,
 };
+use crate::engine::{EngineLimits, SHARDS_MAX};
 use crate::model::{
     AccountId, Command, CommandKind, Hours, Instrument, InstrumentId, LimitKind, Nanos, Notional,
     Phase, Price, Quantity, Scope, SessionId, Symbol,
@@ -14,7 +14,7 @@ use crate::model::{
 use crate::stage::{FixSpec, SessionSpec};
 use crate::topology::config::{AccountConfig, InstrumentConfig, RateConfig};
 use crate::topology::fix::spec_of;
-use crate::topology::{Calendar, Config, ConfigError, Decimal, RiskConfig, Sharding};
+use crate::topology::{Calendar, Config, ConfigError, Decimal, Destinations, RiskConfig, Sharding};
 
 /// The most sessions an appliance has: their numbers fit the session token's first characters.
 const SESSIONS_MAX: u32 = 4096;
@@ -34,6 +34,8 @@ pub struct Catalogue {
     pub calendars: Vec<Calendar>,
     /// Which shard has which instrument.
     pub sharding: Sharding,
+    /// Where orders go that are not matched here.
+    pub destinations: Destinations,
 }
 
 /// Where a mistake stands.
@@ -71,6 +73,7 @@ pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, Confi
         // An order lives in the gate a little longer than in the book, until its events are due.
         shards: 1,
         elsewhere: Vec::new(),
+        routed: Vec::new(),
         homes: Vec::new(),
         rest: None,
         instruments_of: session_lists(config, &source, &instruments)?,
@@ -84,11 +87,21 @@ pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, Confi
     let calendars = calendars(config, &source, &instruments)?;
     let sharding = Sharding::new(config, &instruments)
         .map_err(|(span, message)| source.error(span, message))?;
-    let shards = sharding.shards();
-    let elsewhere = sharding.elsewhere();
+    let is_client = |id: u32| risk.sessions.get(id as usize).is_some_and(Option::is_some);
+    let destinations = Destinations::new(config, &sharding, is_client)
+        .map_err(|(span, message)| source.error(span, message))?;
+    // What rests elsewhere is a shard too.
+    let shards = sharding.shards() + usize::from(!destinations.is_empty());
+    if shards > SHARDS_MAX {
+        let message = format!("with other appliances there are at most {} shards", SHARDS_MAX - 1);
+        return Err(source.error(0..0, message));
+    }
+    let routed = destinations.instruments();
+    let mut elsewhere = sharding.elsewhere();
+    elsewhere.retain(|id| !routed.contains(id));
     let (homes, rest) = (sharding.dealt(), sharding.rest());
-    let risk = RiskOptions { shards, elsewhere, homes, rest, ..risk };
-    Ok(Catalogue { instruments, sessions, fix_sessions, risk, calendars, sharding })
+    let risk = RiskOptions { shards, elsewhere, routed, homes, rest, ..risk };
+    Ok(Catalogue { instruments, sessions, fix_sessions, risk, calendars, sharding, destinations })
 }
 
 /// Pairs of account and instrument the gate keeps room for: 32 bytes each and an index.
@@ -122,6 +135,8 @@ fn check_numbers(config: &Config, source: &Source<'_>) -> Result<(), ConfigError
     bound("orders_per_session", config.fix.orders_per_session as u64, 16, 1 << 20)?;
     bound("grace_s", config.fix.grace_s as u64, 0, 86_400)?;
     bound("window", config.entry.window as u64, 1, 64)?;
+    bound("in_flight_max", config.peers.in_flight_max as u64, 1024, 1 << 16)?;
+    bound("executions_max", config.peers.executions_max as u64, 1024, 1 << 24)?;
     bound("rewind_messages", config.feed.rewind_messages as u64, 64, 1 << 26)?;
     let name = config.feed.session.as_bytes();
     if name.len() != 10 || !name.iter().all(u8::is_ascii_graphic) {

@@ -13,11 +13,11 @@ use crate::port::watch::Watch;
 use crate::runtime::{CounterReader, LatencyReader, Pulse, Stage, latency};
 use crate::stage::{
     ArchiveLinks, BURST, Board, EventLinks, Feed, FeedState, FixGateway, FixLinks, FixState, Gate,
-    Gateway, GatewayLinks, GatewayState, Introduced, OldReply, Recorder, Refusals, Risk, RiskVoice,
-    Sequencer, SequencerState, Wanted,
+    Gateway, GatewayLinks, GatewayState, Introduced, OldReply, Peers, PeersState, REPORTS_DEPTH,
+    Recorder, Refusals, Risk, RiskVoice, Sequencer, SequencerState, Wanted,
 };
 use crate::topology::StageName;
-use crate::topology::shard_wiring::{Depths, wire_matching};
+use crate::topology::shard_wiring::{Depths, Unwired, wire_matching};
 
 /// What the stages are made of: state that a replay may have filled, ports, logs.
 pub struct Parts<E: Port, F: Port> {
@@ -29,6 +29,8 @@ pub struct Parts<E: Port, F: Port> {
     pub gateway: GatewayState,
     /// Clients' FIX sessions, where there are any.
     pub fix: Option<FixParts>,
+    /// Our sessions at other appliances, where there are any.
+    pub peers: Option<PeersParts>,
     /// What was published.
     pub feed: FeedState,
     /// The client side's port.
@@ -57,6 +59,14 @@ pub struct FixParts {
     pub introduced: rtrb::Consumer<Introduced>,
     /// Over its lines.
     pub watch: Watch,
+}
+
+/// What the stage that speaks with other appliances is made of.
+pub struct PeersParts {
+    /// Our sessions there.
+    pub state: PeersState,
+    /// Where they are.
+    pub port: Box<dyn Port>,
 }
 
 /// A latency, from the receipt of a frame to a place on the road.
@@ -198,9 +208,29 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         recorder: recorder_events,
         feed: feed_events,
     };
-    let events_max = parts.limits.events_per_command_max();
     let depths = Depths { commands: commands_depth, events: depth };
-    let matching = wire_matching(matcher, events_max, risk_matching, events, &parts.board, depths);
+    let peers = parts.peers.map(|peers| {
+        let (away_routed, routed) = link::<Command>(depth);
+        let (requests, peers_sequencer) = link::<Request>(REPORTS_DEPTH);
+        links.push(fill("away_peers", &routed));
+        links.push(fill("peers_sequencer", &peers_sequencer));
+        inputs.push(peers_sequencer);
+        let stage = Peers::new(peers.port, peers.state, routed, requests, parts.gate.clone());
+        (stage, away_routed)
+    });
+    let (peers, routed): (Option<Peers>, Vec<_>) = match peers {
+        Some((stage, routed)) => (Some(stage), vec![routed]),
+        None => (None, Vec::new()),
+    };
+    let matching = wire_matching(Unwired {
+        shards: matcher,
+        limits: parts.limits,
+        commands: risk_matching,
+        events,
+        routed,
+        board: &parts.board,
+        depths,
+    });
     links.extend(matching.links);
     inputs.extend(matching.requests);
     let sequencer = Sequencer::new(start, inputs, sequencer_commands, sequencer_records, sequenced);
@@ -249,6 +279,10 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         risk_pulse,
         refusals,
     };
+    if let Some(peers) = peers {
+        wired.counters.push((StageName::Peers, peers.counters.reader()));
+        wired.stages.insert(1, (StageName::Peers, Box::new(peers)));
+    }
     if let Some((fix, reader)) = fix {
         wired.counters.push((StageName::Fix, fix.counters.reader()));
         wired.latencies.push(StageLatency { name: "reported", reader });

@@ -39,7 +39,7 @@ pub const ACCOUNTS: u32 = 5;
 /// Sessions go from 1 to this; the last one is of the standard rate class.
 pub const SESSIONS: u16 = 4;
 
-const CONFIG: &str = r#"
+pub const CONFIG: &str = r#"
 [entry]
 address = "10.0.0.1:9100"
 heartbeat_ms = 50
@@ -192,6 +192,17 @@ impl World {
         (config, catalogue): (Config, Catalogue),
         wrap: impl FnOnce(Card, Card) -> (Box<dyn Port>, Box<dyn Port>),
     ) -> Self {
+        Self::among(seed, clients, (config, catalogue), wrap, None)
+    }
+
+    /// The same, with other appliances behind a port.
+    pub fn among(
+        seed: u64,
+        clients: u16,
+        (config, catalogue): (Config, Catalogue),
+        wrap: impl FnOnce(Card, Card) -> (Box<dyn Port>, Box<dyn Port>),
+        peers: Option<Box<dyn Port>>,
+    ) -> Self {
         let folder = folder();
         let (mut entry, entry_port) = Network::new(seed);
         let (mut market_data, feed_port) = Network::new(!seed);
@@ -199,10 +210,12 @@ impl World {
         let port = market_data.connect(Mac::local(*own.ip()));
         let listener = Listener::new(port, own, config.feed.group, config.feed.address);
         let clients = 1..=clients;
-        let clients = clients.map(|id| Client::new(trader_config(id), &mut entry)).collect();
+        let gateway = config.entry.address;
+        let client = |id| TraderConfig { gateway, ..trader_config(id) };
+        let clients = clients.map(|id| Client::new(client(id), &mut entry)).collect();
         let journal = journal_folder(folder.path());
         let ports = wrap(entry_port, feed_port);
-        let server = Server::open(&journal, &config, &catalogue, BEGIN, ports);
+        let server = Server::open(&journal, &config, &catalogue, BEGIN, ports, peers);
         Self {
             config,
             catalogue,
@@ -256,9 +269,14 @@ impl World {
 
     /// The server starts again from its journal.
     pub fn boot(&mut self) {
+        self.boot_among(None);
+    }
+
+    /// The same, with other appliances behind a port.
+    pub fn boot_among(&mut self, peers: Option<Box<dyn Port>>) {
         let ports = (self.entry.reconnect_server(), self.market_data.reconnect_server());
         let journal = self.journal();
-        let server = Server::open(&journal, &self.config, &self.catalogue, self.now, ports);
+        let server = Server::open(&journal, &self.config, &self.catalogue, self.now, ports, peers);
         self.server = Some(server);
     }
 

@@ -14,8 +14,8 @@ use wirematch::port::Port;
 use wirematch::runtime::{CounterReader, Stage};
 use wirematch::stage::{Archive, Board, Gate};
 use wirematch::topology::{
-    Catalogue, Config, Parts, Replay, StageName, Wired, empty_feed, empty_fold, empty_gateway,
-    engine_limits, journal_settings, meaning, risk_bound, wire,
+    Catalogue, Config, Parts, PeersParts, Replay, StageName, Wired, empty_feed, empty_fold,
+    empty_gateway, empty_peers, engine_limits, journal_settings, meaning, risk_bound, wire,
 };
 
 /// A running server.
@@ -49,6 +49,7 @@ impl Server {
         catalogue: &Catalogue,
         now: Nanos,
         (entry_port, feed_port): (E, F),
+        peers_port: Option<Box<dyn Port>>,
     ) -> Self {
         let utc = UtcMapping { log_time: now, utc: now, uncertainty: Nanos::ZERO };
         let (commands, events) =
@@ -57,6 +58,7 @@ impl Server {
         let Opened { writer: command_log, keeper: command_keeper, .. } = commands;
         let Opened { writer: mut event_log, keeper: mut event_keeper, .. } = events;
         let mut replay = replay_of(journal, config, catalogue);
+        replay.peers = empty_peers(config, catalogue);
         let mend = &mut |event: &Event| {
             while event_log.room() < LINES_MAX {
                 event_keeper.step(Duration::from_millis(5));
@@ -65,7 +67,7 @@ impl Server {
             event_log.commit();
         };
         replay.run(SeqNo::MAX, mend, &mut |_| ()).expect("the journal replays");
-        let Replay { fold, gateway, feed, .. } = replay;
+        let Replay { fold, gateway, peers, feed, .. } = replay;
         let is_new = fold.seq == SeqNo::ZERO;
         let ids: Vec<InstrumentId> = catalogue.instruments.iter().map(|i| i.id).collect();
         let options = gateway.options().clone();
@@ -75,13 +77,14 @@ impl Server {
             limits: engine_limits(config, catalogue),
             gateway,
             fix: None,
+            peers: peers_port.map(|port| PeersParts { state: peers, port }),
             feed,
             entry_port,
             feed_port,
             command_log,
             event_log,
             gate,
-            board: Board::sharded(&ids, catalogue.sharding.shards()),
+            board: Board::sharded(&ids, catalogue.risk.shards),
             link_depth: config.engine.link_depth as usize,
             risk_bound: risk_bound(config),
         });

@@ -153,11 +153,12 @@ fn event_text(event: &Event) -> String {
     if let Some(reason) = reason(event) {
         add(format!(" {reason}"));
     }
+    let is_replaced = event.kind == EventKind::Replaced.code();
     let flags = [
         (EventFlags::MAKER, "maker"),
         (EventFlags::RESTS, "rests"),
         (EventFlags::DONE, "done"),
-        (EventFlags::KEPT_PRIORITY, "kept-priority"),
+        (EventFlags::AWAY, if is_replaced { "kept-priority" } else { "away" }),
     ];
     for (_, name) in flags.iter().filter(|(flag, _)| event.flags.has(*flag)) {
         add(format!(" {name}"));

@@ -16,7 +16,7 @@ use crate::command::run::view::View;
 use crate::command::{Exit, Failure, Outcome};
 use crate::runtime::{SystemClock, available_cpus, stay_off};
 use crate::topology::{
-    Appliance, BootError, BootReport, Config, DeviceRequest, Ports, boot, open_port,
+    Appliance, BootError, BootReport, Config, DeviceRequest, Ports, boot, open_port, peers_device,
 };
 
 /// Starts the appliance: opens the ports, replays the journal, trades until told to stop.
@@ -125,7 +125,9 @@ fn open_ports(config: &Config, clock: &SystemClock) -> Result<Ports<AnyPort, Any
     };
     let entry = open_port(&entry, clock).map_err(|why| Failure::usage(format!("entry: {why}")))?;
     let feed = open_port(&feed, clock).map_err(|why| Failure::usage(format!("feed: {why}")))?;
-    Ok(Ports { entry, feed })
+    let peers = peers_device(config).map(|peers| open_port(&peers, clock)).transpose();
+    let peers = peers.map_err(|why| Failure::usage(format!("peers: {why}")))?;
+    Ok(Ports { entry, feed, peers })
 }
 
 /// Wrong configuration is the user's to mend; the rest failed while running.

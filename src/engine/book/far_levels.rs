@@ -5,6 +5,7 @@
 
 use crate::engine::book::level::Levels;
 use crate::engine::book::{Key, NONE, Slot};
+use crate::engine::work::step;
 
 /// A balanced tree of levels; the pool it is given must always be the same.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,6 +37,7 @@ impl FarLevels {
     pub(super) fn at_or_after(&self, levels: &Levels, key: Key) -> Slot {
         let (mut at, mut found) = (self.root, NONE);
         while at != NONE {
+            step();
             if levels[at].key >= key {
                 found = at;
                 at = left(levels, at);
@@ -55,6 +57,7 @@ impl FarLevels {
     pub(super) fn before(&self, levels: &Levels, key: Key) -> Slot {
         let (mut at, mut found) = (self.root, NONE);
         while at != NONE {
+            step();
             if levels[at].key < key {
                 found = at;
                 at = right(levels, at);
@@ -144,6 +147,7 @@ fn take_first(levels: &mut Levels, root: Slot) -> (Slot, Slot) {
 
 /// Makes a tree whose halves are balanced, and at most two apart, balanced again.
 fn balance(levels: &mut Levels, root: Slot) -> Slot {
+    step();
     let (low, high) = (left(levels, root), right(levels, root));
     if height(levels, low) > height(levels, high) + 1 {
         if height(levels, left(levels, low)) < height(levels, right(levels, low)) {

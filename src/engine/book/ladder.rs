@@ -9,6 +9,7 @@ use crate::engine::book::far_levels::FarLevels;
 use crate::engine::book::level::Levels;
 use crate::engine::book::{Key, NONE, Slot};
 use crate::engine::fetch::fetch;
+use crate::engine::work::step;
 
 /// Levels that may change between window and tree each time a level is made or emptied. Two keep
 /// up with any walk of the best price; four make the window catch up after a jump.
@@ -224,6 +225,7 @@ impl Ladder {
     fn slide(&mut self, levels: &mut Levels) {
         let target = self.base_for(self.best_key);
         for _ in 0..MOVES_MAX {
+            step();
             let done = if target > self.base {
                 self.step_up(levels, target)
             } else {

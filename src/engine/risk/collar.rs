@@ -16,6 +16,8 @@ pub(super) struct Listed {
     pub(super) reference: Price,
     /// Another appliance matches it.
     pub(super) is_elsewhere: bool,
+    /// Its orders are sent on to a destination.
+    pub(super) is_routed: bool,
     /// The shard it is dealt to.
     pub(super) home: u8,
     /// The hours it is in.
@@ -44,6 +46,7 @@ impl Collar {
                 lot: instrument.lot.0.max(1),
                 reference: instrument.reference_price,
                 is_elsewhere: false,
+                is_routed: false,
                 home: 0,
                 hours: Hours::Main,
                 collar_bps: 0,
@@ -58,6 +61,13 @@ impl Collar {
     pub(super) fn set_home(&mut self, id: InstrumentId, shard: u8) {
         if let Some(Some(listed)) = self.listed.get_mut(id.index()) {
             listed.home = shard;
+        }
+    }
+
+    /// An instrument's orders are sent on.
+    pub(super) fn set_routed(&mut self, id: InstrumentId) {
+        if let Some(Some(listed)) = self.listed.get_mut(id.index()) {
+            listed.is_routed = true;
         }
     }
 
@@ -147,6 +157,7 @@ mod tests {
             lot: 1,
             reference,
             is_elsewhere: false,
+            is_routed: false,
             home: 0,
             hours: Hours::Main,
             collar_bps: 0,

@@ -1,7 +1,7 @@
 //! The same order twice within a window: orders lately taken, found by what they ask.
 //!
-//! A bucket, a cache line, keeps the last four orders whose marks end alike; where more come within one window
-//! the oldest is forgotten.
+//! A bucket, a cache line, keeps the last four orders whose marks end alike; where more come within
+//! one window the oldest is forgotten.
 
 use crate::engine::fetch::fetch;
 use crate::model::{Command, Nanos};

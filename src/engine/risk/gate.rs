@@ -54,6 +54,7 @@ impl RiskGate {
     pub fn new(options: &RiskOptions) -> Self {
         let mut collar = Collar::new(&options.instruments);
         options.elsewhere.iter().for_each(|id| collar.set_elsewhere(*id));
+        options.routed.iter().for_each(|id| collar.set_routed(*id));
         options.homes.iter().for_each(|(id, shard)| collar.set_home(*id, *shard));
         let session = |rights: &Option<SessionRights>| {
             rights.map(|rights| SessionState {
@@ -260,7 +261,7 @@ impl RiskGate {
         match event.kind()? {
             EventKind::Executed => {
                 self.exposure.executed(event);
-                if event.flags.has(EventFlags::MAKER) {
+                if event.flags.0 & (EventFlags::MAKER.0 | EventFlags::AWAY.0) != 0 {
                     self.collar.set_reference(event.instrument, event.price);
                     self.watch_trade(event);
                 }

@@ -224,8 +224,10 @@ pub struct RiskOptions {
     /// An event is applied when a command's time is this much later than its own command's.
     /// Meaning, not tuning: it stands in the journal's header.
     pub feedback_lag: Nanos,
-    /// Instruments that another appliance matches.
+    /// Instruments that another appliance matches, and whose orders nobody sends on.
     pub elsewhere: Vec<InstrumentId>,
+    /// Instruments whose orders are sent on to destinations.
+    pub routed: Vec<InstrumentId>,
     /// Instruments are dealt to so many shards: with several the gate tells of a cancel which
     /// instrument it is about, and counts who waits where.
     pub shards: usize,

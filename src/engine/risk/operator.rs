@@ -168,7 +168,8 @@ impl RiskGate {
         let listed = self.collar.listed(command.instrument).ok_or(RejectCode::UnknownInstrument)?;
         let knows = |shard: u8| shard == listed.home || Some(shard) == self.rest;
         let is_known = u8::try_from(command.target).is_ok_and(knows);
-        let is_far = command.target as usize >= self.shards || listed.is_elsewhere;
+        let is_away = listed.is_elsewhere || listed.is_routed;
+        let is_far = command.target as usize >= self.shards || is_away;
         if !is_known || is_far || Phase::from_code(command.side).is_none() {
             return Err(RejectCode::Unsupported);
         }

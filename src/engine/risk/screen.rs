@@ -23,7 +23,7 @@ impl RiskGate {
     ) -> Result<TradingState, RejectCode> {
         let beside = || Beside {
             firm: self.exposure.firm_of(command.account),
-            venue: u8::from(listed.is_elsewhere),
+            venue: u8::from(listed.is_elsewhere || listed.is_routed),
         };
         match self.kill_switch.allows(command, beside) {
             TradingState::Halted => Err(RejectCode::Killed),

@@ -92,6 +92,13 @@ pub(super) fn sort(command: &Command) -> Task {
         }
         K::Throttle | K::Unthrottle | K::Tick => EventKind::Nothing,
         K::SetLimit | K::SetAccount | K::SetSession => EventKind::Nothing,
+        // Of orders that were routed away no book knows anything.
+        K::AwayAccepted | K::AwayExecuted | K::AwayCancelled | K::AwayReplaced => {
+            EventKind::Nothing
+        }
+        K::AwayRejected | K::AwayCancelRejected | K::AwayModified => EventKind::Nothing,
+        K::AwayBusted | K::AwayCorrected => EventKind::Nothing,
+        K::AwayUp | K::AwayDown | K::AwayHeard => EventKind::Nothing,
         K::MultiLegEnter | K::MultiLegReplace | K::MultiLegCancel => EventKind::Rejected,
         K::Split | K::Dividend | K::SymbolChange | K::Delist => EventKind::Rejected,
     };

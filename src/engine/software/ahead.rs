@@ -49,6 +49,8 @@ impl SoftwareMatcher {
     pub(super) fn look_ahead(&mut self, command: &Command) {
         if self.store.live() >= WORTH_IT {
             self.run_errands(command);
+        } else {
+            self.store.fetch(self.register.guess(command.target_id()));
         }
     }
 

@@ -44,8 +44,8 @@ use crate::engine::{
     BookView, EngineLimits, Full, Matcher, Quote, RestingOrder, SetupError, Standing, Tick, Top,
 };
 use crate::model::{
-    AccountId, Command, CommandKind, Event, EventKind, Group, Instrument, InstrumentId, Nanos,
-    OrderId, Phase, Price, Quantity, RejectCode,
+    AccountId, Command, CommandKind, Event, EventKind, Group, Instrument, InstrumentId, Line,
+    Nanos, OrderId, Phase, Price, Quantity, RejectCode,
 };
 
 const ENTER: u8 = CommandKind::Enter.code();
@@ -293,10 +293,15 @@ const fn price_of(key: Key, buy: bool, tick: Price) -> Price {
 impl Matcher for SoftwareMatcher {
     #[inline]
     fn submit(&mut self, command: &Group<Command>) -> Result<(), Full> {
+        self.submit_parts(&command.head, command.rest())
+    }
+
+    #[inline]
+    fn submit_parts(&mut self, head: &Command, rest: &[Line]) -> Result<(), Full> {
         self.outbox.check_room()?;
-        self.now = command.head.timestamp;
-        if !self.apply_plain(&command.head) {
-            self.apply_long(command);
+        self.now = head.timestamp;
+        if !self.apply_plain(head) {
+            self.apply_long(&Group::of_parts(head, rest));
         }
         Ok(())
     }

@@ -166,7 +166,7 @@ impl Ledger {
     /// A stream that never meets a rule proves nothing about it.
     pub(super) fn must_have_seen_much(&self) {
         assert!(self.trades * 20 > self.commands, "only {} trades", self.trades);
-        assert!(self.hidden_trades * 100 > self.commands, "only {} hidden", self.hidden_trades);
+        assert!(self.hidden_trades * 150 > self.commands, "only {} hidden", self.hidden_trades);
         assert!(self.discretion_trades > 20, "only {} in discretion", self.discretion_trades);
         assert!(self.auction_sides > 100, "only {} in auctions", self.auction_sides);
         let reasons = |kind| self.seen.iter().filter(|(seen, _)| *seen == kind).count();

@@ -4,7 +4,7 @@
 use crate::engine::tests::rules::{flagged, lasting, order};
 use crate::engine::tests::storm::Storm;
 use crate::engine::tests::{STEP, answers, instruments, roomy};
-use crate::engine::{BookView, EngineLimits, Routes, Shards, SoftwareMatcher};
+use crate::engine::{BookView, EngineLimits, Matcher, Routes, Shards, SoftwareMatcher};
 use crate::model::{
     Command, CommandKind, Event, EventFlags, EventKind, Flags, Group, InstrumentId, Nanos, OrderId,
     Phase, Price, Quantity, RejectCode, SeqNo, SessionId, Side, TimeInForce,
@@ -96,6 +96,36 @@ fn what_is_for_all_is_answered_once_and_done_by_every_shard() {
     assert_eq!(market.say(of(mass, 1)).len(), 2);
     let kinds: Vec<_> = market.say(mass).iter().map(|event| event.kind()).collect();
     assert_eq!(kinds, [Ok(EventKind::MassCancelled), Ok(EventKind::Nothing)]);
+}
+
+#[test]
+fn a_mass_cancel_that_one_shard_has_no_room_for_is_told_though_others_took_it() {
+    let limits = EngineLimits { sweep_chunk: 1, ..roomy() };
+    let mut market = Dealt(sharded(limits, 2), 0);
+    // All in the second shard, so that its mass cancels wait and the first one's do not.
+    for ordinal in 1..=40 {
+        market.say(of(order(1, ordinal, Side::Buy, 100, 1), 1));
+    }
+    let mass = Command {
+        session: SessionId(1),
+        ordinal: 70,
+        client_seq: 9,
+        ..Command::new(CommandKind::MassCancel)
+    };
+    let mut refused = None;
+    for _ in 0..8 {
+        let events = market.say(mass);
+        assert_eq!(events[0].kind(), Ok(EventKind::MassCancelled));
+        let refusal = |event: &&Event| event.kind() == Ok(EventKind::CancelRejected);
+        refused = refused.or(events.iter().find(refusal).copied());
+    }
+    let refused = refused.expect("four wait, and the fifth is refused where they do");
+    assert_eq!(refused.reject_code(), Some(RejectCode::TooManySweeps));
+    assert_eq!((refused.session, refused.client_seq), (SessionId(1), 9));
+    while market.0.wants_sweep() {
+        market.say(Command { target: 1, ..Command::new(CommandKind::Sweep) });
+    }
+    assert_eq!(market.0.open_orders(), 0);
 }
 
 #[test]

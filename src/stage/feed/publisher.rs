@@ -39,9 +39,12 @@ impl Publisher {
                 self.add(event);
             }
             Ok(EventKind::Rested | EventKind::Refreshed) => self.add(event),
-            Ok(EventKind::Executed) if event.flags.has(EventFlags::MAKER) => self.execute(event),
+            Ok(EventKind::Executed) if event.flags.0 & MAKER_HERE == EventFlags::MAKER.0 => {
+                self.execute(event);
+            }
             Ok(EventKind::PhaseChanged) => self.trading_action(event),
             Ok(EventKind::Indicative) => self.imbalance(event),
+            Ok(EventKind::Busted) if event.flags.has(EventFlags::AWAY) => {}
             Ok(EventKind::Busted) if event.side() == Some(Side::Buy) => self.broken(event),
             Ok(EventKind::Cancelled) if event.flags.has(EventFlags::RESTS) => self.cancel(event),
             Ok(EventKind::Reduced) => self.reduce(event),
@@ -262,6 +265,9 @@ impl Publisher {
 }
 
 const _: () = assert!(Message::LENGTH_MAX <= MESSAGE_MAX);
+
+/// What an execution here has of these, on its maker's side, is one of them.
+const MAKER_HERE: u8 = EventFlags::MAKER.0 | EventFlags::AWAY.0;
 
 fn locate(event: &Event) -> u16 {
     event.instrument.0 as u16

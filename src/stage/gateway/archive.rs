@@ -116,6 +116,7 @@ pub struct Archive {
     journal: PathBuf,
     sessions: Vec<Option<SessionSpec>>,
     window: u16,
+    late_answers: bool,
     symbols: Symbols,
     links: ArchiveLinks,
     searches: Vec<Search>,
@@ -149,6 +150,7 @@ impl Archive {
             journal: journal.to_owned(),
             sessions: options.sessions.clone(),
             window: options.window,
+            late_answers: options.late_answers,
             symbols: Symbols::new(&options.instruments),
             links,
             searches: Vec::new(),
@@ -193,7 +195,7 @@ impl Archive {
         let config = ServerConfig { window: self.window, outbox: 2, ..ServerConfig::default() };
         self.searches.push(Search {
             log: Log::open(&self.journal).ok(),
-            session: Session::new(spec.clone(), config),
+            session: Session::new(spec.clone(), config, self.late_answers),
             from: wanted.from,
             until,
             idle_steps: 0,

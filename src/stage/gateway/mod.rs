@@ -24,6 +24,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub use archive::{Archive, ArchiveLinks, OldReply, Wanted};
 pub(crate) use report::since_midnight;
 pub(in crate::stage) use request::Symbols;
+#[cfg(test)]
+pub(in crate::stage) use request::{Sender, read};
 pub use state::{GatewayOptions, GatewayState, SessionSpec, SessionView};
 
 use crate::link::{Batch, Consumer, Producer, Taken};

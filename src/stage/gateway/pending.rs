@@ -1,6 +1,7 @@
 //! What a session is owed: for each of its numbered messages, what the reply echoes and which
 //! outbound numbers the replies took. A fold over commands and events, so a replay rebuilds it.
 
+use crate::engine::{IdMap, LATE_ANSWERS_MAX};
 use crate::model::{Command, CommandKind, Flags, Group, Nanos};
 use crate::wire::ouch::codes::{cross_type, display, time_in_force};
 
@@ -32,13 +33,70 @@ pub(super) struct Pending {
     owed: Box<[Owed]>,
     unanswered: u32,
     last_ordinal: u32,
+    /// What late answers repeat, where orders are routed to destinations.
+    late: Option<Box<Late>>,
+}
+
+/// Echoes of orders that were routed and not answered, by their numbers.
+#[derive(Clone, Debug)]
+struct Late {
+    places: IdMap,
+    echoes: Box<[Echo]>,
+    free: Vec<u32>,
+}
+
+impl Late {
+    fn new() -> Self {
+        Self {
+            places: IdMap::with_capacity(LATE_ANSWERS_MAX),
+            echoes: vec![Echo::default(); LATE_ANSWERS_MAX].into(),
+            free: (0..LATE_ANSWERS_MAX as u32).rev().collect(),
+        }
+    }
+
+    fn keep(&mut self, ordinal: u32, echo: Echo) {
+        let Some(at) = self.free.pop() else { return };
+        if let (Ok(None), Some(place)) =
+            (self.places.insert(u64::from(ordinal), at), self.echoes.get_mut(at as usize))
+        {
+            *place = echo;
+        }
+    }
+
+    fn take(&mut self, ordinal: u32) -> Option<Echo> {
+        let at = self.places.remove(u64::from(ordinal))?;
+        self.free.push(at);
+        self.echoes.get(at as usize).copied()
+    }
 }
 
 impl Pending {
     /// Keeps what is owed for at least `window` messages.
     pub(super) fn new(window: usize) -> Self {
         let size = window.next_power_of_two();
-        Self { owed: vec![Owed::default(); size].into(), unanswered: 0, last_ordinal: 0 }
+        let owed = vec![Owed::default(); size].into();
+        Self { owed, unanswered: 0, last_ordinal: 0, late: None }
+    }
+
+    /// With room for what late answers repeat.
+    pub(super) fn with_late_answers(self, are_some: bool) -> Self {
+        Self { late: are_some.then(|| Box::new(Late::new())), ..self }
+    }
+
+    /// A message was sent on: what its answer will repeat is kept, for that may come late.
+    #[cold]
+    pub(super) fn routed(&mut self, client_seq: u32, ordinal: u32) {
+        let echo = self.slot(client_seq).filter(|owed| owed.client_seq == client_seq);
+        let echo = echo.map(|owed| owed.echo);
+        if let (Some(late), Some(echo)) = (&mut self.late, echo) {
+            late.keep(ordinal, echo);
+        }
+    }
+
+    /// What a late answer about an order repeats, if anything was kept for it.
+    #[cold]
+    pub(super) fn late_echo(&mut self, ordinal: u32) -> Option<Echo> {
+        self.late.as_mut()?.take(ordinal)
     }
 
     /// Messages that may still be taken before some must be answered.

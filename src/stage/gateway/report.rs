@@ -255,7 +255,9 @@ const fn reason_code(reason: CancelReason) -> u8 {
         }
         CancelReason::Immediate | CancelReason::Minimum => cancel_reason::IMMEDIATE,
         CancelReason::Expired => cancel_reason::TIMEOUT,
-        CancelReason::Supervisory | CancelReason::Disconnect => cancel_reason::SUPERVISORY,
+        CancelReason::Supervisory | CancelReason::Disconnect | CancelReason::Destination => {
+            cancel_reason::SUPERVISORY
+        }
         CancelReason::SelfTrade => cancel_reason::SELF_MATCH,
         CancelReason::Protection | CancelReason::Band => cancel_reason::COLLAR,
         CancelReason::FillLimit | CancelReason::BookFull => cancel_reason::SYSTEM,

@@ -54,14 +54,14 @@ impl Symbols {
 
 /// Whose message it is, and when it came.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sender {
-    pub(super) session: SessionId,
-    pub(super) default_account: AccountId,
-    pub(super) self_trade: SelfTrade,
+pub(in crate::stage) struct Sender {
+    pub(in crate::stage) session: SessionId,
+    pub(in crate::stage) default_account: AccountId,
+    pub(in crate::stage) self_trade: SelfTrade,
     /// The highest order number the session has used.
-    pub(super) last_ordinal: u32,
-    pub(super) client_seq: u32,
-    pub(super) received_at: Nanos,
+    pub(in crate::stage) last_ordinal: u32,
+    pub(in crate::stage) client_seq: u32,
+    pub(in crate::stage) received_at: Nanos,
 }
 
 impl Sender {
@@ -81,7 +81,12 @@ impl Sender {
 
 /// Reads a message as a request, into `group`.
 #[inline]
-pub(super) fn read(message: &[u8], sender: &Sender, symbols: &Symbols, group: &mut Group<Request>) {
+pub(in crate::stage) fn read(
+    message: &[u8],
+    sender: &Sender,
+    symbols: &Symbols,
+    group: &mut Group<Request>,
+) {
     match Inbound::decode(message) {
         Ok(Inbound::EnterOrder(order, options)) => enter(&order, &options, sender, symbols, group),
         Ok(Inbound::ReplaceOrderRequest(order, options)) => {

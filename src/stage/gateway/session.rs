@@ -63,11 +63,12 @@ pub(super) struct Moment {
 }
 
 impl Session {
-    pub(super) fn new(spec: SessionSpec, config: ServerConfig) -> Self {
+    /// With room for late answers, where orders are routed to destinations.
+    pub(super) fn new(spec: SessionSpec, config: ServerConfig, late_answers: bool) -> Self {
         Self {
             machine: ServerSession::new(config),
             // Twice the window: a reply is repeated for numbers the client has just settled.
-            pending: Pending::new(2 * config.window as usize),
+            pending: Pending::new(2 * config.window as usize).with_late_answers(late_answers),
             spec,
             peer: None,
             is_up: false,
@@ -178,6 +179,16 @@ impl Session {
             return None;
         }
         let Self { pending, machine, .. } = self;
+        if event.client_seq == 0
+            && is_late_answer(event)
+            && let Some(echo) = pending.late_echo(event.ordinal)
+        {
+            machine.push(|space| report(event, &echo, symbols, space));
+            return None;
+        }
+        if event.kind == EventKind::Routed.code() && names_new_order(event) {
+            pending.routed(event.client_seq, event.ordinal);
+        }
         let received_at = pending.answer(event.client_seq, |echo| {
             machine.push(|space| report(event, echo, symbols, space))
         });
@@ -186,6 +197,19 @@ impl Session {
         }
         received_at
     }
+}
+
+/// Whether an event that answers no message answers one that was routed.
+const fn is_late_answer(event: &Event) -> bool {
+    matches!(
+        EventKind::from_code(event.kind),
+        Some(EventKind::Accepted | EventKind::Replaced | EventKind::Rejected)
+    )
+}
+
+/// Whether what was routed is a new order, or a replacement.
+const fn names_new_order(event: &Event) -> bool {
+    event.reason == CommandKind::Enter.code() || event.reason == CommandKind::Replace.code()
 }
 
 /// Turns deliveries into requests.

@@ -49,6 +49,8 @@ pub struct GatewayOptions {
     pub reply_cache: usize,
     /// Messages a client may have on the way.
     pub window: u16,
+    /// Orders are routed to destinations, which answer late.
+    pub late_answers: bool,
     /// Makes session tokens hard to guess; from the system's randomness.
     pub secret: [u8; 32],
 }
@@ -93,7 +95,7 @@ impl GatewayState {
             ..ServerConfig::default()
         };
         let session = |spec: &Option<SessionSpec>| {
-            spec.as_ref().map(|spec| Session::new(spec.clone(), config(spec)))
+            spec.as_ref().map(|spec| Session::new(spec.clone(), config(spec), options.late_answers))
         };
         Self {
             symbols: Symbols::new(&options.instruments),

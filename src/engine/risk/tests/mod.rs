@@ -77,6 +77,7 @@ pub(super) fn options(account: AccountLimits) -> RiskOptions {
         holdings_max: 1_024,
         feedback_lag: Nanos(1),
         elsewhere: Vec::new(),
+        routed: Vec::new(),
         shards: 1,
         homes: Vec::new(),
         rest: None,

@@ -122,6 +122,7 @@ pub(super) const fn cancel_text(reason: CancelReason) -> &'static str {
         CancelReason::Immediate => "nothing more could trade at once",
         CancelReason::Expired => "expired",
         CancelReason::Supervisory => "cancelled by the operator",
+        CancelReason::Destination => "taken away by the market it was routed to",
         CancelReason::SelfTrade => "would have traded with the same account",
         CancelReason::Disconnect => "cancelled because the session ended",
         CancelReason::Protection => "no price within the protection limit",

@@ -1,0 +1,67 @@
+//! The last executions that destinations told of: one that is told again is not counted again, and
+//! one that is undone is undone as it was counted.
+
+use crate::engine::IdMap;
+use crate::model::{AccountId, EventId, InstrumentId, OrderId, Price, Quantity, SessionId, Side};
+
+/// One execution, and whose order it was of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Execution {
+    /// The order's number at its destination, and the destination's number of the execution.
+    pub(super) away: OrderId,
+    pub(super) number: u64,
+    /// What the client was told it is called.
+    pub(super) told: EventId,
+    pub(super) price: Price,
+    pub(super) quantity: Quantity,
+    pub(super) session: SessionId,
+    pub(super) ordinal: u32,
+    pub(super) account: AccountId,
+    pub(super) instrument: InstrumentId,
+    pub(super) side: Side,
+    pub(super) is_undone: bool,
+}
+
+/// As many of them as there is room for; the oldest go first.
+#[derive(Debug)]
+pub(super) struct Executions {
+    ring: Vec<Execution>,
+    /// By a number made of both of theirs.
+    places: IdMap,
+    next: usize,
+    most: usize,
+}
+
+impl Executions {
+    pub(super) fn new(most: usize) -> Self {
+        let most = most.max(1);
+        Self { ring: Vec::with_capacity(most), places: IdMap::with_capacity(most), next: 0, most }
+    }
+
+    /// The execution of these numbers, if it is remembered.
+    pub(super) fn find(&mut self, away: OrderId, number: u64) -> Option<&mut Execution> {
+        let place = self.places.get(key(away, number))?;
+        let found = self.ring.get_mut(place as usize)?;
+        (found.away == away && found.number == number).then_some(found)
+    }
+
+    /// Remembers one.
+    pub(super) fn keep(&mut self, execution: Execution) {
+        let at = self.next;
+        self.next = if at + 1 == self.most { 0 } else { at + 1 };
+        match self.ring.get_mut(at) {
+            None => self.ring.push(execution),
+            Some(place) => {
+                let old = std::mem::replace(place, execution);
+                let is_here = |place: u32| place as usize == at;
+                self.places.remove_if(key(old.away, old.number), is_here);
+            }
+        }
+        let _ = self.places.insert(key(execution.away, execution.number), at as u32);
+    }
+}
+
+/// Two numbers as one: an odd factor spreads the order's over all bits.
+const fn key(away: OrderId, number: u64) -> u64 {
+    away.0.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29) ^ number
+}

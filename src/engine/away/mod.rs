@@ -1,0 +1,253 @@
+//! `Away`: orders that rest elsewhere, at another appliance or an exchange. A shard without books:
+//! it sends on what clients ask, and tells them what the destinations report.
+//!
+//! ```text
+//! commands of clients ─► asking ──► routed orders, numbered for their destination
+//! reports (commands)  ─► reports ─► events, as a book would have made them
+//! ```
+//!
+//! What is routed is a fold over history, numbers included: a replay sends the same again, and
+//! whoever carries it to the destination begins where the destination says it left off.
+
+mod asking;
+mod executions;
+mod orders;
+mod reports;
+#[cfg(test)]
+mod tests;
+
+pub use orders::LATE_ANSWERS_MAX;
+
+use std::collections::VecDeque;
+
+use crate::engine::away::executions::Executions;
+use crate::engine::away::orders::{Orders, Slot, Waiting};
+use crate::engine::outbox::Outbox;
+use crate::engine::rules::{self, Room, Special, Sweep, Task};
+use crate::engine::{BookView, EngineLimits, Full, Matcher, Quote, Standing, Top};
+use crate::model::{
+    Command, CommandKind, Event, EventKind, Group, InstrumentId, OrderId, Phase, RejectCode,
+    SessionId,
+};
+
+/// What is told at boot of the orders that rest elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AwayOptions {
+    /// Our sessions at the destinations.
+    pub destinations: Vec<SessionId>,
+    /// Which of them has an instrument.
+    pub homes: Vec<(InstrumentId, SessionId)>,
+    /// Orders there at once, over all destinations.
+    pub orders_max: u32,
+    /// Messages to one destination that it may not have on record yet. Orders take up to a quarter
+    /// of it, clients' cancels up to half; the rest is for whoever stands above the clients.
+    pub in_flight_max: u32,
+    /// Executions remembered, to know them again when they are told twice or undone.
+    pub executions_max: u32,
+}
+
+/// One destination, as far as history knows.
+#[derive(Clone, Copy, Debug)]
+struct Destination {
+    id: SessionId,
+    /// The number the next order gets there.
+    next_ordinal: u32,
+    /// Messages routed to it.
+    sent: u32,
+    /// It has those below this one on record.
+    heard: u32,
+    is_up: bool,
+}
+
+impl Destination {
+    /// Messages that it may not have.
+    const fn in_flight(&self) -> u32 {
+        (self.sent + 1).saturating_sub(self.heard)
+    }
+}
+
+/// A mass cancel, and the slot it looks at next.
+#[derive(Clone, Copy, Debug)]
+struct Walk {
+    sweep: Sweep,
+    next: Slot,
+    /// The destination that had no room for it.
+    blocked: Option<usize>,
+}
+
+/// All orders that rest elsewhere: a fold over commands.
+#[derive(Debug)]
+pub struct Away {
+    destinations: Vec<Destination>,
+    /// By instrument: the place of its destination above, and one more; 0 is none.
+    home: Box<[u8]>,
+    orders: Orders,
+    waiting: Waiting,
+    executions: Executions,
+    walks: VecDeque<Walk>,
+    in_flight_max: u32,
+    sweep_chunk: u16,
+    outbox: Outbox,
+    routed: Vec<Group<Command>>,
+}
+
+impl Away {
+    /// Without any orders; `limits.shard` is its place among the shards.
+    pub fn new(options: &AwayOptions, limits: &EngineLimits) -> Self {
+        let destination = |id: &SessionId| Destination {
+            id: *id,
+            next_ordinal: 1,
+            sent: 0,
+            heard: 1,
+            is_up: false,
+        };
+        let destinations: Vec<_> = options.destinations.iter().map(destination).collect();
+        let end = options.homes.iter().map(|(id, _)| id.index() + 1).max().unwrap_or(0);
+        let mut home = vec![0; end];
+        for (instrument, session) in &options.homes {
+            let place = options.destinations.iter().position(|id| id == session);
+            home[instrument.index()] = place.map_or(0, |place| place as u8 + 1);
+        }
+        Self {
+            destinations,
+            home: home.into(),
+            orders: Orders::new(options.orders_max as usize),
+            waiting: Waiting::new(limits.sessions_max),
+            executions: Executions::new(options.executions_max as usize),
+            walks: VecDeque::with_capacity(Sweep::waiting_max(limits.sessions_max as usize)),
+            in_flight_max: options.in_flight_max,
+            sweep_chunk: limits.sweep_chunk,
+            outbox: Outbox::new(limits),
+            routed: Vec::with_capacity(Self::routed_max(limits)),
+        }
+    }
+
+    /// Takes what was sent to destinations, in order: after each command. `session` is the
+    /// destination, `ordinal` and `target` are its numbers of orders, `client_seq` is the number of
+    /// the message there, and `seq` the command that sends it.
+    pub fn take_routed(&mut self, each: &mut dyn FnMut(&Group<Command>)) {
+        self.routed.iter().for_each(&mut *each);
+        self.routed.clear();
+    }
+
+    /// The most messages that one command sends.
+    pub const fn routed_max(limits: &EngineLimits) -> usize {
+        limits.sweep_chunk as usize + 2
+    }
+
+    /// All destinations.
+    pub fn destinations(&self) -> impl Iterator<Item = SessionId> {
+        self.destinations.iter().map(|known| known.id)
+    }
+
+    /// Whether a destination is heard, as far as history knows.
+    pub fn is_up(&self, destination: SessionId) -> bool {
+        self.destinations.iter().any(|known| known.id == destination && known.is_up)
+    }
+
+    fn place(&self, destination: SessionId) -> Option<usize> {
+        self.destinations.iter().position(|known| known.id == destination)
+    }
+
+    /// Whether a destination may be sent another message, of those it takes up to `quarters` of
+    /// what may be on its way.
+    fn has_room(&self, place: usize, quarters: u32) -> bool {
+        let most = self.in_flight_max / 4 * quarters;
+        self.destinations.get(place).is_some_and(|known| known.in_flight() < most)
+    }
+
+    fn apply(&mut self, group: &Group<Command>) {
+        let command = &group.head;
+        if command.is_away() {
+            return self.report(group);
+        }
+        let kind = match rules::sort(command) {
+            Task::Answer(event) => return self.outbox.push(event),
+            Task::Books(kind) => kind,
+        };
+        let refused = match kind {
+            CommandKind::Enter => self.enter(group),
+            CommandKind::Replace => self.replace(group),
+            CommandKind::Cancel | CommandKind::Modify => {
+                if let Err(why) = self.change(group) {
+                    self.outbox.push(rules::cancel_rejected(command, why));
+                }
+                Ok(())
+            }
+            CommandKind::MassCancel | CommandKind::Kill | CommandKind::SessionDown => {
+                self.start_walk(group, kind);
+                Ok(())
+            }
+            CommandKind::Sweep => {
+                self.walk_on(command);
+                Ok(())
+            }
+            // The destination has a day of its own, and moves are not for it.
+            CommandKind::EndOfDay | CommandKind::SetFamily | CommandKind::MoveInstrument => Ok(()),
+            _ => Err(RejectCode::Elsewhere),
+        };
+        if let Err(why) = refused {
+            self.outbox.push(rules::rejected(command, why));
+        }
+    }
+}
+
+impl Matcher for Away {
+    fn submit(&mut self, command: &Group<Command>) -> Result<(), Full> {
+        self.outbox.check_room()?;
+        self.outbox.open(&command.head);
+        self.apply(command);
+        self.outbox.close(&command.head);
+        Ok(())
+    }
+
+    fn finished(&self) -> &[Event] {
+        self.outbox.finished()
+    }
+
+    fn release(&mut self, count: usize) {
+        self.outbox.release(count);
+    }
+
+    fn wants_sweep(&self) -> bool {
+        let goes_on = |walk: &Walk| walk.blocked.is_none_or(|place| self.has_room(place, 3));
+        self.walks.iter().any(goes_on)
+    }
+}
+
+impl BookView for Away {
+    fn open_orders(&self) -> usize {
+        self.orders.len()
+    }
+
+    /// What the best prices are there, its feed tells.
+    fn top(&self, _instrument: InstrumentId) -> Top {
+        Top::default()
+    }
+
+    fn phase(&self, _instrument: InstrumentId) -> Option<Phase> {
+        None
+    }
+
+    fn depth(&self, _: InstrumentId, _: bool, _: usize, _: &mut dyn FnMut(Quote)) {}
+
+    fn for_each_order(&self, each: &mut dyn FnMut(&Standing)) {
+        for routed in self.orders.iter() {
+            let order = routed.order;
+            each(&Standing {
+                order,
+                special: Special { room: Room::Hidden, ..Special::PLAIN },
+                front: order.leaves,
+                shown: order.reference,
+                capped: false,
+            });
+        }
+    }
+}
+
+/// An event that says that what a client asked was sent on.
+fn sent_on(command: &Command, order: OrderId) -> Event {
+    let ordinal = order.ordinal();
+    let event = Event::answering(command, 0, EventKind::Routed);
+    Event { ordinal, reason: command.kind, ..event }
+}

@@ -1,0 +1,322 @@
+//! Orders elsewhere, rule by rule: what is sent, what the client is told, and when.
+
+use proptest::prelude::*;
+
+use crate::engine::{Away, AwayOptions, BookView, EngineLimits, Matcher};
+use crate::model::{
+    AccountId, CancelReason, Command, CommandKind, Event, EventFlags, EventKind, Group,
+    InstrumentId, Nanos, Price, Quantity, RejectCode, SeqNo, SessionId, Side, TradeDetail,
+};
+
+const THERE: SessionId = SessionId(100);
+
+struct Desk {
+    away: Away,
+    seq: u64,
+    sent: Vec<Command>,
+}
+
+impl Desk {
+    fn new(in_flight_max: u32) -> Self {
+        let options = AwayOptions {
+            destinations: vec![THERE],
+            homes: vec![(InstrumentId(7), THERE)],
+            orders_max: 64,
+            in_flight_max,
+            executions_max: 4,
+        };
+        let limits =
+            EngineLimits { sweep_chunk: 4, sessions_max: 16, shard: 1, ..EngineLimits::DEFAULT };
+        let mut desk = Self { away: Away::new(&options, &limits), seq: 0, sent: Vec::new() };
+        desk.report(CommandKind::AwayUp, 0);
+        desk
+    }
+
+    /// Gives a command its place; what it sends is kept, what it tells is returned.
+    fn say(&mut self, mut group: Group<Command>) -> Vec<Event> {
+        self.seq += 1;
+        (group.head.seq, group.head.timestamp) = (SeqNo(self.seq), Nanos(self.seq));
+        self.away.submit(&group).expect("everything was drained");
+        let sent = &mut self.sent;
+        self.away.take_routed(&mut |message| sent.push(message.head));
+        let mut events = Vec::new();
+        self.away.drain(usize::MAX, &mut |event| events.push(*event));
+        assert!(events.last().is_some_and(|event| event.flags.has(EventFlags::LAST)));
+        events
+    }
+
+    fn kinds(&mut self, command: Command) -> Vec<EventKind> {
+        self.say(Group::new(command)).iter().map(|event| event.kind().expect("a kind")).collect()
+    }
+
+    fn enter(&mut self, ordinal: u32, quantity: u32) -> Vec<EventKind> {
+        self.kinds(order(ordinal, quantity))
+    }
+
+    fn report(&mut self, kind: CommandKind, ordinal: u32) -> Vec<Event> {
+        self.say(Group::new(Command { session: THERE, ordinal, ..Command::new(kind) }))
+    }
+
+    fn executed(&mut self, ordinal: u32, number: u64, quantity: u32) -> Vec<Event> {
+        self.about(CommandKind::AwayExecuted, ordinal, number, quantity)
+    }
+
+    fn about(&mut self, kind: CommandKind, ordinal: u32, number: u64, units: u32) -> Vec<Event> {
+        let (quantity, price) = (Quantity(units), Price(1_000));
+        let head = Command { session: THERE, ordinal, quantity, price, ..Command::new(kind) };
+        let mut group = Group::new(Command { lines: 2, ..head });
+        group.rest_mut()[0] = TradeDetail { match_number: number, ..TradeDetail::default() }.line();
+        self.say(group)
+    }
+}
+
+fn order(ordinal: u32, quantity: u32) -> Command {
+    Command {
+        session: SessionId(3),
+        ordinal,
+        client_seq: 50 + ordinal,
+        account: AccountId(9),
+        instrument: InstrumentId(7),
+        side: Side::Buy.code(),
+        price: Price(1_000),
+        quantity: Quantity(quantity),
+        ..Command::new(CommandKind::Enter)
+    }
+}
+
+fn about(kind: CommandKind, target: u32, quantity: u32) -> Command {
+    Command { kind: kind.code(), target, ordinal: 0, ..order(0, quantity) }
+}
+
+fn told(events: &[Event]) -> Vec<(EventKind, u32, u32)> {
+    let of = |e: &Event| (e.kind().expect("a kind"), e.ordinal, e.quantity.0);
+    events.iter().map(of).collect()
+}
+
+#[test]
+fn an_order_is_routed_then_accepted_then_traded_and_gone() {
+    let mut desk = Desk::new(1_024);
+    let events = desk.say(Group::new(order(5, 10)));
+    assert_eq!((told(&events), events[0].client_seq), (vec![(EventKind::Routed, 5, 10)], 55));
+    let sent = desk.sent[0];
+    assert_eq!((sent.session, sent.ordinal, sent.client_seq), (THERE, 1, 1));
+    assert_eq!((sent.seq, sent.account), (SeqNo(2), AccountId(9)));
+    let events = desk.report(CommandKind::AwayAccepted, 1);
+    assert_eq!(told(&events), [(EventKind::Accepted, 5, 10)]);
+    assert_eq!((events[0].client_seq, events[0].reference), (0, SeqNo(2)));
+    assert_eq!(told(&desk.executed(1, 77, 4)), [(EventKind::Executed, 5, 4)]);
+    let events = desk.executed(1, 78, 6);
+    assert!(events[0].flags.has(EventFlags::AWAY.with(EventFlags::DONE)));
+    assert_eq!(events[0].match_number(), events[0].id);
+    assert_eq!(desk.away.open_orders(), 0);
+}
+
+#[test]
+fn an_execution_counts_once_and_its_undoing_too() {
+    let mut desk = Desk::new(1_024);
+    desk.enter(5, 10);
+    // Nobody has accepted it: that it trades says so.
+    let events = desk.executed(1, 77, 10);
+    assert_eq!(told(&events), [(EventKind::Accepted, 5, 10), (EventKind::Executed, 5, 10)]);
+    let told_as = events[1].id;
+    assert_eq!(desk.executed(1, 77, 10)[0].kind(), Ok(EventKind::Nothing));
+    let busted = desk.about(CommandKind::AwayBusted, 1, 77, 0);
+    assert_eq!(told(&busted), [(EventKind::Busted, 5, 10)]);
+    assert_eq!(busted[0].reference, SeqNo(told_as.0));
+    assert_eq!(desk.about(CommandKind::AwayBusted, 1, 77, 0)[0].kind(), Ok(EventKind::Nothing));
+    // Told again, it is another trade under the same number.
+    assert_eq!(told(&desk.executed(1, 77, 8)), [(EventKind::Corrected, 5, 8)]);
+    let both = desk.about(CommandKind::AwayCorrected, 1, 77, 9);
+    assert_eq!(told(&both), [(EventKind::Busted, 5, 8), (EventKind::Corrected, 5, 9)]);
+    // Four are remembered: the fifth after it pushes it out.
+    desk.enter(6, 100);
+    (0..4).for_each(|number| _ = desk.executed(2, number, 1));
+    assert_eq!(desk.about(CommandKind::AwayBusted, 1, 77, 0)[0].kind(), Ok(EventKind::Nothing));
+}
+
+#[test]
+fn a_cut_is_told_as_what_went_and_a_cancel_as_asked() {
+    let mut desk = Desk::new(1_024);
+    desk.enter(5, 10);
+    desk.report(CommandKind::AwayAccepted, 1);
+    assert_eq!(desk.kinds(about(CommandKind::Cancel, 5, 7)), [EventKind::Routed]);
+    assert_eq!(desk.sent[1].kind(), Some(CommandKind::Modify), "it is always answered");
+    let refused = desk.say(Group::new(about(CommandKind::Cancel, 5, 0)));
+    assert_eq!(refused[0].reject_code(), Some(RejectCode::Pending));
+    let modified = Command {
+        session: THERE,
+        ordinal: 1,
+        quantity: Quantity(7),
+        ..Command::new(CommandKind::AwayModified)
+    };
+    assert_eq!(told(&desk.say(Group::new(modified))), [(EventKind::Cancelled, 5, 3)]);
+    // More than it has asks nothing, and nothing is sent.
+    assert_eq!(desk.kinds(about(CommandKind::Cancel, 5, 9)), [EventKind::Nothing]);
+    desk.kinds(about(CommandKind::Cancel, 5, 0));
+    assert_eq!(desk.sent.len(), 3);
+    let gone = Command { side: CancelReason::User.code(), ..modified };
+    let gone = Command { kind: CommandKind::AwayCancelled.code(), ..gone };
+    let events = desk.say(Group::new(gone));
+    assert_eq!(told(&events), [(EventKind::Cancelled, 5, 7)]);
+    assert!(events[0].flags.has(EventFlags::DONE));
+}
+
+#[test]
+fn a_replacement_takes_the_others_place_or_leaves_it() {
+    let mut desk = Desk::new(1_024);
+    desk.enter(5, 10);
+    desk.executed(1, 1, 4);
+    let replace = Command { ordinal: 6, target: 5, ..about(CommandKind::Replace, 5, 12) };
+    assert_eq!(desk.kinds(replace), [EventKind::Routed]);
+    assert_eq!((desk.sent[1].target, desk.sent[1].ordinal), (1, 2));
+    let code = RejectCode::PriceCollar.code();
+    let refusal = Command { session: THERE, ordinal: 2, side: code, ..Command::default() };
+    let events = desk.say(Group::new(Command {
+        kind: CommandKind::AwayRejected.code(),
+        lines: 1,
+        ..refusal
+    }));
+    assert_eq!(told(&events), [(EventKind::Rejected, 6, 8)]);
+    assert!(events[0].flags.has(EventFlags::DONE), "what was held for it goes back");
+    desk.kinds(Command { ordinal: 7, ..replace });
+    let replaced = Command {
+        session: THERE,
+        ordinal: 3,
+        target: 1,
+        quantity: Quantity(8),
+        price: Price(1_100),
+        ..Command::new(CommandKind::AwayReplaced)
+    };
+    let events = desk.say(Group::new(replaced));
+    assert_eq!(told(&events), [(EventKind::Replaced, 7, 8)]);
+    assert_eq!((events[0].target, events[0].price), (5, Price(1_100)));
+    // One that leaves nothing takes both along.
+    desk.kinds(Command { ordinal: 8, target: 7, ..replace });
+    let none = Command { side: CancelReason::User.code(), target: 0, ..replaced };
+    let events = desk.say(Group::new(Command { kind: CommandKind::AwayCancelled.code(), ..none }));
+    assert_eq!(events[0].cancel_reason(), Some(CancelReason::ReplacedBelowExecuted));
+    assert_eq!((events[0].ordinal, events[0].target, desk.away.open_orders()), (7, 8, 0));
+}
+
+#[test]
+fn who_is_not_heard_gets_no_orders_and_a_full_way_none_either() {
+    let mut desk = Desk::new(16);
+    for ordinal in 1..=4 {
+        assert_eq!(desk.enter(ordinal, 1), [EventKind::Routed]);
+    }
+    let busy = desk.say(Group::new(order(5, 1)));
+    assert_eq!(busy[0].reject_code(), Some(RejectCode::DestinationBusy));
+    // Cancels still find room; what is heard there makes some.
+    assert_eq!(desk.kinds(about(CommandKind::Cancel, 1, 0)), [EventKind::Routed]);
+    let heard = Command { session: THERE, target: 6, ..Command::new(CommandKind::AwayHeard) };
+    desk.say(Group::new(heard));
+    assert_eq!(desk.enter(5, 1), [EventKind::Routed]);
+    assert_eq!(desk.report(CommandKind::AwayDown, 0)[0].kind(), Ok(EventKind::DestinationDown));
+    let down = desk.say(Group::new(order(6, 1)));
+    assert_eq!(down[0].reject_code(), Some(RejectCode::DestinationDown));
+    assert_eq!(desk.kinds(about(CommandKind::Cancel, 2, 0)), [EventKind::Routed]);
+}
+
+#[test]
+fn a_kill_reaches_them_in_chunks_and_insists() {
+    let mut desk = Desk::new(1_024);
+    for ordinal in 1..=10 {
+        desk.enter(ordinal, 5);
+        desk.report(CommandKind::AwayAccepted, ordinal);
+    }
+    // One is being cut meanwhile: its cancel follows the answer.
+    desk.kinds(about(CommandKind::Cancel, 2, 3));
+    desk.sent.clear();
+    desk.kinds(Command::new(CommandKind::Kill));
+    assert_eq!(desk.sent.len(), 3);
+    while desk.away.wants_sweep() {
+        desk.kinds(Command { target: 1, ..Command::new(CommandKind::Sweep) });
+    }
+    assert_eq!(desk.sent.len(), 9);
+    let cut = Command { session: THERE, ordinal: 2, quantity: Quantity(3), ..Command::default() };
+    let cut = Command { kind: CommandKind::AwayModified.code(), lines: 1, ..cut };
+    desk.say(Group::new(cut));
+    assert_eq!(desk.sent.len(), 10);
+    // A cancel that was lost on its way is sent again, and the client is told nothing.
+    let lost = Command { side: RejectCode::NotDelivered.code(), ..cut };
+    let lost = Command { kind: CommandKind::AwayCancelRejected.code(), ..lost };
+    assert_eq!(desk.say(Group::new(lost))[0].kind(), Ok(EventKind::Nothing));
+    assert_eq!(desk.sent.len(), 11);
+    for ordinal in 1..=10 {
+        let side = CancelReason::User.code();
+        let gone = Command { session: THERE, ordinal, side, ..cut };
+        let gone = Command { quantity: Quantity(0), ..gone };
+        let gone = Command { kind: CommandKind::AwayCancelled.code(), ..gone };
+        let events = desk.say(Group::new(gone));
+        assert_eq!(events[0].cancel_reason(), Some(CancelReason::Supervisory));
+    }
+    assert_eq!(desk.away.open_orders(), 0);
+}
+
+proptest! {
+    /// Whatever clients ask and destinations say, no quantity is made or lost: what an order was
+    /// accepted for is executed, cancelled or open, and messages are numbered without a gap.
+    #[test]
+    fn quantities_add_up_whatever_is_said(
+        steps in prop::collection::vec((0u8..12, 1u32..12, 0u32..12, 0u8..40), 1..200),
+    ) {
+        let mut desk = Desk::new(1_024);
+        let mut left = std::collections::BTreeMap::<u32, i64>::new();
+        for (at, (what, ordinal, quantity, side)) in steps.into_iter().enumerate() {
+            let away = |kind: CommandKind| Command {
+                session: THERE,
+                ordinal,
+                target: quantity,
+                quantity: Quantity(quantity),
+                price: Price(1_000),
+                side,
+                ..Command::new(kind)
+            };
+            let events = match what {
+                0..3 => desk.say(Group::new(order(at as u32 + 1, quantity + 1))),
+                3 => desk.say(Group::new(about(CommandKind::Cancel, ordinal, quantity))),
+                4 => {
+                    let replace = about(CommandKind::Replace, ordinal, quantity + 1);
+                    desk.say(Group::new(Command { ordinal: at as u32 + 1, ..replace }))
+                }
+                5 | 6 => desk.executed(ordinal, u64::from(side), quantity),
+                7 => desk.say(Group::new(away(CommandKind::AwayAccepted))),
+                8 => desk.say(Group::new(away(CommandKind::AwayCancelled))),
+                9 => desk.say(Group::new(away(CommandKind::AwayReplaced))),
+                10 => desk.say(Group::new(away(CommandKind::AwayRejected))),
+                _ => desk.say(Group::new(away(CommandKind::AwayModified))),
+            };
+            for event in &events {
+                let quantity = i64::from(event.quantity.0);
+                match event.kind().expect("a kind") {
+                    EventKind::Accepted => {
+                        prop_assert_eq!(left.insert(event.ordinal, quantity), None);
+                    }
+                    EventKind::Replaced => {
+                        left.remove(&event.target);
+                        left.insert(event.ordinal, quantity);
+                    }
+                    EventKind::Executed | EventKind::Cancelled => {
+                        let open = left.get_mut(&event.ordinal).expect("it was accepted");
+                        *open -= quantity;
+                        if event.flags.has(EventFlags::DONE) {
+                            left.remove(&event.ordinal);
+                        }
+                    }
+                    EventKind::Modified => {
+                        left.insert(event.ordinal, quantity);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        for (number, message) in (1..).zip(&desk.sent) {
+            prop_assert_eq!(message.client_seq, number);
+        }
+        desk.away.for_each_order(&mut |standing| {
+            if let Some(open) = left.get(&standing.order.ordinal) {
+                assert_eq!((*open).max(0), i64::from(standing.order.leaves.0));
+            }
+        });
+    }
+}

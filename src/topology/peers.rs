@@ -1,0 +1,155 @@
+//! Other appliances of a configuration: which orders go to them, and how we speak with them.
+#![allow(missing_docs, reason = "a key is described in config/appliance.toml, beside its default")]
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::ops::Range;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use crate::engine::AwayOptions;
+use crate::model::{InstrumentId, SessionId};
+use crate::stage::{PeerSpec, PeersOptions, PeersState};
+use crate::topology::{Catalogue, Config, DeviceName, DeviceRequest, Home, Sharding, Subnet};
+
+/// How we speak with other appliances.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PeersConfig {
+    pub device: DeviceName,
+    pub address: SocketAddrV4,
+    pub kernel_address: Option<Subnet>,
+    pub orders_max: u32,
+    pub in_flight_max: u32,
+    pub executions_max: u32,
+    /// Keeps a capture of what passed.
+    pub record: Option<PathBuf>,
+    /// The other appliances.
+    pub appliance: Vec<Spanned<PeerConfig>>,
+}
+
+impl Default for PeersConfig {
+    fn default() -> Self {
+        Self {
+            device: DeviceName::Socket,
+            address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9300),
+            kernel_address: None,
+            orders_max: 1 << 16,
+            in_flight_max: 1 << 12,
+            executions_max: 1 << 16,
+            record: None,
+            appliance: Vec::new(),
+        }
+    }
+}
+
+/// Another appliance.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerConfig {
+    pub name: String,
+    pub session: u32,
+    pub key: String,
+    pub gateway: SocketAddrV4,
+}
+
+/// Where orders go that are not matched here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Destinations {
+    /// What the engine is told.
+    pub away: AwayOptions,
+    /// The other appliances.
+    pub peers: Vec<PeerSpec>,
+}
+
+impl Destinations {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.away.destinations.is_empty()
+    }
+
+    /// The instruments that are sent on.
+    pub fn instruments(&self) -> Vec<InstrumentId> {
+        self.away.homes.iter().map(|(id, _)| *id).collect()
+    }
+
+    /// Resolves the tables; `is_client` says which session numbers clients have here.
+    ///
+    /// # Errors
+    /// What does not fit together, with its place and the cure.
+    pub(super) fn new(
+        config: &Config,
+        sharding: &Sharding,
+        is_client: impl Fn(u32) -> bool,
+    ) -> Result<Self, (Range<usize>, String)> {
+        let keys = &config.peers;
+        let mut peers: Vec<PeerSpec> = Vec::new();
+        for spanned in &keys.appliance {
+            let peer = spanned.get_ref();
+            let wrong = |message: String| Err((spanned.span(), message));
+            let known = peers.iter().any(|p| p.name == peer.name || p.session.0 == peer.session);
+            if known || peer.name == config.appliance {
+                return wrong(format!("appliance `{}` stands twice: keep one", peer.name));
+            }
+            if peer.session == 0 || peer.session > u32::from(u16::MAX) || is_client(peer.session) {
+                return wrong(format!(
+                    "session {} of appliance `{}` is a client's here: use a number that no \
+                     client has, from 1 to 65535, on both sides",
+                    peer.session, peer.name
+                ));
+            }
+            if peer.key.len() < 8 {
+                return wrong(format!("the key for appliance `{}` is under 8 letters", peer.name));
+            }
+            peers.push(PeerSpec {
+                name: peer.name.clone(),
+                session: SessionId(peer.session),
+                key: peer.key.clone().into_bytes(),
+                gateway: peer.gateway,
+            });
+        }
+        if peers.is_empty() {
+            return Ok(Self::default());
+        }
+        let session_of = |home: &Home| match home {
+            Home::Appliance(name) => peers.iter().find(|p| p.name == *name).map(|p| p.session),
+            Home::Here(_) => None,
+        };
+        let homes = sharding.homes().filter_map(|(id, home)| Some((id, session_of(home)?)));
+        let away = AwayOptions {
+            destinations: peers.iter().map(|peer| peer.session).collect(),
+            homes: homes.collect(),
+            orders_max: keys.orders_max,
+            in_flight_max: keys.in_flight_max,
+            executions_max: keys.executions_max,
+        };
+        Ok(Self { away, peers })
+    }
+}
+
+/// What the stage that speaks with other appliances is told.
+pub fn peers_options(config: &Config, catalogue: &Catalogue) -> PeersOptions {
+    PeersOptions {
+        address: config.peers.address,
+        instruments: catalogue.instruments.clone(),
+        peers: catalogue.destinations.peers.clone(),
+        in_flight_max: config.peers.in_flight_max as usize,
+    }
+}
+
+/// Sessions at other appliances before the first message.
+pub fn empty_peers(config: &Config, catalogue: &Catalogue) -> PeersState {
+    PeersState::new(&peers_options(config, catalogue))
+}
+
+/// The device other appliances are reached by; none where there are none.
+pub fn peers_device(config: &Config) -> Option<DeviceRequest> {
+    let keys = &config.peers;
+    (!keys.appliance.is_empty()).then(|| DeviceRequest {
+        device: keys.device.clone(),
+        address: keys.address,
+        kernel_address: keys.kernel_address,
+        record: keys.record.clone(),
+    })
+}

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use wirematch::command::{
-    Exit, Outcome, bench, check, client, deal, fix_echo, fix_password, flow, journal, positions,
-    replay, run as run_command,
+    Exit, Outcome, bench, check, client, deal, fix_echo, fix_password, flow, instrument, journal,
+    positions, replay, risk, run as run_command,
 };
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
@@ -25,9 +25,11 @@ enum Command {
     FixEcho(fix_echo::FixEchoArguments),
     FixPassword(fix_password::FixPasswordArguments),
     Flow(flow::FlowArguments),
+    Instrument(instrument::InstrumentArguments),
     Journal(journal::JournalArguments),
     Positions(positions::PositionsArguments),
     Replay(replay::ReplayArguments),
+    Risk(risk::RiskArguments),
     Run(run_command::RunArguments),
 }
 
@@ -51,9 +53,11 @@ fn run(command: &Command) -> Outcome {
         Command::FixEcho(arguments) => fix_echo::run(arguments),
         Command::FixPassword(arguments) => fix_password::run(arguments),
         Command::Flow(arguments) => flow::run(arguments),
+        Command::Instrument(arguments) => instrument::run(arguments),
         Command::Journal(arguments) => journal::run(arguments),
         Command::Positions(arguments) => positions::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
+        Command::Risk(arguments) => risk::run(arguments),
         Command::Run(arguments) => run_command::run(arguments),
     }
 }

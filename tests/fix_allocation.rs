@@ -18,7 +18,7 @@ use wirematch::runtime::{Core, CountingAllocator, Idle, ManualClock, allocations
 use wirematch::stage::{Board, Gate, Introduced};
 use wirematch::topology::{
     FixParts, Parts, check, empty_feed, empty_fold, empty_gateway, engine_limits, fix_options,
-    journal_folder, journal_settings, meaning, open_fix, parse, wire,
+    journal_folder, journal_settings, meaning, open_fix, parse, risk_bound, wire,
 };
 use wirematch::wire::fix::session::{
     Application, Endpoint, Identity, MemoryStore, Origin, Reply, Role, SessionConfig, Taken,
@@ -173,6 +173,7 @@ fn fix_orders_allocate_nothing_after_boot() {
         event_log: events.writer,
         board: Board::new(&ids),
         link_depth: config.engine.link_depth as usize,
+        risk_bound: risk_bound(&config),
     });
     let mut core =
         Core::new(None, Idle::Spin, wired.stages.into_iter().map(|(_, stage)| stage).collect());

@@ -8,9 +8,11 @@ pub mod deal;
 pub mod fix_echo;
 pub mod fix_password;
 pub mod flow;
+pub mod instrument;
 pub mod journal;
 pub mod positions;
 pub mod replay;
+pub mod risk;
 pub mod run;
 
 use std::process::ExitCode;

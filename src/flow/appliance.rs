@@ -7,7 +7,8 @@
 use bytemuck::Zeroable;
 
 use crate::engine::risk::{
-    AccountLimits, Feedback, HoursSet, RateClass, Readiness, RiskGate, RiskOptions, SessionRights,
+    AccountLimits, Feedback, HoursSet, MoreLimits, PhaseSet, RateClass, Readiness, RiskGate,
+    RiskOptions, SessionRights,
 };
 use crate::engine::{BookView, EngineLimits, Matcher, SetupError};
 use crate::flow::{Deed, Replay, Script, TICK, Trade};
@@ -97,12 +98,15 @@ impl<M> Whole<M> {
             order_notional_max: Notional(i64::MAX / 4),
             collar_bps: 1_000_000,
             open_orders_max: u32::MAX,
+            more: MoreLimits::NONE,
         };
         let session = SessionRights {
             first_account: AccountId(0),
             last_account: AccountId(script.account_max),
             rate: RateClass::default(),
             hours: HoursSet::ALL,
+            phases: PhaseSet::ALL,
+            has_list: false,
         };
         let (lag, window) = (Nanos(1), 1);
         let gate = RiskGate::new(&RiskOptions {
@@ -111,6 +115,9 @@ impl<M> Whole<M> {
             sessions: vec![Some(session); script.session_max as usize + 1],
             orders_max: script.resting_max as usize + 64,
             holdings_max: 1 << 20,
+            instruments_of: Vec::new(),
+            firms: Vec::new(),
+            settings: Vec::new(),
             elsewhere: Vec::new(),
             routed: Vec::new(),
             shards: 1,

@@ -30,7 +30,8 @@ coded! {
         SessionUp = 8,
         /// A session ended or fell silent; its orders die if `quantity` is not 0.
         SessionDown = 9,
-        /// Kill switch on for a [`Scope`]: nothing new, resting orders cancelled.
+        /// Kill switch on for a [`Scope`]: nothing new, or only what reduces a position, by the
+        /// [`TradingState`](crate::model::TradingState) in `order_type`; resting orders cancelled.
         Kill = 10,
         /// Kill switch off for a [`Scope`].
         Revive = 11,
@@ -118,12 +119,22 @@ coded! {
         Dividend = 81,
         SymbolChange = 82,
         Delist = 83,
+        /// The [`LimitKind`](crate::model::LimitKind) in `order_type` of the [`Scope`] in `side`
+        /// is `price` from now on (absolute; below 0: no limit). With `instrument` beside another
+        /// scope it is about the two together.
+        SetLimit = 96,
+        /// `account` is known (`quantity` not 0), with the limits of account `target`, or is not.
+        SetAccount = 97,
+        /// `session` may trade for accounts `target` to `ordinal` as session `quantity` may, or
+        /// (`quantity` 0) for none.
+        SetSession = 98,
     }
 }
 
 coded! {
-    /// How far a kill reaches; rides in the `side` byte, its id in the field of that name.
-    Scope { Everything = 0, Session = 1, Account = 2, Instrument = 3, }
+    /// How far a kill or a limit reaches; rides in the `side` byte, its id in the field of that
+    /// name; a firm's and a venue's in `target`.
+    Scope { Everything = 0, Session = 1, Account = 2, Instrument = 3, Firm = 4, Venue = 5, }
 }
 
 /// The risk gate's answer, carried inside the command: 0 passed, else a [`RejectCode`].

@@ -31,7 +31,7 @@ const LINE_KIND_AT: usize = 62;
 
 coded! {
     /// What a line after the head holds.
-    LineKind { Terms = 0x81, Text = 0x82, Parties = 0x83, Trade = 0x84, }
+    LineKind { Terms = 0x81, Text = 0x82, Parties = 0x83, Trade = 0x84, Note = 0x85, }
 }
 
 /// A line that opens a message and says how many lines the message has.
@@ -100,6 +100,12 @@ impl<H: Head> Group<H> {
     #[inline]
     pub fn trade(&self) -> Option<&TradeDetail> {
         self.further(LineKind::Trade)
+    }
+
+    /// Who asked for an operator's command, and why.
+    #[inline]
+    pub fn note(&self) -> Option<&Note> {
+        self.further(LineKind::Note)
     }
 
     /// Who stands behind the order.
@@ -268,3 +274,20 @@ pub struct Parties {
     pub version: u8,
 }
 further_line!(Parties, LineKind::Parties);
+
+/// Who asked for an operator's command, and why; padded with zeros. The core never reads it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+#[repr(C, align(64))]
+pub struct Note {
+    /// The person.
+    pub actor: [u8; 15],
+    /// The second person, where two are needed.
+    pub second: [u8; 15],
+    /// Their reason.
+    pub reason: [u8; 32],
+    /// [`LineKind::Note`].
+    pub kind: u8,
+    /// [`MODEL_VERSION`].
+    pub version: u8,
+}
+further_line!(Note, LineKind::Note);

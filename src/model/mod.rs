@@ -8,6 +8,7 @@ mod event;
 mod fault;
 mod ids;
 mod instrument;
+mod limit;
 mod line;
 mod order;
 mod reject;
@@ -18,8 +19,9 @@ pub use event::{CancelReason, Event, EventFlags, EventId, EventKind};
 pub use fault::Fault;
 pub use ids::{AccountId, InstrumentId, OrderId, SessionId};
 pub use instrument::Instrument;
+pub use limit::{LimitKind, TradingState, Unit};
 pub use line::{
-    Group, Head, LINES_MAX, Line, LineKind, MODEL_VERSION, Parties, TermFlags, Terms, Text,
+    Group, Head, LINES_MAX, Line, LineKind, MODEL_VERSION, Note, Parties, TermFlags, Terms, Text,
     TradeDetail,
 };
 pub use order::{Capacity, Hours, OrderType, Phase, SelfTrade, Side, Symbol, TimeInForce};

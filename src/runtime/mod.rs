@@ -7,6 +7,7 @@ mod counters;
 mod histogram;
 mod idle;
 mod memory;
+mod pulse;
 mod stage;
 mod watermark;
 
@@ -19,5 +20,6 @@ pub use idle::Idle;
 pub use memory::{
     CountingAllocator, allocations_of_this_thread, bytes_of_this_thread, lock_memory,
 };
+pub use pulse::{Pulse, Watchman};
 pub use stage::Stage;
 pub use watermark::Watermark;

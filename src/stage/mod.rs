@@ -44,7 +44,7 @@ pub use gateway::{
 pub use matching::{Board, DealEvents, EventLinks, Matching, MatchingCounter, TopOfBook};
 pub use peers::{PeerSpec, Peers, PeersCounter, PeersOptions, PeersState, REPORTS_DEPTH};
 pub use recorder::{Gate, Recorder, RecorderCounter};
-pub use risk::{Risk, RiskCounter};
+pub use risk::{Refusals, Risk, RiskCounter, RiskVoice};
 pub use sequencer::{Sequencer, SequencerCounter, SequencerState};
 pub use venues::{
     Dialer, Dialled, LineSpec, VENUE_REPORTS_DEPTH, VenueCounter, VenueRecord, VenueSpec, Venues,

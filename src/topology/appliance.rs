@@ -2,17 +2,18 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::journal::{KeeperThread, Progress};
-use crate::link::Producer;
-use crate::model::{CommandKind, Fault, Request};
+use crate::model::Fault;
 use crate::runtime::{Clock, Core, CoreTimes, CounterReader, StopFlag, SystemClock, pin};
 use crate::slow::{SlowError, SlowPath};
 use crate::stage::{Archive, Board, Dialer, Door, GatewayOptions};
-use crate::topology::{LinkFill, Placement, StageLatency, StageName, Timetable, Wired};
+use crate::topology::speaker::{DatedLimits, Heard, Speaker};
+use crate::topology::{
+    AdminServer, KillFile, LinkFill, Placement, StageLatency, StageName, Timetable, Wired,
+};
 
 /// How often the slow thread looks for something to do when there was nothing.
 const SLOW_PAUSE: Duration = Duration::from_millis(2);
@@ -31,6 +32,9 @@ pub(super) struct Launch {
     pub(super) timetables: Vec<Timetable>,
     pub(super) door: Option<Door>,
     pub(super) dialer: Option<Dialer>,
+    pub(super) admin: AdminServer,
+    pub(super) limits: DatedLimits,
+    pub(super) kill_file: PathBuf,
 }
 
 /// A running appliance. Dropping it without [`Appliance::stop`] leaves its threads to the process.
@@ -94,7 +98,17 @@ impl Launch {
             self.door.map(|door| spawn_door(door, clock.clone(), stop.clone())).transpose()?;
         let dialer = self.dialer.map(|dialer| spawn_dialer(dialer, clock.clone(), stop.clone()));
         let dialer = dialer.transpose()?;
-        let speaker = Speaker::new(wired.slow_requests, clock, is_short, self.timetables);
+        let kill_file = KillFile::new(self.kill_file, wired.kill_requests);
+        spawn_kill_file(kill_file, clock.clone(), stop_slow.clone())?;
+        let heard = Heard {
+            alerts: wired.alerts,
+            pulse: wired.risk_pulse,
+            refusals: wired.refusals,
+            counters: wired.counters.clone(),
+            board: Arc::clone(&board),
+        };
+        let speaker = Speaker::new(wired.slow_requests, clock, is_short, self.timetables)
+            .answering(self.admin, self.limits, heard);
         let slow = spawn_slow(slow, speaker, placement.slow_cpu, stop_slow.clone())?;
         let archive = Archive::new(&self.journal, &self.options, wired.archive);
         let archive = spawn_archive(archive, placement.slow_cpu, stop_slow.clone())?;
@@ -152,6 +166,17 @@ fn spawn_slow(
     thread::Builder::new().name("slow".into()).spawn(body)
 }
 
+/// Looks for the kill file.
+fn spawn_kill_file(mut file: KillFile, clock: SystemClock, stop: StopFlag) -> std::io::Result<()> {
+    let body = move || {
+        while !stop.is_raised() {
+            file.look(clock.now());
+            thread::sleep(file.pause());
+        }
+    };
+    thread::Builder::new().name("kill-file".into()).spawn(body).map(drop)
+}
+
 /// Finds old replies for clients that were away for long; idle as a rule.
 fn spawn_archive(
     mut archive: Archive,
@@ -201,49 +226,6 @@ fn spawn_dialer(
         }
     };
     thread::Builder::new().name("dialer".into()).spawn(body)
-}
-
-/// What the slow thread says to the sequencer by itself: that the journal is short of room, and
-/// what the calendars want.
-struct Speaker {
-    requests: Producer<Request>,
-    clock: SystemClock,
-    is_short: Arc<AtomicBool>,
-    is_throttled: bool,
-    timetables: Vec<Timetable>,
-}
-
-impl Speaker {
-    fn new(
-        requests: Producer<Request>,
-        clock: SystemClock,
-        is_short: Arc<AtomicBool>,
-        timetables: Vec<Timetable>,
-    ) -> Self {
-        Self { requests, clock, is_short, is_throttled: false, timetables }
-    }
-
-    /// Asks for what the calendars want now.
-    fn keep_time(&mut self) {
-        let now = self.clock.now();
-        // A seed only hides when an auction ends: without the system's numbers the clock must do.
-        let mut seed = || getrandom::u64().unwrap_or(now.0);
-        for timetable in &mut self.timetables {
-            timetable.poll(now, &mut seed, &mut |request| self.requests.push_head(request));
-        }
-    }
-
-    fn speak(&mut self) {
-        self.keep_time();
-        let is_short = self.is_short.load(Ordering::Relaxed);
-        if is_short == self.is_throttled {
-            return;
-        }
-        let kind = if is_short { CommandKind::Throttle } else { CommandKind::Unthrottle };
-        if self.requests.push_head(&Request::new(kind, self.clock.now())) {
-            self.is_throttled = is_short;
-        }
-    }
 }
 
 impl Appliance {

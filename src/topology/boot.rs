@@ -11,11 +11,13 @@ use crate::runtime::{Clock, SystemClock, available_cpus, lock_memory, quietest_l
 use crate::slow::{SlowError, SlowPath};
 use crate::stage::{Board, Door, FixOptions, FixState, Gate, Introduced};
 use crate::topology::appliance::{Appliance, Launch};
+use crate::topology::speaker::{DatedLimits, date_of};
 use crate::topology::{
-    Catalogue, Config, ConfigError, FixParts, Parts, PeersParts, Placement, ReleaseGate, Replay,
-    ReplayError, Timetable, VenuesParts, empty_feed, empty_fold, empty_gateway, empty_peers,
-    engine_limits, fix_options, journal_folder, journal_settings, meaning, open_fix, open_venues,
-    place, venues_options, wire,
+    AdminOptions, AdminServer, Catalogue, Config, ConfigError, FixParts, LimitsFile, Parts,
+    PeersParts, Placement, ReleaseGate, Replay, ReplayError, Timetable, VenuesParts, empty_feed,
+    empty_fold, empty_gateway, empty_peers, engine_limits, fix_options, journal_folder,
+    journal_settings, meaning, open_fix, open_venues, parse_limits, place, risk_bound,
+    venues_options, wire,
 };
 
 /// Why an appliance did not start.
@@ -79,6 +81,8 @@ pub struct BootReport {
     pub torn: Vec<String>,
     /// What is not as asked.
     pub notes: Vec<String>,
+    /// Bytes of the risk gate's tables.
+    pub risk_bytes: usize,
 }
 
 /// Starts an appliance on these ports.
@@ -92,6 +96,7 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
     ports: Ports<E, F>,
 ) -> Result<(Appliance, BootReport), BootError> {
     let clock = SystemClock::new();
+    let files = limits_files(config, catalogue)?;
     let journal = journal_folder(&config.data);
     let now = clock.now();
     let utc = UtcMapping { log_time: now, utc: now, uncertainty: Nanos(1_000_000) };
@@ -147,6 +152,7 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
     let is_new = fold.seq == SeqNo::ZERO;
     let open_orders = crate::engine::BookView::open_orders(&fold.matcher) as u64;
     let options = gateway.options().clone();
+    let risk_bytes = fold.gate.bytes();
     let (last, now) = (fold.timestamp, clock.now());
     let phase_of = |id| crate::engine::BookView::phase(&fold.matcher, id);
     let calendars = catalogue.calendars.iter().cloned();
@@ -168,6 +174,7 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
         gate,
         board: Arc::clone(&board),
         link_depth: config.engine.link_depth as usize,
+        risk_bound: risk_bound(config),
     });
     if is_new {
         let opening = Request::new(CommandKind::StartOfDay, clock.now());
@@ -181,6 +188,7 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
         mended,
         torn,
         notes,
+        risk_bytes,
         placement: placement.clone(),
     };
     let launch = Launch {
@@ -196,11 +204,47 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
         door,
         dialer,
         timetables,
+        admin: open_admin(config, catalogue)?,
+        limits: DatedLimits { files, done: (!is_new).then(|| date_of(last)) },
+        kill_file: config.data.join(KILL_FILE),
     };
     let appliance = launch
         .start()
         .map_err(|source| BootError::System { what: "cannot start a thread".into(), source })?;
     Ok((appliance, report))
+}
+
+/// The file in the data folder that stops all trading.
+pub const KILL_FILE: &str = "KILL";
+
+/// The limits files of a configuration, read and checked: one that is wrong keeps from starting.
+fn limits_files(
+    config: &Config,
+    catalogue: &Catalogue,
+) -> Result<Vec<(String, LimitsFile)>, ConfigError> {
+    let read = |path: &std::path::PathBuf| {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            ConfigError(format!("{name}: cannot be read ({error}); it stands in `[risk] limits`"))
+        })?;
+        let file = parse_limits(&name, &text, &catalogue.instruments)?;
+        Ok((name, file))
+    };
+    config.risk.limits.iter().map(read).collect()
+}
+
+/// Opens the operator's socket.
+fn open_admin(config: &Config, catalogue: &Catalogue) -> Result<AdminServer, BootError> {
+    let options = AdminOptions {
+        actors: config.admin.actors.clone(),
+        two_people: config.admin.two_people,
+        kill_file: config.data.join(KILL_FILE),
+        instruments: catalogue.instruments.clone(),
+    };
+    AdminServer::open(&config.data, options).map_err(|source| BootError::System {
+        what: format!("cannot open the socket in {}", config.data.display()),
+        source,
+    })
 }
 
 /// Where this configuration puts the stages on this machine.

@@ -12,7 +12,10 @@ use toml::Spanned;
 use crate::engine::SHARDS_MAX;
 use crate::model::{Hours, SelfTrade};
 use crate::runtime::Idle;
-use crate::topology::{CalendarConfig, Decimal, FixConfig, PeersConfig, Subnet, VenueConfig};
+use crate::topology::{
+    AdminConfig, CalendarConfig, Decimal, FirmConfig, FixConfig, PeersConfig, PhaseConfig,
+    RiskConfig, Subnet, VenueConfig,
+};
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -56,6 +59,10 @@ pub struct Config {
     pub core: Vec<Spanned<CoreConfig>>,
     /// The slow thread.
     pub slow: SlowConfig,
+    /// The operator's way in.
+    pub admin: AdminConfig,
+    /// Accounts that are one firm's.
+    pub firm: Vec<Spanned<FirmConfig>>,
 }
 
 impl Default for Config {
@@ -80,6 +87,8 @@ impl Default for Config {
             shard: Vec::new(),
             core: unspanned(vec![CoreConfig::default()]),
             slow: SlowConfig::default(),
+            admin: AdminConfig::default(),
+            firm: Vec::new(),
         }
     }
 }
@@ -254,27 +263,6 @@ impl Default for EngineConfig {
     }
 }
 
-/// Limits of an account.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RiskConfig {
-    pub order_quantity_max: u32,
-    pub order_notional_max: Decimal,
-    pub collar_percent: Decimal,
-    pub open_orders_max: u32,
-}
-
-impl Default for RiskConfig {
-    fn default() -> Self {
-        Self {
-            order_quantity_max: 100_000,
-            order_notional_max: Decimal(500_000_000_000),
-            collar_percent: Decimal(100_000),
-            open_orders_max: 1000,
-        }
-    }
-}
-
 /// A class of message rate.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -364,6 +352,10 @@ pub struct SessionConfig {
     pub self_trade: SelfTradeConfig,
     #[serde(default = "all_hours")]
     pub hours: Vec<HoursConfig>,
+    /// Phases in which it may enter orders; absent: all.
+    pub phases: Option<Vec<PhaseConfig>>,
+    /// Instruments it may trade; absent: all.
+    pub instruments: Option<Vec<String>>,
 }
 
 /// Which part of the day: a session may be kept to some, and a schedule says which it is.
@@ -426,6 +418,8 @@ fn default_sessions() -> Vec<SessionConfig> {
         cancel_on_disconnect: true,
         self_trade,
         hours: all_hours(),
+        phases: None,
+        instruments: None,
     };
     let prevent = SelfTradeConfig::CancelNewest;
     vec![

@@ -1,5 +1,6 @@
 //! Which stage runs where, on this machine: configuration, wiring, placement, boot.
 
+mod admin;
 mod appliance;
 mod boot;
 mod calendar;
@@ -12,15 +13,21 @@ mod peers;
 mod placement;
 mod ports;
 mod recovery;
+mod risk_config;
 mod shard_wiring;
 mod sharding;
+mod speaker;
 mod state;
 mod validate;
 mod venues;
 mod wiring;
 
+pub use admin::{
+    AdminOptions, AdminServer, Answer, Ask, AskError, KillFile, LimitsFile, Message, SOCKET_NAME,
+    Trade, Whom, padded, parse_limits, shown,
+};
 pub use appliance::{Appliance, StopError};
-pub use boot::{BootError, BootReport, Ports, boot, place_here};
+pub use boot::{BootError, BootReport, KILL_FILE, Ports, boot, place_here};
 pub use calendar::{
     Calendar, CalendarConfig, ChangeConfig, DayConfig, DayEnd, Due, PhaseConfig, ScheduleConfig,
     Timetable,
@@ -37,9 +44,11 @@ pub use peers::{Destinations, PeerConfig, PeersConfig, empty_peers, peers_device
 pub use placement::{PlacedCore, Placement, place};
 pub use ports::{DeviceRequest, Subnet, open_port};
 pub use recovery::{Replay, ReplayError};
+pub use risk_config::{AdminConfig, FirmConfig, RiskConfig};
 pub use sharding::{Home, Sharding};
 pub use state::{
-    empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings, meaning,
+    empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings,
+    meaning, risk_bound,
 };
 pub use validate::{Catalogue, check};
 pub use venues::{VenueConfig, VenueLineConfig, open_venues, venues_options};

@@ -73,6 +73,12 @@ pub fn empty_gateway(config: &Config, catalogue: &Catalogue) -> GatewayState {
     })
 }
 
+/// How long risk may stand still before gateways refuse orders: within a heartbeat, with the second
+/// look that they take.
+pub fn risk_bound(config: &Config) -> Nanos {
+    Nanos(u64::from(config.entry.heartbeat_ms) * 800_000)
+}
+
 /// The feed before the first message.
 pub fn empty_feed(config: &Config, catalogue: &Catalogue) -> FeedState {
     let feed = &config.feed;
@@ -109,8 +115,14 @@ fn digest(catalogue: &Catalogue) -> [u8; 32] {
     let fix = fix_sessions.iter().flatten().map(|s| (s.id, s.self_trade, s.default_account()));
     let settings: Vec<_> = settings.chain(fix).collect();
     let text = format!(
-        "{instruments:?} {settings:?} {sharding:?} {:?} {:?} {} {}",
-        risk.accounts, risk.sessions, risk.orders_max, risk.holdings_max
+        "{instruments:?} {settings:?} {sharding:?} {:?} {:?} {} {} {:?} {:?} {:?}",
+        risk.accounts,
+        risk.sessions,
+        risk.orders_max,
+        risk.holdings_max,
+        risk.firms,
+        risk.settings,
+        risk.instruments_of
     );
     let text = if catalogue.destinations.is_empty() { text } else { text + &format!(" {away:?}") };
     sha2::Sha256::digest(text).into()

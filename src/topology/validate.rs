@@ -2,15 +2,19 @@
 
 use std::ops::Range;
 
-use crate::engine::risk::{AccountLimits, HoursSet, RateClass, RiskOptions, SessionRights};
+use crate::engine::risk::{
+    AccountLimits, FirmLimits, HoursSet, MoreLimits, PhaseSet, RateClass, RiskOptions,
+    SessionRights,
+};
 use crate::engine::{EngineLimits, SHARDS_MAX};
 use crate::model::{
-    AccountId, Hours, Instrument, InstrumentId, Nanos, Price, Quantity, SessionId, Symbol,
+    AccountId, Command, CommandKind, Hours, Instrument, InstrumentId, LimitKind, Nanos, Notional,
+    Phase, Price, Quantity, Scope, SessionId, Symbol,
 };
 use crate::stage::{FixSpec, SessionSpec};
-use crate::topology::config::{AccountConfig, InstrumentConfig, RateConfig, RiskConfig};
+use crate::topology::config::{AccountConfig, InstrumentConfig, RateConfig};
 use crate::topology::fix::spec_of;
-use crate::topology::{Calendar, Config, ConfigError, Destinations, Sharding};
+use crate::topology::{Calendar, Config, ConfigError, Decimal, Destinations, RiskConfig, Sharding};
 
 /// The most sessions an appliance has: their numbers fit the session token's first characters.
 const SESSIONS_MAX: u32 = 4096;
@@ -72,6 +76,9 @@ pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, Confi
         routed: Vec::new(),
         homes: Vec::new(),
         rest: None,
+        instruments_of: session_lists(config, &source, &instruments)?,
+        firms: firms(config, &source)?,
+        settings: settings(config, &instruments),
         orders_max: engine.orders_max as usize + 2 * engine.feedback_window as usize,
         holdings_max,
         feedback_lag: Nanos(engine.feedback_lag_us as u64 * 1_000),
@@ -235,7 +242,12 @@ fn accounts(
             );
             return Err(wrong(message));
         }
-        let limits = account_limits(range, range.risk.as_ref().unwrap_or(&config.risk));
+        let risk = range.risk.as_ref().unwrap_or(&config.risk);
+        let rate = match &risk.rate {
+            Some(name) => rate(config, name, spanned.span(), source)?,
+            None => RateClass::default(),
+        };
+        let limits = account_limits(range, risk, rate);
         if accounts.len() <= last as usize {
             accounts.resize(last as usize + 1, None);
         }
@@ -245,10 +257,12 @@ fn accounts(
             }
         }
     }
+    let size = accounts.len() + config.risk.spare_accounts as usize;
+    accounts.resize(size.min(AccountId::CODED_MAX.index() + 1), None);
     Ok(accounts)
 }
 
-fn account_limits(range: &AccountConfig, risk: &RiskConfig) -> AccountLimits {
+fn account_limits(range: &AccountConfig, risk: &RiskConfig, rate: RateClass) -> AccountLimits {
     AccountLimits {
         buying_power: range.buying_power.money(),
         exposure_max: range.exposure_max.money(),
@@ -257,6 +271,18 @@ fn account_limits(range: &AccountConfig, risk: &RiskConfig) -> AccountLimits {
         // Four decimals of a percent; a hundredth of a percent is one step of the gate's.
         collar_bps: (risk.collar_percent.0 / 100).clamp(0, 1_000_000) as u32,
         open_orders_max: risk.open_orders_max,
+        more: MoreLimits {
+            credit: risk.credit.money(),
+            net_max: risk.net_exposure_max.map_or(Notional::MAX, Decimal::money),
+            position_max: risk.position_max.unwrap_or(u32::MAX),
+            duplicate_window: Nanos(u64::from(risk.duplicate_window_ms) * 1_000_000),
+            rate,
+            executions_max: risk.executions_max.unwrap_or(u32::MAX),
+            execution_window: Nanos(u64::from(risk.execution_window_ms) * 1_000_000),
+            no_market_orders: !risk.market_orders,
+            marked_shorts: risk.short_marking,
+            soft_bps: (risk.soft_percent.0 / 100).clamp(0, 10_000) as u32,
+        },
     }
 }
 
@@ -285,7 +311,12 @@ fn sessions(
         let rate = rate(config, &session.rate, spanned.span(), source)?;
         let place = session.id as usize;
         let hours = HoursSet::of(session.hours.iter().map(|hours| Hours::from(*hours)));
-        rights[place] = Some(SessionRights { first_account, last_account, rate, hours });
+        let phases = session.phases.as_ref().map_or(PhaseSet::ALL, |phases| {
+            PhaseSet::of(phases.iter().map(|phase| Phase::from(*phase)))
+        });
+        let has_list = session.instruments.is_some();
+        let right = SessionRights { first_account, last_account, rate, hours, phases, has_list };
+        rights[place] = Some(right);
         let spec = SessionSpec {
             id: SessionId(session.id),
             key: session.key.clone().into_bytes(),
@@ -298,6 +329,68 @@ fn sessions(
         }
     }
     Ok((specs, rights))
+}
+
+/// The instruments of sessions that may trade some alone.
+fn session_lists(
+    config: &Config,
+    source: &Source<'_>,
+    listed: &[Instrument],
+) -> Result<Vec<(SessionId, Vec<InstrumentId>)>, ConfigError> {
+    let mut lists = Vec::new();
+    for spanned in &config.session {
+        let session = spanned.get_ref();
+        let Some(symbols) = &session.instruments else { continue };
+        let mut ids = Vec::new();
+        for symbol in symbols {
+            let found = listed.iter().find(|listed| listed.symbol.name() == *symbol);
+            let unknown = || format!("session {} names `{symbol}`: no [[instrument]]", session.id);
+            ids.push(found.ok_or_else(|| source.error(spanned.span(), unknown()))?.id);
+        }
+        lists.push((SessionId(session.id), ids));
+    }
+    Ok(lists)
+}
+
+/// What is set for instruments before the first command.
+fn settings(config: &Config, listed: &[Instrument]) -> Vec<Command> {
+    let age = config.risk.reference_age_ms;
+    let ages = listed.iter().filter(|_| age > 0).map(|listed| Command {
+        instrument: listed.id,
+        side: Scope::Instrument.code(),
+        order_type: LimitKind::ReferenceAge.code(),
+        price: Price(age.into()),
+        ..Command::new(CommandKind::SetLimit)
+    });
+    ages.collect()
+}
+
+/// Firms; no account is two firms'.
+fn firms(config: &Config, source: &Source<'_>) -> Result<Vec<FirmLimits>, ConfigError> {
+    let mut firms: Vec<FirmLimits> = Vec::new();
+    for spanned in &config.firm {
+        let firm = spanned.get_ref();
+        let (first, last) = (AccountId(firm.first_account), AccountId(firm.last_account));
+        if first.0 == 0 || first > last {
+            let message = format!("firm `{}` has accounts {first} to {last}", firm.name);
+            return Err(source.error(spanned.span(), message));
+        }
+        if firms.iter().any(|other| first <= other.last && other.first <= last) {
+            let message = format!("firm `{}` shares accounts with another", firm.name);
+            return Err(source.error(spanned.span(), message));
+        }
+        let money = |limit: Option<Decimal>| limit.map_or(Notional::MAX, Decimal::money);
+        firms.push(FirmLimits {
+            first,
+            last,
+            buying_power: money(firm.buying_power),
+            exposure_max: money(firm.exposure_max),
+            net_max: money(firm.net_exposure_max),
+            position_max: firm.position_max.unwrap_or(u32::MAX),
+            soft_bps: (firm.soft_percent.0 / 100).clamp(0, 10_000) as u32,
+        });
+    }
+    Ok(firms)
 }
 
 /// The accounts a session trades for.
@@ -338,7 +431,14 @@ fn fix_sessions(
         let (first_account, last_account) = range.map_err(wrong)?;
         let rate = rate(config, &keys.rate, spanned.span(), source)?;
         let hours = HoursSet::ALL;
-        let right = SessionRights { first_account, last_account, rate, hours };
+        let right = SessionRights {
+            first_account,
+            last_account,
+            rate,
+            hours,
+            phases: PhaseSet::ALL,
+            has_list: false,
+        };
         if rights[place].replace(right).is_some() {
             return Err(wrong(format!("session {} stands twice: keep one", keys.id)));
         }

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use crate::engine::risk::Alert;
 use crate::engine::{EngineLimits, Fold, Shards};
 use crate::journal::Writer;
 use crate::link::{Consumer, Gauge, Producer, link};
-use crate::model::{Command, Event, Head, LINES_MAX, Request};
+use crate::model::{Command, Event, Head, LINES_MAX, Nanos, Request};
 use crate::port::Port;
 use crate::port::watch::Watch;
-use crate::runtime::{CounterReader, LatencyReader, Stage, latency};
+use crate::runtime::{CounterReader, LatencyReader, Pulse, Stage, latency};
 use crate::stage::{
     ArchiveLinks, BURST, Board, Dialled, EventLinks, Feed, FeedState, FixGateway, FixLinks,
     FixState, Gate, Gateway, GatewayLinks, GatewayState, Introduced, OldReply, Peers, PeersState,
-    REPORTS_DEPTH, Recorder, Risk, Sequencer, SequencerState, VENUE_REPORTS_DEPTH, Venues,
-    VenuesState, Wanted,
+    REPORTS_DEPTH, Recorder, Refusals, Risk, RiskVoice, Sequencer, SequencerState,
+    VENUE_REPORTS_DEPTH, Venues, VenuesState, Wanted,
 };
 use crate::topology::StageName;
 use crate::topology::shard_wiring::{Depths, Unwired, wire_matching};
@@ -51,6 +52,8 @@ pub struct Parts<E: Port, F: Port> {
     pub board: Arc<Board>,
     /// Lines of each link.
     pub link_depth: usize,
+    /// Risk that stands still for longer than this is taken for stopped: gateways refuse orders.
+    pub risk_bound: Nanos,
 }
 
 /// What the FIX gateway is made of.
@@ -109,6 +112,8 @@ pub struct Wired {
     pub stages: Vec<(StageName, Box<dyn Stage>)>,
     /// The slow thread's way to the sequencer.
     pub slow_requests: Producer<Request>,
+    /// The kill file's own way to it.
+    pub kill_requests: Producer<Request>,
     /// The archive's way to and from the gateway.
     pub archive: ArchiveLinks,
     /// Each stage's counters.
@@ -119,6 +124,12 @@ pub struct Wired {
     pub links: Vec<LinkFill>,
     /// Whether room in the journal must be saved for cancels.
     pub journal_is_short: Arc<AtomicBool>,
+    /// What risk has to tell people.
+    pub alerts: rtrb::Consumer<Alert>,
+    /// Shows that risk goes on.
+    pub risk_pulse: Pulse,
+    /// Why commands were refused.
+    pub refusals: Refusals,
 }
 
 /// Joins the stages. This function is the architecture.
@@ -127,6 +138,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     let commands_depth = depth.min(COMMANDS_DEPTH);
     let (gateway_requests, gateway_sequencer) = link::<Request>(commands_depth);
     let (slow_requests, slow_sequencer) = link::<Request>(SLOW_DEPTH);
+    let (kill_requests, kill_sequencer) = link::<Request>(KILL_DEPTH);
     let (sequencer_commands, sequencer_risk) = link::<Command>(commands_depth);
     let (sequencer_records, sequencer_recorder) = link::<Command>(commands_depth);
     let (risk_commands, risk_matching) = link::<Command>(commands_depth);
@@ -155,6 +167,8 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
 
     let start = SequencerState { seq: parts.fold.seq, timestamp: parts.fold.timestamp };
     let journal_is_short = Arc::<AtomicBool>::default();
+    let risk_pulse = Pulse::default();
+    let watchman = || risk_pulse.watchman(parts.risk_bound);
     let gateway = Gateway::new(
         parts.entry_port,
         parts.gateway,
@@ -167,8 +181,9 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         parts.gate.clone(),
         Arc::clone(&journal_is_short),
         replied,
-    );
-    let mut inputs = vec![gateway_sequencer, slow_sequencer];
+    )
+    .watching(watchman());
+    let mut inputs = vec![gateway_sequencer, slow_sequencer, kill_sequencer];
     let (mut gateways, mut gateway_of) = (vec![gateway_events], Box::default());
     let fix = parts.fix.map(|fix| {
         let (requests, fix_sequencer) = link::<Request>(commands_depth);
@@ -182,10 +197,23 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         let ends = FixLinks { requests, events, introduced: fix.introduced };
         let short = Arc::clone(&journal_is_short);
         let gate = parts.gate.clone();
-        (FixGateway::new(fix.state, ends, fix.watch, gate, short, replied), reader)
+        let gateway = FixGateway::new(fix.state, ends, fix.watch, gate, short, replied);
+        (gateway.watching(watchman()), reader)
     });
     let Fold { gate, feedback, matcher, .. } = parts.fold;
+    let (risk_requests, risk_sequencer) = link::<Request>(SLOW_DEPTH);
+    let (alert, alerts) = rtrb::RingBuffer::<Alert>::new(SLOW_DEPTH);
+    let refusals = Refusals::default();
+    let voice = RiskVoice {
+        requests: risk_requests,
+        alerts: alert,
+        pulse: risk_pulse.clone(),
+        refusals: refusals.clone(),
+    };
     let risk = Risk::new(gate, feedback, sequencer_risk, matching_risk, risk_commands);
+    let risk = risk.with_voice(voice);
+    links.push(fill("risk_sequencer", &risk_sequencer));
+    inputs.push(risk_sequencer);
     let events = EventLinks {
         gateways,
         gateway_of,
@@ -265,9 +293,13 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         ],
         stages,
         slow_requests,
+        kill_requests,
         archive: ArchiveLinks { wanted: archive_wanted, found: archive_found },
         links,
         journal_is_short,
+        alerts,
+        risk_pulse,
+        refusals,
     };
     if let Some(peers) = peers {
         wired.counters.push((StageName::Peers, peers.counters.reader()));
@@ -291,6 +323,9 @@ const COMMANDS_DEPTH: usize = 4 * BURST * LINES_MAX;
 
 /// Lines of the links on which only now and then a message travels.
 pub(super) const SLOW_DEPTH: usize = 256;
+
+/// Lines of the kill file's link.
+const KILL_DEPTH: usize = 8;
 
 /// Lines of the link for old replies, of three lines each as a rule.
 const ARCHIVE_DEPTH: usize = 1024;

@@ -15,7 +15,7 @@ use wirematch::runtime::{CounterReader, Stage};
 use wirematch::stage::{Archive, Board, Gate};
 use wirematch::topology::{
     Catalogue, Config, Parts, PeersParts, Replay, StageName, Wired, empty_feed, empty_fold,
-    empty_gateway, empty_peers, engine_limits, journal_settings, meaning, wire,
+    empty_gateway, empty_peers, engine_limits, journal_settings, meaning, risk_bound, wire,
 };
 
 /// A running server.
@@ -88,6 +88,7 @@ impl Server {
             gate,
             board: Board::sharded(&ids, catalogue.risk.shards),
             link_depth: config.engine.link_depth as usize,
+            risk_bound: risk_bound(config),
         });
         let Wired { stages, slow_requests, counters, journal_is_short, archive, .. } = wired;
         let archive = Archive::new(journal, &options, archive);

@@ -24,7 +24,7 @@ use crate::runtime::{
 use crate::stage::{Board, Gate};
 use crate::topology::{
     Catalogue, Config, Parts, ReleaseGate, StageName, Wired, check, empty_feed, empty_fold,
-    empty_gateway, engine_limits, journal_settings, meaning, wire,
+    empty_gateway, engine_limits, journal_settings, meaning, risk_bound, wire,
 };
 
 /// Runs the whole pipeline in this process, over a port in memory: throughput with the window
@@ -264,6 +264,7 @@ impl<'a> Bench<'a> {
             gate,
             board: Board::sharded(&ids, catalogue.risk.shards),
             link_depth: config.engine.link_depth as usize,
+            risk_bound: risk_bound(config),
         });
         Ok((wired, keepers.context("cannot start a thread")?))
     }

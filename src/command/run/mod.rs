@@ -147,6 +147,8 @@ fn tell(config: &Config, report: &BootReport) {
     for torn in &report.torn {
         eprintln!("note: {torn}");
     }
+    let kib = report.risk_bytes / 1024;
+    eprintln!("wirematch: risk keeps {kib} KiB of accounts, firms, holdings, orders and guards");
     if report.commands > 0 {
         eprintln!(
             "replayed {} commands and {} events ({} written again), {} orders open",

@@ -2,7 +2,9 @@
 //!
 //! The reference is the last trade, and the configured price until there is one.
 
-use crate::model::{Hours, Instrument, InstrumentId, Price, RejectCode};
+use crate::engine::fetch::fetch;
+use crate::engine::risk::guards::GuardSet;
+use crate::model::{Hours, Instrument, InstrumentId, Phase, Price, RejectCode};
 
 const BPS_ONE: i64 = 10_000;
 
@@ -22,6 +24,10 @@ pub(super) struct Listed {
     pub(super) hours: Hours,
     /// The collar of these hours; 0 is the account's own.
     pub(super) collar_bps: u32,
+    /// What watches over it.
+    pub(super) guards: GuardSet,
+    /// The phase it is in, as far as the gate has been told.
+    pub(super) phase: Phase,
 }
 
 /// The instruments with their reference prices, by id.
@@ -44,6 +50,8 @@ impl Collar {
                 home: 0,
                 hours: Hours::Main,
                 collar_bps: 0,
+                guards: GuardSet::default(),
+                phase: Phase::Continuous,
             });
         }
         Self { listed: listed.into() }
@@ -70,6 +78,12 @@ impl Collar {
         }
     }
 
+    /// Asks the caches for a row.
+    #[inline]
+    pub(super) fn fetch(&self, id: InstrumentId) {
+        fetch(&self.listed, id.index());
+    }
+
     pub(super) fn len(&self) -> usize {
         self.listed.len()
     }
@@ -78,6 +92,12 @@ impl Collar {
     #[inline]
     pub(super) fn listed(&self, id: InstrumentId) -> Option<Listed> {
         self.listed.get(id.index()).copied().flatten()
+    }
+
+    /// The instrument, to be changed.
+    #[inline]
+    pub(super) fn listed_mut(&mut self, id: InstrumentId) -> Option<&mut Listed> {
+        self.listed.get_mut(id.index()).and_then(Option::as_mut)
     }
 
     /// An instrument comes into other hours.
@@ -141,6 +161,8 @@ mod tests {
             home: 0,
             hours: Hours::Main,
             collar_bps: 0,
+            guards: GuardSet::default(),
+            phase: Phase::Continuous,
         }
     }
 

@@ -1,36 +1,52 @@
 //! The gate: runs the checks in order and stamps the verdict into the command.
 
-use crate::engine::risk::accounts::{Account, AccountState, OrderLimits};
+use crate::engine::risk::accounts::{AccountState, OrderLimits};
+use crate::engine::risk::alerts::Alert;
 use crate::engine::risk::collar::{Collar, Listed};
+use crate::engine::risk::controls::Controls;
+use crate::engine::risk::duplicates::Duplicates;
 use crate::engine::risk::exposure::Exposure;
+use crate::engine::risk::guards::{GuardSet, Guards, cause};
 use crate::engine::risk::held_orders::HeldOrder;
-use crate::engine::risk::holdings::Holdings;
 use crate::engine::risk::kill_switch::KillSwitch;
+use crate::engine::risk::paces::Paces;
+use crate::engine::risk::pairs::Pairs;
 use crate::engine::risk::rate::Rate;
+use crate::engine::risk::screen::open_after;
 use crate::engine::risk::{RiskOptions, SessionRights};
 use crate::model::{
-    AccountId, CancelReason, Command, CommandKind, Event, EventFlags, EventKind, Fault, Hours,
-    InstrumentId, Notional, OrderId, OrderType, Phase, Price, Quantity, RejectCode, Side,
+    AccountId, CancelReason, Command, CommandKind, Event, EventFlags, EventKind, Fault,
+    InstrumentId, LimitKind, Nanos, Notional, OrderId, OrderType, Phase, Price, Quantity,
+    RejectCode, Request, SessionId, Side, TradingState,
 };
 
 /// What a session may do, and how fast it is going.
 #[derive(Clone, Debug)]
-struct SessionState {
-    rights: SessionRights,
-    rate: Rate,
-    entry_disabled: bool,
+pub(super) struct SessionState {
+    pub(super) rights: SessionRights,
+    pub(super) rate: Rate,
+    pub(super) entry_disabled: bool,
 }
 
 /// The gate's whole state: a fold over commands and the events that came back.
 #[derive(Debug)]
 pub struct RiskGate {
-    kill_switch: KillSwitch,
-    sessions: Box<[Option<SessionState>]>,
-    collar: Collar,
-    exposure: Exposure,
-    throttled: bool,
-    shards: usize,
-    rest: Option<u8>,
+    pub(super) kill_switch: KillSwitch,
+    pub(super) sessions: Box<[Option<SessionState>]>,
+    pub(super) collar: Collar,
+    pub(super) exposure: Exposure,
+    pub(super) throttled: bool,
+    pub(super) shards: usize,
+    pub(super) rest: Option<u8>,
+    pub(super) guards: Guards,
+    pub(super) paces: Paces,
+    pub(super) duplicates: Duplicates,
+    /// Who may not trade what.
+    pub(super) barred: Pairs,
+    /// How many shares are located for whom.
+    pub(super) located: Pairs,
+    /// Instruments of sessions that may trade these alone, in order.
+    pub(super) lists: Box<[(SessionId, Box<[InstrumentId]>)]>,
 }
 
 impl RiskGate {
@@ -47,24 +63,53 @@ impl RiskGate {
                 entry_disabled: false,
             })
         };
-        Self {
-            kill_switch: KillSwitch::new(
-                options.sessions.len(),
-                options.accounts.len(),
-                collar.len(),
-            ),
+        let (sessions, accounts) = (options.sessions.len(), options.accounts.len());
+        let list = |(session, ids): &(SessionId, Vec<InstrumentId>)| {
+            let mut ids = ids.clone();
+            ids.sort_unstable();
+            (*session, ids.into())
+        };
+        let mut gate = Self {
+            kill_switch: KillSwitch::new(sessions, accounts, collar.len(), options.firms.len()),
             sessions: options.sessions.iter().map(session).collect(),
-            exposure: Exposure::new(
-                &options.accounts,
-                options.orders_max,
-                Holdings::new(options.accounts.len(), collar.len(), options.holdings_max),
-                if options.shards > 1 { collar.len() } else { 0 },
-            ),
+            exposure: Exposure::new(options, collar.len()),
+            guards: Guards::new(collar.len()),
+            paces: Paces::new(accounts),
+            duplicates: Duplicates::new(),
+            barred: Pairs::new(),
+            located: Pairs::new(),
+            lists: options.instruments_of.iter().map(list).collect(),
             collar,
             throttled: false,
             shards: options.shards,
             rest: options.rest,
+        };
+        for setting in &options.settings {
+            gate.check(&mut setting.clone());
         }
+        gate
+    }
+
+    /// Bytes of its tables.
+    pub fn bytes(&self) -> usize {
+        let pairs = 2 * Pairs::bytes() + self.duplicates.bytes() + self.paces.bytes();
+        self.exposure.bytes() + self.guards.bytes() + pairs
+    }
+
+    /// Is told of an order that comes some orders later: asks the caches for what it will need.
+    #[inline]
+    pub fn expect(&self, command: &Command) {
+        self.exposure.fetch(command.account, command.instrument);
+        self.paces.fetch(command.account);
+        self.guards.fetch(command.instrument);
+        self.collar.fetch(command.instrument);
+    }
+
+    /// Is told of it again, a little before it comes.
+    #[inline]
+    pub fn expect_soon(&self, command: &Command) {
+        self.exposure.fetch_further(command.account, command.instrument);
+        self.duplicates.fetch(command);
     }
 
     /// Stamps the verdict; for a replace also what the order it names is about, and for a market
@@ -81,78 +126,17 @@ impl RiskGate {
         match command.kind() {
             Some(CommandKind::Enter) => self.enter(command),
             Some(CommandKind::Replace) => self.replace(command),
-            Some(CommandKind::Kill) => {
-                self.kill_switch.set(command, true);
-                Ok(())
-            }
-            Some(CommandKind::Revive) => {
-                self.kill_switch.set(command, false);
-                Ok(())
-            }
-            Some(CommandKind::SetBuyingPower) => {
-                self.set_limit(command, |account, money| account.buying_power = money)
-            }
-            Some(CommandKind::SetExposureLimit) => {
-                self.set_limit(command, |account, money| account.exposure_max = money)
-            }
-            Some(CommandKind::SetReferencePrice) => {
-                self.collar.set_reference(command.instrument, command.price);
-                Ok(())
-            }
-            Some(CommandKind::SetHours) => {
-                let hours = Hours::from_code(command.side).ok_or(RejectCode::Unsupported)?;
-                self.collar.set_hours(command.instrument, hours, command.quantity.0)
-            }
             Some(CommandKind::Cancel | CommandKind::Modify) if self.shards > 1 => {
                 let held = self.exposure.order(command.target_id());
                 command.instrument = held.map_or(InstrumentId(0), |order| order.instrument);
                 Ok(())
             }
-            Some(CommandKind::MoveInstrument) => self.check_move(command),
-            Some(CommandKind::Throttle) => {
-                self.throttled = true;
-                Ok(())
-            }
-            Some(CommandKind::Unthrottle) => {
-                self.throttled = false;
-                Ok(())
-            }
-            Some(CommandKind::DisableEntry) => self.set_entry(command, true),
-            Some(CommandKind::EnableEntry) => self.set_entry(command, false),
-            _ => Ok(()),
+            Some(CommandKind::Cancel) | None => Ok(()),
+            Some(kind) => self.administer(kind, command),
         }
     }
 
-    fn set_limit(
-        &mut self,
-        command: &Command,
-        set: impl FnOnce(&mut Account, Notional),
-    ) -> Result<(), RejectCode> {
-        let account = self.exposure.account_mut(command.account);
-        set(account.ok_or(RejectCode::UnknownAccount)?, Notional(command.price.0));
-        Ok(())
-    }
-
-    /// An instrument goes to the shard it was dealt to, or to the one that knows all, when the gate
-    /// knows of no order in it: it knows of every order that lives, and of some a little longer.
-    fn check_move(&self, command: &Command) -> Result<(), RejectCode> {
-        let listed = self.collar.listed(command.instrument).ok_or(RejectCode::UnknownInstrument)?;
-        let knows = |shard: u8| shard == listed.home || Some(shard) == self.rest;
-        let is_known = u8::try_from(command.target).is_ok_and(knows);
-        let is_away = listed.is_elsewhere || listed.is_routed;
-        let is_far = command.target as usize >= self.shards || is_away;
-        if !is_known || is_far || Phase::from_code(command.side).is_none() {
-            return Err(RejectCode::Unsupported);
-        }
-        if self.exposure.waits_in(command.instrument) { Err(RejectCode::NotIdle) } else { Ok(()) }
-    }
-
-    fn set_entry(&mut self, command: &Command, disabled: bool) -> Result<(), RejectCode> {
-        self.session(command)?.entry_disabled = disabled;
-        Ok(())
-    }
-
-    fn session(&mut self, command: &Command) -> Result<&mut SessionState, RejectCode> {
+    pub(super) fn session(&mut self, command: &Command) -> Result<&mut SessionState, RejectCode> {
         let session = self.sessions.get_mut(command.session.index());
         session.and_then(Option::as_mut).ok_or(RejectCode::UnknownSession)
     }
@@ -160,7 +144,7 @@ impl RiskGate {
     /// What every new or changed order must pass before its fields are looked at.
     #[inline]
     fn admit(&mut self, command: &Command) -> Result<SessionRights, RejectCode> {
-        let throttled = self.throttled;
+        let (throttled, is_broken) = (self.throttled, self.exposure.is_broken);
         let session = self.session(command)?;
         session.rate.take(command.timestamp)?;
         if let Some(code) = command.refused() {
@@ -174,6 +158,9 @@ impl RiskGate {
         }
         if throttled {
             return Err(RejectCode::JournalFull);
+        }
+        if is_broken {
+            return Err(RejectCode::RiskFailed);
         }
         Ok(session.rights)
     }
@@ -189,27 +176,60 @@ impl RiskGate {
         if listed.is_elsewhere {
             return Err(RejectCode::Elsewhere);
         }
-        if !rights.hours.has(listed.hours) {
-            return Err(RejectCode::OutOfHours);
-        }
-        if self.kill_switch.stops(command) {
-            return Err(RejectCode::Killed);
-        }
+        self.permit(command, &rights, &listed)?;
+        let state = self.state_of(command, &listed)?;
         let side = command.side().ok_or(RejectCode::InvalidSide)?;
-        check_quantity(command.quantity, &listed, &limits)?;
-        command.price = price_of(command, side, &listed, &limits)?;
-        check_notional(command.price, command.quantity, &limits)?;
+        if limits.controls.any() {
+            self.screen_account(command, limits.controls, false)?;
+        }
+        if listed.guards.any() {
+            self.screen_instrument(command, side, &listed)?;
+        }
+        self.pass(command, side, state, &listed, &limits, None)
+    }
+
+    /// The checks of an order's numbers, and of what it does to its account and its firm.
+    #[inline]
+    fn pass(
+        &mut self,
+        command: &mut Command,
+        side: Side,
+        state: TradingState,
+        listed: &Listed,
+        limits: &OrderLimits,
+        old: Option<&HeldOrder>,
+    ) -> Result<(), RejectCode> {
+        if self.barred.any() {
+            self.check_barred(command)?;
+        }
+        if self.guards.market.is_halted {
+            return Err(RejectCode::MarketHalt);
+        }
+        if state == TradingState::ReduceOnly {
+            self.reduces(command, side, old)?;
+        }
+        self.check_marking(command, side, limits, old)?;
+        check_quantity(command.quantity, listed, limits)?;
+        let price = price_of(command, side, listed, limits)?;
+        let (price, at_end) = self.inside_band(command, side, listed, price);
+        command.price = price;
+        check_notional(price, command.quantity, limits)?;
+        let open = old.map_or(command.quantity, |old| open_after(command, old));
         let order = HeldOrder {
             id: command.order_id(),
-            account,
+            account: command.account,
             instrument: command.instrument,
-            price: command.price,
-            open: command.quantity,
+            price: Self::held_at(price, side, listed),
+            open,
+            executed: old.map_or(0, |old| old.executed),
             is_sale: !side.is_buy(),
             entered: command.seq,
+            at_end,
             ..HeldOrder::default()
         };
-        self.exposure.hold(order, Notional::ZERO, limits.open_orders_max)
+        self.exposure.hold(order, old, limits)?;
+        self.note_end(command, side, at_end);
+        Ok(())
     }
 
     fn replace(&mut self, command: &mut Command) -> Result<(), RejectCode> {
@@ -219,20 +239,16 @@ impl RiskGate {
         command.instrument = old.instrument;
         let limits = self.exposure.order_limits(old.account).ok_or(RejectCode::UnknownAccount)?;
         let listed = self.collar.listed(old.instrument).ok_or(RejectCode::UnknownInstrument)?;
-        if !rights.hours.has(listed.hours) {
-            return Err(RejectCode::OutOfHours);
-        }
-        if self.kill_switch.stops(command) {
-            return Err(RejectCode::Killed);
-        }
+        self.permit(command, &rights, &listed)?;
+        let state = self.state_of(command, &listed)?;
         let side = if old.is_sale { Side::Sell } else { Side::Buy };
-        check_quantity(command.quantity, &listed, &limits)?;
-        command.price = price_of(command, side, &listed, &limits)?;
-        check_notional(command.price, command.quantity, &limits)?;
-        let open = command.quantity.saturating_sub(Quantity(old.executed));
-        let id = command.order_id();
-        let order = HeldOrder { id, price: command.price, open, entered: command.seq, ..old };
-        self.exposure.hold(order, old.held, limits.open_orders_max)
+        if limits.controls.any() {
+            self.screen_account(command, limits.controls, true)?;
+        }
+        if listed.guards.any() {
+            self.screen_instrument(command, side, &listed)?;
+        }
+        self.pass(command, side, state, &listed, &limits, Some(&old))
     }
 
     /// Takes an event that is due.
@@ -247,8 +263,11 @@ impl RiskGate {
                 self.exposure.executed(event);
                 if event.flags.0 & (EventFlags::MAKER.0 | EventFlags::AWAY.0) != 0 {
                     self.collar.set_reference(event.instrument, event.price);
+                    self.watch_trade(event);
                 }
+                self.count_execution(event);
             }
+            EventKind::PhaseChanged => self.phase_changed(event),
             EventKind::Cancelled => {
                 // What is gone whole is released below, at one look-up.
                 if !event.flags.has(EventFlags::DONE) {
@@ -256,6 +275,7 @@ impl RiskGate {
                 }
                 if event.cancel_reason() == Some(CancelReason::ReplacedBelowExecuted) {
                     self.exposure.release(OrderId::new(event.session, event.target));
+                    self.note_left();
                 }
             }
             EventKind::Modified => self.exposure.resize(id, event.quantity),
@@ -271,7 +291,97 @@ impl RiskGate {
         if event.flags.has(EventFlags::DONE) {
             self.exposure.release(id);
         }
+        self.note_left();
         Ok(())
+    }
+
+    /// An order that waited at an end of its band is gone.
+    #[inline]
+    fn note_left(&mut self) {
+        if let Some(order) = self.exposure.left_end.take() {
+            self.guards.left(order.instrument, order.at_end, !order.is_sale);
+        }
+    }
+
+    /// Shows a trade to the guards of its instrument, where it has any.
+    #[inline]
+    fn watch_trade(&mut self, event: &Event) {
+        let Some(listed) = self.collar.listed_mut(event.instrument) else { return };
+        if listed.guards.has(GuardSet::TRADES)
+            && let Some(kind) = self.guards.traded(event, &mut listed.guards)
+        {
+            let alert = Alert::instrument(cause(event), kind, event.price.0);
+            self.exposure.alerts.push(alert);
+        }
+    }
+
+    /// Counts an execution of an account that has a limit of them.
+    #[inline]
+    fn count_execution(&mut self, event: &Event) {
+        let limits = self.exposure.order_limits(event.account);
+        if limits.is_some_and(|limits| limits.controls.has(Controls::EXECUTIONS))
+            && let Some(more) = self.exposure.more(event.account)
+            && self.paces.executed(event.account, more, event.timestamp)
+        {
+            let about = (event.account, event.id.seq());
+            let most = i64::from(more.executions_max);
+            self.exposure.alerts.push(Alert::account(about, LimitKind::Executions, most));
+        }
+    }
+
+    fn phase_changed(&mut self, event: &Event) {
+        if let Some(listed) = self.collar.listed_mut(event.instrument)
+            && let Some(phase) = Phase::from_code(event.reason)
+        {
+            listed.phase = phase;
+            self.guards.phase_changed(event, listed.reference);
+        }
+    }
+
+    /// Shows the phases that guards want to `send`, until that takes no more.
+    pub fn ask(&mut self, now: Nanos, send: impl FnMut(&Request) -> bool) {
+        self.guards.ask(now, send);
+    }
+
+    /// After a replay: what guards want and nobody did is asked for again.
+    pub fn ask_again(&mut self) {
+        self.guards.ask_again();
+    }
+
+    /// When log time must pass even if no command comes.
+    pub fn due_at(&self) -> Nanos {
+        self.guards.due_at()
+    }
+
+    /// The next alert nobody has taken.
+    pub fn alert(&mut self) -> Option<Alert> {
+        self.exposure.alerts.pop()
+    }
+
+    /// Whether the gate found its own state wrong: it refuses everything but cancels.
+    pub fn is_broken(&self) -> bool {
+        self.exposure.is_broken
+    }
+
+    /// An account's money for purchases, and its limit of exposure.
+    pub fn means(&self, account: AccountId) -> Option<(Notional, Notional)> {
+        self.exposure.means(account)
+    }
+
+    /// A firm's usage.
+    pub fn firm(&self, firm: u32) -> Option<&AccountState> {
+        self.exposure.firm(firm).map(|firm| &firm.state)
+    }
+
+    /// An account's position in an instrument.
+    pub fn position(&self, account: AccountId, instrument: InstrumentId) -> i64 {
+        self.exposure.holding(account, instrument).position
+    }
+
+    /// Shares that open orders of an account could buy and sell of an instrument.
+    pub fn open_shares(&self, account: AccountId, instrument: InstrumentId) -> (u32, u32) {
+        let holding = self.exposure.holding(account, instrument);
+        (holding.open_buy, holding.open_sell)
     }
 
     /// An account's usage.
@@ -285,8 +395,10 @@ impl RiskGate {
     }
 
     /// Folds the gate's usage into a digest.
-    pub fn digest(&self, fold: impl FnMut(u64)) {
-        self.exposure.digest(fold);
+    pub fn digest(&self, mut fold: impl FnMut(u64)) {
+        self.exposure.digest(&mut fold);
+        self.kill_switch.digest(&mut fold);
+        self.guards.digest(&mut fold);
     }
 }
 

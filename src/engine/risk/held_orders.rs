@@ -27,6 +27,8 @@ pub(super) struct HeldOrder {
     /// Where the table noted its id.
     pub(super) spot: Spot,
     pub(super) is_sale: bool,
+    /// Tells that it waits at an end of its instrument's price band; 0: it does not.
+    pub(super) at_end: u8,
 }
 const _: () = assert!(size_of::<HeldOrder>() == 64);
 
@@ -59,6 +61,11 @@ impl HeldOrders {
             free: (1..=orders_max as u32).rev().collect(),
             near: 0,
         }
+    }
+
+    /// Bytes of its slots.
+    pub(super) fn bytes(&self) -> usize {
+        std::mem::size_of_val(&*self.slots)
     }
 
     /// Orders held for.

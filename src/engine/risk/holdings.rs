@@ -1,7 +1,8 @@
 //! What each account holds of each instrument, found without hashing while the table is small.
 
 use crate::engine::IdMap;
-use crate::model::{AccountId, InstrumentId, Notional, RejectCode};
+use crate::engine::fetch::fetch;
+use crate::model::{AccountId, InstrumentId, Notional, Price, Quantity, RejectCode};
 
 /// One account's position and open orders in one instrument; two share a cache line.
 #[derive(Clone, Copy, Debug, Default)]
@@ -10,6 +11,74 @@ pub(super) struct Holding {
     pub(super) position: i64,
     pub(super) cost: Notional,
     pub(super) open_orders: u32,
+    /// Shares that open purchases could bring.
+    pub(super) open_buy: u32,
+    /// Shares that open sales could take.
+    pub(super) open_sell: u32,
+}
+
+impl Holding {
+    /// Shares that would be held if every open order of a side traded and none of the other.
+    #[inline]
+    pub(super) fn worst(&self, is_sale: bool) -> i64 {
+        match is_sale {
+            true => i64::from(self.open_sell).saturating_sub(self.position),
+            false => i64::from(self.open_buy).saturating_add(self.position),
+        }
+    }
+
+    /// Open shares of a side become others; `None` where there were not so many.
+    #[inline]
+    pub(super) fn recount(&mut self, is_sale: bool, from: Quantity, to: Quantity) -> Option<()> {
+        let open = if is_sale { &mut self.open_sell } else { &mut self.open_buy };
+        *open = open.checked_sub(from.0)?.checked_add(to.0)?;
+        Some(())
+    }
+
+    /// Counts a trade; returns by how much the cost changes, and by how much whatever its sign.
+    ///
+    /// What closes takes its share of what the position cost, so a closed position costs nothing.
+    pub(super) fn trade(&mut self, bought: bool, quantity: Quantity, price: Price) -> Change {
+        let before = self.cost;
+        let signed = if bought { i64::from(quantity.0) } else { -i64::from(quantity.0) };
+        let opens = self.position == 0 || (self.position > 0) == bought;
+        let closed =
+            if opens { 0 } else { u64::from(quantity.0).min(self.position.unsigned_abs()) };
+        if closed > 0 {
+            let share = share_of(before.0, closed, self.position.unsigned_abs());
+            self.cost = self.cost.saturating_sub(Notional(share));
+        }
+        let rest = Quantity((u64::from(quantity.0) - closed) as u32);
+        let money = price.notional(rest).unwrap_or(Notional::MAX);
+        self.cost = match bought {
+            true => self.cost.saturating_add(money),
+            false => self.cost.saturating_sub(money),
+        };
+        self.position = self.position.saturating_add(signed);
+        Change {
+            net: self.cost.saturating_sub(before),
+            gross: Notional(self.cost.0.saturating_abs() - before.0.saturating_abs()),
+        }
+    }
+}
+
+/// How a trade changes what positions cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) net: Notional,
+    pub(super) gross: Notional,
+}
+
+/// `cost * part / whole`, towards zero.
+fn share_of(cost: i64, part: u64, whole: u64) -> i64 {
+    if part >= whole {
+        return cost;
+    }
+    // Nearly always this is enough, and a division of 128 bits costs as much as the whole gate.
+    match (cost.checked_mul(part as i64), i64::try_from(whole)) {
+        (Some(product), Ok(whole)) => product / whole,
+        _ => (i128::from(cost) * i128::from(part) / i128::from(whole.max(1))) as i64,
+    }
 }
 
 /// How a pair's row is found.
@@ -39,6 +108,11 @@ impl Holdings {
         Self { places, rows: vec![Holding::default(); rows].into() }
     }
 
+    /// Bytes of its rows.
+    pub(super) fn bytes(&self) -> usize {
+        std::mem::size_of_val(&*self.rows)
+    }
+
     /// The row of a pair.
     ///
     /// # Errors
@@ -66,6 +140,48 @@ impl Holdings {
             }
         };
         if row < self.rows.len() { Ok(row as u32) } else { Err(RejectCode::Exposure) }
+    }
+
+    /// Asks the caches for where a pair's row is, or is noted.
+    #[inline]
+    pub(super) fn fetch(&self, account: AccountId, instrument: InstrumentId) {
+        match &self.places {
+            Places::Dense(instruments) => {
+                fetch(&self.rows, account.index() * *instruments + instrument.index());
+            }
+            Places::Sparse { rows, .. } => {
+                rows.fetch(u64::from(account.0) << 32 | u64::from(instrument.0));
+            }
+        }
+    }
+
+    /// Asks the caches for a pair's row, where it is noted nearby already.
+    #[inline]
+    pub(super) fn fetch_row(&self, account: AccountId, instrument: InstrumentId) {
+        if let Places::Sparse { rows, .. } = &self.places
+            && let Some(row) = rows.get(u64::from(account.0) << 32 | u64::from(instrument.0))
+        {
+            fetch(&self.rows, row as usize);
+        }
+    }
+
+    /// A pair's row, if it has one.
+    pub(super) fn find(&self, account: AccountId, instrument: InstrumentId) -> Option<&Holding> {
+        let row = match &self.places {
+            Places::Dense(instruments) if instrument.index() < *instruments => {
+                account.index() * *instruments + instrument.index()
+            }
+            Places::Dense(_) => return None,
+            Places::Sparse { rows, .. } => {
+                rows.get(u64::from(account.0) << 32 | u64::from(instrument.0))? as usize
+            }
+        };
+        self.rows.get(row)
+    }
+
+    #[inline]
+    pub(super) fn get(&self, row: u32) -> Option<&Holding> {
+        self.rows.get(row as usize)
     }
 
     #[inline]

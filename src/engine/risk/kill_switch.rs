@@ -1,60 +1,162 @@
-//! The kill switch: for everything, or a session, an account, an instrument.
+//! The kill switch: for everything, a venue, a firm, an instrument, an account or a session; all
+//! off, or only for what does not reduce a position.
 
-use crate::model::{Command, Scope};
+use crate::model::{Command, Scope, TradingState};
+
+/// A scope's state, the stricter the higher.
+type State = u8;
+
+const ACTIVE: State = 0;
+const REDUCE_ONLY: State = 1;
+const HALTED: State = 2;
+
+/// Venues there may be; this appliance is venue 0, where others match is 1.
+const VENUES: usize = 256;
 
 /// What is switched off.
 #[derive(Clone, Debug)]
 pub(super) struct KillSwitch {
     /// Something is switched off: hardly ever, so the tables are hardly ever looked at.
     any: bool,
-    everything: bool,
-    sessions: Box<[bool]>,
-    accounts: Box<[bool]>,
-    instruments: Box<[bool]>,
+    everything: [State; 1],
+    venues: Box<[State]>,
+    firms: Box<[State]>,
+    sessions: Box<[State]>,
+    accounts: Box<[State]>,
+    instruments: Box<[State]>,
+}
+
+/// Whom an order concerns beside session, account and instrument.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Beside {
+    pub(super) firm: u16,
+    pub(super) venue: u8,
 }
 
 impl KillSwitch {
     /// All on, for tables of these sizes.
-    pub(super) fn new(sessions: usize, accounts: usize, instruments: usize) -> Self {
-        let off = |count| vec![false; count].into();
+    pub(super) fn new(sessions: usize, accounts: usize, instruments: usize, firms: usize) -> Self {
+        let active = |count| vec![ACTIVE; count].into();
         Self {
             any: false,
-            everything: false,
-            sessions: off(sessions),
-            accounts: off(accounts),
-            instruments: off(instruments),
+            everything: [ACTIVE],
+            venues: active(VENUES),
+            firms: active(firms + 1),
+            sessions: active(sessions),
+            accounts: active(accounts),
+            instruments: active(instruments),
+        }
+    }
+
+    /// The table of a command's scope, and the place in it.
+    fn place(&mut self, command: &Command) -> Option<&mut State> {
+        match Scope::from_code(command.side)? {
+            Scope::Everything => self.everything.first_mut(),
+            Scope::Session => self.sessions.get_mut(command.session.index()),
+            Scope::Account => self.accounts.get_mut(command.account.index()),
+            Scope::Instrument => self.instruments.get_mut(command.instrument.index()),
+            Scope::Firm => self.firms.get_mut(command.target as usize),
+            Scope::Venue => self.venues.get_mut(command.target as usize),
         }
     }
 
     /// Kills or revives what the command's scope names; an unknown id changes nothing.
     pub(super) fn set(&mut self, command: &Command, killed: bool) {
-        let place = match Scope::from_code(command.side) {
-            Some(Scope::Everything) => Some(&mut self.everything),
-            Some(Scope::Session) => self.sessions.get_mut(command.session.index()),
-            Some(Scope::Account) => self.accounts.get_mut(command.account.index()),
-            Some(Scope::Instrument) => self.instruments.get_mut(command.instrument.index()),
-            None => None,
+        let state = match TradingState::from_code(command.order_type) {
+            _ if !killed => ACTIVE,
+            Some(TradingState::ReduceOnly) => REDUCE_ONLY,
+            _ => HALTED,
         };
-        if let Some(place) = place {
-            *place = killed;
+        if let Some(place) = self.place(command) {
+            *place = state;
         }
-        let mut tables = [&self.sessions, &self.accounts, &self.instruments].into_iter();
-        self.any = self.everything || tables.any(|table| table.contains(&true));
+        self.any = self.tables().iter().any(|table| table.iter().any(|state| *state != ACTIVE));
     }
 
-    /// Whether an order of this command may not enter; while anything is killed, so are ids out of
-    /// range.
+    fn tables(&self) -> [&[State]; 6] {
+        let Self { everything, venues, firms, sessions, accounts, instruments, .. } = self;
+        [everything, venues, firms, sessions, accounts, instruments]
+    }
+
+    /// What an order of this command may be; while anything is killed, ids out of range may
+    /// nothing.
     #[inline]
-    pub(super) fn stops(&self, command: &Command) -> bool {
-        self.any && self.is_killed(command)
+    pub(super) fn allows(
+        &self,
+        command: &Command,
+        beside: impl FnOnce() -> Beside,
+    ) -> TradingState {
+        if self.any { self.strictest(command, beside()) } else { TradingState::Active }
     }
 
     #[cold]
-    fn is_killed(&self, command: &Command) -> bool {
-        let on = |table: &[bool], index: usize| table.get(index).copied().unwrap_or(true);
-        self.everything
-            || on(&self.sessions, command.session.index())
-            || on(&self.accounts, command.account.index())
-            || on(&self.instruments, command.instrument.index())
+    fn strictest(&self, command: &Command, beside: Beside) -> TradingState {
+        let places = [
+            0,
+            usize::from(beside.venue),
+            usize::from(beside.firm),
+            command.session.index(),
+            command.account.index(),
+            command.instrument.index(),
+        ];
+        let state = |(table, at): (&[State], usize)| table.get(at).copied().unwrap_or(HALTED);
+        match self.tables().into_iter().zip(places).map(state).max() {
+            Some(ACTIVE) => TradingState::Active,
+            Some(REDUCE_ONLY) => TradingState::ReduceOnly,
+            _ => TradingState::Halted,
+        }
+    }
+
+    /// Folds what is switched off into a digest.
+    pub(super) fn digest(&self, mut fold: impl FnMut(u64)) {
+        if self.any {
+            self.tables().into_iter().flatten().for_each(|state| fold(u64::from(*state)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::{AccountId, CommandKind, InstrumentId, SessionId};
+
+    proptest! {
+        /// Against a list of what is killed: the strictest state of an order's scopes holds.
+        #[test]
+        fn the_strictest_scope_holds(
+            steps in proptest::collection::vec((0..6u8, 0..3u32, 0..3u8), 1..40),
+            asked in (0..3u32, 0..3u32, 0..3u32, 0..3u16, 0..2u8),
+        ) {
+            let mut switch = KillSwitch::new(3, 3, 3, 3);
+            let mut states = std::collections::BTreeMap::new();
+            for (scope, id, state) in steps {
+                let mut command = Command::new(CommandKind::Kill);
+                (command.side, command.order_type, command.target) = (scope, state, id);
+                (command.session, command.account) = (SessionId(id), AccountId(id));
+                command.instrument = InstrumentId(id);
+                switch.set(&command, state != TradingState::Active.code());
+                let id = if scope == Scope::Everything.code() { 0 } else { id };
+                states.insert((scope, id), TradingState::from_code(state).expect("a state"));
+            }
+            let (session, account, instrument, firm, venue) = asked;
+            let command = Command {
+                session: SessionId(session),
+                account: AccountId(account),
+                instrument: InstrumentId(instrument),
+                ..Command::new(CommandKind::Enter)
+            };
+            let keys = [
+                (Scope::Everything, 0), (Scope::Session, session), (Scope::Account, account),
+                (Scope::Instrument, instrument), (Scope::Firm, u32::from(firm)),
+                (Scope::Venue, u32::from(venue)),
+            ];
+            let found = keys.iter().filter_map(|(scope, id)| states.get(&(scope.code(), *id)));
+            // The stricter a state the lower its code.
+            let expected = found.min().copied().unwrap_or(TradingState::Active);
+            let beside = Beside { firm, venue };
+            prop_assert_eq!(switch.allows(&command, || beside), expected);
+        }
     }
 }

@@ -9,6 +9,9 @@ const SECOND: u64 = 1_000_000_000;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rate {
     class: RateClass,
+    /// What a message costs, and the most credit there may be.
+    cost: u64,
+    capacity: u64,
     /// Nanoseconds of credit; a message costs a second divided by the rate.
     credit: u64,
     seen: Nanos,
@@ -19,15 +22,27 @@ pub(super) struct Rate {
 
 impl Rate {
     pub(super) fn new(class: RateClass) -> Self {
-        let credit = Self::cost(class) * class.burst as u64;
+        let cost = Self::cost(class);
+        let credit = cost * class.burst as u64;
+        let capacity = cost * class.burst.max(1) as u64;
         let none = Nanos::ZERO;
         Self {
             class,
+            cost,
+            capacity,
             credit,
             seen: none,
             second_began: none,
             in_this_second: 0,
             banned_until: none,
+        }
+    }
+
+    /// Goes by another class from now on.
+    #[inline]
+    pub(super) fn keep_to(&mut self, class: RateClass) {
+        if self.class != class {
+            *self = Self { banned_until: self.banned_until, ..Self::new(class) };
         }
     }
 
@@ -48,8 +63,7 @@ impl Rate {
         if now < self.banned_until {
             return Err(RejectCode::Banned);
         }
-        let cost = Self::cost(self.class);
-        let capacity = cost * self.class.burst.max(1) as u64;
+        let Self { cost, capacity, .. } = *self;
         let passed = now.saturating_sub(self.seen).0;
         self.credit = self.credit.saturating_add(passed).min(capacity);
         self.seen = now;

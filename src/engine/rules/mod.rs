@@ -91,6 +91,7 @@ pub(super) fn sort(command: &Command) -> Task {
             EventKind::Nothing
         }
         K::Throttle | K::Unthrottle | K::Tick => EventKind::Nothing,
+        K::SetLimit | K::SetAccount | K::SetSession => EventKind::Nothing,
         // Of orders that were routed away no book knows anything.
         K::AwayAccepted | K::AwayExecuted | K::AwayCancelled | K::AwayReplaced => {
             EventKind::Nothing

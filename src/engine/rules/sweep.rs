@@ -12,7 +12,8 @@ pub(in crate::engine) struct Sweep {
     /// Only this session's orders; `None` goes through all sessions, in order of their numbers.
     pub(in crate::engine) session: Option<SessionId>,
     pub(in crate::engine) instrument: Option<InstrumentId>,
-    pub(in crate::engine) account: Option<AccountId>,
+    /// Only orders of accounts from the first to the second.
+    pub(in crate::engine) accounts: Option<(AccountId, AccountId)>,
     /// Only buyers, or only sellers.
     pub(in crate::engine) buys: Option<bool>,
     /// Only the orders of a client's group; 0 is any.
@@ -38,7 +39,7 @@ impl Sweep {
         let everything = Self {
             session: None,
             instrument: None,
-            account: None,
+            accounts: None,
             buys: None,
             group: 0,
             day_only: reason == CancelReason::Closed,
@@ -56,8 +57,18 @@ impl Sweep {
         Some(match Scope::from_code(command.side)? {
             Scope::Everything => everything,
             Scope::Session => session,
-            Scope::Account => Self { account: Some(command.account), ..everything },
+            Scope::Account => {
+                Self { accounts: Some((command.account, command.account)), ..everything }
+            }
+            // The risk gate, which knows them, says which accounts are the firm's.
+            Scope::Firm => {
+                let last = AccountId(command.ordinal);
+                Self { accounts: Some((command.account, last)), ..everything }
+            }
             Scope::Instrument => Self { instrument, ..everything },
+            Scope::Venue if command.target == 0 => everything,
+            // What another venue matches does not rest here.
+            Scope::Venue => Self { instrument: Some(InstrumentId(0)), ..everything },
         })
     }
 
@@ -77,7 +88,7 @@ impl Sweep {
         Some(Self {
             session: self.session.filter(|_| !widened),
             instrument: Some(command.instrument).filter(|instrument| instrument.0 != 0),
-            account: by_account.then_some(command.account),
+            accounts: by_account.then_some((command.account, command.account)),
             buys,
             group: terms.group,
             ..self
@@ -91,7 +102,7 @@ impl Sweep {
             Some(TimeInForce::Gtc | TimeInForce::Gtd)
         );
         self.instrument.is_none_or(|instrument| instrument == order.instrument)
-            && self.account.is_none_or(|account| account == order.account)
+            && self.accounts.is_none_or(|(first, last)| (first..=last).contains(&order.account))
             && self.buys.is_none_or(|buys| buys == order.side.is_buy())
             && (self.group == 0 || self.group == group)
             && !(self.day_only && outlives)

@@ -23,7 +23,7 @@ pub use state::{FixOptions, FixSpec, FixState, FixView, OpenedRecord};
 use crate::link::{Consumer, Producer, Taken};
 use crate::model::{Event, Fault, LINES_MAX, Nanos, Request};
 use crate::port::watch::Watch;
-use crate::runtime::{Counters, LatencyRecorder, Stage};
+use crate::runtime::{Counters, LatencyRecorder, Stage, Watchman};
 use crate::stage::fix::desk::Moment;
 use crate::stage::{BURST, Gate};
 
@@ -37,7 +37,7 @@ crate::counters! {
         Logons: "sessions that came up",
         Ended: "sessions that ended",
         Unwanted: "lines for a session that has one",
-        Refused: "orders refused because the journal was short of room or we stop",
+        Refused: "orders refused: the journal was short of room, risk stood still, or we stop",
         Answered: "questions about orders answered",
         Unrecorded: "times a session's record failed",
     }
@@ -71,6 +71,9 @@ pub struct FixGateway {
     links: FixLinks,
     gate: Gate,
     journal_is_short: Arc<AtomicBool>,
+    /// Over the risk stage.
+    watchman: Option<Watchman>,
+    risk_is_stopped: bool,
     watch: Watch,
     /// Sessions with a line.
     open: Vec<usize>,
@@ -104,6 +107,8 @@ impl FixGateway {
             links,
             gate,
             journal_is_short,
+            watchman: None,
+            risk_is_stopped: false,
             watch,
             open: Vec::with_capacity(count),
             ready: Vec::with_capacity(count),
@@ -117,9 +122,15 @@ impl FixGateway {
         }
     }
 
+    /// Refuses orders while risk stands still.
+    #[must_use]
+    pub fn watching(self, watchman: Watchman) -> Self {
+        Self { watchman: Some(watchman), ..self }
+    }
+
     fn moment(&self, now: Nanos) -> Moment {
         let is_short = self.journal_is_short.load(Ordering::Relaxed);
-        Moment { now, refuses_orders: is_short || self.is_stopping }
+        Moment { now, refuses_orders: is_short || self.is_stopping || self.risk_is_stopped }
     }
 
     /// Tells clients what the gate has released.
@@ -238,6 +249,9 @@ impl Stage for FixGateway {
     }
 
     fn poll(&mut self, now: Nanos) -> Result<usize, Fault> {
+        if let Some(watchman) = &mut self.watchman {
+            self.risk_is_stopped = watchman.is_alarmed(now);
+        }
         if !self.is_started {
             self.is_started = true;
             self.state.start(now);

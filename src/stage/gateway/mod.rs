@@ -29,10 +29,12 @@ pub(in crate::stage) use request::{Sender, read};
 pub use state::{GatewayOptions, GatewayState, SessionSpec, SessionView};
 
 use crate::link::{Batch, Consumer, Producer, Taken};
-use crate::model::{CommandKind, Event, EventKind, Fault, Group, LINES_MAX, Nanos, Price, Request};
+use crate::model::{
+    CommandKind, Event, EventKind, Fault, Group, LINES_MAX, Nanos, Price, RejectCode, Request,
+};
 use crate::port::Port;
 use crate::port::endpoint::{ArpFrame, Opened, UdpEndpoint};
-use crate::runtime::{Counters, LatencyRecorder, Stage};
+use crate::runtime::{Counters, LatencyRecorder, Stage, Watchman};
 use crate::stage::gateway::session::{Brought, Moment, Session, session_of};
 use crate::stage::{BURST, Gate};
 use crate::wire::ethernet::Mac;
@@ -59,7 +61,8 @@ crate::counters! {
         Closed: "polls in which the link behind was full and windows stayed shut",
         PortFull: "packets that found no room in the port",
         Panicked: "sessions dropped because their code panicked",
-        Refused: "orders refused because the journal was short of room",
+        Refused: "orders refused because the journal was short of room, or risk stood still",
+        RiskStopped: "times that risk stood still for too long",
         Found: "old replies made again from the journal",
         Unreadable: "sessions ended because the journal could not be read",
     }
@@ -87,6 +90,9 @@ pub struct Gateway<P: Port> {
     found: Consumer<OldReply>,
     gate: Gate,
     journal_is_short: Arc<AtomicBool>,
+    /// Over the risk stage.
+    watchman: Option<Watchman>,
+    risk_is_stopped: bool,
     /// The old reply being read.
     old_reply: Group<OldReply>,
     /// The session whose timers are looked at next.
@@ -116,8 +122,11 @@ struct Faces {
     endpoint: UdpEndpoint,
     state: GatewayState,
     packet: [u8; PACKET_MAX],
-    /// The journal has only the room kept for cancels, as of this poll.
+    /// Orders are refused, as of this poll: the journal has only the room kept for cancels, or
+    /// risk stands still.
     is_short: bool,
+    /// Why.
+    refusal: RejectCode,
 }
 
 impl<P: Port> Gateway<P> {
@@ -134,13 +143,21 @@ impl<P: Port> Gateway<P> {
         let endpoint = UdpEndpoint::new(Mac::local(address), address);
         Self {
             port,
-            faces: Faces { endpoint, state, packet: [0; PACKET_MAX], is_short: false },
+            faces: Faces {
+                endpoint,
+                state,
+                packet: [0; PACKET_MAX],
+                is_short: false,
+                refusal: RejectCode::JournalFull,
+            },
             requests: links.requests,
             events: links.events,
             wanted: links.wanted,
             found: links.found,
             gate,
             journal_is_short,
+            watchman: None,
+            risk_is_stopped: false,
             old_reply: OldReply::none(),
             turn: 0,
             polls: 0,
@@ -149,6 +166,12 @@ impl<P: Port> Gateway<P> {
             replied,
             counters: Counters::default(),
         }
+    }
+
+    /// Refuses orders while risk stands still.
+    #[must_use]
+    pub fn watching(self, watchman: Watchman) -> Self {
+        Self { watchman: Some(watchman), ..self }
     }
 
     /// Takes frames, as many as the sequencer's link surely has room for.
@@ -233,6 +256,20 @@ impl<P: Port> Gateway<P> {
         count
     }
 
+    /// Looks whether risk goes on.
+    fn watch_risk(&mut self, now: Nanos) {
+        let Some(watchman) = &mut self.watchman else { return };
+        let is_stopped = watchman.is_alarmed(now);
+        if is_stopped != self.risk_is_stopped {
+            self.counters.add(GatewayCounter::RiskStopped, u64::from(is_stopped));
+            self.risk_is_stopped = is_stopped;
+            self.faces.refusal = match is_stopped {
+                true => RejectCode::RiskStopped,
+                false => RejectCode::JournalFull,
+            };
+        }
+    }
+
     /// Looks at one session's timers.
     fn pass_time(&mut self, now: Nanos) {
         let Self { faces, requests, wanted, counters, turn, .. } = self;
@@ -281,7 +318,7 @@ impl Faces {
         if session.is_broken {
             return counters.count(GatewayCounter::Unknown);
         }
-        let moment = Moment { now: received_at, is_short: self.is_short };
+        let moment = Moment { now: received_at, is_short: self.is_short, refusal: self.refusal };
         let room = session.room(requests.messages(), moment);
         let symbols = &self.state.symbols;
         let guarded = catch_unwind(AssertUnwindSafe(|| {
@@ -345,7 +382,7 @@ impl Faces {
         counters: &mut Counters<GatewayCounter>,
     ) {
         let Some(Some(session)) = self.state.sessions.get_mut(at) else { return };
-        let moment = Moment { now, is_short: self.is_short };
+        let moment = Moment { now, is_short: self.is_short, refusal: self.refusal };
         // One place is kept for the request that says the session is down.
         let room = session.room(requests.messages() - 1, moment);
         session.pass(&self.state.symbols, moment, room, &mut |brought| {
@@ -462,7 +499,8 @@ impl<P: Port> Stage for Gateway<P> {
             self.is_started = true;
             self.faces.state.start(now);
         }
-        self.faces.is_short = self.journal_is_short.load(Ordering::Relaxed);
+        let is_short = self.journal_is_short.load(Ordering::Relaxed);
+        self.faces.is_short = is_short | self.risk_is_stopped;
         let told = self.take_events(now);
         if told > 0 {
             self.send_replies(now);
@@ -471,6 +509,7 @@ impl<P: Port> Stage for Gateway<P> {
         self.polls = self.polls.wrapping_add(1);
         if self.polls.is_multiple_of(TIMERS_EVERY) {
             let found = self.take_found();
+            self.watch_risk(now);
             self.pass_time(now);
             self.send_replies(now);
             return Ok(told + taken + found);

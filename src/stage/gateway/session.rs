@@ -4,7 +4,7 @@ use std::net::SocketAddrV4;
 
 use crate::link::Batch;
 use crate::model::{
-    Command, CommandKind, Event, EventKind, Group, Nanos, Request, SessionId, base36,
+    Command, CommandKind, Event, EventKind, Group, Nanos, RejectCode, Request, SessionId, base36,
 };
 use crate::stage::gateway::SessionSpec;
 use crate::stage::gateway::pending::Pending;
@@ -56,8 +56,10 @@ pub(super) enum Brought<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
     pub(super) now: Nanos,
-    /// The journal has only the room kept for cancels.
+    /// The journal has only the room kept for cancels, or risk stands still.
     pub(super) is_short: bool,
+    /// Why orders are refused then.
+    pub(super) refusal: RejectCode,
 }
 
 impl Session {
@@ -118,7 +120,7 @@ impl Session {
         room: usize,
         each: &mut dyn FnMut(Brought<'_>),
     ) {
-        let Moment { now, is_short } = moment;
+        let Moment { now, is_short, .. } = moment;
         let Self { spec, machine, pending, owes_down, resend, shortage, request, .. } = self;
         if shortage.is_due(now, is_short)
             && let Some(request) = shortage.end_run(spec.id, now)
@@ -234,10 +236,10 @@ impl Taker<'_> {
     /// Refuses orders, and puts those refused before on record in front of all else.
     #[cold]
     fn take_while_short(self, delivery: Delivery<'_>, each: &mut dyn FnMut(Brought<'_>)) {
-        let Moment { now, is_short } = self.moment;
+        let Moment { now, is_short, refusal } = self.moment;
         match delivery {
             Delivery::Message { seq, bytes } if is_short && asks_for_entry(bytes) => {
-                self.shortage.refuse(seq, now);
+                self.shortage.refuse(seq, now, refusal);
                 return each(Brought::Refused);
             }
             Delivery::Duplicate { .. } | Delivery::RetransmitRequest { .. } => {}

@@ -19,6 +19,7 @@ struct Run {
     from: u64,
     count: u32,
     since: Nanos,
+    reason: RejectCode,
 }
 
 /// One session's state while room is short.
@@ -50,8 +51,8 @@ impl Shortage {
     }
 
     /// Refuses the client's next message.
-    pub(super) fn refuse(&mut self, seq: u64, now: Nanos) {
-        let run = self.run.get_or_insert(Run { from: seq, count: 0, since: now });
+    pub(super) fn refuse(&mut self, seq: u64, now: Nanos, reason: RejectCode) {
+        let run = self.run.get_or_insert(Run { from: seq, count: 0, since: now, reason });
         debug_assert_eq!(run.from + run.count as u64, seq, "what comes between ends the run");
         run.count += 1;
     }
@@ -75,7 +76,7 @@ impl Shortage {
         request.0.session = session;
         request.0.client_seq = run.from.min(u32::MAX as u64) as u32;
         request.0.quantity.0 = run.count;
-        request.0.verdict = RejectCode::JournalFull.code();
+        request.0.verdict = run.reason.code();
         Some(request)
     }
 }
@@ -87,7 +88,7 @@ mod tests {
     #[test]
     fn a_run_is_one_record_with_its_reason() {
         let mut shortage = Shortage::default();
-        (7..12).for_each(|seq| shortage.refuse(seq, Nanos(5 + seq)));
+        (7..12).for_each(|seq| shortage.refuse(seq, Nanos(5 + seq), RejectCode::JournalFull));
         assert!(!shortage.is_due(Nanos(SPAN.0 + 11), true));
         assert!(shortage.is_due(Nanos(SPAN.0 + 12), true) && shortage.is_due(Nanos(12), false));
         let request = shortage.end_run(SessionId(3), Nanos(40)).expect("a run is open");

@@ -1,0 +1,150 @@
+//! What is set, by whom, when and why: found in the command log alone.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::call::is_operators;
+use crate::journal::{JournalError, LogKind, Reader};
+use crate::model::{
+    Command, CommandKind, Group, Instrument, LimitKind, Nanos, Phase, Scope, SeqNo, TradingState,
+};
+use crate::topology::shown;
+
+/// One thing that is set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Setting {
+    pub(super) whom: String,
+    pub(super) what: String,
+    pub(super) value: String,
+    pub(super) actor: String,
+    pub(super) second: String,
+    pub(super) reason: String,
+    pub(super) at: Nanos,
+    pub(super) seq: SeqNo,
+}
+
+/// All that is set: the last of its kind counts.
+#[derive(Debug, Default)]
+pub(super) struct Ledger(BTreeMap<(String, String), Setting>);
+
+impl Ledger {
+    /// Reads a journal's command log from its beginning.
+    pub(super) fn read(journal: &Path, listed: &[Instrument]) -> Result<Self, JournalError> {
+        let mut ledger = Self::default();
+        let mut reader = Reader::<Command>::open(&LogKind::Commands.folder(journal), 0)?;
+        while let Some(group) = reader.read()? {
+            if is_operators(&group.head) {
+                ledger.take(&group, listed);
+            }
+        }
+        Ok(ledger)
+    }
+
+    fn take(&mut self, group: &Group<Command>, listed: &[Instrument]) {
+        let command = &group.head;
+        let Some((whom, what, value)) = described(command, listed) else { return };
+        let note = group.note().copied().unwrap_or_default();
+        let key = (whom.clone(), what.clone());
+        self.0.insert(
+            key,
+            Setting {
+                whom,
+                what,
+                value,
+                actor: text(&note.actor),
+                second: text(&note.second),
+                reason: text(&note.reason),
+                at: command.timestamp,
+                seq: command.seq,
+            },
+        );
+    }
+
+    pub(super) fn settings(&self) -> impl Iterator<Item = &Setting> {
+        self.0.values()
+    }
+}
+
+impl Setting {
+    pub(super) fn json(&self) -> Value {
+        json!({
+            "whom": self.whom, "what": self.what, "value": self.value, "actor": self.actor,
+            "second": self.second, "reason": self.reason, "at": instant(self.at),
+            "command": self.seq,
+        })
+    }
+}
+
+/// An instant as people and scripts read it.
+pub(super) fn instant(at: Nanos) -> String {
+    jiff::Timestamp::from_nanosecond(i128::from(at.0)).unwrap_or_default().to_string()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned()
+}
+
+/// Whom a command is about, what it sets and to which value.
+fn described(command: &Command, listed: &[Instrument]) -> Option<(String, String, String)> {
+    let symbol = |id| {
+        let found = listed.iter().find(|listed| listed.id == id);
+        found.map_or_else(|| format!("instrument {id}"), |listed| listed.symbol.name())
+    };
+    let kind = command.kind()?;
+    let whom = match Scope::from_code(command.side) {
+        Some(Scope::Session) => format!("session {}", command.session),
+        Some(Scope::Account) => format!("account {}", command.account),
+        Some(Scope::Firm) => format!("firm {}", command.target),
+        Some(Scope::Venue) => format!("venue {}", command.target),
+        Some(Scope::Instrument) => symbol(command.instrument),
+        _ if command.target > 0 => format!("level {}", command.target),
+        _ => "everything".into(),
+    };
+    let account = || format!("account {}", command.account);
+    Some(match kind {
+        CommandKind::SetLimit => {
+            let limit = LimitKind::from_code(command.order_type)?;
+            let is_pair = command.instrument.0 != 0 && command.side != Scope::Instrument.code();
+            let whom =
+                if is_pair { format!("{whom} in {}", symbol(command.instrument)) } else { whom };
+            (whom, limit.key(), shown(limit, command.price.0))
+        }
+        CommandKind::Kill | CommandKind::Revive => {
+            let whom = if whom.starts_with("level") { "everything".into() } else { whom };
+            let state = match kind {
+                CommandKind::Kill => TradingState::from_code(command.order_type)?,
+                _ => TradingState::Active,
+            };
+            (whom, "state".into(), state.name().to_ascii_lowercase())
+        }
+        CommandKind::SetBuyingPower => {
+            (account(), "buying-power".into(), command.price.to_string())
+        }
+        CommandKind::SetExposureLimit => (account(), "exposure".into(), command.price.to_string()),
+        CommandKind::SetAccount => (account(), "known".into(), format!("like {}", command.target)),
+        CommandKind::SetSession => {
+            let accounts = format!("accounts {} to {}", command.target, command.ordinal);
+            (format!("session {}", command.session), "may trade".into(), accounts)
+        }
+        CommandKind::SetFamily => (account(), "family".into(), command.target.to_string()),
+        CommandKind::SetPhase if command.order_type != 1 => (
+            symbol(command.instrument),
+            "phase".into(),
+            Phase::from_code(command.side)?.to_string(),
+        ),
+        CommandKind::MoveInstrument => {
+            (symbol(command.instrument), "shard".into(), command.target.to_string())
+        }
+        CommandKind::SetReferencePrice => {
+            let whom =
+                if command.instrument.0 == 0 { "index".into() } else { symbol(command.instrument) };
+            (whom, "reference".into(), command.price.to_string())
+        }
+        CommandKind::BustTrade | CommandKind::CorrectTrade => {
+            (format!("command {}", command.seq), kind.name().to_owned(), String::new())
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,191 @@
+//! What the operator changes while the appliance runs: limits, states, who is known.
+
+use crate::engine::risk::SessionRights;
+use crate::engine::risk::gate::{RiskGate, SessionState};
+use crate::engine::risk::rate::Rate;
+use crate::model::{
+    AccountId, Command, CommandKind, Hours, InstrumentId, LimitKind, Phase, RejectCode, Scope,
+    SessionId,
+};
+
+impl RiskGate {
+    /// Does what an operator's command asks, as far as risk is concerned.
+    #[cold]
+    pub(super) fn administer(
+        &mut self,
+        kind: CommandKind,
+        command: &mut Command,
+    ) -> Result<(), RejectCode> {
+        let (account, value) = (command.account, command.price.0);
+        match kind {
+            CommandKind::Kill => self.set_state(command, true),
+            CommandKind::Revive => self.set_state(command, false),
+            CommandKind::SetBuyingPower => {
+                self.exposure.set(account, LimitKind::BuyingPower, value)
+            }
+            CommandKind::SetExposureLimit => self.exposure.set(account, LimitKind::Exposure, value),
+            CommandKind::SetLimit => self.set_limit(command),
+            CommandKind::SetAccount => {
+                let like = (command.quantity.0 != 0).then_some(AccountId(command.target));
+                self.exposure.list(account, like)
+            }
+            CommandKind::SetSession => self.set_session(command),
+            CommandKind::SetReferencePrice if command.instrument.0 == 0 => {
+                self.guards.index_moved(command.price);
+                Ok(())
+            }
+            CommandKind::SetReferencePrice => {
+                self.collar.set_reference(command.instrument, command.price);
+                self.guards.referred(command.instrument, command.timestamp);
+                Ok(())
+            }
+            CommandKind::SetHours => {
+                let hours = Hours::from_code(command.side).ok_or(RejectCode::Unsupported)?;
+                self.collar.set_hours(command.instrument, hours, command.quantity.0)
+            }
+            CommandKind::SetPhase => {
+                self.note_phase(command);
+                Ok(())
+            }
+            CommandKind::MoveInstrument => self.check_move(command),
+            CommandKind::Throttle => {
+                self.throttled = true;
+                Ok(())
+            }
+            CommandKind::Unthrottle => {
+                self.throttled = false;
+                Ok(())
+            }
+            CommandKind::StartOfDay => {
+                self.guards.market.begin_day();
+                Ok(())
+            }
+            CommandKind::EndOfDay => {
+                self.end_day();
+                Ok(())
+            }
+            CommandKind::DisableEntry => self.set_entry(command, true),
+            CommandKind::EnableEntry => self.set_entry(command, false),
+            CommandKind::Tick | CommandKind::Sweep => {
+                self.guards.pass(command.timestamp);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Kills or revives; tells matching which accounts a firm has.
+    fn set_state(&mut self, command: &mut Command, killed: bool) -> Result<(), RejectCode> {
+        match Scope::from_code(command.side) {
+            Some(Scope::Firm) => {
+                let firm = self.exposure.firm(command.target).ok_or(RejectCode::UnknownAccount)?;
+                command.account = firm.limits.first;
+                command.ordinal = firm.limits.last.0;
+            }
+            Some(Scope::Account) if !killed => self.paces.resume(command.account),
+            Some(Scope::Everything) if !killed => self.guards.market.resume(),
+            _ => {}
+        }
+        self.kill_switch.set(command, killed);
+        Ok(())
+    }
+
+    fn set_limit(&mut self, command: &Command) -> Result<(), RejectCode> {
+        let kind = LimitKind::from_code(command.order_type).ok_or(RejectCode::Unsupported)?;
+        let scope = Scope::from_code(command.side).ok_or(RejectCode::Unsupported)?;
+        let (value, instrument) = (command.price.0, command.instrument);
+        let id = match scope {
+            Scope::Account => command.account.0,
+            Scope::Session => command.session.0,
+            Scope::Firm | Scope::Venue | Scope::Everything => command.target,
+            Scope::Instrument => instrument.0,
+        };
+        match (scope, kind) {
+            (Scope::Account | Scope::Firm | Scope::Session, LimitKind::Restricted) => {
+                self.barred.set(scope, id, instrument, value)
+            }
+            (Scope::Account, LimitKind::Located) => self.located.set(scope, id, instrument, value),
+            (Scope::Account, kind) => self.exposure.set(command.account, kind, value),
+            (Scope::Firm, kind) => self.exposure.set_firm(id, kind, value),
+            (Scope::Session, kind) => {
+                let session = self.session(command)?;
+                session.rights.rate.set(kind, value)?;
+                session.rate.keep_to(session.rights.rate);
+                Ok(())
+            }
+            (Scope::Instrument, kind) => {
+                let listed = self.collar.listed_mut(instrument);
+                let listed = listed.ok_or(RejectCode::UnknownInstrument)?;
+                let (reference, tick) = (listed.reference, listed.tick);
+                self.guards.set(command, kind, &mut listed.guards, reference, tick)
+            }
+            (Scope::Everything, kind) => self.guards.market.set(kind, id, value),
+            (Scope::Venue, _) => Err(RejectCode::Unsupported),
+        }
+    }
+
+    /// A session may trade for accounts, as another session may, or for none.
+    fn set_session(&mut self, command: &Command) -> Result<(), RejectCode> {
+        let like = SessionId(command.quantity.0);
+        let rights = match like.0 {
+            0 => None,
+            _ => {
+                let like = self.sessions.get(like.index()).and_then(Option::as_ref);
+                let rights = like.ok_or(RejectCode::UnknownSession)?.rights;
+                let first_account = AccountId(command.target);
+                let last_account = AccountId(command.ordinal);
+                Some(SessionRights { first_account, last_account, has_list: false, ..rights })
+            }
+        };
+        let place =
+            self.sessions.get_mut(command.session.index()).filter(|_| command.session.0 > 0);
+        let place = place.ok_or(RejectCode::UnknownSession)?;
+        *place = rights.map(|rights| SessionState {
+            rights,
+            rate: Rate::new(rights.rate),
+            entry_disabled: false,
+        });
+        Ok(())
+    }
+
+    fn note_phase(&mut self, command: &Command) {
+        let Some(listed) = self.collar.listed_mut(command.instrument) else { return };
+        self.guards.phase_asked(command, &mut listed.guards, listed.reference);
+    }
+
+    fn end_day(&mut self) {
+        let collar = &mut self.collar;
+        self.guards.end_day(|id, is_tested| {
+            let listed = collar.listed_mut(id)?;
+            listed.guards.put(super::guards::GuardSet::PRICE_TEST, is_tested);
+            Some(listed.reference)
+        });
+    }
+
+    /// An instrument goes to the shard it was dealt to, or to the one that knows all, when the gate
+    /// knows of no order in it: it knows of every order that lives, and of some a little longer.
+    fn check_move(&self, command: &Command) -> Result<(), RejectCode> {
+        let listed = self.collar.listed(command.instrument).ok_or(RejectCode::UnknownInstrument)?;
+        let knows = |shard: u8| shard == listed.home || Some(shard) == self.rest;
+        let is_known = u8::try_from(command.target).is_ok_and(knows);
+        let is_away = listed.is_elsewhere || listed.is_routed;
+        let is_far = command.target as usize >= self.shards || is_away;
+        if !is_known || is_far || Phase::from_code(command.side).is_none() {
+            return Err(RejectCode::Unsupported);
+        }
+        if self.exposure.waits_in(command.instrument) { Err(RejectCode::NotIdle) } else { Ok(()) }
+    }
+
+    fn set_entry(&mut self, command: &Command, disabled: bool) -> Result<(), RejectCode> {
+        self.session(command)?.entry_disabled = disabled;
+        Ok(())
+    }
+
+    /// Whether an order's instrument is on its session's list.
+    #[cold]
+    pub(super) fn may_trade(&self, command: &Command) -> bool {
+        let of = |(session, _): &&(SessionId, Box<[InstrumentId]>)| *session == command.session;
+        let list = self.lists.iter().find(of);
+        list.is_some_and(|(_, list)| list.binary_search(&command.instrument).is_ok())
+    }
+}

@@ -1,0 +1,19 @@
+//! The operator's way in: a UNIX socket in the data folder, answered by the slow thread, and a file
+//! that kills all trading even when that thread is dead.
+//!
+//! ```text
+//!  command line ─► socket ─► Ask ─► requests with actor and reason ─► sequencer
+//!  limits file ──► entries ─┘
+//! ```
+//!
+//! Whoever may open the socket may ask; nothing here changes hot state but through the sequencer.
+
+mod ask;
+mod kill_file;
+mod limits_file;
+mod server;
+
+pub use ask::{Ask, AskError, Message, Trade, Whom, padded, shown};
+pub use kill_file::KillFile;
+pub use limits_file::{LimitsFile, parse_limits};
+pub use server::{AdminOptions, AdminServer, Answer, SOCKET_NAME};

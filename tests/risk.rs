@@ -1,0 +1,379 @@
+//! The operator's hand on a running appliance: limits, kills and files, seen by a client that goes
+//! on sending. Times are printed, never judged.
+
+#[path = "support/process.rs"]
+#[allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
+mod process;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddrV4;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use wirematch::client::{Trader, TraderConfig};
+use wirematch::model::{Nanos, RejectCode};
+use wirematch::port::socket::{SocketConfig, SocketPort};
+use wirematch::runtime::{Clock, SystemClock};
+use wirematch::wire::ouch::{
+    Appendage, CancelOrderRequest, EnterOrder, Inbound, MESSAGE_MAX, Outbound,
+};
+use wirematch::wire::session::ClientEvent;
+
+use process::{Appliance, configuration, free_address};
+
+/// One at a time: they load the machine.
+static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+const MILLISECOND: u64 = 1_000_000;
+
+/// What a client knows of its orders.
+#[derive(Default)]
+struct Book {
+    sent_at: BTreeMap<u32, Nanos>,
+    open: BTreeSet<u32>,
+    refused: BTreeMap<u16, u32>,
+    /// Orders that were refused, with their reason, the last ones last.
+    last_refusal: Option<u16>,
+    cancelled: u32,
+    accepted: u32,
+    /// From sending an order to its answer.
+    times: Vec<u64>,
+}
+
+impl Book {
+    fn take(&mut self, event: ClientEvent<'_>, now: Nanos) {
+        let ClientEvent::Message { bytes, .. } = event else { return };
+        let number = match Outbound::decode(bytes) {
+            Ok(Outbound::OrderAccepted(order, _)) => {
+                self.open.insert(order.user_ref_num);
+                self.accepted += 1;
+                order.user_ref_num
+            }
+            Ok(Outbound::Rejected(order, _)) => {
+                *self.refused.entry(order.reason).or_default() += 1;
+                self.last_refusal = Some(order.reason);
+                order.user_ref_num
+            }
+            Ok(Outbound::OrderCanceled(order, _)) => {
+                self.cancelled += u32::from(self.open.remove(&order.user_ref_num));
+                return;
+            }
+            _ => return,
+        };
+        if let Some(sent_at) = self.sent_at.remove(&number) {
+            self.times.push(now.saturating_sub(sent_at).0);
+        }
+    }
+
+    fn refusals(&self, code: RejectCode) -> u32 {
+        self.refused.get(&code.ouch()).copied().unwrap_or(0)
+    }
+
+    fn p99(&mut self) -> u64 {
+        self.times.sort_unstable();
+        let at = self.times.len() * 99 / 100;
+        self.times.get(at).copied().unwrap_or(0)
+    }
+}
+
+struct Client {
+    trader: Trader<SocketPort>,
+    clock: SystemClock,
+    book: Book,
+    next: u32,
+}
+
+/// An order that rests: nobody sells so low.
+fn order(number: u32) -> Vec<u8> {
+    let order = EnterOrder {
+        user_ref_num: number,
+        side: b'B',
+        quantity: 1,
+        symbol: *b"ACME    ",
+        price: 290_0000 + u64::from(number % 900) * 100,
+        time_in_force: b'0',
+        display: b'Y',
+        capacity: b'P',
+        intermarket_sweep: b'N',
+        cross_type: b'N',
+        cl_ord_id: *b"risk          ",
+    };
+    bytes(Inbound::EnterOrder(order, Appendage::ABSENT))
+}
+
+fn cancel(number: u32) -> Vec<u8> {
+    let cancel = CancelOrderRequest { user_ref_num: number, quantity: 0 };
+    bytes(Inbound::CancelOrderRequest(cancel, Appendage::ABSENT))
+}
+
+fn bytes(message: Inbound<'_>) -> Vec<u8> {
+    let mut buffer = [0; MESSAGE_MAX];
+    let length = message.encode(&mut buffer).expect("it fits");
+    buffer[..length].to_vec()
+}
+
+impl Client {
+    fn new(session: u16, gateway: SocketAddrV4) -> Self {
+        let socket = SocketConfig { address: *gateway.ip(), ports: vec![0], groups: vec![] };
+        let port = SocketPort::open(&socket).expect("loopback is there");
+        let address = port.locals().next().expect("one port was asked for");
+        let key = format!("test-key-{session}").into_bytes();
+        let trader = Trader::new(port, TraderConfig { address, gateway, session, key });
+        Self { trader, clock: SystemClock::new(), book: Book::default(), next: 1 }
+    }
+
+    fn is_settled(&self) -> bool {
+        let session = self.trader.session();
+        session.is_up() && session.unsettled() == session.next_tx()
+    }
+
+    fn step(&mut self) {
+        let now = self.clock.now();
+        if self.trader.session().is_idle() {
+            self.trader.log_in(now);
+        }
+        let (book, clock) = (&mut self.book, &self.clock);
+        self.trader.poll(now, &mut |event| book.take(event, clock.now()));
+    }
+
+    /// Sends orders as long as the window takes some, at most so many.
+    fn send(&mut self, most: u32) {
+        for _ in 0..most {
+            if !self.trader.session().is_up() || self.trader.send(&order(self.next)).is_err() {
+                return;
+            }
+            self.book.sent_at.insert(self.next, self.clock.now());
+            self.next += 1;
+        }
+    }
+
+    /// Goes on until something is so; says how long it took.
+    fn until(&mut self, sends: u32, mut is_so: impl FnMut(&Book) -> bool) -> Nanos {
+        let begun = self.clock.now();
+        while !is_so(&self.book) {
+            self.step();
+            self.send(sends);
+            let waited = self.clock.now().saturating_sub(begun);
+            assert!(waited < Nanos(30_000 * MILLISECOND), "it never comes to that");
+            std::thread::yield_now();
+        }
+        self.clock.now().saturating_sub(begun)
+    }
+
+    fn go_on(&mut self, sends: u32, span: Nanos) {
+        let until = self.clock.now().saturating_add(span);
+        while self.clock.now() < until {
+            self.step();
+            self.send(sends);
+            std::thread::yield_now();
+        }
+    }
+
+    /// Asks over the command line while it goes on sending.
+    fn ask(&mut self, sends: u32, data: &Path, words: &[&str]) -> Output {
+        let mut asking = command(data, words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let asking = asking.as_mut().expect("the binary starts");
+        while asking.try_wait().expect("it is ours").is_none() {
+            self.step();
+            self.send(sends);
+            std::thread::yield_now();
+        }
+        let mut output =
+            Output { status: asking.wait().expect("it ended"), stdout: vec![], stderr: vec![] };
+        use std::io::Read;
+        let (out, err) = (asking.stdout.take(), asking.stderr.take());
+        out.expect("it is piped").read_to_end(&mut output.stdout).expect("text");
+        err.expect("it is piped").read_to_end(&mut output.stderr).expect("text");
+        output
+    }
+
+    /// The same, which must be done.
+    fn told(&mut self, sends: u32, data: &Path, words: &[&str]) -> serde_json::Value {
+        let output = self.ask(sends, data, words);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{words:?}: {said}");
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
+    }
+}
+
+fn command(data: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wirematch"));
+    command.args(words).arg("--data").arg(data).arg("--json");
+    command
+}
+
+const ANN: [&str; 4] = ["--actor", "ann", "--reason", "a test"];
+const BOB: [&str; 4] = ["--actor", "bob", "--reason", "a test too"];
+
+fn with<'a>(words: &[&'a str], who: [&'a str; 4]) -> Vec<&'a str> {
+    words.iter().copied().chain(who).collect()
+}
+
+#[test]
+fn limits_and_kills_reach_a_client_that_goes_on_sending() {
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (entry, data) = (free_address(), folder.path().join("data"));
+    let config = configuration(folder.path(), entry, 1);
+    let text = std::fs::read_to_string(&config).expect("it is written");
+    std::fs::write(&config, text + "[admin]\ntwo_people = true\n").expect("the folder is ours");
+    let mut appliance = Appliance::new(config.clone());
+    appliance.start();
+    let mut client = Client::new(1, entry);
+    client.until(8, |book| book.accepted > 100);
+
+    // Limits: absolute values, effective on the next command after them.
+    let none = with(&["risk", "set", "buying-power", "0", "--account", "1"], ANN);
+    client.told(8, &data, &none);
+    let before = client.book.refusals(RejectCode::BuyingPower);
+    client.until(8, |book| book.refusals(RejectCode::BuyingPower) > before + 10);
+    let (accepted, clock) = (client.book.accepted, SystemClock::new());
+    let begun = clock.now();
+    let much = with(&["risk", "set", "buying-power", "100000000", "--account", "1"], ANN);
+    let effect = client.told(8, &data, &much);
+    client.until(8, |book| book.accepted > accepted);
+    let whole = clock.now().saturating_sub(begun).0 / 1_000;
+    println!("a deposit: in force {} µs after it was received", effect["in_force_us"]);
+    println!("a deposit: used {whole} µs after the command line was started");
+
+    // A limits file with one wrong line sets nothing.
+    let limits = folder.path().join("limits.toml");
+    let bad = "[[limit]]\nscope = \"account\"\nid = 1\nbuying-power = 0\nexposur = 0\n";
+    std::fs::write(&limits, bad).expect("the folder is ours");
+    let load = with(&["risk", "load", limits.to_str().expect("a path")], ANN);
+    let refused = client.ask(8, &data, &load);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("limits.toml:5:1: `exposur`"), "{said}");
+    let accepted = client.book.accepted;
+    client.until(8, |book| book.accepted > accepted + 50);
+
+    // Kill everything under full load.
+    client.go_on(64, Nanos(500 * MILLISECOND));
+    let effect = client.told(64, &data, &with(&["risk", "kill", "--everything"], ANN));
+    println!(
+        "kill everything under load: in force after {} µs, {} orders cancelled, the last after \
+         {} µs",
+        effect["in_force_us"], effect["cancelled"], effect["last_cancel_us"]
+    );
+    let killed = client.book.refusals(RejectCode::Killed);
+    client.until(64, |book| book.refusals(RejectCode::Killed) > killed + 100);
+    client.until(0, |book| book.open.is_empty());
+    let mut status = client.told(0, &data, &["risk", "status"]);
+    for _ in 0..100 {
+        // What people are shown is a moment old.
+        if status["open_orders"] == 0 {
+            break;
+        }
+        client.go_on(0, Nanos(20 * MILLISECOND));
+        status = client.told(0, &data, &["risk", "status"]);
+    }
+    assert_eq!(status["open_orders"], 0);
+    assert!(status["refused"]["Killed"].as_u64() > Some(0) && status["alerts"].is_array());
+
+    // It survives a restart; one person alone does not lift it, nor anybody while the file is there.
+    appliance.kill();
+    appliance.start();
+    let (accepted, killed) = (client.book.accepted, client.book.refusals(RejectCode::Killed));
+    client.until(1, |book| book.refusals(RejectCode::Killed) > killed);
+    std::fs::write(data.join("KILL"), "a fire").expect("the folder is ours");
+    assert!(
+        !client.ask(1, &data, &with(&["risk", "resume", "--everything"], ANN)).status.success()
+    );
+    std::fs::remove_file(data.join("KILL")).expect("it is there");
+    let nobody = ["risk", "resume", "--everything"];
+    assert!(!client.ask(1, &data, &nobody).status.success(), "nobody asked, for no reason");
+    for _ in 0..2 {
+        client.told(1, &data, &with(&["risk", "resume", "--everything"], ANN));
+        client.go_on(1, Nanos(20 * MILLISECOND));
+        assert_eq!(client.book.accepted, accepted, "one person alone lifts nothing");
+    }
+    client.told(1, &data, &with(&["risk", "resume", "--everything"], BOB));
+    client.until(1, |book| book.accepted > accepted);
+
+    // The file stops everything by itself.
+    let killed = client.book.refusals(RejectCode::Killed);
+    std::fs::write(data.join("KILL"), "a flood").expect("the folder is ours");
+    let span = client.until(1, |book| book.refusals(RejectCode::Killed) > killed);
+    println!("the kill file: {} µs until an order is refused", span.0 / 1_000);
+    appliance.kill();
+    assert!(appliance.replays());
+
+    // Who, when and why is in the journal.
+    let config = config.to_str().expect("a path");
+    let shown = command(&data, &["risk", "show", "--config", config]).output().expect("it starts");
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    let settings = shown["settings"].as_array().expect("a list");
+    let of = |what: &str| settings.iter().find(|row| row["what"] == what).expect("it is set");
+    assert_eq!(of("buying-power")["actor"], "ann");
+    assert_eq!(of("buying-power")["value"], "100000000.00");
+    assert_eq!(
+        (&of("state")["actor"], &of("state")["reason"]),
+        (&"the kill file".into(), &"a flood".into())
+    );
+}
+
+/// A flood of one session: limited, banned, its cancels taken; the other's times are compared.
+#[test]
+fn a_flooding_client_is_shut_out_and_the_others_go_on() {
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let entry = free_address();
+    let config = configuration(folder.path(), entry, 2);
+    let text = std::fs::read_to_string(&config).expect("it is written");
+    let (first, second) = text.rsplit_once("load-test").expect("two sessions");
+    std::fs::write(&config, format!("{first}standard{second}")).expect("the folder is ours");
+    let mut appliance = Appliance::new(config);
+    appliance.start();
+    let (mut quiet, mut loud) = (Client::new(1, entry), Client::new(2, entry));
+    quiet.until(1, |book| book.accepted > 10);
+    loud.until(1, |book| book.accepted > 10);
+    let both = |quiet: &mut Client, loud: &mut Client, flood: u32| {
+        let span = Nanos(1_500 * MILLISECOND);
+        std::thread::scope(|scope| {
+            scope.spawn(|| loud.go_on(flood, span));
+            let until = quiet.clock.now().saturating_add(span);
+            let mut next = quiet.clock.now();
+            while quiet.clock.now() < until {
+                quiet.step();
+                if quiet.clock.now() > next {
+                    quiet.send(1);
+                    next = next.saturating_add(Nanos(MILLISECOND));
+                }
+                std::thread::yield_now();
+            }
+        });
+    };
+    quiet.book.times.clear();
+    both(&mut quiet, &mut loud, 0);
+    let alone = quiet.book.p99();
+    quiet.book.times.clear();
+    both(&mut quiet, &mut loud, 64);
+    let beside = quiet.book.p99();
+    let sent = loud.next;
+    println!(
+        "p99 of the others {} µs alone, {} µs beside a flood of {sent} orders: {:.2} times",
+        alone / 1_000,
+        beside / 1_000,
+        beside as f64 / alone.max(1) as f64
+    );
+    while !loud.is_settled() {
+        loud.step();
+    }
+    let refused = loud.book.refusals(RejectCode::MessageRate);
+    assert!(refused > 0 && loud.book.accepted < sent / 2, "{refused} of {sent} refused");
+    // It is banned now, and takes its orders back all the same.
+    let open: Vec<u32> = loud.book.open.iter().copied().collect();
+    // What the network loses comes as not applied, so it asks again for what is left.
+    for _ in 0..20 {
+        let left: Vec<u32> = loud.book.open.iter().copied().collect();
+        for number in left {
+            while loud.trader.send(&cancel(number)).is_err() {
+                loud.step();
+            }
+        }
+        loud.go_on(0, Nanos(100 * MILLISECOND));
+    }
+    assert!(loud.book.open.is_empty(), "a cancel was not taken");
+    assert_eq!(loud.book.cancelled as usize, open.len());
+    appliance.kill();
+}

@@ -56,6 +56,25 @@ self_trade = "allow"
 CONFIG
 }
 
+# Five instruments, of which EDGE is routed to an exchange that listens on a port: venue PORT.
+venue() {
+  local symbol
+  for symbol in ACME BOLT CRUX DYNE EDGE; do
+    printf '[[instrument]]\nsymbol = "%s"\nreference_price = "300"\n' "$symbol"
+  done
+  cat <<CONFIG
+[[venue]]
+name = "EXCH"
+session = 950
+version = "FIX.4.4"
+instruments = ["EDGE"]
+[venue.primary]
+address = "127.0.0.1:$1"
+sender = "WIREMATCH"
+target = "EXCH"
+CONFIG
+}
+
 # A configuration on ports of its own, with that session: fix_config DATA PORT.
 fix_config() {
   cat <<CONFIG

@@ -162,6 +162,8 @@ fn fix_orders_allocate_nothing_after_boot() {
         limits: engine_limits(&config, &catalogue),
         gateway: empty_gateway(&config, &catalogue),
         peers: None,
+        venues: None,
+        speaker_of: Box::default(),
         fix: Some(FixParts { state, introduced, watch }),
         feed: empty_feed(&config, &catalogue),
         entry_port: Network::new(1).1,

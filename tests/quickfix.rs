@@ -6,37 +6,19 @@ mod fix_client;
 #[path = "support/process.rs"]
 #[allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
 mod process;
+#[path = "support/quickfix_peer.rs"]
+mod quickfix_peer;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use wirematch::journal::{LogKind, Reader};
 use wirematch::model::{Event, EventKind};
 
 use process::Appliance;
-
-/// The peer, built once; nothing where it cannot be.
-fn peer() -> Option<&'static Path> {
-    static PEER: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let built = PEER.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/quickfix.cpp");
-        let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join("quickfix-peer");
-        let built = Command::new("g++")
-            .args(["-std=c++14", "-O2", "-w", "-o"])
-            .args([&binary, &source])
-            .args(["-lquickfix", "-lpthread"])
-            .stderr(Stdio::null())
-            .status();
-        built.is_ok_and(|status| status.success()).then_some(binary)
-    });
-    if built.is_none() {
-        println!("skipped: no QuickFIX here; install g++ and libquickfix-dev");
-    }
-    built.as_deref()
-}
+use quickfix_peer::peer;
 
 /// ExecIDs the journal owes session 101.
 fn owed(data: &Path) -> BTreeSet<u64> {

@@ -27,6 +27,7 @@ mod peers;
 mod recorder;
 mod risk;
 mod sequencer;
+mod venues;
 
 pub use away::{AwayCounter, AwayLinks, AwayStage};
 pub use collector::{Collector, CollectorCounter};
@@ -45,6 +46,10 @@ pub use peers::{PeerSpec, Peers, PeersCounter, PeersOptions, PeersState, REPORTS
 pub use recorder::{Gate, Recorder, RecorderCounter};
 pub use risk::{Risk, RiskCounter};
 pub use sequencer::{Sequencer, SequencerCounter, SequencerState};
+pub use venues::{
+    Dialer, Dialled, LineSpec, VENUE_REPORTS_DEPTH, VenueCounter, VenueRecord, VenueSpec, Venues,
+    VenuesOptions, VenuesState,
+};
 
 /// Messages a stage takes per poll, at most.
 pub const BURST: usize = 32;

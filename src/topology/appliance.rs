@@ -11,7 +11,7 @@ use crate::link::Producer;
 use crate::model::{CommandKind, Fault, Request};
 use crate::runtime::{Clock, Core, CoreTimes, CounterReader, StopFlag, SystemClock, pin};
 use crate::slow::{SlowError, SlowPath};
-use crate::stage::{Archive, Board, Door, GatewayOptions};
+use crate::stage::{Archive, Board, Dialer, Door, GatewayOptions};
 use crate::topology::{LinkFill, Placement, StageLatency, StageName, Timetable, Wired};
 
 /// How often the slow thread looks for something to do when there was nothing.
@@ -30,6 +30,7 @@ pub(super) struct Launch {
     pub(super) options: GatewayOptions,
     pub(super) timetables: Vec<Timetable>,
     pub(super) door: Option<Door>,
+    pub(super) dialer: Option<Dialer>,
 }
 
 /// A running appliance. Dropping it without [`Appliance::stop`] leaves its threads to the process.
@@ -38,6 +39,7 @@ pub struct Appliance {
     slow: JoinHandle<Result<SlowPath, SlowError>>,
     archive: JoinHandle<()>,
     door: Option<JoinHandle<()>>,
+    dialer: Option<JoinHandle<()>>,
     keepers: Vec<KeeperThread>,
     stop: StopFlag,
     stop_slow: StopFlag,
@@ -90,6 +92,8 @@ impl Launch {
         let is_short = Arc::clone(&wired.journal_is_short);
         let door =
             self.door.map(|door| spawn_door(door, clock.clone(), stop.clone())).transpose()?;
+        let dialer = self.dialer.map(|dialer| spawn_dialer(dialer, clock.clone(), stop.clone()));
+        let dialer = dialer.transpose()?;
         let speaker = Speaker::new(wired.slow_requests, clock, is_short, self.timetables);
         let slow = spawn_slow(slow, speaker, placement.slow_cpu, stop_slow.clone())?;
         let archive = Archive::new(&self.journal, &self.options, wired.archive);
@@ -99,6 +103,7 @@ impl Launch {
             slow,
             archive,
             door,
+            dialer,
             keepers,
             stop,
             stop_slow,
@@ -182,6 +187,22 @@ fn spawn_door(
     thread::Builder::new().name("fix-door".into()).spawn(body)
 }
 
+/// Opens lines to exchanges.
+fn spawn_dialer(
+    mut dialer: Dialer,
+    clock: SystemClock,
+    stop: StopFlag,
+) -> std::io::Result<JoinHandle<()>> {
+    let body = move || {
+        while !stop.is_raised() {
+            if dialer.step(clock.now()) == 0 {
+                thread::sleep(SLOW_PAUSE);
+            }
+        }
+    };
+    thread::Builder::new().name("dialer".into()).spawn(body)
+}
+
 /// What the slow thread says to the sequencer by itself: that the journal is short of room, and
 /// what the calendars want.
 struct Speaker {
@@ -252,6 +273,9 @@ impl Appliance {
         }
         self.stop_slow.raise();
         if self.door.is_some_and(|door| door.join().is_err()) {
+            outcome = outcome.and(Err(StopError::Panicked));
+        }
+        if self.dialer.is_some_and(|dialer| dialer.join().is_err()) {
             outcome = outcome.and(Err(StopError::Panicked));
         }
         if self.archive.join().is_err() {

@@ -13,8 +13,9 @@ use crate::stage::{Board, Door, FixOptions, FixState, Gate, Introduced};
 use crate::topology::appliance::{Appliance, Launch};
 use crate::topology::{
     Catalogue, Config, ConfigError, FixParts, Parts, PeersParts, Placement, ReleaseGate, Replay,
-    ReplayError, Timetable, empty_feed, empty_fold, empty_gateway, empty_peers, engine_limits,
-    fix_options, journal_folder, journal_settings, meaning, open_fix, place, wire,
+    ReplayError, Timetable, VenuesParts, empty_feed, empty_fold, empty_gateway, empty_peers,
+    engine_limits, fix_options, journal_folder, journal_settings, meaning, open_fix, open_venues,
+    place, venues_options, wire,
 };
 
 /// Why an appliance did not start.
@@ -111,6 +112,7 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
     )?;
     let fix_options = fix_options(config, catalogue);
     replay.peers = empty_peers(config, catalogue);
+    replay.venues = open_venues(&venues_options(config, catalogue), &config.data)?;
     replay.fix = open_fix(&fix_options, &config.data)?;
     let mut mended = 0;
     replay.run(
@@ -122,7 +124,11 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
         &mut |_| (),
     )?;
     replay.fix.restored()?;
-    let Replay { fold, gateway, fix, peers, feed, command_count, event_count, .. } = replay;
+    replay.venues.restored();
+    let Replay { fold, gateway, fix, peers, venues, feed, command_count, event_count, .. } = replay;
+    let (dialer, dialled) = venues.dialer();
+    let venues = (!venues.is_empty()).then_some(VenuesParts { state: venues, dialled });
+    let dialer = venues.as_ref().map(|_| dialer);
     let (fix, door) = open_door(fix, &fix_options)?.unzip();
 
     let mut notes = placement.notes.clone();
@@ -152,6 +158,8 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
         gateway,
         fix,
         peers: ports.peers.map(|port| PeersParts { state: peers, port }),
+        venues,
+        speaker_of: catalogue.destinations.speakers(),
         feed,
         entry_port: ports.entry,
         feed_port: ports.feed,
@@ -186,6 +194,7 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
         journal,
         options,
         door,
+        dialer,
         timetables,
     };
     let appliance = launch

@@ -12,7 +12,7 @@ use toml::Spanned;
 use crate::engine::SHARDS_MAX;
 use crate::model::{Hours, SelfTrade};
 use crate::runtime::Idle;
-use crate::topology::{CalendarConfig, Decimal, FixConfig, PeersConfig, Subnet};
+use crate::topology::{CalendarConfig, Decimal, FixConfig, PeersConfig, Subnet, VenueConfig};
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -28,6 +28,8 @@ pub struct Config {
     pub fix: FixConfig,
     /// Other appliances, and how we speak with them.
     pub peers: PeersConfig,
+    /// Exchanges that orders are routed to.
+    pub venue: Vec<Spanned<VenueConfig>>,
     /// Market data out.
     pub feed: FeedConfig,
     /// The two logs.
@@ -64,6 +66,7 @@ impl Default for Config {
             entry: EntryConfig::default(),
             fix: FixConfig::default(),
             peers: PeersConfig::default(),
+            venue: Vec::new(),
             feed: FeedConfig::default(),
             journal: JournalConfig::default(),
             engine: EngineConfig::default(),
@@ -455,6 +458,8 @@ pub enum StageName {
     Fix,
     /// There with other appliances only: speaks with them.
     Peers,
+    /// There with venues only: speaks with exchanges.
+    Venues,
     Sequencer,
     Risk,
     /// With several shards: deals commands to them.
@@ -491,6 +496,7 @@ impl StageName {
             Self::Gateway => "gateway".into(),
             Self::Fix => "fix".into(),
             Self::Peers => "peers".into(),
+            Self::Venues => "venues".into(),
             Self::Away => "away".into(),
             Self::Sequencer => "sequencer".into(),
             Self::Risk => "risk".into(),
@@ -514,11 +520,16 @@ impl TryFrom<String> for StageName {
     type Error = String;
 
     fn try_from(name: String) -> Result<Self, String> {
-        let all = Self::of(SHARDS_MAX).into_iter().chain([Self::Fix, Self::Peers, Self::Away]);
+        let all = Self::of(SHARDS_MAX).into_iter().chain([
+            Self::Fix,
+            Self::Peers,
+            Self::Venues,
+            Self::Away,
+        ]);
         let found = all.into_iter().find(|stage| stage.name() == name);
         found.ok_or_else(|| {
             format!(
-                "`{name}` is no stage: write gateway, fix, peers, sequencer, risk, dealer, \
+                "`{name}` is no stage: write gateway, fix, peers, venues, sequencer, risk, dealer, \
                  matching, matching-2 to matching-{SHARDS_MAX}, away, collector, recorder or feed"
             )
         })

@@ -16,6 +16,7 @@ mod shard_wiring;
 mod sharding;
 mod state;
 mod validate;
+mod venues;
 mod wiring;
 
 pub use appliance::{Appliance, StopError};
@@ -41,4 +42,5 @@ pub use state::{
     empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings, meaning,
 };
 pub use validate::{Catalogue, check};
-pub use wiring::{FixParts, LinkFill, Parts, PeersParts, StageLatency, Wired, wire};
+pub use venues::{VenueConfig, VenueLineConfig, open_venues, venues_options};
+pub use wiring::{FixParts, LinkFill, Parts, PeersParts, StageLatency, VenuesParts, Wired, wire};

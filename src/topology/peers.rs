@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use crate::engine::AwayOptions;
-use crate::model::{InstrumentId, SessionId};
-use crate::stage::{PeerSpec, PeersOptions, PeersState};
+use crate::model::{Instrument, InstrumentId, SessionId};
+use crate::stage::{PeerSpec, PeersOptions, PeersState, VenueSpec};
 use crate::topology::{Catalogue, Config, DeviceName, DeviceRequest, Home, Sharding, Subnet};
 
 /// How we speak with other appliances.
@@ -55,18 +55,30 @@ pub struct PeerConfig {
 }
 
 /// Where orders go that are not matched here.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Destinations {
     /// What the engine is told.
     pub away: AwayOptions,
     /// The other appliances.
     pub peers: Vec<PeerSpec>,
+    /// Exchanges.
+    pub venues: Vec<VenueSpec>,
 }
 
 impl Destinations {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.away.destinations.is_empty()
+    }
+
+    /// Who speaks with each destination, by its session: peers first, then venues.
+    pub fn speakers(&self) -> Box<[u8]> {
+        let end = self.away.destinations.iter().map(|id| id.index() + 1).max().unwrap_or(0);
+        let mut speakers = vec![0; end];
+        for venue in &self.venues {
+            speakers[venue.session.index()] = u8::from(!self.peers.is_empty());
+        }
+        speakers.into()
     }
 
     /// The instruments that are sent on.
@@ -81,6 +93,7 @@ impl Destinations {
     pub(super) fn new(
         config: &Config,
         sharding: &Sharding,
+        instruments: &[Instrument],
         is_client: impl Fn(u32) -> bool,
     ) -> Result<Self, (Range<usize>, String)> {
         let keys = &config.peers;
@@ -109,7 +122,9 @@ impl Destinations {
                 gateway: peer.gateway,
             });
         }
-        if peers.is_empty() {
+        let taken = |id: u32| is_client(id) || peers.iter().any(|peer| peer.session.0 == id);
+        let (venues, to_venues) = venues_of(config, instruments, taken)?;
+        if peers.is_empty() && venues.is_empty() {
             return Ok(Self::default());
         }
         let session_of = |home: &Home| match home {
@@ -117,15 +132,52 @@ impl Destinations {
             Home::Here(_) => None,
         };
         let homes = sharding.homes().filter_map(|(id, home)| Some((id, session_of(home)?)));
+        let sessions = peers.iter().map(|peer| peer.session);
         let away = AwayOptions {
-            destinations: peers.iter().map(|peer| peer.session).collect(),
-            homes: homes.collect(),
+            destinations: sessions.chain(venues.iter().map(|venue| venue.session)).collect(),
+            homes: homes.chain(to_venues).collect(),
             orders_max: keys.orders_max,
             in_flight_max: keys.in_flight_max,
             executions_max: keys.executions_max,
         };
-        Ok(Self { away, peers })
+        Ok(Self { away, peers, venues })
     }
+}
+
+/// The venues, and which instruments go there.
+type Routed = (Vec<VenueSpec>, Vec<(InstrumentId, SessionId)>);
+
+fn venues_of(
+    config: &Config,
+    instruments: &[Instrument],
+    taken: impl Fn(u32) -> bool,
+) -> Result<Routed, (Range<usize>, String)> {
+    let (mut venues, mut homes): Routed = Default::default();
+    for spanned in &config.venue {
+        let keys = spanned.get_ref();
+        let wrong = |message: String| (spanned.span(), format!("venue `{}`: {message}", keys.name));
+        let spec = keys.spec().map_err(wrong)?;
+        let known = venues.iter().any(|v| v.name == spec.name || v.session == spec.session);
+        if keys.session == 0 || keys.session > u32::from(u16::MAX) || known || taken(keys.session) {
+            return Err(wrong(format!(
+                "its name or its session {} is taken: use a number that nobody has, from 1 to \
+                 65535",
+                keys.session
+            )));
+        }
+        for symbol in &keys.instruments {
+            let listed = instruments.iter().find(|listed| listed.symbol.name() == *symbol);
+            let id = listed
+                .map(|listed| listed.id)
+                .ok_or_else(|| wrong(format!("it has `{symbol}`, which is no [[instrument]]")))?;
+            if homes.iter().any(|(other, _)| *other == id) {
+                return Err(wrong(format!("another venue has `{symbol}` too: keep one")));
+            }
+            homes.push((id, spec.session));
+        }
+        venues.push(spec);
+    }
+    Ok((venues, homes))
 }
 
 /// What the stage that speaks with other appliances is told.

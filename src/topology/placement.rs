@@ -78,20 +78,28 @@ fn place_fix(config: &Config, cores: &mut [PlacedCore]) {
     }
 }
 
-/// What speaks with other appliances, where no core names it, goes beside the gateway; the shard of
-/// what rests there, and what deals to it, beside matching.
+/// What speaks with other appliances and with exchanges, where no core names it, goes beside the
+/// gateway; the shard of what rests there, and what deals to it, beside matching.
 fn place_peers(config: &Config, cores: &mut [PlacedCore]) {
-    if config.peers.appliance.is_empty() {
+    let (with_peers, with_venues) = (!config.peers.appliance.is_empty(), !config.venue.is_empty());
+    if !with_peers && !with_venues {
         return;
     }
     let matching = StageName::Matching(0);
     for (name, beside) in [
         (StageName::Peers, StageName::Gateway),
+        (StageName::Venues, StageName::Gateway),
         (StageName::Dealer, matching),
         (StageName::Away, matching),
         (StageName::Collector, matching),
     ] {
-        if !cores.iter().any(|core| core.stages.contains(&name))
+        let is_there = match name {
+            StageName::Peers => with_peers,
+            StageName::Venues => with_venues,
+            _ => true,
+        };
+        if is_there
+            && !cores.iter().any(|core| core.stages.contains(&name))
             && let Some(core) = cores.iter_mut().find(|core| core.stages.contains(&beside))
         {
             core.stages.push(name);
@@ -115,8 +123,14 @@ fn check_stages(config: &Config, file: &str, text: &str) -> Result<(), ConfigErr
         }
     }
     let wanted = StageName::of(own_shards(config).count().max(1));
-    let with_peers = !config.peers.appliance.is_empty();
-    let for_peers = [StageName::Peers, StageName::Away, StageName::Dealer, StageName::Collector];
+    let with_peers = !config.peers.appliance.is_empty() || !config.venue.is_empty();
+    let for_peers = [
+        StageName::Peers,
+        StageName::Venues,
+        StageName::Away,
+        StageName::Dealer,
+        StageName::Collector,
+    ];
     let known = |stage: &StageName| {
         let is_for_peers = with_peers && for_peers.contains(stage);
         wanted.contains(stage) || *stage == StageName::Fix || is_for_peers

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::engine::{Fold, Shards};
 use crate::journal::{JournalError, LogKind, Reader};
 use crate::model::{Command, Event, EventId, Fault, SeqNo};
-use crate::stage::{FeedState, FixState, GatewayState, PeersState};
+use crate::stage::{FeedState, FixState, GatewayState, PeersState, VenuesState};
 
 /// Why a journal does not give back what it recorded.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +51,8 @@ pub struct Replay {
     pub fix: FixState,
     /// Our sessions at other appliances; none unless they are put here.
     pub peers: PeersState,
+    /// Our sessions at exchanges; none unless they are put here.
+    pub venues: VenuesState,
     /// What was published.
     pub feed: FeedState,
     commands: Reader<Command>,
@@ -80,6 +82,7 @@ impl Replay {
             gateway,
             fix: FixState::none(),
             peers: PeersState::none(),
+            venues: VenuesState::none(),
             feed,
             commands: Reader::open(&LogKind::Commands.folder(journal), 0)?,
             events: Some(Reader::open(&LogKind::Events.folder(journal), 0)?),
@@ -99,6 +102,7 @@ impl Replay {
         self.gateway.restore_command(&group);
         self.fix.restore_command(&group);
         self.peers.restore_command(&group.head);
+        self.venues.restore_command(&group.head);
         let Self { fold, gateway, fix, feed, events, compared, event_count, .. } = self;
         let mut outcome = Ok(());
         let folded = fold.apply(&group, &mut |event| {
@@ -111,8 +115,11 @@ impl Replay {
             }
         });
         folded.map_err(|fault| ReplayError::Fault { seq: group.head.seq, fault })?;
-        let Self { fold, peers, .. } = self;
-        fold.matcher.take_routed(&mut |message| peers.restore_routed(message));
+        let Self { fold, peers, venues, .. } = self;
+        fold.matcher.take_routed(&mut |message| {
+            peers.restore_routed(message);
+            venues.restore_routed(message);
+        });
         outcome?;
         self.command_count += 1;
         Ok(true)

@@ -36,14 +36,16 @@ pub(super) struct Unwired<'a> {
     pub(super) events: EventLinks,
     /// To those who speak with destinations.
     pub(super) routed: Vec<Producer<Command>>,
+    /// By destination: which of those.
+    pub(super) speaker_of: Box<[u8]>,
     pub(super) board: &'a Arc<Board>,
     pub(super) depths: Depths,
 }
 
 /// Joins the matching stages between risk and all who want events.
 pub(super) fn wire_matching(unwired: Unwired<'_>) -> MatchingWired {
-    let Unwired { shards, limits, commands: risk_matching, events, routed, board, depths } =
-        unwired;
+    let Unwired { shards, limits, events, routed, speaker_of, board, depths, .. } = unwired;
+    let risk_matching = unwired.commands;
     let events_max = limits.events_per_command_max();
     let (mut matchers, away, routes) = shards.into_parts();
     let (matched, matched_reader) = latency();
@@ -104,7 +106,6 @@ pub(super) fn wire_matching(unwired: Unwired<'_>) -> MatchingWired {
         wired.links.push(fill("dealer_away", &commands));
         from_shards.push(away_collector);
         wired.requests.push(away_sequencer);
-        let speaker_of = speakers(&away);
         let most = (events_max, Away::routed_max(&limits));
         let links = AwayLinks { commands, events, sequencer, routed, speaker_of };
         let away = AwayStage::new(away, shard, most, links, Arc::clone(board));
@@ -118,10 +119,4 @@ pub(super) fn wire_matching(unwired: Unwired<'_>) -> MatchingWired {
     wired.counters.push((StageName::Collector, collector.counters.reader()));
     wired.stages.push((StageName::Collector, Box::new(collector)));
     wired
-}
-
-/// Who speaks with each destination: all are appliances, and one stage speaks with those.
-fn speakers(away: &Away) -> Box<[u8]> {
-    let end = away.destinations().map(|id| id.index() + 1).max().unwrap_or(0);
-    vec![0; end].into()
 }

@@ -81,7 +81,7 @@ pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, Confi
     let sharding = Sharding::new(config, &instruments)
         .map_err(|(span, message)| source.error(span, message))?;
     let is_client = |id: u32| risk.sessions.get(id as usize).is_some_and(Option::is_some);
-    let destinations = Destinations::new(config, &sharding, is_client)
+    let destinations = Destinations::new(config, &sharding, &instruments, is_client)
         .map_err(|(span, message)| source.error(span, message))?;
     // What rests elsewhere is a shard too.
     let shards = sharding.shards() + usize::from(!destinations.is_empty());

@@ -11,9 +11,10 @@ use crate::port::Port;
 use crate::port::watch::Watch;
 use crate::runtime::{CounterReader, LatencyReader, Stage, latency};
 use crate::stage::{
-    ArchiveLinks, BURST, Board, EventLinks, Feed, FeedState, FixGateway, FixLinks, FixState, Gate,
-    Gateway, GatewayLinks, GatewayState, Introduced, OldReply, Peers, PeersState, REPORTS_DEPTH,
-    Recorder, Risk, Sequencer, SequencerState, Wanted,
+    ArchiveLinks, BURST, Board, Dialled, EventLinks, Feed, FeedState, FixGateway, FixLinks,
+    FixState, Gate, Gateway, GatewayLinks, GatewayState, Introduced, OldReply, Peers, PeersState,
+    REPORTS_DEPTH, Recorder, Risk, Sequencer, SequencerState, VENUE_REPORTS_DEPTH, Venues,
+    VenuesState, Wanted,
 };
 use crate::topology::StageName;
 use crate::topology::shard_wiring::{Depths, Unwired, wire_matching};
@@ -30,6 +31,10 @@ pub struct Parts<E: Port, F: Port> {
     pub fix: Option<FixParts>,
     /// Our sessions at other appliances, where there are any.
     pub peers: Option<PeersParts>,
+    /// Our sessions at exchanges, where there are any.
+    pub venues: Option<VenuesParts>,
+    /// Who speaks with which destination.
+    pub speaker_of: Box<[u8]>,
     /// What was published.
     pub feed: FeedState,
     /// The client side's port.
@@ -64,6 +69,14 @@ pub struct PeersParts {
     pub state: PeersState,
     /// Where they are.
     pub port: Box<dyn Port>,
+}
+
+/// What the stage that speaks with exchanges is made of.
+pub struct VenuesParts {
+    /// Our sessions there.
+    pub state: VenuesState,
+    /// Where the dialer puts lines.
+    pub dialled: rtrb::Consumer<Dialled>,
 }
 
 /// A latency, from the receipt of a frame to a place on the road.
@@ -190,16 +203,25 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         let stage = Peers::new(peers.port, peers.state, routed, requests, parts.gate.clone());
         (stage, away_routed)
     });
-    let (peers, routed): (Option<Peers>, Vec<_>) = match peers {
-        Some((stage, routed)) => (Some(stage), vec![routed]),
-        None => (None, Vec::new()),
-    };
+    let venues = parts.venues.map(|venues| {
+        let (away_routed, routed) = link::<Command>(depth);
+        let (requests, venues_sequencer) = link::<Request>(VENUE_REPORTS_DEPTH);
+        links.push(fill("away_venues", &routed));
+        links.push(fill("venues_sequencer", &venues_sequencer));
+        inputs.push(venues_sequencer);
+        let VenuesParts { state, dialled } = venues;
+        (Venues::new(state, dialled, routed, requests, parts.gate.clone()), away_routed)
+    });
+    let (peers, to_peers) = peers.unzip();
+    let (venues, to_venues) = venues.unzip();
+    let routed = to_peers.into_iter().chain(to_venues).collect();
     let matching = wire_matching(Unwired {
         shards: matcher,
         limits: parts.limits,
         commands: risk_matching,
         events,
         routed,
+        speaker_of: parts.speaker_of,
         board: &parts.board,
         depths,
     });
@@ -250,6 +272,10 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     if let Some(peers) = peers {
         wired.counters.push((StageName::Peers, peers.counters.reader()));
         wired.stages.insert(1, (StageName::Peers, Box::new(peers)));
+    }
+    if let Some(venues) = venues {
+        wired.counters.push((StageName::Venues, venues.counters.reader()));
+        wired.stages.insert(1, (StageName::Venues, Box::new(venues)));
     }
     if let Some((fix, reader)) = fix {
         wired.counters.push((StageName::Fix, fix.counters.reader()));

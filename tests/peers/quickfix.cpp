@@ -5,6 +5,7 @@
 //   peer pace    PORT BEGIN SENDER TARGET ORDERS          one order at a time: p50 p99 in ns
 //   peer bare    PORT BEGIN SENDER TARGET ORDERS          the same without QuickFIX in the client
 //   peer serve   PORT BEGIN SENDER TARGET                 an exchange in memory, until killed
+//   peer venue   PORT BEGIN SENDER TARGET FOLDER          an exchange that orders are routed to
 #include <quickfix/Application.h>
 #include <quickfix/FileStore.h>
 #include <quickfix/Message.h>
@@ -25,6 +26,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <iostream>
 #include <map>
 #include <mutex>
@@ -110,6 +112,50 @@ struct Exchange : FIX::NullApplication {
   }
 };
 
+// Fills each order at once, and notes it in a file before it says so: killed and started again it
+// knows what it had. Asked for an order it says the same again, under the same ExecID.
+struct Venue : FIX::NullApplication {
+  std::map<std::string, std::string> quantities;
+  std::string path;
+  std::ofstream file;
+
+  explicit Venue(const std::string &folder) : path(folder + "/orders") {
+    std::ifstream old(path);
+    for (std::string id, quantity; old >> id >> quantity;) quantities[id] = quantity;
+    file.open(path, std::ios::app);
+  }
+
+  void fromApp(const FIX::Message &message, const FIX::SessionID &session) throw(
+      FIX::FieldNotFound, FIX::IncorrectDataFormat, FIX::IncorrectTagValue,
+      FIX::UnsupportedMessageType) override {
+    std::string kind = message.getHeader().getField(35), id = message.getField(11);
+    if (kind == "D") {
+      if (quantities.count(id)) file << "twice " << id << std::endl;
+      quantities[id] = message.getField(38);
+      file << id << " " << quantities[id] << std::endl;
+    } else if (kind != "H") {
+      return;
+    }
+    bool isKnown = quantities.count(id);
+    std::string quantity = isKnown ? quantities[id] : "0", begin = session.getBeginString();
+    FIX::Message report;
+    report.getHeader().setField(35, "8");
+    report.setField(11, id);
+    report.setField(37, isKnown ? id : "NONE");
+    report.setField(17, isKnown ? "X" + id : "0");
+    if (begin == "FIX.4.2") report.setField(20, isKnown ? "0" : "3");
+    report.setField(150, isKnown ? (begin == "FIX.4.2" ? "2" : "F") : "I");
+    report.setField(39, isKnown ? "2" : "8");
+    for (int tag : {55, 54}) report.setField(tag, message.getField(tag));
+    report.setField(38, quantity);
+    if (isKnown) report.setField(32, quantity), report.setField(31, "300.00");
+    report.setField(151, "0");
+    report.setField(14, quantity);
+    report.setField(6, "300.00");
+    FIX::Session::sendToTarget(report, session);
+  }
+};
+
 static FIX::SessionSettings settings(char **a, bool initiates, const std::string &folder) {
   std::ostringstream text;
   text << "[DEFAULT]\nConnectionType=" << (initiates ? "initiator" : "acceptor")
@@ -118,6 +164,7 @@ static FIX::SessionSettings settings(char **a, bool initiates, const std::string
        << "FileStorePath=" << folder << "\n[SESSION]\nBeginString=" << a[1]
        << "\nSenderCompID=" << a[2] << "\nTargetCompID=" << a[3] << "\n";
   if (std::string(a[1]) == "FIXT.1.1") text << "DefaultApplVerID=9\n";
+  if (!initiates) text << "SocketReuseAddress=Y\n";
   if (folder == ".") text << "ResetOnLogon=Y\n";
   if (initiates)
     text << "SocketConnectHost=127.0.0.1\nSocketConnectPort=" << a[0] << "\n";
@@ -256,6 +303,16 @@ static int serve(char **a) {
   for (;;) std::this_thread::sleep_for(std::chrono::seconds(1));
 }
 
+static int venue(char **a, const std::string &folder) {
+  Venue venue(folder);
+  auto config = settings(a, false, folder);
+  FIX::FileStoreFactory store(config);
+  FIX::SocketAcceptor acceptor(venue, store, config);
+  acceptor.start();
+  std::cout << "ready" << std::endl;
+  for (;;) std::this_thread::sleep_for(std::chrono::seconds(1));
+}
+
 int main(int count, char **words) {
   std::string mode = count > 1 ? words[1] : "";
   try {
@@ -263,6 +320,7 @@ int main(int count, char **words) {
     if (mode == "pace" && count == 7) return pace(words + 2, std::stol(words[6]));
     if (mode == "bare" && count == 7) return bare(words + 2, std::stol(words[6]));
     if (mode == "serve" && count == 6) return serve(words + 2);
+    if (mode == "venue" && count == 7) return venue(words + 2, words[6]);
   } catch (std::exception &error) {
     std::cout << error.what() << std::endl;
     return 1;

@@ -78,6 +78,8 @@ impl Server {
             gateway,
             fix: None,
             peers: peers_port.map(|port| PeersParts { state: peers, port }),
+            venues: None,
+            speaker_of: catalogue.destinations.speakers(),
             feed,
             entry_port,
             feed_port,

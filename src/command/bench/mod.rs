@@ -254,6 +254,8 @@ impl<'a> Bench<'a> {
             gateway: empty_gateway(config, catalogue),
             fix: None,
             peers: None,
+            venues: None,
+            speaker_of: Box::default(),
             feed: empty_feed(config, catalogue),
             entry_port: port,
             feed_port: NullPort::default(),

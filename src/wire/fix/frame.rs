@@ -4,6 +4,7 @@
 //! claims; it is garbled, and the stream goes on behind it.
 
 use crate::wire::fix::scan::SOH;
+use crate::wire::fix::value;
 
 /// The most bytes a message may have, all in all.
 pub const MESSAGE_MAX: usize = 32 * 1024;
@@ -86,13 +87,27 @@ fn partial_or_garbled(bytes: &[u8], enough: usize) -> Framing {
     if bytes.len() >= enough { Framing::Garbled(next_begin(bytes)) } else { Framing::Partial }
 }
 
+#[inline]
 fn separator_within(bytes: &[u8], most: usize) -> Option<usize> {
+    // `8=FIX.4.4` and its like: the separator is among the second eight bytes.
+    if let Some([first, second, ..]) = bytes.get(..16).map(|head| head.as_chunks::<8>().0)
+        && value::first_in(u64::from_le_bytes(*first), SOH) == 8
+        && let at @ 0..8 = value::first_in(u64::from_le_bytes(*second), SOH)
+    {
+        return Some(8 + at);
+    }
     bytes.iter().take(most + 1).position(|&byte| byte == SOH)
 }
 
 /// A number of one to six digits and how many digits it has.
 #[inline]
 fn number_before_separator(bytes: &[u8]) -> Result<(usize, usize), Framing> {
+    if let Some(word) = bytes.first_chunk().map(|eight| u64::from_le_bytes(*eight))
+        && let length @ 1..=6 = value::first_in(word, SOH)
+        && let Some(digits) = value::digits_in(word, length)
+    {
+        return Ok((value::number_of(digits) as usize, length));
+    }
     let mut number = 0;
     for (digits, &byte) in bytes.iter().enumerate().take(7) {
         match byte {

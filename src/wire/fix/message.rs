@@ -5,7 +5,9 @@
 use crate::wire::fix::dictionary::{Dictionary, Kind};
 use crate::wire::fix::frame::Frame;
 use crate::wire::fix::scan::{FIELDS_MAX, SOH, Scanner, Stops};
-use crate::wire::fix::tag;
+use crate::wire::fix::shape::{Shape, Shapes};
+use crate::wire::fix::tag::{self, Places};
+use crate::wire::fix::value;
 
 /// One field of a message: its tag, and where its value is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,12 +42,16 @@ pub enum Garbled {
     DataLength,
 }
 
+/// Fields that can be noted in their place; of a message with more they are searched for.
+const PLACED_MAX: usize = u8::MAX as usize;
+
 /// The room an index is made in, taken once.
 #[derive(Clone, Debug)]
 pub struct Indexer {
     scanner: Scanner,
     stops: Stops,
     entries: Box<[Entry; FIELDS_MAX]>,
+    places: Places,
 }
 
 impl Default for Indexer {
@@ -58,7 +64,7 @@ impl Indexer {
     /// With the fastest scanner this machine has.
     pub fn new() -> Self {
         let entries = Box::new([Entry::default(); FIELDS_MAX]);
-        Self { scanner: Scanner::new(), stops: Stops::new(), entries }
+        Self { scanner: Scanner::new(), stops: Stops::new(), entries, places: Places::default() }
     }
 
     /// With the scanner every machine has, to compare with.
@@ -77,16 +83,48 @@ impl Indexer {
         frame: &Frame,
         dictionary: &Dictionary,
     ) -> Result<Message<'a>, Garbled> {
+        let bytes = self.scan(bytes, frame)?;
+        self.work_out(bytes, dictionary)
+    }
+
+    /// Finds the separators and verifies the checksum; returns the bytes of the message.
+    #[inline]
+    pub(super) fn scan<'a>(&mut self, bytes: &'a [u8], frame: &Frame) -> Result<&'a [u8], Garbled> {
         let bytes = bytes.get(..frame.length).unwrap_or(bytes);
         let summed = bytes.get(..frame.body_end()).unwrap_or(&[]);
         let sum = self.scanner.scan(summed, &mut self.stops).ok_or(Garbled::TooManyFields)?;
-        if !checksum_matches(bytes, frame, sum) {
-            return Err(Garbled::Checksum);
-        }
+        if checksum_matches(bytes, frame, sum) { Ok(bytes) } else { Err(Garbled::Checksum) }
+    }
+
+    /// The shape of the scanned message, if it is one that is known.
+    #[inline]
+    pub(super) fn recognise(&mut self, bytes: &[u8], kind: u8, shapes: &Shapes) -> Option<usize> {
+        let stops = self.stops.all();
+        let entries = self.entries.get_mut(..stops.len())?;
+        shapes.recognise(kind, bytes, stops, entries)
+    }
+
+    /// The scanned message, recognised by its shape.
+    #[inline]
+    pub(super) fn found<'a>(&'a self, bytes: &'a [u8], shape: &'a Shape) -> Message<'a> {
+        let entries = self.entries.get(..shape.count()).unwrap_or(&[]);
+        Message { bytes, entries, places: shape.places() }
+    }
+
+    /// The scanned message, worked out field by field.
+    #[inline]
+    pub(super) fn work_out<'a>(
+        &'a mut self,
+        bytes: &'a [u8],
+        dictionary: &Dictionary,
+    ) -> Result<Message<'a>, Garbled> {
         let count = self.index(bytes, dictionary)?;
         let entries = self.entries.get(..count).unwrap_or(&[]);
+        let places = &self.places;
         match entries {
-            [_, _, third, ..] if third.tag == tag::MSG_TYPE => Ok(Message { bytes, entries }),
+            [_, _, third, ..] if third.tag == tag::MSG_TYPE => {
+                Ok(Message { bytes, entries, places })
+            }
             _ => Err(Garbled::NoMsgType),
         }
     }
@@ -94,6 +132,7 @@ impl Indexer {
     #[inline]
     fn index(&mut self, bytes: &[u8], dictionary: &Dictionary) -> Result<usize, Garbled> {
         let (mut at, mut data_tag, mut data_length) = (0, 0, 0);
+        self.places = Places::default();
         let mut count = 0;
         let mut stops = self.stops.all().iter();
         while let Some(&stop) = stops.next() {
@@ -120,6 +159,7 @@ impl Indexer {
             if let Some(place) = self.entries.get_mut(count) {
                 *place = entry;
             }
+            self.places.note(tag, count);
             count += 1;
             at = end + 1;
         }
@@ -147,31 +187,18 @@ fn checksum_matches(bytes: &[u8], frame: &Frame, sum: u8) -> bool {
 /// Eight bytes at once: the trailer of a frame keeps them readable for every field.
 #[inline]
 fn tag_at(bytes: &[u8], at: usize, end: usize) -> (u32, usize) {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = ONES * 0x80;
-    const EQUALS: u64 = ONES * b'=' as u64;
-    const ZEROS: u64 = ONES * b'0' as u64;
-    let Some(word) = bytes.get(at..at + 8).and_then(|eight| eight.first_chunk()) else {
+    let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk()) else {
         return tag_slowly(bytes, at, end);
     };
     let word = u64::from_le_bytes(*word);
-    let equals = word ^ EQUALS;
-    let found = equals.wrapping_sub(ONES) & !equals & HIGHS;
-    let length = found.trailing_zeros() / 8;
-    if length == 0 || length > 7 || at + length as usize >= end || word as u8 == b'0' {
+    let length = value::first_in(word, b'=');
+    if length == 0 || length > 7 || at + length >= end || word as u8 == b'0' {
         return tag_slowly(bytes, at, end);
     }
-    // Right-aligned with zeros before, as eight digits, the first in the lowest byte.
-    let shift = 64 - 8 * length;
-    let digits = ((word << shift) | (ZEROS >> (64 - shift))) ^ ZEROS;
-    if (digits.wrapping_add(ONES * 0x76) | digits) & HIGHS != 0 {
-        return tag_slowly(bytes, at, end);
+    match value::digits_in(word, length) {
+        Some(digits) => (value::number_of(digits) as u32, at + length + 1),
+        None => tag_slowly(bytes, at, end),
     }
-    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
-    let low = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(0x000f_4240_0000_0064);
-    let high = ((pairs >> 16) & 0x0000_00ff_0000_00ff).wrapping_mul(0x0000_2710_0000_0001);
-    let tag = (low.wrapping_add(high) >> 32) as u32;
-    (tag, at + length as usize + 1)
 }
 
 /// The same byte by byte, for what is no plain tag and for the end of short messages.
@@ -197,6 +224,7 @@ fn tag_slowly(bytes: &[u8], at: usize, end: usize) -> (u32, usize) {
 pub struct Message<'a> {
     bytes: &'a [u8],
     entries: &'a [Entry],
+    places: &'a Places,
 }
 
 impl<'a> Message<'a> {
@@ -223,8 +251,17 @@ impl<'a> Message<'a> {
     }
 
     /// The value of the first field with a tag.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, tag: u32) -> Option<&'a [u8]> {
+        let Some(place) = tag::place(tag) else { return self.search(tag) };
+        match self.places.get(place) {
+            0 if self.entries.len() > PLACED_MAX => self.search(tag),
+            0 => None,
+            noted => self.entries.get(noted).map(|entry| self.value(entry)),
+        }
+    }
+
+    fn search(&self, tag: u32) -> Option<&'a [u8]> {
         self.entries.iter().find(|entry| entry.tag == tag).map(|entry| self.value(entry))
     }
 

@@ -9,15 +9,19 @@ pub mod dictionary;
 pub mod frame;
 pub mod message;
 pub mod order;
+mod reader;
 pub mod reject;
 mod scan;
 pub mod session;
+mod shape;
 pub mod tag;
 pub mod value;
+pub mod venue;
 pub mod writer;
 
 pub use dictionary::{Dictionary, Version};
 pub use message::{Entry, Garbled, Indexer, Message};
+pub use reader::{Checked, Reader};
 pub use reject::{BusinessReject, Refusal, SessionReject};
 pub use writer::Writer;
 

@@ -9,16 +9,16 @@ pub(super) const SOH: u8 = 1;
 /// The most fields a message may have; what has more is refused.
 pub(super) const FIELDS_MAX: usize = 1024;
 
-/// Where the separators of a message are.
+/// Where the separators of a message are; there is room to write a few too many.
 #[derive(Clone, Debug)]
 pub(super) struct Stops {
-    at: Box<[u16; FIELDS_MAX]>,
+    at: Box<[u16; FIELDS_MAX + 40]>,
     count: usize,
 }
 
 impl Stops {
     pub(super) fn new() -> Self {
-        Self { at: Box::new([0; FIELDS_MAX]), count: 0 }
+        Self { at: Box::new([0; FIELDS_MAX + 40]), count: 0 }
     }
 
     /// The separators, in order.
@@ -32,20 +32,24 @@ impl Stops {
         let Some(place) = self.at.get_mut(self.count) else { return false };
         *place = at as u16;
         self.count += 1;
-        true
+        self.count <= FIELDS_MAX
     }
 
     /// Notes a separator for each bit of `mask`, bit 0 being at `base`; false when there are more
     /// than a message may have.
     #[inline]
     fn push_bits(&mut self, base: usize, mut mask: u32) -> bool {
+        // Eight at a time without asking whether there are so many: nearly always one turn.
         while mask != 0 {
-            if !self.push(base + mask.trailing_zeros() as usize) {
-                return false;
+            let found = mask.count_ones() as usize;
+            let Some(places) = self.at.get_mut(self.count..self.count + 8) else { return false };
+            for place in places {
+                *place = (base + mask.trailing_zeros() as usize) as u16;
+                mask &= mask.wrapping_sub(1);
             }
-            mask &= mask - 1;
+            self.count += found.min(8);
         }
-        true
+        self.count <= FIELDS_MAX
     }
 }
 
@@ -59,7 +63,10 @@ impl Scanner {
     /// The fastest way this machine has.
     pub(super) fn new() -> Self {
         #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") {
+        if std::arch::is_x86_feature_detected!("avx2")
+            && std::arch::is_x86_feature_detected!("bmi1")
+            && std::arch::is_x86_feature_detected!("popcnt")
+        {
             return Self { scan: with_avx2::scan };
         }
         Self::plain()
@@ -102,14 +109,14 @@ mod with_avx2 {
 
     const WIDTH: usize = 32;
 
-    /// Only to be named after AVX2 was found.
+    /// Only to be named after AVX2 and its companions were found.
     #[allow(unsafe_code, reason = "vector instructions behind a check made once")]
     pub(super) fn scan(bytes: &[u8], stops: &mut Stops) -> Option<u8> {
-        // SAFETY: `Scanner::new` hands this function out only on a CPU with AVX2.
+        // SAFETY: `Scanner::new` hands this function out only on a CPU with all three.
         unsafe { vectors(bytes, stops) }
     }
 
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,bmi1,popcnt")]
     #[allow(unsafe_code, reason = "loads of whole vectors")]
     fn vectors(bytes: &[u8], stops: &mut Stops) -> Option<u8> {
         let separator = _mm256_set1_epi8(SOH as i8);

@@ -1,4 +1,4 @@
-//! The tags this crate reads or writes by name.
+//! The tags this crate reads or writes by name, and where a message notes those it is asked for.
 
 macro_rules! tags {
     ($($name:ident = $tag:literal)+) => {
@@ -18,6 +18,7 @@ tags! {
     END_SEQ_NO = 16
     EXEC_ID = 17
     EXEC_INST = 18
+    EXEC_REF_ID = 19
     EXEC_TRANS_TYPE = 20
     HANDL_INST = 21
     LAST_PX = 31
@@ -94,4 +95,56 @@ tags! {
     APPL_VER_ID = 1128
     DEFAULT_APPL_VER_ID = 1137
     MASS_ACTION_REPORT_ID = 1369
+}
+
+/// Tags from here on have a place only by name.
+const LOW: u32 = 128;
+
+/// Places that the fields of a message are found by.
+pub const PLACES: usize = LOW as usize + 8;
+
+/// Where a field that is often looked for is noted; `None` for one that is searched for.
+#[inline(always)]
+pub const fn place(tag: u32) -> Option<usize> {
+    Some(match tag {
+        0..LOW => tag as usize,
+        NO_PARTY_IDS => 128,
+        ORDER_CAPACITY => 129,
+        MASS_CANCEL_REQUEST_TYPE => 130,
+        MASS_STATUS_REQ_ID => 131,
+        MASS_STATUS_REQ_TYPE => 132,
+        ORD_STATUS_REQ_ID => 133,
+        EXEC_TYPE => 134,
+        LEAVES_QTY => 135,
+        _ => return None,
+    })
+}
+
+/// For each place, which of a message's fields stands there: 0 none, for that is BeginString.
+#[derive(Clone, Copy, Debug)]
+pub struct Places([u8; PLACES]);
+
+impl Default for Places {
+    #[inline]
+    fn default() -> Self {
+        Self([0; PLACES])
+    }
+}
+
+impl Places {
+    /// Notes the first field with a tag.
+    #[inline]
+    pub fn note(&mut self, tag: u32, field: usize) {
+        if let Some(at) = place(tag)
+            && let Some(noted @ 0) = self.0.get_mut(at)
+        {
+            *noted = u8::try_from(field).unwrap_or(0);
+        }
+    }
+
+    /// The field noted at a place.
+    #[inline(always)]
+    pub fn get(&self, place: usize) -> usize {
+        self.0.get(place).copied().map_or(0, usize::from)
+    }
 }

@@ -14,6 +14,8 @@ pub const HEAD_ROOM: usize = 32;
 pub struct Writer<'a> {
     buffer: &'a mut [u8],
     at: usize,
+    /// The sum of what was written, added up from registers: reading it back would wait for stores.
+    sum: u8,
     full: bool,
 }
 
@@ -22,7 +24,7 @@ impl<'a> Writer<'a> {
     #[inline]
     pub fn new(buffer: &'a mut [u8]) -> Self {
         let full = buffer.len() < HEAD_ROOM;
-        Self { buffer, at: HEAD_ROOM, full }
+        Self { buffer, at: HEAD_ROOM, sum: 0, full }
     }
 
     #[inline]
@@ -31,22 +33,50 @@ impl<'a> Writer<'a> {
             Some(place) => {
                 place.copy_from_slice(bytes);
                 self.at += bytes.len();
+                self.sum = bytes.iter().fold(self.sum, |sum, &byte| sum.wrapping_add(byte));
             }
             None => self.full = true,
         }
     }
 
-    /// `tag=`, in one go.
+    /// Begins a short field where it goes; near the end of the buffer there is no room for it.
+    ///
+    /// All of it is inlined, so that the writer stays in registers and no field waits for the
+    /// stores of the one before.
+    #[inline(always)]
+    fn short(&mut self, tag: u32) -> Option<Short<'_>> {
+        let rest = self.buffer.get_mut(self.at..);
+        let Some(place) = rest.and_then(|rest| rest.first_chunk_mut::<SHORT_MAX>()) else {
+            self.full = true;
+            return None;
+        };
+        let mut short = Short { place, at: 0, sum: 0 };
+        let (name, length) = written_tag(tag);
+        short.put(&name, length);
+        Some(short)
+    }
+
+    /// Takes what a short field came to.
+    #[inline(always)]
+    fn end(&mut self, (length, sum): (usize, u8)) {
+        self.at += length;
+        self.sum = self.sum.wrapping_add(sum);
+    }
+
+    /// A field of a text padded with zeros, of which `length` bytes count.
+    #[inline(always)]
+    pub fn padded<const N: usize>(&mut self, tag: u32, text: &[u8; N], length: usize) {
+        let Some(mut short) = self.short(tag) else { return };
+        short.put(text, length);
+        let ended = short.end();
+        self.end(ended);
+    }
+
+    /// `tag=`.
     #[inline(always)]
     fn tag(&mut self, tag: u32) {
         let (text, length) = written_tag(tag);
-        match self.buffer.get_mut(self.at..self.at + 8) {
-            Some(place) => {
-                place.copy_from_slice(&text);
-                self.at += length;
-            }
-            None => self.put(text.get(..length).unwrap_or(&[])),
-        }
+        self.put(text.get(..length).unwrap_or(&[]));
     }
 
     /// A field of any bytes; a separator in them ends the value there.
@@ -65,16 +95,19 @@ impl<'a> Writer<'a> {
         for byte in self.buffer.get_mut(start..self.at).unwrap_or(&mut []) {
             if *byte == SOH {
                 *byte = b' ';
+                self.sum = self.sum.wrapping_add(b' ' - SOH);
             }
         }
         self.put(&[SOH]);
     }
 
     /// A field of one byte.
-    #[inline]
+    #[inline(always)]
     pub fn byte(&mut self, tag: u32, value: u8) {
-        self.tag(tag);
-        self.put(&[value, SOH]);
+        let Some(mut short) = self.short(tag) else { return };
+        short.put(&[value], 1);
+        let ended = short.end();
+        self.end(ended);
     }
 
     /// `Y` or `N`.
@@ -84,61 +117,37 @@ impl<'a> Writer<'a> {
     }
 
     /// A whole number.
-    #[inline]
+    #[inline(always)]
     pub fn number(&mut self, tag: u32, value: u64) {
-        self.tag(tag);
-        let mut digits = [SOH; 21];
-        let start = digits_before(&mut digits, 20, value);
-        self.put(digits.get(start..).unwrap_or(&[]));
+        let Some(mut short) = self.short(tag) else { return };
+        short.number(value);
+        let ended = short.end();
+        self.end(ended);
     }
 
     /// A price, with as many places as it needs.
-    #[inline]
+    #[inline(always)]
     pub fn price(&mut self, tag: u32, value: Price) {
         self.decimal(tag, value.0);
     }
 
     /// A decimal number in ten-thousandths, with as many places as it needs.
-    #[inline]
+    #[inline(always)]
     pub fn decimal(&mut self, tag: u32, value: i64) {
-        self.tag(tag);
-        let mut text = [SOH; 24];
-        let magnitude = value.unsigned_abs();
-        let (whole, mut part) = (magnitude / 10_000, magnitude % 10_000);
-        let (mut start, mut end) = (18, 18);
-        if part != 0 {
-            let mut places = 4;
-            while part.is_multiple_of(10) {
-                (part, places) = (part / 10, places - 1);
-            }
-            end = 19 + places;
-            for at in (19..end).rev() {
-                if let Some(byte) = text.get_mut(at) {
-                    *byte = b'0' + (part % 10) as u8;
-                }
-                part /= 10;
-            }
-            if let Some(byte) = text.get_mut(18) {
-                *byte = b'.';
-            }
-        }
-        start = digits_before(&mut text, start, whole);
-        if value < 0 {
-            start -= 1;
-            if let Some(byte) = text.get_mut(start) {
-                *byte = b'-';
-            }
-        }
-        self.put(text.get(start..=end).unwrap_or(&[]));
+        let Some(mut short) = self.short(tag) else { return };
+        short.decimal(value);
+        let ended = short.end();
+        self.end(ended);
     }
 
     /// A timestamp.
-    #[inline]
+    #[inline(always)]
     pub fn time(&mut self, tag: u32, time: Nanos, precision: Precision) {
-        self.tag(tag);
         let (text, length) = written_timestamp(time, precision);
-        self.put(text.get(..length).unwrap_or(&[]));
-        self.put(&[SOH]);
+        let Some(mut short) = self.short(tag) else { return };
+        short.put(&text, length);
+        let ended = short.end();
+        self.end(ended);
     }
 
     /// Data of any bytes, behind the field that says how many.
@@ -168,37 +177,137 @@ impl<'a> Writer<'a> {
     #[inline]
     pub fn seal(mut self, begin_string: &str) -> Option<std::ops::Range<usize>> {
         let length = self.at - HEAD_ROOM;
-        let mut head = [0; HEAD_ROOM];
-        let mut front = Writer { buffer: &mut head, at: 0, full: false };
+        let mut head = [0; HEAD_ROOM + SHORT_MAX];
+        let mut front = Writer { buffer: &mut head, at: 0, sum: self.sum, full: false };
         front.bytes(8, begin_string.as_bytes());
         front.number(9, length as u64);
         if front.full {
             return None;
         }
-        let front = front.at;
+        let (front, sum) = (front.at, front.sum);
         let start = HEAD_ROOM - front;
         self.buffer.get_mut(start..HEAD_ROOM)?.copy_from_slice(head.get(..front)?);
-        let summed = self.buffer.get(start..self.at)?;
-        let sum = summed.iter().fold(0u8, |sum, &byte| sum.wrapping_add(byte));
         let digits = [b'0' + sum / 100, b'0' + sum / 10 % 10, b'0' + sum % 10];
         self.put(&[b'1', b'0', b'=', digits[0], digits[1], digits[2], SOH]);
         (!self.full).then_some(start..self.at)
     }
 }
 
-/// Writes a number so that its last digit stands before `end`; returns where it starts.
+/// The longest short field: tag, the longest number or time, and room to write too much.
+const SHORT_MAX: usize = 64;
+
+/// A short field on its way.
+struct Short<'a> {
+    place: &'a mut [u8; SHORT_MAX],
+    at: usize,
+    sum: u8,
+}
+
+impl Short<'_> {
+    /// Its length and its sum, with the separator behind.
+    #[inline(always)]
+    fn end(mut self) -> (usize, u8) {
+        self.put(&[SOH], 1);
+        (self.at, self.sum)
+    }
+
+    /// A text padded with zeros, of which so many bytes count: one store.
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, text: &[u8; N], length: usize) {
+        if let Some(place) = self.place.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut()) {
+            *place = *text;
+            self.at += length;
+            self.sum = self.sum.wrapping_add(sum_of(text));
+        }
+    }
+
+    #[inline(always)]
+    fn number(&mut self, value: u64) {
+        const EIGHT: u64 = 100_000_000;
+        if value < EIGHT {
+            let (text, length) = written_number(value);
+            self.put(&text, length);
+        } else {
+            self.long_number(value / EIGHT, value % EIGHT);
+        }
+    }
+
+    /// A number of more than eight digits: its last eight and what is above.
+    #[inline(always)]
+    fn long_number(&mut self, high: u64, low: u64) {
+        const EIGHT: u64 = 100_000_000;
+        if high < EIGHT {
+            let (text, length) = written_number(high);
+            self.put(&text, length);
+        } else {
+            let (text, length) = written_number(high / EIGHT);
+            self.put(&text, length);
+            self.put(&eight_digits(high % EIGHT), 8);
+        }
+        self.put(&eight_digits(low), 8);
+    }
+
+    #[inline(always)]
+    fn decimal(&mut self, value: i64) {
+        let magnitude = value.unsigned_abs();
+        let (whole, part) = (magnitude / 10_000, magnitude % 10_000);
+        if value < 0 {
+            self.put(b"-", 1);
+        }
+        self.number(whole);
+        if part != 0 {
+            // `0000dddd`: the last four are the places, and zeros at their end are left out.
+            let [.., a, b, c, d] = eight_digits(part);
+            let places = u32::from_le_bytes([a, b, c, d]);
+            let zeros = (places ^ u32::from_le_bytes([b'0'; 4])).leading_zeros() as usize / 8;
+            let keep = u64::MAX >> (8 * (3 + zeros));
+            let text = u64::from_le_bytes([b'.', a, b, c, d, 0, 0, 0]) & keep;
+            self.put(&text.to_le_bytes(), 5 - zeros);
+        }
+    }
+}
+
+/// The sum of all bytes, modulo 256.
+#[inline(always)]
+fn sum_of<const N: usize>(text: &[u8; N]) -> u8 {
+    const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
+    let (words, rest) = text.as_chunks::<8>();
+    let lanes = words.iter().fold(0u64, |sum, word| {
+        let word = u64::from_le_bytes(*word);
+        sum.wrapping_add(word & EVEN).wrapping_add(word >> 8 & EVEN)
+    });
+    let sum = (lanes.wrapping_mul(0x0001_0001_0001_0001) >> 48) as u8;
+    rest.iter().fold(sum, |sum, &byte| sum.wrapping_add(byte))
+}
+
+/// Eight digits of a number below a hundred million: halves, then pairs, then digits, all lanes
+/// at once.
 #[inline]
-fn digits_before(text: &mut [u8], end: usize, value: u64) -> usize {
-    let (mut at, mut rest) = (end, value);
-    loop {
-        at -= 1;
-        if let Some(byte) = text.get_mut(at) {
-            *byte = b'0' + (rest % 10) as u8;
-        }
-        rest /= 10;
-        if rest == 0 || at == 0 {
-            return at;
-        }
+fn eight_digits(value: u64) -> [u8; 8] {
+    let fours = (value / 10_000) | ((value % 10_000) << 32);
+    let hundreds = (fours.wrapping_mul(5243) >> 19) & 0x0000_007f_0000_007f;
+    let twos = hundreds | fours.wrapping_sub(hundreds.wrapping_mul(100)) << 16;
+    let tens = (twos.wrapping_mul(103) >> 10) & 0x000f_000f_000f_000f;
+    let ones = tens | twos.wrapping_sub(tens.wrapping_mul(10)) << 8;
+    (ones | u64::from_le_bytes([b'0'; 8])).to_le_bytes()
+}
+
+/// A number below a hundred million, and how many digits it has.
+///
+/// How many is found by branches: they are foreseen, and the next field waits for nothing.
+#[inline(always)]
+fn written_number(value: u64) -> ([u8; 8], usize) {
+    let digits = u64::from_le_bytes(eight_digits(value));
+    let left = |length: usize| ((digits >> (64 - 8 * length)).to_le_bytes(), length);
+    match value {
+        0..10 => left(1),
+        10..100 => left(2),
+        100..1_000 => left(3),
+        1_000..10_000 => left(4),
+        10_000..100_000 => left(5),
+        100_000..1_000_000 => left(6),
+        1_000_000..10_000_000 => left(7),
+        _ => left(8),
     }
 }
 

@@ -31,7 +31,8 @@ pub(super) fn source(name: &str, tables: &Tables) -> String {
 fn field(field: &Field) -> String {
     format!(
         "Field {{ single: {:#x}, codes_at: {}, codes_len: {}, listed: {}, kind: Kind::{:?}, \
-         section: Section::{:?}, tag: {}, data_tag: {}, of_session: {} }}",
+         section: Section::{:?}, tag: {}, data_tag: {}, of_session: {}, \
+         counts_group: {} }}",
         field.single,
         field.codes_at,
         field.codes_len,
@@ -40,7 +41,8 @@ fn field(field: &Field) -> String {
         field.section,
         field.tag,
         field.data_tag,
-        field.of_session
+        field.of_session,
+        field.counts_group
     )
 }
 

@@ -9,7 +9,7 @@ mod validate;
 
 pub use tables::{Field, Kind, Layout, Member, Section, Tables, pack_type};
 pub use text::{Draft, TextError};
-pub use validate::Validator;
+pub use validate::{Validator, values_are_good};
 
 use tables::{HEADER, TRAILER, pack_value};
 
@@ -108,6 +108,7 @@ static UNDEFINED: Field = Field {
     tag: 0,
     data_tag: 0,
     of_session: true,
+    counts_group: false,
 };
 
 impl Dictionary {

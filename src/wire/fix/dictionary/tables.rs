@@ -80,6 +80,8 @@ pub struct Field {
     pub data_tag: u32,
     /// Whether a session's own messages know it.
     pub of_session: bool,
+    /// Whether it says how many entries a group has, in any message.
+    pub counts_group: bool,
 }
 
 /// One field of a group, or the count of a group.
@@ -331,6 +333,7 @@ impl<'a> Maker<'a> {
             }
             if let PartKind::Group(_, inner) = &part.kind {
                 let group = self.group(inner, 1)?;
+                self.fields[slot as usize].counts_group = true;
                 counts.push(Member { slot, group, required: part.required });
             }
         }
@@ -359,6 +362,7 @@ impl<'a> Maker<'a> {
                 PartKind::Group(_, inner) => self.group(inner, depth + 1)?,
                 _ => 0,
             };
+            self.fields[slot as usize].counts_group |= group != 0;
             members.push(Member { slot, group, required: part.required });
             if part.required {
                 required.push(slot);
@@ -415,6 +419,7 @@ fn field_of(text: &FieldText, codes: &mut Vec<u128>) -> Result<Field, TextError>
         tag: text.tag,
         data_tag: 0,
         of_session: true,
+        counts_group: false,
     })
 }
 

@@ -83,6 +83,25 @@ impl Validator {
     }
 }
 
+/// Whether every value is as its field must be; for a message whose layout is known to be good.
+#[inline]
+pub fn values_are_good(message: &Message<'_>, dictionary: &Dictionary) -> bool {
+    message.entries().iter().all(|entry| {
+        let field = dictionary.field(entry.slot);
+        let value = message.value(entry);
+        match (field.kind, field.listed, value) {
+            (Kind::Text, false, value) => !value.is_empty(),
+            (Kind::Char | Kind::Text | Kind::Int, true, &[byte @ 0..128]) => {
+                field.single >> byte & 1 == 1
+            }
+            (Kind::Timestamp, false, value) => value::is_timestamp(value),
+            (Kind::Decimal, false, value) => value::is_decimal(value),
+            (Kind::Count, false, value) => value::is_digits(value),
+            _ => check_value(dictionary, field, entry, value).is_ok(),
+        }
+    })
+}
+
 /// The layouts of a message's three sections.
 struct Layouts<'a> {
     header: &'a Layout,
@@ -156,9 +175,9 @@ fn is_well_formed(kind: Kind, value: &[u8]) -> bool {
         Kind::Count | Kind::Length => value::is_digits(value),
         Kind::Decimal => value::is_decimal(value),
         Kind::Boolean => matches!(value, b"Y" | b"N"),
-        Kind::Timestamp => value::timestamp(value).is_some(),
+        Kind::Timestamp => value::is_timestamp(value),
         Kind::Time => value::time_of_day(value).is_some(),
-        Kind::Date => value::date(value).is_some(),
+        Kind::Date => value::is_date(value),
         Kind::Month => value::is_month(value),
         Kind::Currency => value.len() == 3,
         Kind::Country => value.len() == 2,

@@ -1,6 +1,7 @@
 //! An order as its client knows it: its ClOrdID, what of it traded, where it is in its life.
 
 use crate::model::{AccountId, InstrumentId, Price};
+use crate::wire::fix::value::{first_in, word_of};
 
 /// The longest ClOrdID.
 pub const ID_MAX: usize = 32;
@@ -14,15 +15,30 @@ impl Id {
     #[inline]
     pub fn new(bytes: &[u8]) -> Option<Self> {
         let mut padded = [0; ID_MAX];
-        padded.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        (!bytes.is_empty()).then_some(Self(padded))
+        for (word, eight) in padded.as_chunks_mut::<8>().0.iter_mut().zip(bytes.chunks(8)) {
+            *word = word_of(eight).to_le_bytes();
+        }
+        (1..=ID_MAX).contains(&bytes.len()).then_some(Self(padded))
     }
 
     /// Without the padding.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
-        let end = self.0.iter().position(|&byte| byte == 0).unwrap_or(ID_MAX);
-        self.0.get(..end).unwrap_or(&[])
+        self.0.get(..self.length()).unwrap_or(&[])
+    }
+
+    /// Bytes without the padding.
+    #[inline]
+    pub fn length(&self) -> usize {
+        let mut length = 0;
+        for word in self.0.as_chunks::<8>().0 {
+            let used = first_in(u64::from_le_bytes(*word), 0);
+            length += used;
+            if used < 8 {
+                break;
+            }
+        }
+        length
     }
 
     /// A number that spreads ids over a table; keyed, since clients choose them.
@@ -83,6 +99,8 @@ pub struct Order {
     pub instrument: InstrumentId,
     /// For whom.
     pub account: AccountId,
+    /// What was asked of it that its destination has not answered: the client's number of it.
+    pub asked: u32,
 }
 
 impl Order {

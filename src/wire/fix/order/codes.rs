@@ -17,7 +17,7 @@ pub(super) fn side_of(code: &[u8]) -> Result<Side, RejectCode> {
 }
 
 /// The code of a side.
-pub(super) const fn side_code(side: Option<Side>) -> u8 {
+pub(in crate::wire::fix) const fn side_code(side: Option<Side>) -> u8 {
     match side {
         Some(Side::Buy) => b'1',
         Some(Side::SellShort) => b'5',
@@ -39,7 +39,7 @@ pub(super) fn order_type_of(code: &[u8]) -> Result<OrderType, RejectCode> {
 }
 
 /// The code of an order type.
-pub(super) const fn order_type_code(order_type: Option<OrderType>) -> u8 {
+pub(in crate::wire::fix) const fn order_type_code(order_type: Option<OrderType>) -> u8 {
     match order_type {
         Some(OrderType::Market) => b'1',
         Some(OrderType::Stop | OrderType::TrailingStop) => b'3',
@@ -62,6 +62,21 @@ pub(super) fn time_in_force_of(code: &[u8]) -> Result<TimeInForce, RejectCode> {
         b"6" => TimeInForce::Gtd,
         b"7" => TimeInForce::AtClose,
         _ => return Err(RejectCode::Unsupported),
+    })
+}
+
+/// The code of a time in force; `None` where FIX has none.
+pub(in crate::wire::fix) const fn time_in_force_code(life: TimeInForce) -> Option<u8> {
+    Some(match life {
+        TimeInForce::Day => b'0',
+        TimeInForce::Gtc => b'1',
+        TimeInForce::AtOpen => b'2',
+        TimeInForce::Ioc => b'3',
+        TimeInForce::Fok => b'4',
+        TimeInForce::ExtendedHours => b'5',
+        TimeInForce::Gtd => b'6',
+        TimeInForce::AtClose => b'7',
+        TimeInForce::GoodForAuction => return None,
     })
 }
 

@@ -4,7 +4,7 @@
 //! refusal, so that the client is answered in its turn and the number is accounted for.
 
 use crate::model::{
-    AccountId, Command, CommandKind, Flags, Group, InstrumentId, LineKind, Nanos, OrderType,
+    AccountId, Command, CommandKind, Flags, Group, InstrumentId, Line, LineKind, Nanos, OrderType,
     Parties, Price, Quantity, RejectCode, Request, SelfTrade, SessionId, Terms, Text, TimeInForce,
 };
 use crate::wire::fix::message::Message;
@@ -55,8 +55,8 @@ pub enum Asked<'a> {
     Refused(BusinessReject),
 }
 
-/// The fields of an order message, found in one pass.
-#[derive(Debug, Default)]
+/// The fields of an order message.
+#[derive(Debug)]
 struct Fields<'a> {
     id: &'a [u8],
     original_id: &'a [u8],
@@ -82,35 +82,33 @@ struct Fields<'a> {
 impl<'a> Fields<'a> {
     #[inline]
     fn of(message: &Message<'a>) -> Self {
-        let mut fields = Self::default();
-        for entry in message.entries() {
-            let value = message.value(entry);
-            match entry.tag {
-                tag::CL_ORD_ID => fields.id = value,
-                tag::ORIG_CL_ORD_ID => fields.original_id = value,
-                tag::ACCOUNT => fields.account = Some(value),
-                tag::SYMBOL => fields.symbol = value,
-                tag::SIDE => fields.side = value,
-                tag::ORDER_QTY => fields.quantity = value,
-                tag::ORD_TYPE => fields.order_type = value,
-                tag::PRICE => fields.price = Some(value),
-                tag::STOP_PX => fields.stop_price = Some(value),
-                tag::TIME_IN_FORCE => fields.time_in_force = value,
-                tag::EXPIRE_TIME => fields.expire_time = Some(value),
-                tag::EXEC_INST => fields.exec_inst = value,
-                tag::HANDL_INST => fields.handling = value,
-                tag::MIN_QTY => fields.minimum = Some(value),
-                tag::MAX_FLOOR => fields.displayed = Some(value),
-                tag::ORDER_CAPACITY => fields.capacity = value,
-                tag::NO_PARTY_IDS => fields.has_parties = true,
-                tag::MASS_CANCEL_REQUEST_TYPE | tag::MASS_STATUS_REQ_TYPE => {
-                    fields.mass_type = value;
-                }
-                tag::ORD_STATUS_REQ_ID | tag::MASS_STATUS_REQ_ID => fields.request_id = value,
-                _ => {}
-            }
+        let get = |tag| message.get(tag);
+        let text = |tag| message.get(tag).unwrap_or(&[]);
+        Self {
+            id: text(tag::CL_ORD_ID),
+            original_id: text(tag::ORIG_CL_ORD_ID),
+            account: get(tag::ACCOUNT),
+            symbol: text(tag::SYMBOL),
+            side: text(tag::SIDE),
+            quantity: text(tag::ORDER_QTY),
+            order_type: text(tag::ORD_TYPE),
+            price: get(tag::PRICE),
+            stop_price: get(tag::STOP_PX),
+            time_in_force: text(tag::TIME_IN_FORCE),
+            expire_time: get(tag::EXPIRE_TIME),
+            exec_inst: text(tag::EXEC_INST),
+            handling: text(tag::HANDL_INST),
+            minimum: get(tag::MIN_QTY),
+            displayed: get(tag::MAX_FLOOR),
+            capacity: text(tag::ORDER_CAPACITY),
+            has_parties: get(tag::NO_PARTY_IDS).is_some(),
+            mass_type: get(tag::MASS_CANCEL_REQUEST_TYPE)
+                .or_else(|| get(tag::MASS_STATUS_REQ_TYPE))
+                .unwrap_or(&[]),
+            request_id: get(tag::ORD_STATUS_REQ_ID)
+                .or_else(|| get(tag::MASS_STATUS_REQ_ID))
+                .unwrap_or(&[]),
         }
-        fields
     }
 }
 
@@ -140,6 +138,7 @@ pub fn decode<'a>(
     }
 }
 
+#[inline(always)]
 fn request(kind: CommandKind, sender: &Sender) -> Group<Request> {
     let mut request = Request::new(kind, sender.received_at);
     request.0.session = sender.session;
@@ -148,7 +147,7 @@ fn request(kind: CommandKind, sender: &Sender) -> Group<Request> {
     Group::new(request)
 }
 
-#[inline]
+#[inline(always)]
 fn enter(
     message: &Message<'_>,
     fields: &Fields<'_>,
@@ -179,10 +178,11 @@ fn enter(
     } else {
         read
     };
-    finish(message, fields, id, group, verdict)
+    finish(message, fields, id, &mut group, verdict);
+    Asked::Request(group)
 }
 
-#[inline]
+#[inline(always)]
 fn replace(
     message: &Message<'_>,
     fields: &Fields<'_>,
@@ -211,7 +211,8 @@ fn replace(
             Some(_) => read,
         }
     };
-    finish(message, fields, id, group, verdict)
+    finish(message, fields, id, &mut group, verdict);
+    Asked::Request(group)
 }
 
 fn cancel(fields: &Fields<'_>, id: Id, sender: &Sender, orders: &Orders) -> Asked<'static> {
@@ -341,20 +342,25 @@ fn finish(
     message: &Message<'_>,
     fields: &Fields<'_>,
     id: Id,
-    mut group: Group<Request>,
+    group: &mut Group<Request>,
     verdict: Result<Option<Terms>, RejectCode>,
-) -> Asked<'static> {
+) {
     group.head.0.verdict = verdict.err().map_or(0, RejectCode::code);
     let parties = fields.has_parties.then(|| parties_of(message));
-    add_lines(&mut group, verdict.ok().flatten(), text_of(id, fields), parties);
-    Asked::Request(group)
+    add_lines(group, verdict.ok().flatten(), text_of(id, fields), parties);
 }
 
+/// The first eight bytes, with blanks behind.
+#[inline]
+fn padded(symbol: &[u8]) -> [u8; 8] {
+    let word = value::word_of(symbol.get(..8).unwrap_or(symbol));
+    let blanks = u64::from_le_bytes([b' '; 8]).checked_shl(8 * symbol.len().min(8) as u32);
+    (word | blanks.unwrap_or(0)).to_le_bytes()
+}
+
+#[inline]
 fn text_of(id: Id, fields: &Fields<'_>) -> Text {
-    let mut symbol = [b' '; 8];
-    for (place, byte) in symbol.iter_mut().zip(fields.symbol) {
-        *place = *byte;
-    }
+    let symbol = padded(fields.symbol);
     let time_in_force = fields.time_in_force.first().copied().unwrap_or(0);
     Text { client_order_id: id.0, symbol, time_in_force, ..Text::default() }
 }
@@ -383,14 +389,21 @@ fn add_lines(
     text: Text,
     parties: Option<Parties>,
 ) {
-    let mut count = 0;
-    let lines = terms.map(Terms::line).into_iter().chain(Some(text.line()));
-    let lines = lines.chain(parties.map(Parties::line));
-    for (place, line) in group.rest_mut().iter_mut().zip(lines) {
-        *place = line;
-        count += 1;
+    let mut places = group.rest_mut().iter_mut();
+    let mut count = 1;
+    let mut add = |line: Line| {
+        if let Some(place) = places.next() {
+            (*place, count) = (line, count + 1);
+        }
+    };
+    if let Some(terms) = terms {
+        add(terms.line());
     }
-    group.head.0.lines = 1 + count;
+    add(text.line());
+    if let Some(parties) = parties {
+        add(parties.line());
+    }
+    group.head.0.lines = count;
     debug_assert!(
         group
             .rest()

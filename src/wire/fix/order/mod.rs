@@ -6,7 +6,7 @@
 //! ```
 
 mod chain;
-mod codes;
+pub(in crate::wire::fix) mod codes;
 mod decode;
 mod orders;
 mod report;
@@ -16,5 +16,7 @@ pub use decode::{Asked, Directory, Sender, decode};
 pub use orders::Orders;
 pub use report::{CancelReject, ExecutionReport, MassCancelReport, OrderReport};
 
+#[cfg(test)]
+mod matrices;
 #[cfg(test)]
 mod tests;

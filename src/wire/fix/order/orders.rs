@@ -2,8 +2,8 @@
 //! replay rebuilds it.
 
 use crate::model::{
-    CancelReason, Command, CommandKind, Event, EventFlags, EventKind, Group, Head, InstrumentId,
-    RejectCode,
+    CancelReason, Command, CommandKind, Event, EventFlags, EventId, EventKind, Group, Head,
+    InstrumentId, RejectCode,
 };
 use crate::wire::fix::dictionary::Version;
 use crate::wire::fix::order::chain::{Id, Order, Stage};
@@ -175,6 +175,7 @@ impl Orders {
             order_type: command.order_type,
             instrument: command.instrument,
             account: command.account,
+            asked: 0,
         };
         if let Some(place) = self.slots.get_mut(slot) {
             *place = order;
@@ -213,8 +214,68 @@ impl Orders {
             EventKind::Rejected => self.rejected(event),
             EventKind::CancelRejected => Some(self.cancel_rejected(event, b'1')),
             EventKind::MassCancelled => Some(self.mass_cancelled(event, None)),
+            EventKind::Routed => self.routed(event),
+            EventKind::Busted => self.traded_otherwise(event, b'H'),
+            EventKind::Corrected => self.traded_otherwise(event, b'G'),
             _ => None,
         }
+    }
+
+    /// What was asked was sent on: it is answered when the destination has spoken.
+    #[cold]
+    fn routed(&mut self, event: &Event) -> Option<OrderReport> {
+        let asked = *self.asked(event.client_seq)?;
+        let pending = match CommandKind::from_code(event.reason)? {
+            CommandKind::Enter => return Some(self.report(event, event.ordinal, b'A')),
+            CommandKind::Replace => b'E',
+            _ => b'6',
+        };
+        let order = match pending {
+            b'E' => asked.target,
+            _ => event.ordinal,
+        };
+        self.get_mut(order)?.asked = event.client_seq;
+        let mut report = self.execution(event, order, pending);
+        (report.original_id, report.id, report.status) = (report.id, asked.id, pending);
+        Some(OrderReport::Execution(report))
+    }
+
+    /// The client's number of what an event answers: that of a late answer is with its order.
+    #[inline]
+    fn answered_by(&self, event: &Event) -> u32 {
+        match event.client_seq {
+            0 => self.get(event.ordinal).map_or(0, |order| order.asked),
+            number => number,
+        }
+    }
+
+    /// A trade is undone, or was another.
+    #[cold]
+    fn traded_otherwise(&mut self, event: &Event, exec_type: u8) -> Option<OrderReport> {
+        let order = self.get_mut(event.ordinal)?;
+        let worth = i128::from(event.price.0) * i128::from(event.quantity.0);
+        if exec_type == b'H' {
+            order.executed = order.executed.saturating_sub(event.quantity.0);
+            order.notional -= worth;
+            // What is undone is not in the market again.
+            order.total = order.total.saturating_sub(event.quantity.0).max(order.executed);
+        } else {
+            order.executed = order.executed.saturating_add(event.quantity.0);
+            order.total = order.total.saturating_add(event.quantity.0);
+            order.notional += worth;
+        }
+        if order.stage == Stage::Filled || order.stage == Stage::Cancelled {
+            let is_whole = exec_type == b'G' && order.executed >= order.total;
+            order.stage = if is_whole { Stage::Filled } else { Stage::Cancelled };
+        }
+        let entered = order.reference;
+        let mut report = self.execution(event, event.ordinal, exec_type);
+        // Of a trade here, who came in by the command that traded was told the second event.
+        let told = EventId(event.reference.0);
+        let took = !event.flags.has(EventFlags::AWAY) && told.seq().0 == entered;
+        report.exec_ref_id = told.0 + u64::from(took);
+        report.last = Some((event.quantity.0, event.price));
+        Some(OrderReport::Execution(report))
     }
 
     #[inline]
@@ -272,7 +333,9 @@ impl Orders {
         self.get_mut(event.ordinal)?.stage = stage;
         let mut report = self.execution(event, event.ordinal, exec_type);
         let cancel = CommandKind::Cancel.code();
-        if let Some(asked) = self.asked(event.client_seq).filter(|asked| asked.kind == cancel) {
+        if let Some(asked) =
+            self.asked(self.answered_by(event)).filter(|asked| asked.kind == cancel)
+        {
             (report.original_id, report.id) = (report.id, asked.id);
         }
         report.text = codes::cancel_text(reason);
@@ -296,6 +359,9 @@ impl Orders {
         if self.asked(event.client_seq).is_some_and(|asked| asked.kind == mass) {
             return Some(self.mass_cancelled(event, event.reject_code()));
         }
+        if event.client_seq == 0 && event.target != 0 {
+            return self.replacement_rejected(event);
+        }
         let replace = CommandKind::Replace.code();
         let is_replace = self.asked(event.client_seq).is_some_and(|asked| asked.kind == replace);
         if let Some(order) = self.get_mut(event.ordinal) {
@@ -314,9 +380,30 @@ impl Orders {
         Some(OrderReport::Execution(report))
     }
 
+    /// A destination refused to replace an order, which stands as it was.
+    #[cold]
+    fn replacement_rejected(&mut self, event: &Event) -> Option<OrderReport> {
+        let new = self.get_mut(event.ordinal)?;
+        new.stage = Stage::Rejected;
+        let id = new.id;
+        let old = self.get_mut(event.target)?;
+        old.asked = 0;
+        let code = event.reject_code().unwrap_or(RejectCode::DestinationRefused);
+        Some(OrderReport::CancelReject(CancelReject {
+            order_id: old.reference,
+            id,
+            original_id: old.id,
+            status: old.status(),
+            response_to: b'2',
+            reason: codes::cancel_reject_reason(code, true, self.version),
+            text: code.sentence(),
+            time: event.timestamp,
+        }))
+    }
+
     fn cancel_rejected(&self, event: &Event, response_to: u8) -> OrderReport {
         let code = event.reject_code().unwrap_or(RejectCode::UnknownOrder);
-        let asked = self.asked(event.client_seq).copied().unwrap_or_default();
+        let asked = self.asked(self.answered_by(event)).copied().unwrap_or_default();
         let order = self.get(asked.target);
         OrderReport::CancelReject(CancelReject {
             order_id: order.map_or(0, |order| order.reference),

@@ -27,6 +27,8 @@ pub struct ExecutionReport {
     pub order_id: u64,
     /// ExecID (17); 0 for a status.
     pub exec_id: u64,
+    /// ExecRefID (19): the report that this one undoes or corrects; 0 for none.
+    pub exec_ref_id: u64,
     /// ClOrdID (11).
     pub id: Id,
     /// OrigClOrdID (41), where another came before.
@@ -144,15 +146,27 @@ impl ExecutionReport {
         writer: &mut Writer<'_>,
     ) {
         write_order_id(self.order_id, writer);
-        writer.bytes(tag::CL_ORD_ID, self.id.bytes());
+        writer.padded(tag::CL_ORD_ID, &self.id.0, self.id.length());
         if self.original_id != Id::default() {
             writer.bytes(tag::ORIG_CL_ORD_ID, self.original_id.bytes());
         }
         writer.number(tag::EXEC_ID, self.exec_id);
-        if version == Version::Fix42 {
-            writer.byte(tag::EXEC_TRANS_TYPE, if self.is_status { b'3' } else { b'0' });
+        if self.exec_ref_id != 0 {
+            writer.number(tag::EXEC_REF_ID, self.exec_ref_id);
         }
-        writer.byte(tag::EXEC_TYPE, self.exec_type);
+        let mut exec_type = self.exec_type;
+        if version == Version::Fix42 {
+            // The oldest version says so in a field of its own, beside where the order is.
+            let (transaction, said) = match exec_type {
+                b'H' => (b'1', self.status),
+                b'G' => (b'2', self.status),
+                _ if self.is_status => (b'3', exec_type),
+                _ => (b'0', exec_type),
+            };
+            exec_type = said;
+            writer.byte(tag::EXEC_TRANS_TYPE, transaction);
+        }
+        writer.byte(tag::EXEC_TYPE, exec_type);
         writer.byte(tag::ORD_STATUS, self.status);
         if let Some(reason) = self.reject {
             writer.number(tag::ORD_REJ_REASON, reason.into());
@@ -266,7 +280,9 @@ fn write_order_id(order_id: u64, writer: &mut Writer<'_>) {
 #[inline]
 fn write_symbol(instrument: InstrumentId, directory: &impl Directory, writer: &mut Writer<'_>) {
     let symbol = directory.symbol(instrument);
-    let name = symbol.trim_ascii_end();
-    // A symbol is required even where nobody knows it.
-    writer.bytes(tag::SYMBOL, if name.is_empty() { b"[N/A]" } else { name });
+    match symbol.trim_ascii_end().len() {
+        // A symbol is required even where nobody knows it.
+        0 => writer.bytes(tag::SYMBOL, b"[N/A]"),
+        length => writer.bytes(tag::SYMBOL, symbol.get(..length).unwrap_or(&[])),
+    }
 }

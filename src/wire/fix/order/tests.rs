@@ -58,7 +58,10 @@ fn read(body: &str, orders: &Orders) -> Result<Group<crate::model::Request>, Str
 }
 
 fn order(fields: &str) -> Command {
-    let body = format!("35=D|{HEAD}11=ID|21=1|55=ABC|54=1|60=20261122-10:00:00|{fields}");
+    let usual = ["11=ID|", "21=1|", "55=ABC|", "54=1|", "60=20261122-10:00:00|"];
+    let usual: String =
+        usual.iter().filter(|field| !fields.contains(&field[..3])).copied().collect();
+    let body = format!("35=D|{HEAD}{usual}{fields}");
     read(&body, &orders()).expect("a request").head.0
 }
 

@@ -53,6 +53,8 @@ pub struct SessionConfig {
     pub logout_patience: Nanos,
     /// When the session may be up; none: always.
     pub schedule: Option<Schedule>,
+    /// What the peer missed is sent again; else it is passed over, for it may be out of date.
+    pub resends: bool,
     /// How finely times are written.
     pub precision: Precision,
     /// Messages that came too early are held in so many bytes.
@@ -75,6 +77,7 @@ impl SessionConfig {
             logon_patience: Nanos(10_000_000_000),
             logout_patience: Nanos(2_000_000_000),
             schedule: None,
+            resends: true,
             precision: Precision::Millis,
             held_bytes: 256 * 1024,
         }

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use crate::model::Nanos;
 use crate::wire::fix::frame::MESSAGE_MAX;
+use crate::wire::fix::session::places::Places;
 use crate::wire::fix::session::{Kept, Numbers, Store, StoreError};
 
 const SENT: u8 = b'S';
@@ -39,7 +40,7 @@ pub struct FileStore {
     /// Where the present numbering begins.
     begins_at: u64,
     /// Where each sent message's record is, the first message's first.
-    places: Vec<u64>,
+    places: Places,
     /// Where the next batch goes.
     end: u64,
     sync: bool,
@@ -73,7 +74,7 @@ impl FileStore {
             generation: 1,
             told_of: 0,
             begins_at: 0,
-            places: Vec::with_capacity(1 << 16),
+            places: Places::new(),
             end: 0,
             sync,
             batch,
@@ -250,7 +251,7 @@ impl Store for FileStore {
 
     fn get(&mut self, seq: u64) -> Option<Kept<'_>> {
         self.flush().ok()?;
-        let at = *self.places.get(usize::try_from(seq.checked_sub(1)?).ok()?)?;
+        let at = self.places.get(seq)?;
         let mut length = [0; LENGTH];
         self.file.read_exact_at(&mut length, at - LENGTH as u64).ok()?;
         let length = (u32::from_le_bytes(length) as usize).min(SENT_HEAD + MESSAGE_MAX);

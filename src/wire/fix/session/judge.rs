@@ -5,7 +5,7 @@ use crate::wire::fix::message::Message;
 use crate::wire::fix::reject::{RefTag, Refusal, SessionReject};
 use crate::wire::fix::session::header::Header;
 use crate::wire::fix::session::{
-    Admin, Asked, Call, Ending, Origin, Output, Phase, Reject, SECOND, Turn,
+    Admin, Asked, Call, Ending, Origin, Output, Phase, Reject, Role, SECOND, Turn,
 };
 use crate::wire::fix::{tag, value};
 
@@ -181,7 +181,7 @@ impl Turn<'_> {
         seq: u64,
         call: &mut Call<'_, '_>,
     ) {
-        if let Err(refusal) = self.validator.check(message, &self.config.dictionary) {
+        if let Err(refusal) = self.verdict {
             self.refuse(message, seq, refusal, call);
             return self.expect(seq + 1, call);
         }
@@ -192,7 +192,9 @@ impl Turn<'_> {
             return self.end(Ending::SendingTime, call);
         }
         match message.kind() {
-            b"0" | b"3" | b"A" | b"5" => {}
+            b"0" | b"A" | b"5" => {}
+            // Who sends orders must know which of them was refused as a message.
+            b"3" if self.config.role == Role::Acceptor => {}
             b"1" => {
                 let id = message.get(tag::TEST_REQ_ID).unwrap_or(b"");
                 call.put(Output::Say(Admin::Heartbeat(id)));
@@ -215,7 +217,7 @@ impl Turn<'_> {
     /// What the peer lacks is sent again at once, whatever else is missing.
     #[cold]
     fn asked_out_of_turn(&mut self, message: &Message<'_>, seq: u64, call: &mut Call<'_, '_>) {
-        match self.validator.check(message, &self.config.dictionary) {
+        match self.verdict {
             Ok(()) => self.resend(message, call),
             Err(refusal) => self.refuse(message, seq, refusal, call),
         }
@@ -252,7 +254,7 @@ impl Turn<'_> {
     /// The peer gives up what it sent before: its own number does not matter, forward only.
     #[cold]
     fn reset_to(&mut self, message: &Message<'_>, seq: u64, call: &mut Call<'_, '_>) {
-        if let Err(refusal) = self.validator.check(message, &self.config.dictionary) {
+        if let Err(refusal) = self.verdict {
             self.refuse(message, seq, refusal, call);
             if seq == self.state.expected {
                 self.expect(seq + 1, call);

@@ -61,7 +61,7 @@ impl Turn<'_> {
             && header.sender == identity.target.as_bytes()
             && header.target == identity.sender.as_bytes();
         let is_near = header.sending_time.is_some_and(|sent| self.is_near(sent, call.now));
-        let is_good = self.validator.check(message, &self.config.dictionary).is_ok();
+        let is_good = self.verdict.is_ok();
         match message.kind() {
             b"A" if is_ours && is_near && is_good => self.logon(message, header, call),
             // The acceptor may say why it does not want us.

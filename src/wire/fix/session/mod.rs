@@ -21,6 +21,7 @@ mod judge;
 mod logon;
 mod outbox;
 mod output;
+mod places;
 mod schedule;
 mod store;
 
@@ -37,9 +38,9 @@ pub use store::{Kept, MemoryStore, Numbers, Store, StoreError};
 use std::sync::Arc;
 
 use crate::model::Nanos;
-use crate::wire::fix::dictionary::Validator;
 use crate::wire::fix::frame::{Frame, Framing, frame};
-use crate::wire::fix::message::Indexer;
+use crate::wire::fix::reader::{Checked, Reader};
+use crate::wire::fix::reject::Refusal;
 use crate::wire::fix::session::held::Held;
 
 /// Where outbound things go: each output as it is decided.
@@ -97,17 +98,10 @@ struct State {
 pub struct Session {
     config: Arc<SessionConfig>,
     state: State,
-    rooms: Rooms,
+    reader: Reader,
     held: Held,
     /// A held message while it has its turn.
     turn: Box<[u8]>,
-}
-
-/// Room for reading a message, taken once.
-#[derive(Debug)]
-struct Rooms {
-    indexer: Indexer,
-    validator: Validator,
 }
 
 impl Session {
@@ -125,11 +119,10 @@ impl Session {
             ending: Ending::Line,
             garbled: 0,
         };
-        let validator = Validator::new(&config.dictionary);
-        let rooms = Rooms { indexer: Indexer::new(), validator };
+        let reader = Reader::new(config.dictionary);
         let held = Held::new(config.held_bytes);
         let turn = vec![0; crate::wire::fix::frame::MESSAGE_MAX].into();
-        Self { config, state, rooms, held, turn }
+        Self { config, state, reader, held, turn }
     }
 
     /// Takes the next inbound number from whoever knows better than the record.
@@ -217,11 +210,10 @@ impl Session {
             return;
         }
         let mut call = Call { out, now, sink };
-        let Self { config, state, rooms, held, .. } = self;
-        let Rooms { indexer, validator } = rooms;
-        match indexer.read(bytes, framed, &config.dictionary) {
-            Ok(message) => {
-                let mut turn = Turn { config, state, held, validator };
+        let Self { config, state, reader, held, .. } = self;
+        match reader.read(bytes, framed) {
+            Ok(Checked { message, verdict }) => {
+                let mut turn = Turn { config, state, held, verdict };
                 turn.judge(&message, &mut call);
             }
             Err(_) => self.garbled(call.sink),
@@ -246,14 +238,13 @@ impl Session {
     }
 
     fn read_held(&mut self, call: &mut Call<'_, '_>) -> Option<()> {
-        let Self { config, state, rooms, held, turn } = self;
+        let Self { config, state, reader, held, turn } = self;
         let (bytes, answered) = held.take(state.expected)?;
         let room = turn.get_mut(..bytes.len())?;
         room.copy_from_slice(bytes);
         let Framing::Whole(framed) = frame(room) else { return None };
-        let Rooms { indexer, validator } = rooms;
-        let message = indexer.read(room, &framed, &config.dictionary).ok()?;
-        let mut turn = Turn { config, state, held, validator };
+        let Checked { message, verdict } = reader.read(room, &framed).ok()?;
+        let mut turn = Turn { config, state, held, verdict };
         turn.take(&message, answered, call);
         Some(())
     }
@@ -319,7 +310,8 @@ struct Turn<'a> {
     config: &'a SessionConfig,
     state: &'a mut State,
     held: &'a mut Held,
-    validator: &'a mut Validator,
+    /// What its dictionary says of the message.
+    verdict: Result<(), Refusal>,
 }
 
 pub(super) const SECOND: u64 = 1_000_000_000;

@@ -216,7 +216,7 @@ impl<S: Store> Outbox<S> {
         let mut gap = None;
         for seq in from..=until {
             let Self { store, room, names, begin_string, bytes, .. } = self;
-            let kept = store.get(seq).filter(|kept| is_sent_again(kept.kind));
+            let kept = store.get(seq).filter(|kept| config.resends && is_sent_again(kept.kind));
             let Some(kept) = kept else {
                 gap.get_or_insert(seq);
                 continue;

@@ -1,0 +1,255 @@
+//! One FIX session at a venue: its end of the line, its record, and who hears what the venue says.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::link::Producer;
+use crate::model::{Group, LINES_MAX, Nanos, RejectCode, Request, SessionId};
+use crate::port::stream::Stream;
+use crate::runtime::Counters;
+use crate::stage::venues::ring::Ring;
+use crate::stage::venues::{LineSpec, VenueCounter};
+use crate::wire::fix::message::Message;
+use crate::wire::fix::session::{Application, Ending, Endpoint, Origin, Reply, Store, Taken};
+use crate::wire::fix::venue::{self, Name, Told};
+
+/// How long after a report was taken its number is put on record: by then it is in the journal. A
+/// crash before makes the venue say it again, and history knows it.
+const ON_RECORD_AFTER: Nanos = Nanos(1_000_000_000);
+
+/// How long a line that is to be closed may take to swallow what was said.
+const LAST_WORDS: Nanos = Nanos(2_000_000_000);
+
+/// A session at a venue.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) spec: LineSpec,
+    pub(super) endpoint: Endpoint<Box<dyn Store>>,
+    stream: Option<Open>,
+    /// Asks the dialer for a line.
+    pub(super) is_wanted: Arc<AtomicBool>,
+    pub(super) is_up: bool,
+    /// The venue's next number as it was then, and which numbering that is of.
+    taken: (Nanos, u64, u64),
+    /// Messages of ours that it refused as messages.
+    refused: Vec<u64>,
+}
+
+struct Open {
+    stream: Box<dyn Stream>,
+    is_broken: bool,
+    closing_since: Option<Nanos>,
+}
+
+impl std::fmt::Debug for Open {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.is_broken { "broken" } else { "open" })
+    }
+}
+
+/// What a line needs of its venue and stage, for one input.
+pub(super) struct Hands<'a> {
+    pub(super) destination: SessionId,
+    pub(super) now: Nanos,
+    pub(super) ring: &'a mut Ring,
+    pub(super) requests: &'a mut Producer<Request>,
+    pub(super) counters: &'a mut Counters<VenueCounter>,
+}
+
+impl Hands<'_> {
+    /// Whether the sequencer's link takes some reports more.
+    pub(super) fn has_room(&mut self) -> bool {
+        self.requests.credits(4 * LINES_MAX) >= 4 * LINES_MAX
+    }
+
+    /// Reports to the sequencer; there is room.
+    pub(super) fn report(&mut self, report: &Group<Request>) {
+        self.ring.hear(&report.head.0);
+        let sent = self.requests.push(report);
+        debug_assert!(sent, "room was asked for");
+        self.counters.count(VenueCounter::Reports);
+    }
+
+    pub(super) fn origin(&self, seq: u64) -> venue::Origin {
+        venue::Origin { destination: self.destination, seq, received_at: self.now }
+    }
+
+    /// A message of ours asked in vain.
+    fn refuse(&mut self, name: Name, code: RejectCode) {
+        let origin = self.origin(0);
+        match name {
+            Name::Order(ordinal) => self.report(&origin.refused(ordinal, code)),
+            Name::Cancel(number) => {
+                let target = self.ring.get(number).map(|kept| kept.message.head.target);
+                if let Some(target) = target {
+                    self.report(&origin.cancel_refused(target, code));
+                }
+            }
+        }
+    }
+}
+
+/// Hears what the venue says.
+struct Ear<'a, 'b> {
+    hands: &'a mut Hands<'b>,
+    is_up: &'a mut bool,
+    refused: &'a mut Vec<u64>,
+}
+
+impl Application for Ear<'_, '_> {
+    fn take(&mut self, message: &Message<'_>, origin: Origin, _: &mut dyn Reply) -> Taken {
+        match venue::read(message, &self.hands.origin(origin.seq)) {
+            Told::Report(report) => self.hands.report(&report),
+            Told::CancelRefused(number) => {
+                self.hands.refuse(Name::Cancel(number), RejectCode::DestinationRefused);
+            }
+            Told::MessageRefused(seq) => {
+                // There is as much room as messages come at once; more are looked at in turn.
+                if self.refused.len() < self.refused.capacity() {
+                    self.refused.push(seq);
+                }
+            }
+            Told::Nothing => {}
+            Told::Foreign => self.hands.counters.count(VenueCounter::Foreign),
+        }
+        Taken::Done
+    }
+
+    fn has_room(&mut self) -> bool {
+        self.hands.has_room() && self.refused.is_empty()
+    }
+
+    /// Its numbers go on record later, by [`Line::put_on_record`].
+    fn is_settled(&self) -> bool {
+        false
+    }
+
+    fn up(&mut self, _generation: u64, _reply: &mut dyn Reply) {
+        *self.is_up = true;
+        self.hands.counters.count(VenueCounter::Logons);
+    }
+
+    fn down(&mut self, _ending: Ending) {
+        *self.is_up = false;
+    }
+}
+
+impl Line {
+    pub(super) fn new(spec: LineSpec, store: Box<dyn Store>) -> Self {
+        Self {
+            endpoint: Endpoint::new(spec.config.clone(), store),
+            spec,
+            stream: None,
+            is_wanted: Arc::default(),
+            is_up: false,
+            taken: (Nanos::ZERO, 0, 0),
+            refused: Vec::with_capacity(4),
+        }
+    }
+
+    /// The dialer has a line.
+    pub(super) fn open(&mut self, stream: Box<dyn Stream>, hands: &mut Hands<'_>) {
+        self.stream = Some(Open { stream, is_broken: false, closing_since: None });
+        let Self { endpoint, is_up, refused, .. } = self;
+        endpoint.connected(hands.now, &mut Ear { hands, is_up, refused });
+    }
+
+    /// Takes what came; how much there was to do.
+    pub(super) fn receive(&mut self, room: &mut [u8], hands: &mut Hands<'_>) -> usize {
+        let Self { endpoint, stream, is_up, refused, .. } = self;
+        let Some(open) = stream else { return 0 };
+        let ear = &mut Ear { hands, is_up, refused };
+        if endpoint.is_behind() {
+            endpoint.go_on(ear.hands.now, ear);
+        }
+        if endpoint.is_behind() || open.is_broken || endpoint.closing().is_some() {
+            return 0;
+        }
+        match open.stream.receive(room) {
+            Ok(0) => 0,
+            Ok(count) => {
+                endpoint.receive(room.get(..count).unwrap_or(&[]), ear.hands.now, ear);
+                1
+            }
+            Err(_) => {
+                open.is_broken = true;
+                1
+            }
+        }
+    }
+
+    /// Says which messages were refused as messages: the record has what they asked.
+    pub(super) fn tell_refused(&mut self, hands: &mut Hands<'_>) {
+        while let Some(seq) = self.refused.pop() {
+            let kept = self.endpoint.store_mut().get(seq);
+            let name = kept.and_then(|kept| {
+                let fields = kept.rest.split(|&byte| byte == 1);
+                fields.filter_map(|field| field.strip_prefix(b"11=")).find_map(Name::read)
+            });
+            match name {
+                Some(name) if hands.has_room() => {
+                    hands.refuse(name, RejectCode::DestinationRefused);
+                }
+                _ => hands.counters.count(VenueCounter::Foreign),
+            }
+        }
+    }
+
+    /// Lets time pass, and puts on record what was taken long enough ago.
+    pub(super) fn pass(&mut self, hands: &mut Hands<'_>) {
+        let now = hands.now;
+        let Self { endpoint, stream, is_up, refused, .. } = self;
+        if stream.is_some() && endpoint.closing().is_none() {
+            endpoint.tick(now, &mut Ear { hands, is_up, refused });
+        }
+        self.put_on_record(now);
+        self.is_wanted.store(self.stream.is_none(), Ordering::Release);
+    }
+
+    fn put_on_record(&mut self, now: Nanos) {
+        let (since, next, generation) = self.taken;
+        if now.saturating_sub(since) < ON_RECORD_AFTER {
+            return;
+        }
+        let expected = self.endpoint.session().expected();
+        let store = self.endpoint.store_mut();
+        if generation == store.generation() && next > store.numbers().next_in {
+            // A record that fails says so when the next message is put there.
+            let _ = store.expect(next);
+        }
+        self.taken = (now, expected, store.generation());
+    }
+
+    /// Puts on record and sends what there is to say.
+    pub(super) fn settle(&mut self, hands: &mut Hands<'_>) {
+        let Self { endpoint, stream, is_up, refused, .. } = self;
+        if endpoint.settle().is_err() {
+            hands.counters.count(VenueCounter::Unrecorded);
+        }
+        let Some(open) = stream else { return };
+        if !endpoint.outgoing().is_empty() && !open.is_broken {
+            match open.stream.send(endpoint.outgoing()) {
+                Ok(count) => endpoint.took(count),
+                Err(_) => open.is_broken = true,
+            }
+        }
+        if !open.is_broken && endpoint.closing().is_none() {
+            return;
+        }
+        *is_up = false;
+        let since = *open.closing_since.get_or_insert(hands.now);
+        let is_said = endpoint.outgoing().is_empty();
+        if open.is_broken || is_said || hands.now.saturating_sub(since) > LAST_WORDS {
+            *stream = None;
+            endpoint.disconnected(&mut Ear { hands, is_up, refused });
+        }
+    }
+
+    /// Ends the session in good order.
+    pub(super) fn log_out(&mut self, hands: &mut Hands<'_>) {
+        let Self { endpoint, stream, is_up, refused, .. } = self;
+        if stream.is_some() {
+            endpoint.log_out(hands.now, &mut Ear { hands, is_up, refused });
+        }
+    }
+}

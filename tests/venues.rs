@@ -1,0 +1,415 @@
+//! Orders routed to an exchange over FIX: out and back, through lines that break, sessions that
+//! change over and `kill -9` on either side; nothing is lost and nothing is sent twice.
+
+#[path = "support/exchange.rs"]
+mod exchange;
+#[path = "support/fix_client.rs"]
+mod fix_client;
+#[path = "support/process.rs"]
+#[allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
+mod process;
+#[path = "support/quickfix_peer.rs"]
+mod quickfix_peer;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use wirematch::model::{Nanos, Price};
+use wirematch::runtime::{Clock, SystemClock};
+use wirematch::wire::fix::{Version, tag};
+
+use exchange::{Exchange, Listed, Manner, News};
+use fix_client::{FixClient, client_config};
+use process::Appliance;
+
+const SECOND: u64 = 1_000_000_000;
+const PRICE: Price = Price(3_000_000);
+
+/// An exchange, the appliance that routes to it, and a client.
+struct Stand {
+    exchange: Exchange,
+    appliance: Appliance,
+    client: FixClient,
+    clock: SystemClock,
+}
+
+fn configuration(
+    folder: &Path,
+    version: Version,
+    to: &[SocketAddr],
+) -> (std::path::PathBuf, SocketAddr) {
+    let more = "cancel_on_disconnect = false";
+    let (path, address) = fix_client::configuration(folder, 1, version.name(), more);
+    let mut file = std::fs::OpenOptions::new().append(true).open(&path).expect("it is there");
+    let name = version.name();
+    writeln!(
+        file,
+        "[[venue]]\nname = \"EXCH\"\nsession = 950\nversion = \"{name}\"\n\
+         instruments = [\"ACME\"]\nfailover_s = 5\n\
+         [venue.primary]\naddress = \"{}\"\nsender = \"WIREMATCH\"\ntarget = \"EXCH\"\n\
+         [venue.backup]\naddress = \"{}\"\nsender = \"WIREMATCH2\"\ntarget = \"EXCH\"",
+        to[0], to[1]
+    )
+    .expect("the file is ours");
+    (path, address)
+}
+
+impl Stand {
+    /// Up, with the venue heard: its first order was taken.
+    fn up(folder: &Path, version: Version) -> Self {
+        let exchange = Exchange::open(version);
+        let (config, address) = configuration(folder, version, &exchange.addresses());
+        let mut appliance = Appliance::new(config);
+        appliance.start();
+        let client = FixClient::new(client_config(101, version), address);
+        let mut stand = Self { exchange, appliance, client, clock: SystemClock::new() };
+        stand.until("both sessions and the client are up", |stand| {
+            stand.exchange.is_up(0) && stand.exchange.is_up(1) && stand.client.is_up()
+        });
+        stand.heard();
+        stand
+    }
+
+    fn now(&self) -> Nanos {
+        self.clock.now()
+    }
+
+    fn poll(&mut self) {
+        let now = self.now();
+        self.exchange.poll(now);
+        if !self.client.is_connected() {
+            self.client.connect(now);
+        }
+        self.client.poll(now);
+    }
+
+    fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
+        let end = self.now().0 + 60 * SECOND;
+        while !done(self) {
+            assert!(self.now().0 < end, "never: {what}; {:?}", self.client.told.others.last());
+            self.poll();
+            std::thread::yield_now();
+        }
+    }
+
+    /// Sends orders until one is taken: a venue that nobody hears refuses.
+    fn heard(&mut self) {
+        self.until("the venue is heard", |stand| {
+            let id = stand.client.order(b'1', 1, PRICE, stand.now());
+            stand.until("it is answered", |stand| stand.client.told.answered.contains(&id));
+            let rejected = (b'8', id, 0);
+            !stand.client.told.reports.values().any(|report| *report == rejected)
+        });
+    }
+
+    /// By ClOrdID of the client: how much its reports say has traded, busts taken off.
+    fn traded(&self) -> BTreeMap<u64, u64> {
+        let mut traded = BTreeMap::new();
+        for (exec_type, id, quantity) in self.client.told.reports.values() {
+            if matches!(exec_type, b'F' | b'1' | b'2') {
+                *traded.entry(*id).or_insert(0) += quantity;
+            }
+        }
+        traded
+    }
+
+    fn reports_of(&self, id: u64) -> Vec<u8> {
+        let of = self.client.told.reports.values().filter(|report| report.1 == id);
+        of.map(|report| report.0).collect()
+    }
+
+    fn the_order(&self) -> (Vec<u8>, Listed) {
+        let (id, order) = self
+            .exchange
+            .market
+            .orders
+            .iter()
+            .max_by_key(|(id, _)| (id.len(), id.to_vec()))
+            .expect("one");
+        (id.clone(), order.clone())
+    }
+}
+
+#[test]
+fn an_order_goes_out_and_its_reports_come_back_in_every_version() {
+    for version in Version::ALL {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut stand = Stand::up(folder.path(), version);
+        let id = stand.client.order(b'1', 100, PRICE, stand.now());
+        stand.until("it trades", |stand| stand.traded().get(&id) == Some(&100));
+        let fill = if version == Version::Fix42 { b'2' } else { b'F' };
+        assert_eq!(stand.reports_of(id), [b'A', b'0', fill], "{version:?}");
+        // One that rests is cancelled; the client's own names come back.
+        stand.exchange.market.manner = Manner::Rests;
+        let resting = stand.client.order(b'1', 70, PRICE, stand.now());
+        stand.until("it rests", |stand| stand.client.told.answered.contains(&resting));
+        let (name, order) = stand.the_order();
+        assert_eq!((order.quantity, order.status), (70, b'0'));
+        // A cancel that nobody asked for.
+        stand.exchange.market.orders.get_mut(&name).expect("listed").status = b'4';
+        let now = stand.now();
+        let news = News { exec_type: b'4', id: &name, ..News::default() };
+        stand.exchange.tell(0, &name, news, now);
+        stand.until("it is gone", |stand| stand.reports_of(resting).last() == Some(&b'4'));
+        // One that its client replaces, then cancels.
+        let first = stand.client.order(b'2', 50, PRICE, stand.now());
+        stand.until("it rests", |stand| stand.client.told.answered.contains(&first));
+        let now = stand.now();
+        stand.client.sent += 1;
+        let second = stand.client.sent;
+        stand.client.say(b"G", now, &mut |writer| {
+            writer.number(tag::CL_ORD_ID, second);
+            writer.number(tag::ORIG_CL_ORD_ID, first);
+            writer.byte(tag::HANDL_INST, b'1');
+            writer.bytes(tag::SYMBOL, b"ACME");
+            writer.byte(tag::SIDE, b'2');
+            writer.time(tag::TRANSACT_TIME, now, Default::default());
+            writer.number(tag::ORDER_QTY, 40);
+            writer.byte(tag::ORD_TYPE, b'2');
+            writer.price(tag::PRICE, Price(PRICE.0 + 100));
+        });
+        stand.until("it is replaced", |stand| stand.reports_of(second).contains(&b'5'));
+        assert_eq!(stand.the_order().1.quantity, 40);
+        stand.client.sent += 1;
+        let third = stand.client.sent;
+        stand.client.say(b"F", now, &mut |writer| {
+            writer.number(tag::CL_ORD_ID, third);
+            writer.number(tag::ORIG_CL_ORD_ID, second);
+            writer.bytes(tag::SYMBOL, b"ACME");
+            writer.byte(tag::SIDE, b'2');
+            writer.time(tag::TRANSACT_TIME, now, Default::default());
+            writer.number(tag::ORDER_QTY, 40);
+        });
+        stand.until("it is cancelled", |stand| stand.reports_of(third).contains(&b'4'));
+        assert_eq!(stand.the_order().1.status, b'4');
+        // A trade of the first order is undone; told twice, it is undone once.
+        let (name, _) =
+            stand.exchange.market.orders.iter().find(|(_, o)| o.quantity == 100).expect("it");
+        let (name, now) = (name.clone(), stand.now());
+        let exec_ref = fill_of(&stand, &name);
+        for _ in 0..2 {
+            let exec_type = b'H';
+            let news = News { exec_type, id: &name, exec_ref: Some(exec_ref), ..News::default() };
+            stand.exchange.tell(0, &name, news, now);
+        }
+        let bust = if version == Version::Fix42 { b'4' } else { b'H' };
+        stand.until("it is undone", |stand| stand.reports_of(id).last() == Some(&bust));
+        stand.heard();
+        assert_eq!(stand.reports_of(id).len(), 4, "{version:?}");
+        assert!(stand.client.told.twice.is_empty() && stand.exchange.market.twice.is_empty());
+        stand.appliance.stop();
+        assert!(stand.appliance.replays(), "{version:?}");
+    }
+}
+
+/// The number of the execution of an order that traded at once: it was told right after its
+/// acceptance, and each order of the stand so far that traded took two numbers.
+fn fill_of(stand: &Stand, name: &[u8]) -> u64 {
+    let place = stand.exchange.market.orders.iter().filter(|(_, order)| order.executed > 0);
+    let mut names: Vec<_> = place.map(|(name, _)| name.clone()).collect();
+    names.sort_by_key(|name| (name.len(), name.clone()));
+    2 * (names.iter().position(|other| other == name).expect("it traded") as u64 + 1)
+}
+
+#[test]
+fn an_order_in_doubt_is_asked_for_on_the_other_session_and_not_sent_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut stand = Stand::up(folder.path(), Version::Fix44);
+    // One rests there, one was never taken when the session breaks.
+    stand.exchange.market.manner = Manner::Rests;
+    let resting = stand.client.order(b'1', 10, PRICE, stand.now());
+    stand.until("it rests", |stand| stand.client.told.answered.contains(&resting));
+    stand.exchange.market.manner = Manner::Swallows;
+    let lost = stand.client.order(b'1', 20, PRICE, stand.now());
+    stand.until("it is on its way", |stand| stand.reports_of(lost) == [b'A']);
+    let pause = stand.now().0 + SECOND / 5;
+    stand.until("it was swallowed", |stand| stand.now().0 > pause);
+    stand.exchange.doors[0].is_shut = true;
+    stand.exchange.break_line(0);
+    stand.exchange.market.manner = Manner::Fills;
+    stand.until("its fate is known", |stand| stand.reports_of(lost).contains(&b'8'));
+    assert_eq!(stand.exchange.market.statuses, 1, "only what was in doubt is asked for");
+    stand.heard();
+    // Neither session is left: orders are refused at once.
+    stand.exchange.doors[1].is_shut = true;
+    stand.exchange.break_line(1);
+    let pause = stand.now().0 + SECOND / 2;
+    stand.until("it is noticed", |stand| stand.now().0 > pause);
+    let refused = stand.client.order(b'1', 30, PRICE, stand.now());
+    stand.until("it is refused", |stand| stand.reports_of(refused) == [b'8']);
+    // Both are back, and what rested is still there to be traded.
+    stand.exchange.doors.iter_mut().for_each(|door| door.is_shut = false);
+    stand.until("they are up", |stand| stand.exchange.is_up(0) && stand.exchange.is_up(1));
+    stand.heard();
+    let (name, _) =
+        stand.exchange.market.orders.iter().find(|(_, o)| o.quantity == 10).expect("it");
+    let (name, now) = (name.clone(), stand.now());
+    let order = stand.exchange.market.orders.get_mut(&name).expect("listed");
+    (order.executed, order.status) = (10, b'2');
+    stand.exchange.tell(
+        1,
+        &name,
+        News { exec_type: b'F', id: &name, traded: 10, ..News::default() },
+        now,
+    );
+    stand.until("it traded", |stand| stand.traded().get(&resting) == Some(&10));
+    assert!(stand.exchange.market.twice.is_empty(), "{:?}", stand.exchange.market.twice);
+    stand.appliance.stop();
+    assert!(stand.appliance.replays());
+}
+
+#[test]
+fn killed_on_either_side_in_load_nothing_is_lost_and_nothing_doubled() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut stand = Stand::up(folder.path(), Version::Fix44);
+    let begun = stand.client.sent;
+    for number in 0..1_500u32 {
+        let side = if number % 2 == 0 { b'1' } else { b'2' };
+        let now = stand.now();
+        stand.client.order(side, u64::from(number % 50) + 1, PRICE, now);
+        let pause = now.0 + 500_000;
+        while stand.now().0 < pause {
+            stand.poll();
+        }
+        match number {
+            300 | 900 => {
+                stand.appliance.kill();
+                stand.appliance.start();
+            }
+            500 => stand.exchange.crash(),
+            700 => stand.exchange.break_line(0),
+            1_100 => stand.exchange.break_line(1),
+            _ => {}
+        }
+    }
+    // Each order is refused, or it is filled here as there.
+    stand.until("all is told", |stand| {
+        let ends = stand.client.told.reports.values();
+        let ends = ends.filter(|report| matches!(report.0, b'8' | b'F') && report.1 > begun);
+        ends.count() as u64 == stand.client.sent - begun
+    });
+    stand.heard();
+    let market = &stand.exchange.market;
+    assert!(market.twice.is_empty(), "{:?}", market.twice);
+    assert!(stand.client.told.twice.is_empty());
+    let there: u64 = market.orders.values().map(|order| order.executed).sum();
+    let here: u64 = stand.traded().values().sum();
+    assert_eq!(here, there, "what traded there is what clients were told");
+    let filled = stand.traded().len();
+    assert_eq!(filled, market.orders.len());
+    println!("{} orders: {filled} filled, {} statuses", stand.client.sent, market.statuses);
+    assert!(filled > 500, "most go through: {filled}");
+    stand.appliance.stop();
+    assert!(stand.appliance.replays());
+}
+
+/// QuickFIX as an exchange, started again where it is killed.
+struct QuickFix {
+    child: std::process::Child,
+    begin: &'static str,
+    port: u16,
+    folder: std::path::PathBuf,
+}
+
+impl QuickFix {
+    fn start(peer: &Path, begin: &'static str, port: u16, folder: std::path::PathBuf) -> Self {
+        use std::io::BufRead;
+        std::fs::create_dir_all(&folder).expect("the folder is ours");
+        let mut child = std::process::Command::new(peer)
+            .args(["venue", &port.to_string(), begin, "EXCH", "WIREMATCH"])
+            .arg(&folder)
+            .current_dir(&folder)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("the peer starts");
+        let mut said = String::new();
+        let out = child.stdout.take().expect("it is piped");
+        std::io::BufReader::new(out).read_line(&mut said).expect("text");
+        assert!(said.contains("ready"), "{said}");
+        Self { child, begin, port, folder }
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().expect("it is ours");
+        self.child.wait().expect("it was running");
+    }
+
+    fn again(&mut self, peer: &Path) {
+        self.kill();
+        *self = Self::start(peer, self.begin, self.port, self.folder.clone());
+    }
+
+    /// What was ordered of it, by its names.
+    fn orders(&self) -> BTreeMap<String, u64> {
+        let text = std::fs::read_to_string(self.folder.join("orders")).unwrap_or_default();
+        let line = |line: &str| {
+            let (id, quantity) = line.split_once(' ').expect("two words");
+            (id.to_owned(), quantity.parse().expect("a number, or an order came twice"))
+        };
+        text.lines().map(line).collect()
+    }
+}
+
+/// Routes to QuickFIX and kills either side in between.
+fn route_to_quickfix(version: Version, begin: &'static str, orders: u32, kills: u32) {
+    let Some(peer) = quickfix_peer::peer() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = process::free_address().port();
+    let mut venue = QuickFix::start(peer, begin, port, folder.path().join("peer"));
+    // The stand's own exchange is the backup that nobody opens.
+    let mut exchange = Exchange::open(version);
+    exchange.doors.iter_mut().for_each(|door| door.is_shut = true);
+    let to = [SocketAddr::from(([127, 0, 0, 1], port)), exchange.addresses()[1]];
+    let (config, address) = configuration(folder.path(), version, &to);
+    let mut appliance = Appliance::new(config);
+    appliance.start();
+    let client = FixClient::new(client_config(101, version), address);
+    let mut stand = Stand { exchange, appliance, client, clock: SystemClock::new() };
+    stand.until("the client is up", |stand| stand.client.is_up());
+    stand.heard();
+    let every = orders / (kills + 1).max(1) + 1;
+    for number in 1..=orders {
+        let now = stand.now();
+        stand.client.order(b'1', u64::from(number % 50) + 1, PRICE, now);
+        let pause = now.0 + 500_000;
+        while stand.now().0 < pause {
+            stand.poll();
+        }
+        match number % (2 * every) {
+            0 => {
+                stand.appliance.kill();
+                stand.appliance.start();
+            }
+            at if at == every => venue.again(peer),
+            _ => {}
+        }
+    }
+    stand.until("all is told", |stand| {
+        let ends = stand.client.told.reports.values();
+        let is_end = |report: &&(u8, u64, u64)| matches!(report.0, b'8' | b'F' | b'2');
+        ends.filter(is_end).count() as u64 == stand.client.sent
+    });
+    assert!(stand.client.told.twice.is_empty());
+    let there = venue.orders();
+    let traded = stand.traded();
+    assert_eq!(traded.values().sum::<u64>(), there.values().sum::<u64>(), "{version:?}");
+    assert_eq!(traded.len(), there.len());
+    println!("{version:?}: {} orders, {} filled, {kills} kills", stand.client.sent, traded.len());
+    assert!(traded.len() as u32 > orders / 4, "most go through");
+    venue.kill();
+    stand.appliance.stop();
+    assert!(stand.appliance.replays());
+}
+
+#[test]
+fn orders_are_routed_to_quickfix_in_every_version() {
+    route_to_quickfix(Version::Fix42, "FIX.4.2", 100, 0);
+    route_to_quickfix(Version::Fix50Sp2, "FIXT.1.1", 100, 0);
+}
+
+#[test]
+fn quickfix_as_an_exchange_is_killed_and_so_are_we_and_nothing_is_lost() {
+    route_to_quickfix(Version::Fix44, "FIX.4.4", 2_000, 3);
+}

@@ -298,7 +298,8 @@ impl Away {
         self.must_live(slot);
         let Some(routed) = self.orders.get_mut(slot) else { return };
         let (before, asked) = (routed.order, routed.asked);
-        routed.order.leaves = command.quantity;
+        // A modification never adds, whatever is reported.
+        routed.order.leaves = before.leaves.min(command.quantity);
         if let Asked::Modify(side, _) = asked {
             routed.order.side = side;
         }

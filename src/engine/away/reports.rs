@@ -305,8 +305,8 @@ impl Away {
         }
         let after = routed.order;
         let event = match asked {
-            // Its client asked for less, and is told what went; more than before is told as it is.
-            Asked::Cut(_) if after.leaves <= before.leaves => {
+            // Its client asked for less, and is told what went.
+            Asked::Cut(_) => {
                 let quantity = before.leaves.saturating_sub(after.leaves);
                 let event = rules::cancelled(&before, CancelReason::User);
                 Event { quantity, flags: EventFlags::default(), ..event }

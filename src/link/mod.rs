@@ -195,6 +195,19 @@ impl<H: Head> Consumer<H> {
         first.iter().chain(second).next_back().map(|line| bytemuck::cast(*line))
     }
 
+    /// Shows the heads of the messages that wait, oldest first, and leaves them all.
+    #[inline]
+    pub fn look_at_each(&mut self, mut look: impl FnMut(&H)) {
+        let waiting = self.ring.slots();
+        let Ok(chunk) = self.ring.read_chunk(waiting) else { return };
+        let (first, second) = chunk.as_slices();
+        let mut lines = Lines { first, second, taken: 0 };
+        while let Some(head) = lines.head::<H>() {
+            look(head);
+            lines.take(head.lines());
+        }
+    }
+
     /// Whether nothing waits; asks across to the producer.
     #[inline]
     pub fn is_empty(&self) -> bool {

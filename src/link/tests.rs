@@ -33,6 +33,11 @@ proptest! {
                 prop_assert_eq!(producer.push(&sent), room);
                 if room { used += lines as usize; oracle.push_back(sent); }
             } else if step == 1 {
+                // A look shows all heads and takes none.
+                let mut seen = Vec::new();
+                consumer.look_at_each(|head| seen.push(head.seq));
+                let waiting: Vec<SeqNo> = oracle.iter().map(|group| group.head.seq).collect();
+                prop_assert_eq!(seen, waiting);
                 // Shown in order where they lie; as many are taken as `lines` says.
                 let mut left = lines as usize;
                 let taken = consumer.take_each(|head, rest| {

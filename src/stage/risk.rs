@@ -59,6 +59,9 @@ pub struct RiskVoice {
     pub refusals: Refusals,
 }
 
+/// So many lines are checked without asking the caches for what they need.
+const FEW: usize = 8;
+
 /// The risk stage.
 pub struct Risk {
     gate: RiskGate,
@@ -135,6 +138,11 @@ impl Risk {
     /// Checks commands while matching has room and no event that is due is missing.
     fn check_commands(&mut self) -> Result<usize, Fault> {
         let Self { gate, feedback, commands, matching, counters, voice, .. } = self;
+        // What a burst will touch comes while it is checked from its beginning; for a few commands
+        // asking takes longer than waiting.
+        if commands.waiting() > FEW {
+            commands.look_at_each(|command| gate.expect(command));
+        }
         matching.write(BURST * LINES_MAX, |matching| {
             let mut outcome = Ok(());
             let work = commands.take_each(|command, rest| {

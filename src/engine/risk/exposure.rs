@@ -64,6 +64,12 @@ impl Exposure {
         self.holdings.fetch(account, instrument);
     }
 
+    /// Asks the caches for an order that is held for.
+    #[inline]
+    pub(super) fn fetch_order(&self, id: OrderId) {
+        self.orders.fetch(id);
+    }
+
     /// The same, for what only what was asked for first tells.
     #[inline]
     pub(super) fn fetch_further(&self, account: AccountId, instrument: InstrumentId) {

@@ -99,6 +99,7 @@ impl RiskGate {
     /// Is told of an order that comes some orders later: asks the caches for what it will need.
     #[inline]
     pub fn expect(&self, command: &Command) {
+        self.exposure.fetch_order(command.target_id());
         self.exposure.fetch(command.account, command.instrument);
         self.paces.fetch(command.account);
         self.guards.fetch(command.instrument);

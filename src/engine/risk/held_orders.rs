@@ -3,6 +3,7 @@
 //! Slots are used again, the one freed last first, so the orders of a day lie in as few lines as
 //! there are orders at once; the map's ids in sequence share cache lines.
 
+use crate::engine::fetch::fetch;
 use crate::engine::{PagedMap, Spot};
 use crate::model::{AccountId, InstrumentId, Notional, OrderId, Price, Quantity, SeqNo};
 
@@ -81,6 +82,12 @@ impl HeldOrders {
             Some(order) if guess != 0 && order.id == id => Some(guess),
             _ => self.ids.get(id.0),
         }
+    }
+
+    /// Asks the caches for the order that an id likely has.
+    #[inline]
+    pub(super) fn fetch(&self, id: OrderId) {
+        fetch(&self.slots, self.ids.guess(id.0) as usize);
     }
 
     /// The order of an id.

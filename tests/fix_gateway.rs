@@ -25,6 +25,15 @@ use process::Appliance;
 const SECOND: u64 = 1_000_000_000;
 const PRICE: Price = Price(3_000_000);
 
+/// Whether every order is answered; who lost the line asks for it again.
+fn all_answered(clients: &mut [FixClient]) -> bool {
+    let now = SystemClock::new().now();
+    clients.iter_mut().filter(|client| !client.is_connected()).for_each(|client| {
+        client.connect(now);
+    });
+    clients.iter().all(|client| client.told.answered.len() as u64 == client.sent)
+}
+
 /// Polls all until `done`, or half a minute has gone.
 fn until(clients: &mut [FixClient], what: &str, mut done: impl FnMut(&mut [FixClient]) -> bool) {
     let clock = SystemClock::new();
@@ -193,9 +202,7 @@ fn killed_on_either_side_under_load_no_report_is_lost_or_comes_twice() {
             client.connect(SystemClock::new().now());
         }
     }
-    until(&mut clients, "every order is answered", |clients| {
-        clients.iter().all(|client| client.told.answered.len() as u64 == client.sent)
-    });
+    until(&mut clients, "every order is answered", all_answered);
     work(&mut clients, &mut dice, SECOND / 2, false);
     appliance.stop();
     let data = folder.path().join("data");
@@ -239,9 +246,7 @@ fn a_drop_copy_is_complete_after_it_was_away_and_after_a_kill() {
         until(&mut copy, "the line is gone", |copy| !copy[0].is_connected());
     }
     work(&mut clients, &mut dice, SECOND / 4, false);
-    until(&mut clients, "every order is answered", |clients| {
-        clients.iter().all(|client| client.told.answered.len() as u64 == client.sent)
-    });
+    until(&mut clients, "every order is answered", all_answered);
     copy[0].connect(SystemClock::new().now());
     let data = folder.path().join("data");
     let owed: BTreeSet<u64> = [101, 102].iter().flat_map(|id| owed(&data, *id)).collect();

@@ -60,19 +60,24 @@ fn settings(me: usize) -> (Config, Catalogue) {
         if at == me {
             continue;
         }
-        let (out, back) = (session_of(me, at), session_of(at, me));
-        text += &format!(
-            "[[peers.appliance]]\nname = \"{name}\"\nsession = {out}\n\
-             key = \"the key of {out}\"\ngateway = \"{}\"\n\
-             [[session]]\nid = {back}\nkey = \"the key of {back}\"\nfirst_account = 1\n\
-             last_account = 5\nrate = \"load-test\"\ncancel_on_disconnect = false\n\
-             self_trade = \"allow\"\n",
-            gateway(at)
-        );
+        text += &peer_tables(me, at, name);
     }
     let config = parse("world", &text).expect("the configuration is good");
     let catalogue = check(&config, "world", &text).expect("the configuration is good");
     (config, catalogue)
+}
+
+/// The session that `me` has at the appliance `at`, of that name, and the one that it has here.
+fn peer_tables(me: usize, at: usize, name: &str) -> String {
+    let (out, back) = (session_of(me, at), session_of(at, me));
+    format!(
+        "[[peers.appliance]]\nname = \"{name}\"\nsession = {out}\n\
+         key = \"the key of {out}\"\ngateway = \"{}\"\n\
+         [[session]]\nid = {back}\nkey = \"the key of {back}\"\nfirst_account = 1\n\
+         last_account = 5\nrate = \"load-test\"\ncancel_on_disconnect = false\n\
+         self_trade = \"allow\"\n",
+        gateway(at)
+    )
 }
 
 fn gateway(of: usize) -> String {
@@ -407,15 +412,7 @@ fn big_settings(me: usize) -> (Config, Catalogue) {
     text += &format!("[[account]]{tail}{}", deal_table(&dealt, &names, 64));
     text += &format!("[peers]\naddress = \"10.0.0.{}:9300\"\n", 101 + me);
     for at in (0..APPLIANCES).filter(|at| *at != me) {
-        let (out, back) = (session_of(me, at), session_of(at, me));
-        text += &format!(
-            "[[peers.appliance]]\nname = \"box{at}\"\nsession = {out}\n\
-             key = \"the key of {out}\"\ngateway = \"{}\"\n\
-             [[session]]\nid = {back}\nkey = \"the key of {back}\"\nfirst_account = 1\n\
-             last_account = 5\nrate = \"load-test\"\ncancel_on_disconnect = false\n\
-             self_trade = \"allow\"\n",
-            gateway(at)
-        );
+        text += &peer_tables(me, at, &format!("box{at}"));
     }
     let config = parse("world", &text).expect("the configuration is good");
     let catalogue = check(&config, "world", &text).expect("the configuration is good");

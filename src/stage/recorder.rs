@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::journal::{Progress, Writer};
 use crate::link::{Consumer, Taken};
-use crate::model::{Command, Event, Fault, LINES_MAX, Nanos, SeqNo};
+use crate::model::{Command, Event, Fault, Group, LINES_MAX, Nanos, SeqNo};
 use crate::runtime::{Counters, Stage};
 use crate::stage::BURST;
 
@@ -36,6 +36,26 @@ impl Gate {
             Gate::Sequenced => SeqNo::MAX,
             Gate::Journaled(progress) => SeqNo(progress.appended()),
         }
+    }
+
+    /// Takes the commands that may leave, a burst at most, one by one through `message`; returns
+    /// how many.
+    pub(in crate::stage) fn take_released(
+        &self,
+        commands: &mut Consumer<Command>,
+        message: &mut Group<Command>,
+        mut take: impl FnMut(&Group<Command>),
+    ) -> usize {
+        let released = self.released();
+        let mut count = 0;
+        while count < BURST
+            && commands.peek().is_some_and(|head| head.seq <= released)
+            && commands.pop(message)
+        {
+            take(message);
+            count += 1;
+        }
+        count
     }
 }
 

@@ -201,16 +201,9 @@ impl Venues {
 
     /// Takes what was routed and released.
     fn take_routed(&mut self) -> usize {
-        let released = self.gate.released();
-        let mut count = 0;
-        while count < BURST
-            && self.routed.peek().is_some_and(|head| head.seq <= released)
-            && self.routed.pop(&mut self.message)
-        {
-            self.state.restore_routed(&self.message);
-            count += 1;
-        }
-        self.counters.add(VenueCounter::Routed, count as u64);
+        let Self { gate, routed, message, state, counters, .. } = self;
+        let count = gate.take_released(routed, message, |message| state.restore_routed(message));
+        counters.add(VenueCounter::Routed, count as u64);
         count
     }
 

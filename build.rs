@@ -1,7 +1,10 @@
-//! Compiles the FIX dictionaries of `config/fix` into static tables.
+//! Compiles the FIX dictionaries of `config/fix` into static tables, and what features ask for.
 
 use std::{env, fs, path::Path};
 
+#[cfg(feature = "dpdk")]
+#[path = "src/port/dpdk/build.rs"]
+mod dpdk;
 #[path = "src/wire/fix/dictionary/generate.rs"]
 mod generate;
 #[allow(dead_code, unreachable_pub, reason = "the crate uses the rest")]
@@ -19,6 +22,12 @@ const DICTIONARIES: &[(&str, &[&str])] = &[
 ];
 
 fn main() {
+    dictionaries();
+    #[cfg(feature = "dpdk")]
+    dpdk::build();
+}
+
+fn dictionaries() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=config/fix");
     println!("cargo:rerun-if-changed=src/wire/fix/dictionary");

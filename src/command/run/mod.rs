@@ -17,6 +17,7 @@ use crate::command::{Exit, Failure, Outcome};
 use crate::runtime::{SystemClock, available_cpus, stay_off};
 use crate::topology::{
     Appliance, BootError, BootReport, Config, DeviceRequest, Ports, boot, open_port, peers_device,
+    start_bypass,
 };
 
 /// Starts the appliance: opens the ports, replays the journal, trades until told to stop.
@@ -123,6 +124,11 @@ fn open_ports(config: &Config, clock: &SystemClock) -> Result<Ports<AnyPort, Any
         kernel_address: config.feed.kernel_address,
         record: config.feed.record.clone(),
     };
+    let mut devices = vec![&entry.device, &feed.device];
+    devices.extend(peers_device(config).is_some().then_some(&config.peers.device));
+    if let Some(said) = start_bypass(&devices).map_err(Failure::usage)? {
+        eprintln!("wirematch: {said}");
+    }
     let entry = open_port(&entry, clock).map_err(|why| Failure::usage(format!("entry: {why}")))?;
     let feed = open_port(&feed, clock).map_err(|why| Failure::usage(format!("feed: {why}")))?;
     let peers = peers_device(config).map(|peers| open_port(&peers, clock)).transpose();

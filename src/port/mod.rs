@@ -7,6 +7,7 @@ pub mod device;
 pub mod dpdk;
 pub mod endpoint;
 pub mod faulty;
+pub mod host;
 pub mod memory;
 mod neighbours;
 mod outgoing;

@@ -34,8 +34,8 @@ pub use collector::{Collector, CollectorCounter};
 pub use dealer::{Dealer, DealerCounter};
 pub use feed::{Feed, FeedCounter, FeedOptions, FeedState};
 pub use fix::{
-    Door, FixCounter, FixGateway, FixLinks, FixOptions, FixSpec, FixState, FixView, Introduced,
-    OpenedRecord,
+    Acceptor, Door, FixCounter, FixGateway, FixLinks, FixOptions, FixSpec, FixState, FixView,
+    Introduced, OpenedRecord,
 };
 pub use gateway::{
     Archive, ArchiveLinks, Gateway, GatewayCounter, GatewayLinks, GatewayOptions, GatewayState,

@@ -16,8 +16,8 @@ use crate::command::run::view::View;
 use crate::command::{Exit, Failure, Outcome};
 use crate::runtime::{SystemClock, available_cpus, stay_off};
 use crate::topology::{
-    Appliance, BootError, BootReport, Config, DeviceRequest, Ports, boot, open_port, peers_device,
-    start_bypass,
+    Appliance, BootError, BootReport, Config, DeviceRequest, Ports, boot, fix_port, open_port,
+    peers_device, start_bypass,
 };
 
 /// Starts the appliance: opens the ports, replays the journal, trades until told to stop.
@@ -124,7 +124,7 @@ fn open_ports(config: &Config, clock: &SystemClock) -> Result<Ports<AnyPort, Any
         kernel_address: config.feed.kernel_address,
         record: config.feed.record.clone(),
     };
-    let mut devices = vec![&entry.device, &feed.device];
+    let mut devices = vec![&entry.device, &feed.device, &config.fix.device];
     devices.extend(peers_device(config).is_some().then_some(&config.peers.device));
     if let Some(said) = start_bypass(&devices).map_err(Failure::usage)? {
         eprintln!("wirematch: {said}");
@@ -133,7 +133,8 @@ fn open_ports(config: &Config, clock: &SystemClock) -> Result<Ports<AnyPort, Any
     let feed = open_port(&feed, clock).map_err(|why| Failure::usage(format!("feed: {why}")))?;
     let peers = peers_device(config).map(|peers| open_port(&peers, clock)).transpose();
     let peers = peers.map_err(|why| Failure::usage(format!("peers: {why}")))?;
-    Ok(Ports { entry, feed, peers })
+    let fix = fix_port(config, clock).map_err(|why| Failure::usage(format!("fix: {why}")))?;
+    Ok(Ports { entry, feed, peers, fix })
 }
 
 /// Wrong configuration is the user's to mend; the rest failed while running.
@@ -162,7 +163,8 @@ fn tell(config: &Config, report: &BootReport) {
         );
     }
     if !config.fix.session.is_empty() {
-        eprintln!("wirematch: {} FIX sessions at {}", config.fix.session.len(), config.fix.address);
+        let (count, keys) = (config.fix.session.len(), &config.fix);
+        eprintln!("wirematch: {count} FIX sessions at {} by {}", keys.address, keys.device);
     }
     eprintln!(
         "wirematch: ready; orders at {}, market data from {} to {}, journal in {}, release {:?}",

@@ -235,6 +235,10 @@ impl LoadPort {
     /// Takes a packet that went out at `now`.
     fn take_reply(&mut self, length: usize, now: Nanos) {
         let Ok(packet) = parse(&self.scratch[HEADERS..length]) else { return };
+        if self.token.is_some_and(|token| token != packet.session()) {
+            // Of an appliance that is no more, still on its way.
+            return;
+        }
         let mut number = packet.seq();
         let mut settled = None;
         let mut token = None;
@@ -252,7 +256,9 @@ impl LoadPort {
                 Ok(_) | Err(_) => {}
             }
         }
-        self.next_rx = self.next_rx.max(number);
+        if self.token.is_some() {
+            self.next_rx = self.next_rx.max(number);
+        }
         if let Some(token) = token.filter(|_| self.token.is_none()) {
             self.connected(token);
         }

@@ -565,4 +565,6 @@ impl Default for CoreConfig {
 pub struct SlowConfig {
     /// The CPU; absent: where the scheduler likes.
     pub cpu: Option<usize>,
+    /// How far the clock may be from UTC before people are told; 0: nobody looks.
+    pub utc_bound_us: u64,
 }

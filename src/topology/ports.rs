@@ -13,6 +13,8 @@ use crate::port::dpdk::{self, DpdkPort};
 use crate::port::record::RecordPort;
 use crate::port::socket::{SocketConfig, SocketPort};
 use crate::port::tun::{TapConfig, TapPort};
+#[cfg(feature = "dpdk")]
+use crate::port::vlan::VlanPort;
 use crate::runtime::{Clock, SystemClock};
 use crate::topology::DeviceName;
 
@@ -136,7 +138,10 @@ pub fn open_port(request: &DeviceRequest, clock: &SystemClock) -> Result<Box<dyn
 #[cfg(feature = "dpdk")]
 fn open_bypass(device: &BypassDevice, clock: &SystemClock) -> Result<Box<dyn Port>, String> {
     let port = DpdkPort::open(device, &|| clock.now()).map_err(|error| error.to_string())?;
-    Ok(Box::new(port))
+    match device.vlan.filter(|_| !port.offloads().vlan) {
+        Some(vlan) => Ok(Box::new(VlanPort::new(port, vlan))),
+        None => Ok(Box::new(port)),
+    }
 }
 
 /// Says what is lacking.

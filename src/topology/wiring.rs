@@ -270,6 +270,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
 
     let mut counters = vec![
         (StageName::Gateway, gateway.counters.reader()),
+        (StageName::Gateway, gateway.causes.reader()),
         (StageName::Sequencer, sequencer.counters.reader()),
         (StageName::Risk, risk.counters.reader()),
         (StageName::Recorder, recorder.counters.reader()),

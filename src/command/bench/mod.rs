@@ -14,6 +14,8 @@ use clap::builder::RangedI64ValueParser;
 use serde::Serialize;
 
 use crate::client::script::{Accounts, Part, Script};
+pub(crate) use floor::core_to_core;
+
 use crate::command::bench::load::{Answers, LoadPort, NullPort, OURS, Plan, Progress};
 use crate::command::bench::port::PortArguments;
 use crate::command::{Failure, Outcome};

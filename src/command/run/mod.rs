@@ -14,7 +14,7 @@ use signal_hook::flag;
 use crate::command::configuration::{ConfigArguments, Loaded};
 use crate::command::run::view::View;
 use crate::command::{Exit, Failure, Outcome};
-use crate::runtime::{SystemClock, available_cpus, stay_off};
+use crate::runtime::{SystemClock, Utc, available_cpus, stay_off, utc};
 use crate::topology::{
     Appliance, BootError, BootReport, Config, DeviceRequest, Ports, boot, fix_port, open_port,
     peers_device, start_bypass,
@@ -57,7 +57,8 @@ pub fn run(arguments: &RunArguments) -> Outcome {
         true => Some(View::new(&catalogue.instruments).context("cannot draw on this terminal")?),
         false => None,
     };
-    let appliance = watch(appliance, view.as_mut(), &asked_to_stop);
+    let bound_us = config.slow.utc_bound_us;
+    let appliance = watch(appliance, view.as_mut(), &asked_to_stop, bound_us);
     drop(view);
     eprintln!("wirematch: stopping: sessions are told, the journal is synced, positions stored");
     let slow = appliance.stop().context("it did not stop well")?;
@@ -66,9 +67,37 @@ pub fn run(arguments: &RunArguments) -> Outcome {
     Ok(())
 }
 
+/// Ticks between two looks at how the clock is kept.
+const TICKS_PER_CLOCK: u32 = 20;
+
+/// Says when the clock leaves UTC's bound, and when it is back. Places in history do not depend on
+/// it: they are given by number, and log time never steps.
+fn say_how_the_clock_fares(bound_us: u64, was_good: &mut bool) {
+    let Some(state) = utc().filter(|_| bound_us > 0) else { return };
+    let is_good = state.is_kept && state.error_us <= bound_us;
+    if is_good == *was_good {
+        return;
+    }
+    *was_good = is_good;
+    let Utc { is_kept, error_us, .. } = state;
+    match is_good {
+        true => eprintln!("wirematch: the clock is within {bound_us} µs of UTC again"),
+        false => eprintln!(
+            "wirematch: ALARM: the clock may be {error_us} µs from UTC ({}), the bound is \
+             {bound_us} µs: look at chrony or ptp4l (wirematch host check)",
+            if is_kept { "kept" } else { "kept by nobody" }
+        ),
+    }
+}
+
 /// Draws until somebody asks to stop or a thread has ended.
-fn watch(mut appliance: Appliance, mut view: Option<&mut View>, stop: &AtomicBool) -> Appliance {
-    let mut ticks = 0u32;
+fn watch(
+    mut appliance: Appliance,
+    mut view: Option<&mut View>,
+    stop: &AtomicBool,
+    bound_us: u64,
+) -> Appliance {
+    let (mut ticks, mut clock_is_good) = (0u32, true);
     let mut complaint = None;
     while !stop.load(Ordering::Acquire) && !appliance.has_fallen() {
         if let Some(view) = view.as_deref_mut()
@@ -79,6 +108,9 @@ fn watch(mut appliance: Appliance, mut view: Option<&mut View>, stop: &AtomicBoo
         }
         if view.is_none() {
             say_how_the_journal_fares(&appliance, &mut complaint);
+        }
+        if ticks.is_multiple_of(TICKS_PER_CLOCK) {
+            say_how_the_clock_fares(bound_us, &mut clock_is_good);
         }
         ticks = ticks.wrapping_add(1);
         std::thread::sleep(TICK);

@@ -75,10 +75,10 @@ static uint32_t able(const struct rte_eth_dev_info *info, uint32_t wanted)
 		can |= CHECKSUM_RX;
 	if ((info->tx_offload_capa & tx_sums) == tx_sums)
 		can |= CHECKSUM_TX;
-	if (info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_STRIP)
-		can |= VLAN_STRIP;
-	if (info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_VLAN_INSERT)
-		can |= VLAN_INSERT;
+	/* One half alone would leave software to guess. */
+	if ((info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) &&
+	    (info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_VLAN_INSERT))
+		can |= VLAN_STRIP | VLAN_INSERT;
 	if (info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_TIMESTAMP)
 		can |= TIMESTAMP;
 	if (info->flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP))

@@ -300,19 +300,29 @@ impl Port for Flood {
 
 /// The frame with which a stranger asks for a connection.
 fn opening(from: SocketAddrV4) -> Vec<u8> {
-    let mut frame = vec![0; 60];
+    segment(from, [0; 8], 2, &[])
+}
+
+/// A segment whose checksums are right: both numbers, flags, and what follows the header.
+fn segment(from: SocketAddrV4, numbers: [u8; 8], flags: u8, rest: &[u8]) -> Vec<u8> {
+    let length = 20 + rest.len();
+    let mut frame = vec![0; (34 + length).max(60)];
     let header = frame.first_chunk_mut().expect("room");
     crate::wire::ethernet::write(header, Mac::local(*HERE.ip()), Mac([2; 6]), EtherType::Ipv4);
     let head = frame[14..].first_chunk_mut().expect("room");
-    ipv4::write(head, *from.ip(), *HERE.ip(), ipv4::TCP, 20);
+    ipv4::write(head, *from.ip(), *HERE.ip(), ipv4::TCP, length as u16);
     frame[34..36].copy_from_slice(&from.port().to_be_bytes());
     frame[36..38].copy_from_slice(&HERE.port().to_be_bytes());
-    frame[46] = 5 << 4;
-    frame[47] = 2;
+    frame[38..46].copy_from_slice(&numbers);
+    // Some of what follows may be options.
+    let options = (flags >> 6) as usize & rest.len() / 4;
+    frame[46] = ((5 + options) << 4) as u8;
+    frame[47] = flags & 63;
     frame[48] = 16;
-    let mut sum = 6u32 + 20;
-    for pair in frame[26..54].chunks(2) {
-        sum += u32::from(u16::from_be_bytes([pair[0], pair[1]]));
+    frame[54..54 + rest.len()].copy_from_slice(rest);
+    let mut sum = 6u32 + length as u32;
+    for pair in frame[26..34 + length].chunks(2) {
+        sum += u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
     }
     let sum = (sum & 0xffff) + (sum >> 16);
     let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
@@ -358,4 +368,56 @@ fn a_panic_ends_its_own_session_alone() {
         assert!(gone);
         assert_eq!(echo.stop().panicked, 1);
     });
+}
+
+proptest::proptest! {
+    /// Whatever strangers send, whole or broken: nothing panics, every place is accounted for.
+    #[test]
+    fn any_segments_are_taken_without_a_panic(
+        steps in proptest::collection::vec(
+            (0u8..4, proptest::array::uniform8(0u8..4), 0u8..255, proptest::collection::vec(0u8..255, 0..40), 0usize..80),
+            1..60,
+        ),
+    ) {
+        let (near, mut far) = crate::port::memory::wire(128);
+        let config = HostConfig {
+            address: HERE, lines: 3, half_open: 2, bytes: 4096, rto_min_ms: 20, secret: 3,
+        };
+        let (mut host, mut acceptor) = TcpHost::new(near, config, Nanos(0));
+        let mut lines = Vec::new();
+        let mut answered = [0u8; 4];
+        for (at, (who, mut numbers, flags, rest, cut)) in steps.into_iter().enumerate() {
+            // Now and then the acknowledgement is the right one, so that handshakes end.
+            if flags & 16 != 0 {
+                let next = u32::from_be_bytes(answered).wrapping_add(1);
+                numbers[4..].copy_from_slice(&next.to_be_bytes());
+                numbers[..4].copy_from_slice(&[0, 0, 0, 1]);
+            }
+            let from = SocketAddrV4::new(Ipv4Addr::new(10, 78, 0, 9), 1000 + u16::from(who));
+            let mut frame = segment(from, numbers, flags, &rest);
+            if cut < 20 {
+                frame.truncate(frame.len().saturating_sub(cut));
+            } else if cut < 30 {
+                let place = cut % frame.len();
+                frame[place] ^= flags;
+            }
+            let sent = far.transmit(frame.len(), &mut |into| into.copy_from_slice(&frame));
+            proptest::prop_assert!(sent.is_ok());
+            host.poll(Nanos(at as u64 * 3_000_000));
+            far.receive(64, &mut |frame, _| {
+                if frame.len() > 46 && frame[47] == 18 {
+                    answered.copy_from_slice(&frame[38..42]);
+                }
+            });
+            lines.extend(acceptor.accept());
+            if flags == 77 {
+                lines.pop();
+            }
+        }
+        let places = host.core.connections.iter().filter(|c| c.phase == Phase::Free).count();
+        proptest::prop_assert_eq!(places, host.core.free.len());
+        let opening = host.core.connections.iter().filter(|c| c.phase == Phase::Opening).count();
+        proptest::prop_assert_eq!(opening, host.core.common.half_open_count);
+        proptest::prop_assert_eq!(host.counts().panicked, 0);
+    }
 }

@@ -83,7 +83,7 @@ mod tests {
     use crate::port::memory::wire;
 
     proptest! {
-        /// Whatever comes: what is shown was tagged for us, and comes out of another end as it went in.
+        /// What is shown was tagged for us; what goes in at one end comes out at the other.
         #[test]
         fn tags_go_on_and_come_off(frame in prop::collection::vec(any::<u8>(), 0..300)) {
             let (near, mut bare) = wire(4);

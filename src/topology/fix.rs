@@ -161,7 +161,7 @@ pub fn fix_options(config: &Config, catalogue: &Catalogue) -> FixOptions {
     }
 }
 
-/// The port that FIX clients' TCP goes by; `None` where it is the kernel's, or there are no sessions.
+/// The port that FIX clients' TCP goes by; `None` where it is the kernel's, or nobody may come.
 ///
 /// # Errors
 /// Why the device cannot be had, and how to mend it.

@@ -42,7 +42,8 @@ use crate::topology::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  wirematch bench\n  wirematch bench --rate 500000 --json\n  \
     wirematch bench --gate sequenced --orders 2000000\n  \
-    wirematch bench --port memif --against kernel\n  wirematch bench --port af_packet --svg plot.svg")]
+    wirematch bench --port memif --against kernel\n  \
+    wirematch bench --port af_packet --svg plot.svg")]
 pub struct BenchArguments {
     /// Messages sent in each measurement, a tenth of them before it begins [default: 1000000; with
     /// --port 100000]

@@ -162,7 +162,7 @@ fn cpus(machine: &Machine, wanted: &Wanted) -> Vec<Finding> {
     let idle = Check(
         "C-states",
         "no deep sleep: the driver is none or haltpoll, or states are switched off",
-        "boot with processor.max_cstate=1 intel_idle.max_cstate=0, or hold /dev/cpu_dma_latency at 0",
+        "boot with processor.max_cstate=1 intel_idle.max_cstate=0 (or hold /dev/cpu_dma_latency)",
     );
     vec![
         isolated.file(machine, "/sys/devices/system/cpu/isolated", covers),

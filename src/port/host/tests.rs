@@ -370,14 +370,19 @@ fn a_panic_ends_its_own_session_alone() {
     });
 }
 
+/// A segment of a few strangers': who, both numbers, flags, what follows, what becomes of it.
+type Anything = (u8, [u8; 8], u8, Vec<u8>, usize);
+
+fn anything() -> impl proptest::strategy::Strategy<Value = Anything> {
+    let numbers = proptest::array::uniform8(0u8..4);
+    (0u8..4, numbers, 0u8..255, proptest::collection::vec(0u8..255, 0..40), 0usize..80)
+}
+
 proptest::proptest! {
     /// Whatever strangers send, whole or broken: nothing panics, every place is accounted for.
     #[test]
     fn any_segments_are_taken_without_a_panic(
-        steps in proptest::collection::vec(
-            (0u8..4, proptest::array::uniform8(0u8..4), 0u8..255, proptest::collection::vec(0u8..255, 0..40), 0usize..80),
-            1..60,
-        ),
+        steps in proptest::collection::vec(anything(), 1..60),
     ) {
         let (near, mut far) = crate::port::memory::wire(128);
         let config = HostConfig {

@@ -44,9 +44,6 @@ use wheel::Wheel;
 /// Frames taken in one poll.
 const BURST: usize = 32;
 
-/// Connections that were let in and wait for whoever accepts them.
-const BACKLOG: usize = 64;
-
 /// What a host is to be.
 #[derive(Clone, Copy, Debug)]
 pub struct HostConfig {
@@ -160,7 +157,8 @@ impl<P: Port> TcpHost<P> {
         let config = HostConfig { lines, half_open: config.half_open.clamp(1, lines), ..config };
         let pace = Pace { start: now, rto_min_ms: config.rto_min_ms };
         let mut out = Outbox::new(mac, !offloads.checksum_out);
-        let (spares_in, spares) = rtrb::RingBuffer::new(BACKLOG.min(lines));
+        // Whoever accepts may be slow: every place can be filled before it comes.
+        let (spares_in, spares) = rtrb::RingBuffer::new(lines);
         let (accepted, accepted_out) = rtrb::RingBuffer::new(lines);
         let (remains, remains_out) = rtrb::RingBuffer::new(lines);
         let made =

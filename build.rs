@@ -1,7 +1,9 @@
-//! Compiles the FIX dictionaries of `config/fix` into static tables.
+//! Compiles the FIX dictionaries of `config/fix` into static tables, and numbers the build.
 
 use std::{env, fs, path::Path};
 
+#[path = "src/replica/build.rs"]
+mod build;
 #[path = "src/wire/fix/dictionary/generate.rs"]
 mod generate;
 #[allow(dead_code, unreachable_pub, reason = "the crate uses the rest")]
@@ -19,6 +21,7 @@ const DICTIONARIES: &[(&str, &[&str])] = &[
 ];
 
 fn main() {
+    build::number_the_build();
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=config/fix");
     println!("cargo:rerun-if-changed=src/wire/fix/dictionary");

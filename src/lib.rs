@@ -14,6 +14,8 @@ pub mod wire;
 
 pub mod flow;
 
+pub mod replica;
+
 pub mod slow;
 pub mod stage;
 

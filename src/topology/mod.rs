@@ -17,6 +17,7 @@ mod risk_config;
 mod shard_wiring;
 mod sharding;
 mod speaker;
+mod standby;
 mod state;
 mod validate;
 mod venues;
@@ -27,7 +28,7 @@ pub use admin::{
     Trade, Whom, padded, parse_limits, shown,
 };
 pub use appliance::{Appliance, StopError};
-pub use boot::{BootError, BootReport, KILL_FILE, Ports, boot, place_here};
+pub use boot::{BootError, BootReport, KILL_FILE, Ports, Recovered, boot, place_here, take_office};
 pub use calendar::{
     Calendar, CalendarConfig, ChangeConfig, DayConfig, DayEnd, Due, PhaseConfig, ScheduleConfig,
     Timetable,
@@ -46,6 +47,11 @@ pub use ports::{DeviceRequest, Subnet, open_port};
 pub use recovery::{Replay, ReplayError};
 pub use risk_config::{AdminConfig, FirmConfig, RiskConfig};
 pub use sharding::{Home, Sharding};
+use standby::Vitals;
+pub use standby::{
+    AloneConfig, Crown, Promoted, StandbyConfig, StandbyError, StandbyReport, ToWitness,
+    WitnessError, WitnessOptions, WitnessServer, crown, identity, stand_by,
+};
 pub use state::{
     empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings,
     meaning, risk_bound,

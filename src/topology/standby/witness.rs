@@ -1,0 +1,273 @@
+//! The witness as a server: one state on one small file, written and synced before it is told.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::model::Nanos;
+use crate::port::tcp::{TcpAcceptor, TcpError, TcpLine};
+use crate::replica::{Arbiter, ArbiterState, Channel, LinkError, Message, Name, Question};
+use crate::topology::standby::identity::nonce;
+use crate::topology::standby::line::{pump, push};
+
+/// What a witness is told at its start.
+#[derive(Clone, Debug)]
+pub struct WitnessOptions {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The secret it shares with both machines.
+    pub key: String,
+    /// Where it remembers.
+    pub data: PathBuf,
+    /// For how long it lets somebody be primary without asking again.
+    pub lease: Nanos,
+}
+
+/// Why a witness cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum WitnessError {
+    /// It cannot listen.
+    #[error(transparent)]
+    Port(#[from] TcpError),
+    /// It cannot remember.
+    #[error("{}: cannot be {doing}: {source}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// What it remembered cannot be read.
+    #[error(
+        "{}: this is not what a witness wrote. Without it nobody knows who is primary: stop both \
+         machines, move the file away, and start the one whose journal is longer first.",
+        .0.display()
+    )]
+    Unreadable(PathBuf),
+}
+
+/// Lines at a time, at most.
+const LINES_MAX: usize = 16;
+
+/// The witness.
+#[derive(Debug)]
+pub struct WitnessServer {
+    acceptor: TcpAcceptor,
+    key: Vec<u8>,
+    file: PathBuf,
+    arbiter: Arbiter,
+    lines: Vec<Asker>,
+}
+
+/// Somebody who asks.
+#[derive(Debug)]
+struct Asker {
+    line: TcpLine,
+    channel: Channel,
+    /// As whom it holds a lease, in which epoch.
+    holds: Option<(Name, u32)>,
+}
+
+impl WitnessServer {
+    /// Listens, and remembers what it knew.
+    ///
+    /// # Errors
+    /// [`WitnessError`].
+    pub fn open(options: &WitnessOptions, now: Nanos) -> Result<Self, WitnessError> {
+        fs::create_dir_all(&options.data).map_err(failed(&options.data, "made"))?;
+        let file = options.data.join("witness");
+        let state = load(&file)?;
+        Ok(Self {
+            acceptor: TcpAcceptor::open(options.address)?,
+            key: options.key.clone().into_bytes(),
+            file,
+            arbiter: Arbiter::new(state, options.lease, now),
+            lines: Vec::new(),
+        })
+    }
+
+    /// What it remembers.
+    pub fn state(&self) -> &ArbiterState {
+        self.arbiter.state()
+    }
+
+    /// A person says that this machine has all that counts.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn force(&mut self, name: Name) -> Result<(), WitnessError> {
+        self.arbiter.force(name);
+        store(&self.file, self.arbiter.state()).map_err(failed(&self.file, "written"))
+    }
+
+    /// Hears and answers; says how much was done.
+    ///
+    /// # Errors
+    /// A file that cannot be written: a witness that cannot remember must not answer.
+    pub fn step(&mut self, now: Nanos) -> Result<usize, WitnessError> {
+        let mut work = 0;
+        if let Some(line) = self.acceptor.accept() {
+            if self.lines.len() == LINES_MAX {
+                self.lines.remove(0);
+            }
+            let channel = Channel::new(&self.key, false, nonce());
+            self.lines.push(Asker { line, channel, holds: None });
+        }
+        let Self { lines, arbiter, file, .. } = self;
+        let mut failure = None;
+        lines.retain_mut(|asker| match asker.step(arbiter, file, now) {
+            Ok(done) => {
+                work += done;
+                true
+            }
+            Err(Ended::Gone) => {
+                // Its machine says that its process is no more, or has let go.
+                if let Some((name, epoch)) = asker.holds.filter(|_| asker.line.is_ended()) {
+                    arbiter.is_gone(name, epoch, now);
+                }
+                false
+            }
+            Err(Ended::Broken) => false,
+            Err(Ended::Failed(error)) => {
+                failure = Some(error);
+                false
+            }
+        });
+        failure.map_or(Ok(work), Err)
+    }
+}
+
+/// How a conversation ended.
+enum Ended {
+    Gone,
+    Broken,
+    Failed(WitnessError),
+}
+
+impl From<LinkError> for Ended {
+    fn from(_: LinkError) -> Self {
+        Self::Broken
+    }
+}
+
+impl Asker {
+    fn step(&mut self, arbiter: &mut Arbiter, file: &Path, now: Nanos) -> Result<usize, Ended> {
+        let Self { line, channel, holds } = self;
+        // What came before the end still counts.
+        let pumped = pump(line, channel);
+        let mut body = Vec::new();
+        let mut work = 0;
+        while channel.take(&mut body)? {
+            let Message::Ask { number, question } = Message::decode(&body)? else {
+                return Err(Ended::Broken);
+            };
+            let before = *arbiter.state();
+            let verdict = arbiter.judge(&question, now);
+            if verdict.changed
+                && let Err(source) = store(file, arbiter.state())
+            {
+                let file = file.to_owned();
+                return Err(Ended::Failed(WitnessError::File { file, doing: "written", source }));
+            }
+            let state = *arbiter.state();
+            say(&question, verdict.granted, &before, &state);
+            if verdict.granted {
+                *holds = Some((state.holder, state.epoch));
+            }
+            let answer = Message::Answer {
+                number,
+                granted: verdict.granted,
+                epoch: state.epoch,
+                holder: state.holder,
+                lease: arbiter.lease(),
+            };
+            channel.send(&answer.encode());
+            work += 1;
+        }
+        let moved = pumped.map_err(|_| Ended::Gone)?;
+        Ok(work + moved + push(line, channel).map_err(|_| Ended::Gone)?)
+    }
+}
+
+/// Tells people what changed.
+fn say(question: &Question, granted: bool, before: &ArbiterState, state: &ArbiterState) {
+    match question {
+        Question::Acquire { name, .. } if granted => {
+            eprintln!("wirematch: {name} is primary, in epoch {}", state.epoch);
+        }
+        Question::Renew { name, heir, .. } if granted && before.heir != state.heir => {
+            match heir.is_nobody() {
+                true => eprintln!("wirematch: {name} goes on alone"),
+                false => eprintln!("wirematch: {heir} may take over from {name}"),
+            }
+        }
+        _ => {}
+    }
+}
+
+const MAGIC: &[u8; 8] = b"WMWITN01";
+
+/// The state as bytes, with their hash.
+fn bytes_of(state: &ArbiterState) -> Vec<u8> {
+    let ArbiterState { epoch, holder, life, heir } = state;
+    let body = [&MAGIC[..], &epoch.to_le_bytes(), &holder.0, life, &heir.0].concat();
+    let hash = blake3::hash(&body);
+    [&body[..], hash.as_bytes()].concat()
+}
+
+fn state_of(bytes: &[u8]) -> Option<ArbiterState> {
+    let rest = bytes.strip_prefix(MAGIC)?;
+    let (epoch, rest) = rest.split_first_chunk::<4>()?;
+    let (holder, rest) = rest.split_first_chunk::<16>()?;
+    let (life, rest) = rest.split_first_chunk::<16>()?;
+    let (heir, _) = rest.split_first_chunk::<16>()?;
+    let (holder, heir, life) = (Name(*holder), Name(*heir), *life);
+    let state = ArbiterState { epoch: u32::from_le_bytes(*epoch), holder, life, heir };
+    (bytes_of(&state) == bytes).then_some(state)
+}
+
+fn load(file: &Path) -> Result<ArbiterState, WitnessError> {
+    match fs::read(file) {
+        Ok(bytes) => state_of(&bytes).ok_or_else(|| WitnessError::Unreadable(file.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ArbiterState::default()),
+        Err(error) => Err(failed(file, "read")(error)),
+    }
+}
+
+fn store(file: &Path, state: &ArbiterState) -> io::Result<()> {
+    let new = file.with_extension("new");
+    let mut written = File::create(&new)?;
+    written.write_all(&bytes_of(state))?;
+    written.sync_all()?;
+    fs::rename(&new, file)?;
+    file.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+fn failed(file: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> WitnessError {
+    let file = file.to_owned();
+    move |source| WitnessError::File { file, doing, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_remembered_comes_back_or_is_refused(
+            epoch: u32, names: [[u8; 16]; 3], at: prop::sample::Index, bit in 0u8..8,
+        ) {
+            let [holder, life, heir] = names;
+            let state = ArbiterState { epoch, holder: Name(holder), life, heir: Name(heir) };
+            let mut bytes = bytes_of(&state);
+            prop_assert_eq!(state_of(&bytes), Some(state));
+            *at.get_mut(&mut bytes) ^= 1 << bit;
+            prop_assert_eq!(state_of(&bytes), None);
+        }
+    }
+}

@@ -23,6 +23,8 @@ pub mod topology;
 
 pub mod client;
 
+pub mod simulate;
+
 pub mod command;
 
 #[cfg(test)]

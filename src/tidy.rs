@@ -25,10 +25,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("client", &["model", "wire", "port", "runtime", "flow"]),
     (
+        "simulate",
+        &[
+            "model", "link", "wire", "port", "engine", "journal", "runtime", "replica", "flow",
+            "stage", "topology", "client",
+        ],
+    ),
+    (
         "command",
         &[
             "model", "link", "wire", "port", "engine", "journal", "runtime", "replica", "flow",
-            "stage", "slow", "topology", "client",
+            "stage", "slow", "topology", "client", "simulate",
         ],
     ),
 ];

@@ -11,6 +11,7 @@ mod process;
 mod pair;
 
 use wirematch::model::Nanos;
+use wirematch::runtime::Clock;
 
 use pair::{MILLISECOND, Pair, percentile};
 
@@ -23,7 +24,12 @@ fn whoever_is_killed_nothing_acknowledged_is_lost_and_nothing_is_there_twice() {
     for _ in 0..kills {
         let span = 5 + pair.client.dice.below(60);
         pair.client.work(Nanos(span * MILLISECOND), true);
-        failovers.push(pair.kill_primary());
+        let killed_at = pair.client.clock.now().0 / 1_000 % 10_000_000;
+        let took = pair.kill_primary();
+        if took.0 > 200 * MILLISECOND {
+            println!("killed at {killed_at} µs, {} ms: {}", took.0 / MILLISECOND, pair.words());
+        }
+        failovers.push(took);
         pair.start_standby();
     }
     pair.settle();

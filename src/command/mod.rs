@@ -14,6 +14,7 @@ pub mod positions;
 pub mod replay;
 pub mod risk;
 pub mod run;
+pub mod simulate;
 pub mod witness;
 
 use std::process::ExitCode;

@@ -59,6 +59,7 @@ pub fn run(arguments: &WitnessArguments) -> Outcome {
         data: arguments.data.clone(),
         lease: Nanos(arguments.lease * 1_000_000),
     };
+    let mut lines = WitnessServer::listen(&options).map_err(Failure::usage)?;
     let mut server = WitnessServer::open(&options, clock.now()).map_err(Failure::usage)?;
     if let Some(name) = &arguments.force {
         server.force(Name::new(name)).map_err(Failure::usage)?;
@@ -72,7 +73,7 @@ pub fn run(arguments: &WitnessArguments) -> Outcome {
     }
     let mut idle = 0;
     while !asked.load(Ordering::Acquire) {
-        let work = server.step(clock.now()).context("the witness stops")?;
+        let work = server.step(clock.now(), &mut lines).context("the witness stops")?;
         idle = if work > 0 { 0 } else { idle + 1 };
         if idle > 16 {
             std::thread::sleep(Duration::from_micros(100));

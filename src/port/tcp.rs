@@ -77,12 +77,6 @@ impl TcpLine {
         stream.set_nodelay(true)?;
         Ok(Self { stream, is_ended: false })
     }
-
-    /// Whether the other side's machine said that the line is at its end: its process closed it, or
-    /// is gone. A line that broke says nothing.
-    pub fn is_ended(&self) -> bool {
-        self.is_ended
-    }
 }
 
 impl Stream for TcpLine {
@@ -98,6 +92,10 @@ impl Stream for TcpLine {
 
     fn send(&mut self, bytes: &[u8]) -> Result<usize, Closed> {
         waiting_is_nothing(self.stream.write(bytes))
+    }
+
+    fn is_ended(&self) -> bool {
+        self.is_ended
     }
 
     fn handle(&self) -> Option<BorrowedFd<'_>> {

@@ -8,13 +8,22 @@ use crate::replica::Beat;
 pub struct Vigil {
     /// Each stage as last seen, and since when it has not moved.
     stages: Vec<(Beat, Nanos)>,
+    looked_at: Nanos,
 }
+
+/// Who looked longer ago than this was stopped itself, maybe together with whom it watches.
+const LOOKS_WITHIN: Nanos = Nanos(100_000_000);
 
 impl Vigil {
     /// Looks at all stages. One stands still where its core does not lap, or where it does nothing
     /// though something waits for it.
     pub fn watch(&mut self, stages: &[Beat], now: Nanos) {
         self.stages.resize(stages.len(), (Beat::default(), now));
+        let away = now.saturating_sub(self.looked_at);
+        self.looked_at = now;
+        if away > LOOKS_WITHIN {
+            self.stages.iter_mut().for_each(|(_, since)| *since = since.saturating_add(away));
+        }
         for ((known, since), beat) in self.stages.iter_mut().zip(stages) {
             let moves = beat.laps != known.laps && (beat.waiting == 0 || beat.done != known.done);
             // Cores show their laps now and then only: between two shows nothing is known.

@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use crate::journal::{KeeperThread, Progress};
 use crate::model::Fault;
-use crate::port::tcp::TcpAcceptor;
 use crate::replica::Reign;
 use crate::runtime::{Clock, Core, CoreTimes, CounterReader, StopFlag, SystemClock, pin};
 use crate::slow::{SlowError, SlowPath};
 use crate::stage::{Archive, Board, Dialer, Door, GatewayOptions, Release, Rule};
 use crate::topology::speaker::{DatedLimits, Heard, Speaker};
-use crate::topology::standby::{Court, Vitals, spawn_court};
+use crate::topology::standby::{Court, Lines, Vitals, spawn_court};
 use crate::topology::{
     AdminServer, Crown, KillFile, LinkFill, Placement, StageLatency, StageName, StandbyConfig,
     Timetable, Wired,
@@ -46,7 +45,7 @@ pub(super) struct Launch {
 pub(super) struct CourtParts {
     pub(super) config: StandbyConfig,
     pub(super) crown: Crown,
-    pub(super) acceptor: Option<TcpAcceptor>,
+    pub(super) lines: Box<dyn Lines>,
     pub(super) release: Arc<Release>,
     pub(super) rule: Rule,
     pub(super) reign: Reign,
@@ -55,21 +54,9 @@ pub(super) struct CourtParts {
 
 impl CourtParts {
     /// Complete.
-    fn court(self, journal: PathBuf, vitals: Vitals, clock: SystemClock, done: StopFlag) -> Court {
-        let Self { config, crown, acceptor, release, rule, reign, progress } = self;
-        Court {
-            config,
-            crown,
-            acceptor,
-            release,
-            rule,
-            reign,
-            journal,
-            progress,
-            vitals,
-            clock,
-            done,
-        }
+    fn court(self, journal: PathBuf, vitals: Vitals) -> Court {
+        let Self { config, crown, lines, release, rule, reign, progress } = self;
+        Court { config, crown, lines, release, rule, reign, journal, progress, vitals }
     }
 }
 
@@ -134,9 +121,10 @@ impl Launch {
             cores.push(spawn_core(core, clock.clone(), stop.clone())?);
         }
         let court = self.court.map(|parts| {
-            parts.court(self.journal.clone(), vitals, clock.clone(), stop_slow.clone())
+            let court = parts.court(self.journal.clone(), vitals);
+            spawn_court(court, clock.clone(), stop_slow.clone(), placement.slow_cpu)
         });
-        let court = court.map(|court| spawn_court(court, placement.slow_cpu)).transpose()?;
+        let court = court.transpose()?;
         let is_short = Arc::clone(&wired.journal_is_short);
         let door =
             self.door.map(|door| spawn_door(door, clock.clone(), stop.clone())).transpose()?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::journal::{JournalError, KeeperThread, Opened, UtcMapping, Writer, open_both};
+use crate::journal::{JournalError, Keeper, KeeperThread, Opened, UtcMapping, Writer, open_both};
 use crate::model::{Command, CommandKind, Event, Group, Nanos, Request, SeqNo};
 use crate::port::Port;
 use crate::port::tcp::{TcpAcceptor, TcpError};
@@ -13,6 +13,7 @@ use crate::slow::{SlowError, SlowPath};
 use crate::stage::{Board, Door, FixOptions, FixState, Gate, Introduced, Release, Rule};
 use crate::topology::appliance::{Appliance, CourtParts, Launch};
 use crate::topology::speaker::{DatedLimits, date_of};
+use crate::topology::standby::TcpLines;
 use crate::topology::{
     AdminOptions, AdminServer, Catalogue, Config, ConfigError, Crown, FixParts, LimitsFile, Parts,
     PeersParts, Placement, Promoted, ReleaseGate, Replay, ReplayError, Timetable, VenuesParts,
@@ -88,22 +89,36 @@ pub struct BootReport {
 
 /// A journal open for writing and the state it gives back.
 pub struct Recovered {
-    pub(super) command_log: Writer<Command>,
-    pub(super) event_log: Writer<Event>,
+    pub(crate) command_log: Writer<Command>,
+    pub(crate) event_log: Writer<Event>,
     keepers: Vec<KeeperThread>,
-    pub(super) replay: Replay,
+    /// Keepers of both logs that have no threads: whoever holds this takes their steps.
+    pub(crate) idle_keepers: Vec<Keeper>,
+    pub(crate) replay: Replay,
     /// Each epoch in the command log and its first command.
-    pub(super) epochs: Vec<(u32, u64)>,
+    pub(crate) epochs: Vec<(u32, u64)>,
     mended: u64,
-    torn: Vec<String>,
+    pub(crate) torn: Vec<String>,
 }
 
 impl Recovered {
-    /// Opens the journal, cuts torn tails, and makes empty state.
+    /// Opens the journal, cuts torn tails, and makes empty state; its keepers get threads.
     ///
     /// # Errors
     /// As [`boot`].
     pub(super) fn open(config: &Config, catalogue: &Catalogue) -> Result<Self, BootError> {
+        let mut recovered = Self::open_idle(config, catalogue)?;
+        for keeper in std::mem::take(&mut recovered.idle_keepers) {
+            recovered.keepers.push(spawn(keeper.spawn())?);
+        }
+        Ok(recovered)
+    }
+
+    /// The same without threads.
+    ///
+    /// # Errors
+    /// As [`boot`].
+    pub(crate) fn open_idle(config: &Config, catalogue: &Catalogue) -> Result<Self, BootError> {
         let journal = journal_folder(&config.data);
         let now = SystemClock::new().now();
         let utc = UtcMapping { log_time: now, utc: now, uncertainty: Nanos(1_000_000) };
@@ -112,9 +127,7 @@ impl Recovered {
         let torn = commands.torn.iter().chain(&events.torn).map(ToString::to_string).collect();
         let Opened { writer: command_log, keeper: command_keeper, epochs, .. } = commands;
         let Opened { writer: event_log, keeper: event_keeper, .. } = events;
-        let keepers = [command_keeper, event_keeper].map(|keeper| spawn(keeper.spawn()));
-        let [command_keeper, event_keeper] = keepers;
-        let keepers = vec![command_keeper?, event_keeper?];
+        let (keepers, idle_keepers) = (Vec::new(), vec![command_keeper, event_keeper]);
         let mut replay = Replay::open(
             &journal,
             empty_fold(config, catalogue)?,
@@ -124,20 +137,20 @@ impl Recovered {
         replay.peers = empty_peers(config, catalogue);
         replay.venues = open_venues(&venues_options(config, catalogue), &config.data)?;
         replay.fix = open_fix(&fix_options(config, catalogue), &config.data)?;
-        Ok(Self { command_log, event_log, keepers, replay, epochs, mended: 0, torn })
+        Ok(Self { command_log, event_log, keepers, idle_keepers, replay, epochs, mended: 0, torn })
     }
 
     /// Folds all that is on record, and writes the events again that a crash kept from theirs.
     ///
     /// # Errors
     /// As [`boot`].
-    pub(super) fn catch_up(&mut self) -> Result<(), BootError> {
-        let Self { event_log, replay, mended, .. } = self;
+    pub(crate) fn catch_up(&mut self) -> Result<(), BootError> {
+        let Self { event_log, replay, mended, idle_keepers, .. } = self;
         replay.run(
             SeqNo::MAX,
             &mut |event| {
                 *mended += 1;
-                mend(event_log, event);
+                mend(event_log, idle_keepers, event);
             },
             &mut |_| (),
         )?;
@@ -175,7 +188,7 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
     let clock = SystemClock::new();
     let files = limits_files(config, catalogue)?;
     let journal = journal_folder(&config.data);
-    let Recovered { mut command_log, event_log, keepers, mut replay, epochs, mended, torn } =
+    let Recovered { mut command_log, event_log, keepers, mut replay, epochs, mended, torn, .. } =
         recovered;
     command_log.set_epoch(crown.epoch);
     replay.fix.restored()?;
@@ -308,7 +321,8 @@ fn open_court(
         beat_every: config.standby.heartbeat(),
     };
     let config = config.standby.clone();
-    Ok(Some(CourtParts { config, crown, acceptor, release, rule, reign, progress: log.progress() }))
+    let (lines, progress) = (Box::new(TcpLines(acceptor)), log.progress());
+    Ok(Some(CourtParts { config, crown, lines, release, rule, reign, progress }))
 }
 
 /// The file in the data folder that stops all trading.
@@ -385,9 +399,15 @@ fn spawn<T>(outcome: std::io::Result<T>) -> Result<T, BootError> {
 }
 
 /// Writes an event that the crash kept from the event log, waiting for room as long as it takes.
-pub(super) fn mend(log: &mut Writer<Event>, event: &Event) {
+pub(crate) fn mend(log: &mut Writer<Event>, idle_keepers: &mut [Keeper], event: &Event) {
+    let pause = std::time::Duration::from_millis(1);
     while log.room() < crate::model::LINES_MAX {
-        std::thread::sleep(std::time::Duration::from_millis(1));
+        if idle_keepers.is_empty() {
+            std::thread::sleep(pause);
+        }
+        idle_keepers.iter_mut().for_each(|keeper| {
+            keeper.step(pause);
+        });
     }
     if log.append(&Group::new(*event)).is_ok() {
         log.commit();

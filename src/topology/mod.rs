@@ -28,6 +28,7 @@ pub use admin::{
     Trade, Whom, padded, parse_limits, shown,
 };
 pub use appliance::{Appliance, StopError};
+pub(crate) use boot::mend;
 pub use boot::{BootError, BootReport, KILL_FILE, Ports, Recovered, boot, place_here, take_office};
 pub use calendar::{
     Calendar, CalendarConfig, ChangeConfig, DayConfig, DayEnd, Due, PhaseConfig, ScheduleConfig,
@@ -47,10 +48,11 @@ pub use ports::{DeviceRequest, Subnet, open_port};
 pub use recovery::{Replay, ReplayError};
 pub use risk_config::{AdminConfig, FirmConfig, RiskConfig};
 pub use sharding::{Home, Sharding};
-use standby::Vitals;
+pub(crate) use standby::Vitals;
 pub use standby::{
-    AloneConfig, Crown, Promoted, StandbyConfig, StandbyError, StandbyReport, ToWitness,
-    WitnessError, WitnessOptions, WitnessServer, crown, identity, stand_by,
+    AloneConfig, AtTheDoor, Court, Crown, Deposed, Ending, Folding, Line, Lines, Promoted,
+    Receiver, Shared, Sitting, StandbyConfig, StandbyError, StandbyReport, TcpLines, ToWitness,
+    WitnessError, WitnessOptions, WitnessServer, crown, identity, stand_by, to_witness,
 };
 pub use state::{
     empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use wirematch::client::{Roamer, TraderConfig};
 use wirematch::flow::Dice;
-use wirematch::journal::{LogKind, Logged, Reader};
+use wirematch::journal::{Logged, Reader};
 use wirematch::model::{Command as Journaled, CommandKind, Event, Group, Nanos};
 use wirematch::port::socket::{SocketConfig, SocketPort};
 use wirematch::runtime::{Clock, SystemClock};
@@ -46,7 +46,8 @@ impl Process {
         let (lines, heard) = (child.stderr.take().expect("it is piped"), Arc::clone(&said));
         std::thread::spawn(move || {
             for line in BufReader::new(lines).lines().map_while(Result::ok) {
-                heard.lock().expect("nobody panics with it").push(line);
+                let at = SystemClock::new().now().0 / 1_000 % 10_000_000;
+                heard.lock().expect("nobody panics with it").push(format!("{at:7} µs  {line}"));
             }
         });
         Self { child, said }
@@ -314,16 +315,19 @@ impl Pair {
     /// Works until an answer comes from another gateway than the one in use.
     pub fn first_answer_after(&mut self, moment: Nanos) -> Nanos {
         let gone = self.client.roamer.gateway();
+        let mut up_at = None;
         loop {
             self.client.step(true);
+            let now = self.client.clock.now();
+            let is_there = self.client.roamer.gateway() != gone;
+            if up_at.is_none() && is_there && self.client.roamer.session().is_up() {
+                up_at = Some(now);
+            }
             let answered_at = self.client.book.answered_at;
-            if self.client.roamer.gateway() != gone
-                && answered_at > moment
-                && self.client.roamer.session().is_up()
-            {
+            if up_at.is_some_and(|up_at| answered_at >= up_at) {
                 return answered_at.saturating_sub(moment);
             }
-            let waited = self.client.clock.now().saturating_sub(moment);
+            let waited = now.saturating_sub(moment);
             assert!(waited.0 < 20_000 * MILLISECOND, "nobody took over: {}", self.words());
         }
     }

@@ -10,16 +10,17 @@ use std::thread;
 use std::time::Duration;
 
 use crate::journal::{JournalError, LogKind, Progress, Writer, cut_back, scan};
-use crate::model::{Command, Nanos, SeqNo};
-use crate::port::tcp::TcpLine;
+use crate::model::{Command, Event, Nanos, SeqNo};
 use crate::replica::{
     BlockDigest, Channel, Follower, Heard, Identity, LinkError, Name, Refusal, Tenant, Wish,
 };
 use crate::runtime::{Clock, SystemClock};
-use crate::topology::standby::identity::{life, nonce};
-use crate::topology::standby::line::{REDIAL, ToWitness, pump, push};
+use crate::topology::boot::mend;
+use crate::topology::standby::identity::life;
+use crate::topology::standby::line::{Line, Lines, REDIAL, TcpLines, ToWitness, pump, push};
 use crate::topology::{
-    BootError, Catalogue, Config, Crown, Recovered, StandbyConfig, identity, journal_folder,
+    BootError, Catalogue, Config, Crown, Recovered, Replay, ReplayError, StandbyConfig, identity,
+    journal_folder,
 };
 
 /// Why a standby, or a machine that would be primary, does not go on.
@@ -90,20 +91,20 @@ pub struct Promoted {
 
 /// What both threads see.
 #[derive(Default)]
-struct Shared {
+pub struct Shared {
     applied: AtomicU64,
     /// Digests of our own blocks.
     digests: Mutex<VecDeque<(u64, u64)>>,
-    is_ended: AtomicBool,
     has_failed: AtomicBool,
 }
 
 /// How standing by ended.
-enum Ending {
+pub enum Ending {
+    /// This machine is primary, in this epoch.
     Promoted(Option<ToWitness>, u32),
     /// Another history is the right one: cut, and begin again.
     Again(Option<ToWitness>),
-    Stopped,
+    /// It cannot go on.
     Failed(StandbyError),
 }
 
@@ -125,49 +126,192 @@ pub fn stand_by(
     say: &(dyn Fn(StandbyReport) + Sync),
 ) -> Result<Option<Promoted>, StandbyError> {
     let clock = SystemClock::new();
-    let own = identity(config, catalogue);
-    let key = config.standby.key.as_bytes();
-    let mut witness = config
-        .standby
-        .witness
-        .map(|address| ToWitness::new(address, key, Tenant::new(own.name, life())));
-    let journal = journal_folder(&config.data);
+    let mut lines = TcpLines::default();
+    let mut witness = to_witness(config, catalogue, life());
     loop {
-        let (last, epochs) = look(&journal).map_err(BootError::Journal)?;
-        let mut to_primary = ToPrimary::new(primary, key, own);
-        let Some(heard) = join(&mut to_primary, &clock, last, &epochs, stop)? else {
-            return Ok(None);
+        let mut door = AtTheDoor::new(config, catalogue, primary)?;
+        let heard = loop {
+            if stop.load(Ordering::Acquire) {
+                return Ok(None);
+            }
+            if let Some(heard) = door.step(clock.now(), &mut lines)? {
+                break heard;
+            }
+            thread::sleep(Duration::from_micros(200));
         };
-        if heard.keep < last {
-            cut_back(&journal, heard.keep).map_err(BootError::Journal)?;
-        }
         say(StandbyReport::Joined(heard));
-        let mut recovered = Recovered::open(config, catalogue)?;
-        recovered.catch_up()?;
-        // What was cut with a whole frame is asked for again.
-        let again = recovered.command_log.last() < heard.keep.min(last);
-        let follower = Folding { recovered: &mut recovered, heard };
-        let receiver = Receiver {
-            config: &config.standby,
-            clock: &clock,
-            stop,
-            to_primary: if again { ToPrimary::new(primary, key, own) } else { to_primary },
-            witness: witness.take(),
-            promote: config.data.join(PROMOTE_FILE),
-            look_at: Nanos::ZERO,
-            say,
-            is_ready: false,
-            is_lost: false,
-        };
-        match follower.run(receiver)? {
-            Ending::Promoted(witness, epoch) => {
+        let opening = || Recovered::open(config, catalogue);
+        let (mut recovered, receiver) = door.enter(config, witness.take(), opening)?;
+        match stand(&mut recovered, receiver, heard, &clock, &mut lines, (stop, say))? {
+            Some(Ending::Promoted(witness, epoch)) => {
                 let crown = Crown { witness, epoch };
                 return Ok(Some(Promoted { recovered, crown }));
             }
-            Ending::Again(back) => witness = back,
-            Ending::Stopped => return Ok(None),
-            Ending::Failed(error) => return Err(error),
+            Some(Ending::Again(back)) => witness = back,
+            Some(Ending::Failed(error)) => return Err(error),
+            None => return Ok(None),
         }
+    }
+}
+
+/// The line to the witness that a configuration names, in one running of this machine.
+pub fn to_witness(config: &Config, catalogue: &Catalogue, life: [u8; 16]) -> Option<ToWitness> {
+    let (own, key) = (identity(config, catalogue), config.standby.key.as_bytes());
+    let address = config.standby.witness?;
+    Some(ToWitness::new(address, key, Tenant::new(own.name, life)))
+}
+
+/// Both threads, until the receiving one ends; nothing where somebody asked to stop.
+fn stand(
+    recovered: &mut Recovered,
+    mut receiver: Receiver,
+    heard: Heard,
+    clock: &SystemClock,
+    lines: &mut TcpLines,
+    (stop, say): (&AtomicBool, &(dyn Fn(StandbyReport) + Sync)),
+) -> Result<Option<Ending>, StandbyError> {
+    let shared = Arc::new(Shared::default());
+    let mut folding = Folding::new(recovered, heard, Arc::clone(&shared));
+    let Recovered { command_log, event_log, replay, epochs, .. } = recovered;
+    let is_ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let (shared, is_ended) = (&shared, &is_ended);
+        let task = move || {
+            let mut idle = 0u32;
+            let ending = loop {
+                if stop.load(Ordering::Acquire) || shared.has_failed.load(Ordering::Acquire) {
+                    break None;
+                }
+                match receiver.step(clock.now(), lines, command_log, epochs, shared, say) {
+                    Ok(work) => idle = if work > 0 { 0 } else { idle + 1 },
+                    Err(ending) => break Some(ending),
+                }
+                rest(idle, 20);
+            };
+            is_ended.store(true, Ordering::Release);
+            ending
+        };
+        let receiving = thread::Builder::new().name("standby".into()).spawn_scoped(scope, task);
+        let receiving = receiving.map_err(|source| {
+            StandbyError::Boot(BootError::System { what: "cannot start a thread".into(), source })
+        })?;
+        let mut idle = 0u32;
+        let folded = loop {
+            // Read before the step: what was recorded until then is in it.
+            let is_last = is_ended.load(Ordering::Acquire);
+            match folding.step(replay, &mut |event| mend(event_log, &mut [], event)) {
+                Ok(true) => idle = 0,
+                Ok(false) if is_last => break Ok(()),
+                Ok(false) => {
+                    idle += 1;
+                    rest(idle, 50);
+                }
+                Err(error) => {
+                    shared.has_failed.store(true, Ordering::Release);
+                    break Err(error);
+                }
+            }
+        };
+        let ending = receiving.join().unwrap_or(None);
+        folded.map_err(|error| StandbyError::Boot(BootError::Replay(error)))?;
+        Ok(ending)
+    })
+}
+
+/// Leaves the CPU to others, for longer when there was nothing to do for long.
+fn rest(idle: u32, micros: u64) {
+    match idle {
+        0 => {}
+        1..64 => thread::yield_now(),
+        _ => thread::sleep(Duration::from_micros(micros)),
+    }
+}
+
+/// A standby that asks to be let in, its journal still closed.
+pub struct AtTheDoor {
+    to_primary: ToPrimary,
+    journal: PathBuf,
+    last: u64,
+    epochs: Vec<(u32, u64)>,
+    heard: Option<Heard>,
+}
+
+impl AtTheDoor {
+    /// Looks what the journal holds.
+    ///
+    /// # Errors
+    /// A journal that cannot be read.
+    pub fn new(
+        config: &Config,
+        catalogue: &Catalogue,
+        primary: SocketAddr,
+    ) -> Result<Self, StandbyError> {
+        let journal = journal_folder(&config.data);
+        let (last, epochs) = look(&journal).map_err(BootError::Journal)?;
+        let key = config.standby.key.as_bytes();
+        let to_primary = ToPrimary::new(primary, key, identity(config, catalogue));
+        Ok(Self { to_primary, journal, last, epochs, heard: None })
+    }
+
+    /// Asks, and hears whether it is let in.
+    ///
+    /// # Errors
+    /// A primary that will never let it in.
+    pub fn step(
+        &mut self,
+        now: Nanos,
+        lines: &mut dyn Lines,
+    ) -> Result<Option<Heard>, StandbyError> {
+        self.to_primary.dial(now, lines, self.last, &self.epochs);
+        if let Err(error) = self.to_primary.step(now, None)
+            && is_final(&error)
+        {
+            let address = self.to_primary.address;
+            return Err(StandbyError::Primary { address, source: error });
+        }
+        self.to_primary.push();
+        self.heard = self.to_primary.follower.as_ref().and_then(Follower::welcome);
+        Ok(self.heard)
+    }
+
+    /// Forgets that what is here may be another history: for a simulator that must notice.
+    pub(crate) fn keep_all(&mut self) {
+        self.last = 0;
+    }
+
+    /// Cuts off what is another history, opens the journal, and folds what it holds.
+    ///
+    /// # Errors
+    /// What stands in the way.
+    pub fn enter(
+        self,
+        config: &Config,
+        witness: Option<ToWitness>,
+        open: impl FnOnce() -> Result<Recovered, BootError>,
+    ) -> Result<(Recovered, Receiver), StandbyError> {
+        let Self { mut to_primary, journal, last, heard, .. } = self;
+        let keep = heard.map_or(0, |heard| heard.keep);
+        if keep < last {
+            cut_back(&journal, keep).map_err(BootError::Journal)?;
+        }
+        let mut recovered = open()?;
+        recovered.catch_up()?;
+        if recovered.command_log.last() < keep {
+            // What was cut with a whole frame is asked for again.
+            to_primary = ToPrimary::new(to_primary.address, &to_primary.key, to_primary.own);
+        }
+        let receiver = Receiver {
+            config: config.standby.clone(),
+            to_primary,
+            witness,
+            progress: recovered.command_log.progress(),
+            promote: config.data.join(PROMOTE_FILE),
+            look_at: Nanos::ZERO,
+            theirs: VecDeque::new(),
+            is_ready: false,
+            is_lost: false,
+        };
+        Ok((recovered, receiver))
     }
 }
 
@@ -181,29 +325,6 @@ fn look(journal: &Path) -> Result<Known, JournalError> {
     }
     let found = scan(&folder, LogKind::Commands, &mut |_| ())?;
     Ok((found.last, found.epochs))
-}
-
-/// Waits to be let in.
-fn join(
-    to_primary: &mut ToPrimary,
-    clock: &SystemClock,
-    last: u64,
-    epochs: &[(u32, u64)],
-    stop: &AtomicBool,
-) -> Result<Option<Heard>, StandbyError> {
-    while !stop.load(Ordering::Acquire) {
-        to_primary.dial(clock.now(), last, epochs);
-        if let Err(error) = to_primary.step(clock.now(), None)
-            && is_final(&error)
-        {
-            return Err(StandbyError::Primary { address: to_primary.address, source: error });
-        }
-        if let Some(heard) = to_primary.follower.as_ref().and_then(Follower::welcome) {
-            return Ok(Some(heard));
-        }
-        thread::sleep(Duration::from_micros(200));
-    }
-    Ok(None)
 }
 
 /// Whether trying again would come to the same.
@@ -220,7 +341,7 @@ struct ToPrimary {
     address: SocketAddr,
     key: Vec<u8>,
     own: Identity,
-    line: Option<TcpLine>,
+    line: Option<Line>,
     follower: Option<Follower>,
     dial_at: Nanos,
 }
@@ -232,13 +353,13 @@ impl ToPrimary {
     }
 
     /// Opens the line where there is none.
-    fn dial(&mut self, now: Nanos, last: u64, epochs: &[(u32, u64)]) {
+    fn dial(&mut self, now: Nanos, lines: &mut dyn Lines, last: u64, epochs: &[(u32, u64)]) {
         if self.line.is_some() || now < self.dial_at {
             return;
         }
         self.dial_at = now.saturating_add(REDIAL);
-        self.line = TcpLine::begin(self.address).ok();
-        let channel = Channel::new(&self.key, true, nonce());
+        self.line = lines.dial(self.address);
+        let channel = Channel::new(&self.key, true, lines.nonce());
         self.follower = Some(Follower::new(channel, self.own, last, epochs.to_vec(), now));
     }
 
@@ -266,137 +387,98 @@ impl ToPrimary {
 }
 
 /// The folding thread's part.
-struct Folding<'a> {
-    recovered: &'a mut Recovered,
-    heard: Heard,
+pub struct Folding {
+    shared: Arc<Shared>,
+    digest: BlockDigest,
 }
 
-impl Folding<'_> {
-    /// Folds what the receiver puts on record, until that one ends and nothing is left.
-    fn run(self, mut receiver: Receiver<'_>) -> Result<Ending, StandbyError> {
-        let Self { recovered, heard } = self;
-        let shared = Shared::default();
+impl Folding {
+    /// Goes on where the state stands.
+    pub fn new(recovered: &Recovered, heard: Heard, shared: Arc<Shared>) -> Self {
         let start = recovered.replay.fold.seq;
         shared.applied.store(start.0, Ordering::Release);
-        let mut digest = BlockDigest::new(heard.digest_every, start);
-        let Recovered { command_log, event_log, replay, epochs, .. } = recovered;
-        let progress = command_log.progress();
-        thread::scope(|scope| {
-            let shared = &shared;
-            let task = move || {
-                let ending = receiver.run(command_log, epochs, &progress, shared);
-                shared.is_ended.store(true, Ordering::Release);
-                ending
-            };
-            let receiving = thread::Builder::new().name("standby".into()).spawn_scoped(scope, task);
-            let receiving = receiving.map_err(|source| {
-                StandbyError::Boot(BootError::System {
-                    what: "cannot start a thread".into(),
-                    source,
-                })
-            })?;
-            let mut idle = 0u32;
-            let folded = loop {
-                // Read before the step: what was recorded until then is in it.
-                let is_last = shared.is_ended.load(Ordering::Acquire);
-                let step = replay.step(&mut |event| {
-                    crate::topology::boot::mend(event_log, event);
-                    if let Some(block) = digest.add(event) {
-                        let mut digests = shared.digests.lock().unwrap_or_else(|e| e.into_inner());
-                        digests.push_back(block);
-                    }
-                });
-                match step {
-                    Ok(true) => idle = 0,
-                    Ok(false) if is_last => break Ok(()),
-                    Ok(false) => {
-                        idle += 1;
-                        match idle {
-                            0..64 => thread::yield_now(),
-                            _ => thread::sleep(Duration::from_micros(50)),
-                        }
-                    }
-                    Err(error) => {
-                        shared.has_failed.store(true, Ordering::Release);
-                        break Err(error);
-                    }
-                }
-                shared.applied.store(replay.fold.seq.0, Ordering::Release);
-            };
-            let ending = receiving.join().unwrap_or(Ending::Stopped);
-            folded.map_err(|error| StandbyError::Boot(BootError::Replay(error)))?;
-            Ok(ending)
-        })
+        Self { shared, digest: BlockDigest::new(heard.digest_every, start) }
+    }
+
+    /// Folds the next command on record; `false` where there is none.
+    ///
+    /// # Errors
+    /// A command that does not fold.
+    pub fn step(
+        &mut self,
+        replay: &mut Replay,
+        each: &mut dyn FnMut(&Event),
+    ) -> Result<bool, ReplayError> {
+        let Self { shared, digest } = self;
+        let stepped = replay.step(&mut |event| {
+            each(event);
+            if let Some(block) = digest.add(event) {
+                shared.digests.lock().unwrap_or_else(|e| e.into_inner()).push_back(block);
+            }
+        });
+        shared.applied.store(replay.fold.seq.0, Ordering::Release);
+        stepped
     }
 }
 
 /// The receiving thread's part.
-struct Receiver<'a> {
-    config: &'a StandbyConfig,
-    clock: &'a SystemClock,
-    stop: &'a AtomicBool,
+pub struct Receiver {
+    config: StandbyConfig,
     to_primary: ToPrimary,
     witness: Option<ToWitness>,
+    progress: Arc<Progress>,
     promote: PathBuf,
     look_at: Nanos,
-    say: &'a (dyn Fn(StandbyReport) + Sync),
+    /// Digests of the primary's blocks.
+    theirs: VecDeque<(u64, u64)>,
     is_ready: bool,
     is_lost: bool,
 }
 
-impl Receiver<'_> {
-    fn run(
+impl Receiver {
+    /// Puts on record what came, confirms it, and asks to take over where the primary is gone; says
+    /// how much was done.
+    ///
+    /// # Errors
+    /// How standing by ended, well or not.
+    pub fn step(
         &mut self,
+        now: Nanos,
+        lines: &mut dyn Lines,
         log: &mut Writer<Command>,
         epochs: &mut Vec<(u32, u64)>,
-        progress: &Arc<Progress>,
         shared: &Shared,
-    ) -> Ending {
-        let mut theirs = VecDeque::new();
-        let mut idle = 0u32;
-        loop {
-            let now = self.clock.now();
-            if self.stop.load(Ordering::Acquire) || shared.has_failed.load(Ordering::Acquire) {
-                return Ending::Stopped;
-            }
-            let work = match self.follow(now, log, epochs) {
-                Ok(work) => work,
-                Err(ending) => return ending,
-            };
-            let differs_at = match self.compare(&mut theirs, shared) {
-                Some(seq) => seq,
-                None => 0,
-            };
-            if let Some(follower) = &mut self.to_primary.follower {
-                let applied = shared.applied.load(Ordering::Acquire);
-                follower.confirm(log.last(), progress.synced(), applied, differs_at);
-                if !self.is_ready && applied > 0 && applied >= follower.primary_last() {
-                    self.is_ready = true;
-                    (self.say)(StandbyReport::Ready { seq: SeqNo(applied) });
-                }
-            }
-            self.to_primary.push();
-            if differs_at > 0 {
-                return Ending::Failed(StandbyError::Differs { seq: differs_at });
-            }
-            if let Some(epoch) = self.take_over(now, log) {
-                (self.say)(StandbyReport::TakesOver { epoch });
-                return Ending::Promoted(self.witness.take(), epoch);
-            }
-            idle = if work > 0 { 0 } else { idle + 1 };
-            match idle {
-                0..64 => thread::yield_now(),
-                _ => thread::sleep(Duration::from_micros(20)),
+        say: &(dyn Fn(StandbyReport) + Sync),
+    ) -> Result<usize, Ending> {
+        let work = self.follow(now, lines, log, epochs, say)?;
+        let differs_at = self.compare(shared).unwrap_or(0);
+        if let Some(follower) = &mut self.to_primary.follower {
+            let applied = shared.applied.load(Ordering::Acquire);
+            follower.confirm(log.last(), self.progress.synced(), applied, differs_at);
+            if !self.is_ready && applied > 0 && applied >= follower.primary_last() {
+                self.is_ready = true;
+                say(StandbyReport::Ready { seq: SeqNo(applied) });
             }
         }
+        self.to_primary.push();
+        if differs_at > 0 {
+            return Err(Ending::Failed(StandbyError::Differs { seq: differs_at }));
+        }
+        if let Some(epoch) = self.take_over(now, lines, log) {
+            say(StandbyReport::TakesOver { epoch });
+            return Err(Ending::Promoted(self.witness.take(), epoch));
+        }
+        Ok(work)
     }
 
     /// Takes what the primary says; dials again where the line is lost.
     fn follow(
         &mut self,
         now: Nanos,
+        lines: &mut dyn Lines,
         log: &mut Writer<Command>,
         epochs: &mut Vec<(u32, u64)>,
+        say: &(dyn Fn(StandbyReport) + Sync),
     ) -> Result<usize, Ending> {
         let had_line = self.to_primary.line.is_some();
         let outcome = self.to_primary.step(now, Some(log));
@@ -408,7 +490,7 @@ impl Receiver<'_> {
                 Err(error) => error.to_string(),
                 Ok(_) => "its line is closed".to_owned(),
             };
-            (self.say)(StandbyReport::Lost(why));
+            say(StandbyReport::Lost(why));
             self.is_lost = true;
         }
         let work = match outcome {
@@ -420,7 +502,7 @@ impl Receiver<'_> {
             Err(_) => 0,
         };
         if self.to_primary.line.is_none() {
-            self.to_primary.dial(now, log.last(), epochs);
+            self.to_primary.dial(now, lines, log.last(), epochs);
         } else if let Some(heard) = self.to_primary.follower.as_ref().and_then(Follower::welcome) {
             if heard.epoch < log.epoch() {
                 self.to_primary.line = None;
@@ -434,7 +516,8 @@ impl Receiver<'_> {
     }
 
     /// Compares digests of blocks; the first that differs.
-    fn compare(&mut self, theirs: &mut VecDeque<(u64, u64)>, shared: &Shared) -> Option<u64> {
+    fn compare(&mut self, shared: &Shared) -> Option<u64> {
+        let theirs = &mut self.theirs;
         if let Some(follower) = &mut self.to_primary.follower {
             while let Some(block) = follower.digest() {
                 theirs.push_back(block);
@@ -459,14 +542,19 @@ impl Receiver<'_> {
     }
 
     /// The epoch in which this machine is primary, once it may be.
-    fn take_over(&mut self, now: Nanos, log: &Writer<Command>) -> Option<u32> {
+    fn take_over(
+        &mut self,
+        now: Nanos,
+        lines: &mut dyn Lines,
+        log: &Writer<Command>,
+    ) -> Option<u32> {
         let follower = self.to_primary.follower.as_ref()?;
         let is_silent = now.saturating_sub(follower.heard_at()) > self.config.silence();
         let is_stuck = follower.is_stuck(now, self.config.stuck());
         let is_gone = self.is_lost || is_silent || is_stuck;
         if let Some(witness) = &mut self.witness {
             witness.tenant.wish(if is_gone { Wish::Acquire } else { Wish::Nothing });
-            witness.step(now);
+            witness.step(now, lines);
             return (witness.tenant.epoch() > 0).then(|| witness.tenant.epoch());
         }
         if now < self.look_at {

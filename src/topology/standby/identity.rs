@@ -28,11 +28,3 @@ pub(super) fn life() -> [u8; 16] {
     }
     life
 }
-
-/// A number that is never used again.
-pub(super) fn nonce() -> [u8; 32] {
-    let mut nonce = [0; 32];
-    // Without randomness an old conversation could be played again; such a machine is not fit.
-    getrandom::fill(&mut nonce).expect("the system has randomness");
-    nonce
-}

@@ -1,18 +1,54 @@
-//! Sockets under conversations.
+//! Lines under conversations, and where they come from: kernel TCP, or the simulator's wires.
 
 use std::net::SocketAddr;
 
 use crate::model::Nanos;
 use crate::port::stream::{Closed, Stream};
-use crate::port::tcp::TcpLine;
+use crate::port::tcp::{TcpAcceptor, TcpLine};
 use crate::replica::{Channel, Tenant};
-use crate::topology::standby::identity::nonce;
+
+/// A line of ordered bytes.
+pub type Line = Box<dyn Stream>;
+
+/// Where lines come from.
+pub trait Lines: Send {
+    /// Begins to open a line; nothing where that cannot even begin.
+    fn dial(&mut self, to: SocketAddr) -> Option<Line>;
+
+    /// The next line that came in.
+    fn accept(&mut self) -> Option<Line>;
+
+    /// A number that is never used again.
+    fn nonce(&mut self) -> [u8; 32];
+}
+
+/// Kernel TCP.
+#[derive(Debug, Default)]
+pub struct TcpLines(pub Option<TcpAcceptor>);
+
+impl Lines for TcpLines {
+    fn dial(&mut self, to: SocketAddr) -> Option<Line> {
+        TcpLine::begin(to).ok().map(|line| Box::new(line) as Line)
+    }
+
+    fn accept(&mut self) -> Option<Line> {
+        let line = self.0.as_mut()?.accept()?;
+        Some(Box::new(line))
+    }
+
+    fn nonce(&mut self) -> [u8; 32] {
+        let mut nonce = [0; 32];
+        // Without randomness an old conversation could be played again; such a machine is not fit.
+        getrandom::fill(&mut nonce).expect("the system has randomness");
+        nonce
+    }
+}
 
 /// Bytes read at once.
 const PIECE: usize = 64 * 1024;
 
 /// Moves bytes both ways; says how many.
-pub(super) fn pump(line: &mut TcpLine, channel: &mut Channel) -> Result<usize, Closed> {
+pub(super) fn pump(line: &mut Line, channel: &mut Channel) -> Result<usize, Closed> {
     let mut moved = 0;
     let mut piece = [0; PIECE];
     // A burst at most, so that what came is looked at before more comes.
@@ -28,7 +64,7 @@ pub(super) fn pump(line: &mut TcpLine, channel: &mut Channel) -> Result<usize, C
 }
 
 /// Sends what waits to be sent.
-pub(super) fn push(line: &mut TcpLine, channel: &mut Channel) -> Result<usize, Closed> {
+pub(super) fn push(line: &mut Line, channel: &mut Channel) -> Result<usize, Closed> {
     let mut moved = 0;
     while !channel.outbound().is_empty() {
         let count = line.send(channel.outbound())?;
@@ -45,13 +81,12 @@ pub(super) fn push(line: &mut TcpLine, channel: &mut Channel) -> Result<usize, C
 pub(super) const REDIAL: Nanos = Nanos(5_000_000);
 
 /// The line to the witness, opened again whenever it is lost.
-#[derive(Debug)]
 pub struct ToWitness {
     address: SocketAddr,
     key: Vec<u8>,
     /// The conversation.
     pub tenant: Tenant,
-    line: Option<TcpLine>,
+    line: Option<Line>,
     dial_at: Nanos,
     /// Why the line was lost, until somebody asks.
     pub complaint: Option<String>,
@@ -65,11 +100,11 @@ impl ToWitness {
     }
 
     /// Moves bytes, hears answers, asks; says how much was done.
-    pub fn step(&mut self, now: Nanos) -> usize {
+    pub fn step(&mut self, now: Nanos, lines: &mut dyn Lines) -> usize {
         if self.line.is_none() && now >= self.dial_at {
             self.dial_at = now.saturating_add(REDIAL);
-            self.line = TcpLine::begin(self.address).ok();
-            let channel = self.line.is_some().then(|| Channel::new(&self.key, true, nonce()));
+            self.line = lines.dial(self.address);
+            let channel = self.line.is_some().then(|| Channel::new(&self.key, true, lines.nonce()));
             self.tenant.connect(channel);
         }
         let (Some(line), Some(channel)) = (&mut self.line, self.tenant.channel()) else { return 0 };

@@ -9,10 +9,14 @@ mod vitals;
 mod witness;
 
 pub use config::{AloneConfig, StandbyConfig};
-pub use follow::{Promoted, StandbyError, StandbyReport, stand_by};
+pub use follow::{
+    AtTheDoor, Ending, Folding, Promoted, Receiver, Shared, StandbyError, StandbyReport, stand_by,
+    to_witness,
+};
 pub use identity::identity;
-pub use line::ToWitness;
-pub(super) use primary::{Court, spawn_court};
-pub use primary::{Crown, crown};
-pub(super) use vitals::Vitals;
+pub use line::{Line, Lines, TcpLines, ToWitness};
+pub use primary::Court;
+pub(super) use primary::spawn_court;
+pub use primary::{Crown, Deposed, Sitting, crown};
+pub(crate) use vitals::Vitals;
 pub use witness::{WitnessError, WitnessOptions, WitnessServer};

@@ -9,17 +9,15 @@ use std::time::Duration;
 
 use crate::journal::Progress;
 use crate::model::Nanos;
-use crate::port::tcp::{TcpAcceptor, TcpLine};
 use crate::replica::{Channel, Feeder, Name, Reign, Tenant, Vigil, Wish};
 use crate::runtime::{Clock, StopFlag, SystemClock, pin};
 use crate::stage::{Release, Rule};
 use crate::topology::standby::StandbyError;
-use crate::topology::standby::identity::{life, nonce};
-use crate::topology::standby::line::{ToWitness, pump, push};
+use crate::topology::standby::identity::life;
+use crate::topology::standby::line::{Line, Lines, TcpLines, ToWitness, pump, push};
 use crate::topology::{Config, StandbyConfig, Vitals};
 
 /// The right to be primary, and whom to ask whether it lasts.
-#[derive(Debug)]
 pub struct Crown {
     /// The witness; none where only a person says who is primary.
     pub witness: Option<ToWitness>,
@@ -44,9 +42,10 @@ pub fn crown(config: &Config, stop: &AtomicBool) -> Result<Option<Crown>, Standb
         ToWitness::new(address, config.standby.key.as_bytes(), Tenant::new(own, life()));
     witness.tenant.wish(Wish::Acquire);
     let (began, mut has_said) = (clock.now(), false);
+    let mut lines = TcpLines::default();
     while !stop.load(Ordering::Acquire) {
         let now = clock.now();
-        witness.step(now);
+        witness.step(now, &mut lines);
         if witness.tenant.epoch() > 0 {
             let epoch = witness.tenant.epoch();
             return Ok(Some(Crown { witness: Some(witness), epoch }));
@@ -76,10 +75,10 @@ pub fn crown(config: &Config, stop: &AtomicBool) -> Result<Option<Crown>, Standb
 }
 
 /// What the thread beside a primary's stages starts from.
-pub(crate) struct Court {
+pub struct Court {
     pub(crate) config: StandbyConfig,
     pub(crate) crown: Crown,
-    pub(crate) acceptor: Option<TcpAcceptor>,
+    pub(crate) lines: Box<dyn Lines>,
     pub(crate) release: Arc<Release>,
     /// What replies wait for with a standby.
     pub(crate) rule: Rule,
@@ -87,21 +86,32 @@ pub(crate) struct Court {
     pub(crate) journal: PathBuf,
     pub(crate) progress: Arc<Progress>,
     pub(crate) vitals: Vitals,
-    pub(crate) clock: SystemClock,
-    /// Raised when this thread is to end.
-    pub(crate) done: StopFlag,
 }
 
 /// Starts the thread.
-pub(crate) fn spawn_court(court: Court, cpu: Option<usize>) -> std::io::Result<JoinHandle<()>> {
+pub(crate) fn spawn_court(
+    court: Court,
+    clock: SystemClock,
+    done: StopFlag,
+    cpu: Option<usize>,
+) -> std::io::Result<JoinHandle<()>> {
     let body = move || {
         if let Some(cpu) = cpu {
             pin(cpu);
         }
         let mut sitting = Sitting::new(court);
         let mut idle = 0;
-        while !sitting.court.done.is_raised() {
-            idle = if sitting.step() > 0 { 0 } else { idle + 1 };
+        while !done.is_raised() {
+            match sitting.step(clock.now()) {
+                Ok(work) => idle = if work > 0 { 0 } else { idle + 1 },
+                Err(Deposed(why)) => {
+                    // Its lines end with this process, the one to the witness too.
+                    eprintln!(
+                        "wirematch: alert: {why}; this machine is primary no longer, and stops"
+                    );
+                    std::process::exit(1)
+                }
+            }
             match idle {
                 0..64 => thread::yield_now(),
                 _ => thread::sleep(Duration::from_micros(20)),
@@ -111,14 +121,19 @@ pub(crate) fn spawn_court(court: Court, cpu: Option<usize>) -> std::io::Result<J
     thread::Builder::new().name("standby".into()).spawn(body)
 }
 
-/// A line over which a standby comes, or has come.
-type Line = (Feeder, TcpLine);
+/// Why a machine is primary no longer: nothing more may be told to anybody.
+#[derive(Debug)]
+pub struct Deposed(pub String);
 
-struct Sitting {
+/// A standby that comes, or has come, and its line.
+type Guest = (Feeder, Line);
+
+/// A primary at its work beside the stages.
+pub struct Sitting {
     court: Court,
-    standby: Option<Line>,
+    standby: Option<Guest>,
     /// Somebody at the door.
-    newcomer: Option<Line>,
+    newcomer: Option<Guest>,
     /// The last command the standby confirmed at some time, and when that was.
     progress: (u64, Nanos),
     vigil: Vigil,
@@ -133,21 +148,24 @@ const BEHIND_MAX: u64 = 8192;
 const LOOK_EVERY: Nanos = Nanos(20_000_000);
 
 impl Sitting {
-    fn new(court: Court) -> Self {
+    pub(crate) fn new(court: Court) -> Self {
         let paired = Name::default();
         let progress = (0, Nanos::ZERO);
         let (vigil, look_at) = (Vigil::default(), Nanos::ZERO);
         Self { court, standby: None, newcomer: None, progress, vigil, look_at, paired }
     }
 
-    fn step(&mut self) -> usize {
-        let now = self.court.clock.now();
+    /// Feeds the standby, keeps the lease, chooses the rule; says how much was done.
+    ///
+    /// # Errors
+    /// [`Deposed`]: the process must end.
+    pub fn step(&mut self, now: Nanos) -> Result<usize, Deposed> {
         let mut work = self.feed(now);
         work += self.open_door(now);
         self.choose_rule(now);
-        work += self.keep_lease(now);
-        self.look_at_ourselves(now);
-        work
+        work += self.keep_lease(now)?;
+        self.look_at_ourselves(now)?;
+        Ok(work)
     }
 
     /// Feeds the standby, and hears how far it is.
@@ -173,9 +191,9 @@ impl Sitting {
     /// it may be the same one, back before we noticed that it was gone.
     fn open_door(&mut self, now: Nanos) -> usize {
         let Self { court, newcomer, .. } = self;
-        let Some(acceptor) = &mut court.acceptor else { return 0 };
-        if let Some(line) = acceptor.accept() {
-            let channel = Channel::new(court.config.key.as_bytes(), false, nonce());
+        if let Some(line) = court.lines.accept() {
+            let nonce = court.lines.nonce();
+            let channel = Channel::new(court.config.key.as_bytes(), false, nonce);
             let feeder = Feeder::new(channel, court.reign.clone(), &court.journal);
             *newcomer = Some((feeder, line));
         }
@@ -254,10 +272,10 @@ impl Sitting {
         if may { feeder.peer() } else { Name::default() }
     }
 
-    fn keep_lease(&mut self, now: Nanos) -> usize {
-        let Court { crown, release, .. } = &mut self.court;
-        let Some(witness) = &mut crown.witness else { return 0 };
-        let work = witness.step(now);
+    fn keep_lease(&mut self, now: Nanos) -> Result<usize, Deposed> {
+        let Court { crown, release, lines, .. } = &mut self.court;
+        let Some(witness) = &mut crown.witness else { return Ok(0) };
+        let work = witness.step(now, &mut **lines);
         release.set_lease(witness.tenant.lease_ends());
         if let Some(complaint) = witness.complaint.take() {
             eprintln!("wirematch: alert: the witness: {complaint}");
@@ -265,35 +283,30 @@ impl Sitting {
         if witness.tenant.is_deposed() {
             let holder = witness.tenant.holder();
             let who = holder.map_or(String::new(), |(who, epoch)| format!("{who}, epoch {epoch}"));
-            step_down(release, &format!("another machine is primary now ({who})"));
+            release.set_rule(Rule::Shut);
+            return Err(Deposed(format!("another machine is primary now ({who})")));
         }
-        work
+        Ok(work)
     }
 
     /// Steps down where one of our own stages stands still: the standby may do better.
-    fn look_at_ourselves(&mut self, now: Nanos) {
+    fn look_at_ourselves(&mut self, now: Nanos) -> Result<(), Deposed> {
         if now < self.look_at {
-            return;
+            return Ok(());
         }
         self.look_at = now.saturating_add(LOOK_EVERY);
         self.vigil.watch(&self.court.vitals.beats(), now);
         let Court { crown, release, config, .. } = &mut self.court;
         if crown.witness.is_some() && self.vigil.is_stuck(now, config.stuck()) {
-            step_down(release, "a stage stands still");
+            release.set_rule(Rule::Shut);
+            return Err(Deposed("a stage stands still".to_owned()));
         }
+        Ok(())
     }
 }
 
-/// Ends this process where it stands: nothing more is told to anybody, and its lines end with it, the
-/// one to the witness too.
-fn step_down(release: &Release, why: &str) -> ! {
-    release.set_rule(Rule::Shut);
-    eprintln!("wirematch: alert: {why}; this machine is primary no longer and stops");
-    std::process::exit(1)
-}
-
 /// Moves bytes, says what there is to say.
-fn step_line(line: &mut Line, court: &Court, now: Nanos) -> Result<usize, String> {
+fn step_line(line: &mut Guest, court: &Court, now: Nanos) -> Result<usize, String> {
     let (feeder, socket) = line;
     let moved = pump(socket, feeder.channel()).map_err(|_| "its line is closed".to_owned())?;
     let last = court.progress.appended();

@@ -6,10 +6,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::model::Nanos;
-use crate::port::tcp::{TcpAcceptor, TcpError, TcpLine};
+use crate::port::tcp::{TcpAcceptor, TcpError};
 use crate::replica::{Arbiter, ArbiterState, Channel, LinkError, Message, Name, Question};
-use crate::topology::standby::identity::nonce;
-use crate::topology::standby::line::{pump, push};
+use crate::topology::standby::line::{Line, Lines, TcpLines, pump, push};
 
 /// What a witness is told at its start.
 #[derive(Clone, Debug)]
@@ -53,9 +52,7 @@ pub enum WitnessError {
 const LINES_MAX: usize = 16;
 
 /// The witness.
-#[derive(Debug)]
 pub struct WitnessServer {
-    acceptor: TcpAcceptor,
     key: Vec<u8>,
     file: PathBuf,
     arbiter: Arbiter,
@@ -63,16 +60,15 @@ pub struct WitnessServer {
 }
 
 /// Somebody who asks.
-#[derive(Debug)]
 struct Asker {
-    line: TcpLine,
+    line: Line,
     channel: Channel,
     /// As whom it holds a lease, in which epoch.
     holds: Option<(Name, u32)>,
 }
 
 impl WitnessServer {
-    /// Listens, and remembers what it knew.
+    /// Remembers what it knew.
     ///
     /// # Errors
     /// [`WitnessError`].
@@ -81,12 +77,19 @@ impl WitnessServer {
         let file = options.data.join("witness");
         let state = load(&file)?;
         Ok(Self {
-            acceptor: TcpAcceptor::open(options.address)?,
             key: options.key.clone().into_bytes(),
             file,
             arbiter: Arbiter::new(state, options.lease, now),
             lines: Vec::new(),
         })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// An address that cannot be had.
+    pub fn listen(options: &WitnessOptions) -> Result<TcpLines, WitnessError> {
+        Ok(TcpLines(Some(TcpAcceptor::open(options.address)?)))
     }
 
     /// What it remembers.
@@ -107,13 +110,13 @@ impl WitnessServer {
     ///
     /// # Errors
     /// A file that cannot be written: a witness that cannot remember must not answer.
-    pub fn step(&mut self, now: Nanos) -> Result<usize, WitnessError> {
+    pub fn step(&mut self, now: Nanos, lines: &mut dyn Lines) -> Result<usize, WitnessError> {
         let mut work = 0;
-        if let Some(line) = self.acceptor.accept() {
+        if let Some(line) = lines.accept() {
             if self.lines.len() == LINES_MAX {
                 self.lines.remove(0);
             }
-            let channel = Channel::new(&self.key, false, nonce());
+            let channel = Channel::new(&self.key, false, lines.nonce());
             self.lines.push(Asker { line, channel, holds: None });
         }
         let Self { lines, arbiter, file, .. } = self;

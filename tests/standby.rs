@@ -26,7 +26,7 @@ fn whoever_is_killed_nothing_acknowledged_is_lost_and_nothing_is_there_twice() {
         pair.client.work(Nanos(span * MILLISECOND), true);
         let killed_at = pair.client.clock.now().0 / 1_000 % 10_000_000;
         let took = pair.kill_primary();
-        if took.0 > 200 * MILLISECOND {
+        if took.0 > 150 * MILLISECOND {
             println!("killed at {killed_at} µs, {} ms: {}", took.0 / MILLISECOND, pair.words());
         }
         failovers.push(took);

@@ -38,6 +38,9 @@ pub enum LinkError {
     /// The other end does not have the key, or bytes were changed on the way.
     #[error("the other end could not prove that it has the key: give both the same `key`")]
     NotProved,
+    /// No answer came for long.
+    #[error("no answer for half a second")]
+    Silent,
     /// A message that nobody sends.
     #[error("the other end sent a message that nobody sends: are both of one build?")]
     Malformed,

@@ -44,8 +44,8 @@ pub struct Tenant {
 /// How often a machine that wants to become primary asks.
 const ASK_EVERY: Nanos = Nanos(4_000_000);
 
-/// How long it waits for an answer before it asks again.
-const PATIENCE: Nanos = Nanos(40_000_000);
+/// How long an answer may take. Lines lose nothing: one that is silent for longer is opened anew.
+const PATIENCE: Nanos = Nanos(500_000_000);
 
 impl Tenant {
     /// Of a machine in one running of it.
@@ -139,6 +139,9 @@ impl Tenant {
                 _ => return Err(LinkError::Malformed),
             }
         }
+        if self.asked.is_some_and(|(_, _, at)| now.saturating_sub(at) > PATIENCE) {
+            return Err(LinkError::Silent);
+        }
         self.ask(now);
         Ok(())
     }
@@ -172,9 +175,7 @@ impl Tenant {
 
     fn ask(&mut self, now: Nanos) {
         let Some(channel) = &mut self.channel else { return };
-        if self.asked.is_some_and(|(_, _, at)| now.saturating_sub(at) < PATIENCE)
-            || now < self.ask_at
-        {
+        if self.asked.is_some() || now < self.ask_at {
             return;
         }
         let Self { name, life, epoch, .. } = *self;

@@ -1,8 +1,9 @@
 //! The witness as a server: one state on one small file, written and synced before it is told.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::model::Nanos;
@@ -54,7 +55,7 @@ const LINES_MAX: usize = 16;
 /// The witness.
 pub struct WitnessServer {
     key: Vec<u8>,
-    file: PathBuf,
+    memory: Memory,
     arbiter: Arbiter,
     lines: Vec<Asker>,
 }
@@ -75,10 +76,10 @@ impl WitnessServer {
     pub fn open(options: &WitnessOptions, now: Nanos) -> Result<Self, WitnessError> {
         fs::create_dir_all(&options.data).map_err(failed(&options.data, "made"))?;
         let file = options.data.join("witness");
-        let state = load(&file)?;
+        let (memory, state) = Memory::open(&file)?;
         Ok(Self {
             key: options.key.clone().into_bytes(),
-            file,
+            memory,
             arbiter: Arbiter::new(state, options.lease, now),
             lines: Vec::new(),
         })
@@ -103,7 +104,7 @@ impl WitnessServer {
     /// A file that cannot be written.
     pub fn force(&mut self, name: Name) -> Result<(), WitnessError> {
         self.arbiter.force(name);
-        store(&self.file, self.arbiter.state()).map_err(failed(&self.file, "written"))
+        self.memory.store(self.arbiter.state())
     }
 
     /// Hears and answers; says how much was done.
@@ -119,9 +120,9 @@ impl WitnessServer {
             let channel = Channel::new(&self.key, false, lines.nonce());
             self.lines.push(Asker { line, channel, holds: None });
         }
-        let Self { lines, arbiter, file, .. } = self;
+        let Self { lines, arbiter, memory, .. } = self;
         let mut failure = None;
-        lines.retain_mut(|asker| match asker.step(arbiter, file, now) {
+        lines.retain_mut(|asker| match asker.step(arbiter, memory, now) {
             Ok(done) => {
                 work += done;
                 true
@@ -157,7 +158,12 @@ impl From<LinkError> for Ended {
 }
 
 impl Asker {
-    fn step(&mut self, arbiter: &mut Arbiter, file: &Path, now: Nanos) -> Result<usize, Ended> {
+    fn step(
+        &mut self,
+        arbiter: &mut Arbiter,
+        memory: &mut Memory,
+        now: Nanos,
+    ) -> Result<usize, Ended> {
         let Self { line, channel, holds } = self;
         // What came before the end still counts.
         let pumped = pump(line, channel);
@@ -169,11 +175,8 @@ impl Asker {
             };
             let before = *arbiter.state();
             let verdict = arbiter.judge(&question, now);
-            if verdict.changed
-                && let Err(source) = store(file, arbiter.state())
-            {
-                let file = file.to_owned();
-                return Err(Ended::Failed(WitnessError::File { file, doing: "written", source }));
+            if verdict.changed {
+                memory.store(arbiter.state()).map_err(Ended::Failed)?;
             }
             let state = *arbiter.state();
             say(&question, verdict.granted, &before, &state);
@@ -213,40 +216,68 @@ fn say(question: &Question, granted: bool, before: &ArbiterState, state: &Arbite
 
 const MAGIC: &[u8; 8] = b"WMWITN01";
 
-/// The state as bytes, with their hash.
-fn bytes_of(state: &ArbiterState) -> Vec<u8> {
+/// Bytes of a slot: a write of one is torn in that one alone.
+const SLOT: u64 = 4096;
+
+/// The state as bytes: its number, so that the newer of two is known, and a hash.
+fn bytes_of(number: u64, state: &ArbiterState) -> Vec<u8> {
     let ArbiterState { epoch, holder, life, heir } = state;
-    let body = [&MAGIC[..], &epoch.to_le_bytes(), &holder.0, life, &heir.0].concat();
+    let (number, epoch) = (number.to_le_bytes(), epoch.to_le_bytes());
+    let body = [&MAGIC[..], &number, &epoch, &holder.0, life, &heir.0].concat();
     let hash = blake3::hash(&body);
     [&body[..], hash.as_bytes()].concat()
 }
 
-fn state_of(bytes: &[u8]) -> Option<ArbiterState> {
+fn state_of(bytes: &[u8]) -> Option<(u64, ArbiterState)> {
     let rest = bytes.strip_prefix(MAGIC)?;
+    let (number, rest) = rest.split_first_chunk::<8>()?;
     let (epoch, rest) = rest.split_first_chunk::<4>()?;
     let (holder, rest) = rest.split_first_chunk::<16>()?;
     let (life, rest) = rest.split_first_chunk::<16>()?;
     let (heir, _) = rest.split_first_chunk::<16>()?;
     let (holder, heir, life) = (Name(*holder), Name(*heir), *life);
     let state = ArbiterState { epoch: u32::from_le_bytes(*epoch), holder, life, heir };
-    (bytes_of(&state) == bytes).then_some(state)
+    let number = u64::from_le_bytes(*number);
+    bytes.starts_with(&bytes_of(number, &state)).then_some((number, state))
 }
 
-fn load(file: &Path) -> Result<ArbiterState, WitnessError> {
-    match fs::read(file) {
-        Ok(bytes) => state_of(&bytes).ok_or_else(|| WitnessError::Unreadable(file.to_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ArbiterState::default()),
-        Err(error) => Err(failed(file, "read")(error)),
+/// Where the witness remembers: two slots, written in turn, so that one is always whole.
+struct Memory {
+    file: File,
+    path: PathBuf,
+    number: u64,
+}
+
+impl Memory {
+    fn open(path: &Path) -> Result<(Self, ArbiterState), WitnessError> {
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
+        let file = file.map_err(failed(path, "opened"))?;
+        let mut bytes = vec![0; 2 * SLOT as usize];
+        let length = file.metadata().map_err(failed(path, "read"))?.len();
+        if length < 2 * SLOT {
+            file.write_all_at(&bytes, 0).map_err(failed(path, "written"))?;
+            file.sync_all().map_err(failed(path, "written"))?;
+        } else {
+            file.read_exact_at(&mut bytes, 0).map_err(failed(path, "read"))?;
+        }
+        let slots = bytes.chunks(SLOT as usize);
+        let newest = slots.filter_map(state_of).max_by_key(|(number, _)| *number);
+        if newest.is_none() && bytes.iter().any(|byte| *byte != 0) {
+            return Err(WitnessError::Unreadable(path.to_owned()));
+        }
+        let (number, state) = newest.unwrap_or_default();
+        Ok((Self { file, path: path.to_owned(), number }, state))
     }
-}
 
-fn store(file: &Path, state: &ArbiterState) -> io::Result<()> {
-    let new = file.with_extension("new");
-    let mut written = File::create(&new)?;
-    written.write_all(&bytes_of(state))?;
-    written.sync_all()?;
-    fs::rename(&new, file)?;
-    file.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    /// Remembers, for good, before it returns.
+    fn store(&mut self, state: &ArbiterState) -> Result<(), WitnessError> {
+        let number = self.number + 1;
+        let at = number % 2 * SLOT;
+        let written = self.file.write_all_at(&bytes_of(number, state), at);
+        written.and_then(|()| self.file.sync_data()).map_err(failed(&self.path, "written"))?;
+        self.number = number;
+        Ok(())
+    }
 }
 
 fn failed(file: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> WitnessError {
@@ -267,8 +298,8 @@ mod tests {
         ) {
             let [holder, life, heir] = names;
             let state = ArbiterState { epoch, holder: Name(holder), life, heir: Name(heir) };
-            let mut bytes = bytes_of(&state);
-            prop_assert_eq!(state_of(&bytes), Some(state));
+            let mut bytes = bytes_of(7, &state);
+            prop_assert_eq!(state_of(&bytes), Some((7, state)));
             *at.get_mut(&mut bytes) ^= 1 << bit;
             prop_assert_eq!(state_of(&bytes), None);
         }

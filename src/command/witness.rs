@@ -58,6 +58,7 @@ pub fn run(arguments: &WitnessArguments) -> Outcome {
         key: arguments.key.clone(),
         data: arguments.data.clone(),
         lease: Nanos(arguments.lease * 1_000_000),
+        say: |text| eprintln!("wirematch: {text}"),
     };
     let mut lines = WitnessServer::listen(&options).map_err(Failure::usage)?;
     let mut server = WitnessServer::open(&options, clock.now()).map_err(Failure::usage)?;

@@ -27,7 +27,7 @@ enum State {
     /// It asks the witness whether it may be primary.
     Asking(Box<ToWitness>),
     /// It asks the primary to be let in.
-    AtTheDoor(Box<AtTheDoor>, Option<ToWitness>),
+    AtTheDoor(Box<AtTheDoor>, Option<Box<ToWitness>>),
     Standing(Box<Standing>),
     Primary(Box<Primary>),
 }
@@ -132,7 +132,7 @@ impl Machine {
             return;
         };
         witness.tenant.wish(Wish::Acquire);
-        self.state = State::Asking(Box::new(witness));
+        self.state = State::Asking(witness);
     }
 
     /// Takes a step of one part; says how much was done.
@@ -175,17 +175,17 @@ impl Machine {
                 Recovered::open_idle(&self.config, &self.catalogue).map_err(said)?;
             recovered.catch_up().map_err(said)?;
             let epoch = witness.tenant.epoch();
-            self.rule(recovered, Crown { witness: Some(*witness), epoch }, now, ports);
+            self.rule(recovered, Crown { witness: Some(witness), epoch }, now, ports);
         } else if witness.tenant.holder().is_some_and(|(holder, _)| holder != own) {
             witness.tenant.wish(Wish::Nothing);
-            self.go_to_the_door(Some(*witness))?;
+            self.go_to_the_door(Some(witness))?;
         } else {
             self.state = State::Asking(witness);
         }
         Ok(work)
     }
 
-    fn go_to_the_door(&mut self, witness: Option<ToWitness>) -> Result<(), Fallen> {
+    fn go_to_the_door(&mut self, witness: Option<Box<ToWitness>>) -> Result<(), Fallen> {
         let primary = address(1 - self.place);
         let door = AtTheDoor::new(&self.config, &self.catalogue, primary).map_err(said)?;
         self.state = State::AtTheDoor(Box::new(door), witness);
@@ -195,7 +195,7 @@ impl Machine {
     fn knock(
         &mut self,
         mut door: Box<AtTheDoor>,
-        mut witness: Option<ToWitness>,
+        mut witness: Option<Box<ToWitness>>,
         now: Nanos,
     ) -> Result<usize, Fallen> {
         let Some(heard) = door.step(now, &mut self.lines).map_err(said)? else {
@@ -204,7 +204,7 @@ impl Machine {
                 to_witness.tenant.wish(Wish::Acquire);
                 to_witness.step(now, &mut self.lines);
                 if to_witness.tenant.epoch() > 0 {
-                    self.state = State::Asking(Box::new(witness.take().ok_or("it was there")?));
+                    self.state = State::Asking(witness.take().ok_or("it was there")?);
                     return Ok(1);
                 }
             }
@@ -330,6 +330,7 @@ impl Machine {
             journal: journal_folder(&config.data),
             progress,
             vitals: Vitals { cores: Vec::new(), counters: Vec::new(), links: Vec::new() },
+            say: |_| (),
         });
         self.state = State::Primary(Box::new(Primary {
             stages: stages.into_iter().map(|(_, stage)| stage).collect(),

@@ -109,6 +109,7 @@ impl World {
             key: "simulated".to_owned(),
             data: folder.join("witness"),
             lease: LEASE,
+            say: |_| (),
         };
         // Swarm style: each seed has its own few kinds of trouble.
         let enabled = Fault::ALL.iter().copied().filter(|_| dice.percent(45)).collect();

@@ -56,7 +56,8 @@ impl CourtParts {
     /// Complete.
     fn court(self, journal: PathBuf, vitals: Vitals) -> Court {
         let Self { config, crown, lines, release, rule, reign, progress } = self;
-        Court { config, crown, lines, release, rule, reign, journal, progress, vitals }
+        let say = |text: &str| eprintln!("wirematch: {text}");
+        Court { config, crown, lines, release, rule, reign, journal, progress, vitals, say }
     }
 }
 

@@ -101,9 +101,9 @@ pub struct Shared {
 /// How standing by ended.
 pub enum Ending {
     /// This machine is primary, in this epoch.
-    Promoted(Option<ToWitness>, u32),
+    Promoted(Option<Box<ToWitness>>, u32),
     /// Another history is the right one: cut, and begin again.
-    Again(Option<ToWitness>),
+    Again(Option<Box<ToWitness>>),
     /// It cannot go on.
     Failed(StandbyError),
 }
@@ -155,10 +155,14 @@ pub fn stand_by(
 }
 
 /// The line to the witness that a configuration names, in one running of this machine.
-pub fn to_witness(config: &Config, catalogue: &Catalogue, life: [u8; 16]) -> Option<ToWitness> {
+pub fn to_witness(
+    config: &Config,
+    catalogue: &Catalogue,
+    life: [u8; 16],
+) -> Option<Box<ToWitness>> {
     let (own, key) = (identity(config, catalogue), config.standby.key.as_bytes());
     let address = config.standby.witness?;
-    Some(ToWitness::new(address, key, Tenant::new(own.name, life)))
+    Some(Box::new(ToWitness::new(address, key, Tenant::new(own.name, life))))
 }
 
 /// Both threads, until the receiving one ends; nothing where somebody asked to stop.
@@ -286,7 +290,7 @@ impl AtTheDoor {
     pub fn enter(
         self,
         config: &Config,
-        witness: Option<ToWitness>,
+        witness: Option<Box<ToWitness>>,
         open: impl FnOnce() -> Result<Recovered, BootError>,
     ) -> Result<(Recovered, Receiver), StandbyError> {
         let Self { mut to_primary, journal, last, heard, .. } = self;
@@ -425,7 +429,7 @@ impl Folding {
 pub struct Receiver {
     config: StandbyConfig,
     to_primary: ToPrimary,
-    witness: Option<ToWitness>,
+    witness: Option<Box<ToWitness>>,
     progress: Arc<Progress>,
     promote: PathBuf,
     look_at: Nanos,

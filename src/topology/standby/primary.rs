@@ -20,7 +20,7 @@ use crate::topology::{Config, StandbyConfig, Vitals};
 /// The right to be primary, and whom to ask whether it lasts.
 pub struct Crown {
     /// The witness; none where only a person says who is primary.
-    pub witness: Option<ToWitness>,
+    pub witness: Option<Box<ToWitness>>,
     /// The epoch; 0 without a witness, unless a person has promoted this machine.
     pub epoch: u32,
 }
@@ -48,7 +48,7 @@ pub fn crown(config: &Config, stop: &AtomicBool) -> Result<Option<Crown>, Standb
         witness.step(now, &mut lines);
         if witness.tenant.epoch() > 0 {
             let epoch = witness.tenant.epoch();
-            return Ok(Some(Crown { witness: Some(witness), epoch }));
+            return Ok(Some(Crown { witness: Some(Box::new(witness)), epoch }));
         }
         if let Some(complaint) = witness.complaint.take() {
             return Err(StandbyError::Witness(complaint));
@@ -86,6 +86,8 @@ pub struct Court {
     pub(crate) journal: PathBuf,
     pub(crate) progress: Arc<Progress>,
     pub(crate) vitals: Vitals,
+    /// Tells people.
+    pub(crate) say: fn(&str),
 }
 
 /// Starts the thread.
@@ -180,7 +182,7 @@ impl Sitting {
                 work
             }
             Err(why) => {
-                eprintln!("wirematch: alert: the standby {} is gone: {why}", line.0.peer());
+                (court.say)(&format!("alert: the standby {} is gone: {why}", line.0.peer()));
                 self.standby = None;
                 1
             }
@@ -201,14 +203,14 @@ impl Sitting {
         match step_line(line, court, now) {
             Ok(work) => {
                 if line.0.is_joined() {
-                    eprintln!("wirematch: the standby {} has joined", line.0.peer());
+                    (court.say)(&format!("the standby {} has joined", line.0.peer()));
                     self.progress = (0, now);
                     self.standby = self.newcomer.take();
                 }
                 work
             }
             Err(why) => {
-                eprintln!("wirematch: alert: a standby was not let in: {why}");
+                (court.say)(&format!("alert: a standby was not let in: {why}"));
                 self.newcomer = None;
                 1
             }
@@ -219,7 +221,7 @@ impl Sitting {
     /// and we go on alone only once the witness has it on record that there is none.
     fn choose_rule(&mut self, now: Nanos) {
         let heir = self.heir(now);
-        let Court { config, crown, release, rule, .. } = &mut self.court;
+        let Court { config, crown, release, rule, say, .. } = &mut self.court;
         let on_record = match &mut crown.witness {
             None => Some(heir),
             Some(witness) => {
@@ -240,15 +242,11 @@ impl Sitting {
             release.set_rule(wanted);
         }
         if self.paired != heir {
-            match heir.is_nobody() {
-                true => eprintln!(
-                    "wirematch: alert: there is no standby; replies wait for: {}",
-                    wanted.name()
-                ),
-                false => {
-                    eprintln!("wirematch: {heir} stands by; replies wait for: {}", wanted.name())
-                }
-            }
+            let what = match heir.is_nobody() {
+                true => "alert: there is no standby".to_owned(),
+                false => format!("{heir} stands by"),
+            };
+            say(&format!("{what}; replies wait for: {}", wanted.name()));
             self.paired = heir;
         }
     }
@@ -267,18 +265,18 @@ impl Sitting {
         let keeps_up = now.saturating_sub(progress.1) <= silence;
         let is_close = standing.received + BEHIND_MAX >= last
             && standing.applied + 8 * BEHIND_MAX >= last
-            && standing.received > 0 | u64::from(last == 0);
+            && standing.received > 0;
         let may = is_heard && keeps_up && (is_close || *paired == feeder.peer());
         if may { feeder.peer() } else { Name::default() }
     }
 
     fn keep_lease(&mut self, now: Nanos) -> Result<usize, Deposed> {
-        let Court { crown, release, lines, .. } = &mut self.court;
+        let Court { crown, release, lines, say, .. } = &mut self.court;
         let Some(witness) = &mut crown.witness else { return Ok(0) };
         let work = witness.step(now, &mut **lines);
         release.set_lease(witness.tenant.lease_ends());
         if let Some(complaint) = witness.complaint.take() {
-            eprintln!("wirematch: alert: the witness: {complaint}");
+            say(&format!("alert: the witness: {complaint}"));
         }
         if witness.tenant.is_deposed() {
             let holder = witness.tenant.holder();

@@ -22,6 +22,8 @@ pub struct WitnessOptions {
     pub data: PathBuf,
     /// For how long it lets somebody be primary without asking again.
     pub lease: Nanos,
+    /// Tells people.
+    pub say: fn(&str),
 }
 
 /// Why a witness cannot serve.
@@ -55,6 +57,7 @@ const LINES_MAX: usize = 16;
 /// The witness.
 pub struct WitnessServer {
     key: Vec<u8>,
+    say: fn(&str),
     memory: Memory,
     arbiter: Arbiter,
     lines: Vec<Asker>,
@@ -79,6 +82,7 @@ impl WitnessServer {
         let (memory, state) = Memory::open(&file)?;
         Ok(Self {
             key: options.key.clone().into_bytes(),
+            say: options.say,
             memory,
             arbiter: Arbiter::new(state, options.lease, now),
             lines: Vec::new(),
@@ -120,9 +124,9 @@ impl WitnessServer {
             let channel = Channel::new(&self.key, false, lines.nonce());
             self.lines.push(Asker { line, channel, holds: None });
         }
-        let Self { lines, arbiter, memory, .. } = self;
+        let Self { lines, arbiter, memory, say, .. } = self;
         let mut failure = None;
-        lines.retain_mut(|asker| match asker.step(arbiter, memory, now) {
+        lines.retain_mut(|asker| match asker.step(arbiter, memory, now, *say) {
             Ok(done) => {
                 work += done;
                 true
@@ -163,6 +167,7 @@ impl Asker {
         arbiter: &mut Arbiter,
         memory: &mut Memory,
         now: Nanos,
+        tell: fn(&str),
     ) -> Result<usize, Ended> {
         let Self { line, channel, holds } = self;
         // What came before the end still counts.
@@ -179,7 +184,9 @@ impl Asker {
                 memory.store(arbiter.state()).map_err(Ended::Failed)?;
             }
             let state = *arbiter.state();
-            say(&question, verdict.granted, &before, &state);
+            if let Some(news) = news(&question, verdict.granted, &before, &state) {
+                tell(&news);
+            }
             if verdict.granted {
                 *holds = Some((state.holder, state.epoch));
             }
@@ -198,19 +205,24 @@ impl Asker {
     }
 }
 
-/// Tells people what changed.
-fn say(question: &Question, granted: bool, before: &ArbiterState, state: &ArbiterState) {
+/// What changed, for people.
+fn news(
+    question: &Question,
+    granted: bool,
+    before: &ArbiterState,
+    state: &ArbiterState,
+) -> Option<String> {
     match question {
         Question::Acquire { name, .. } if granted => {
-            eprintln!("wirematch: {name} is primary, in epoch {}", state.epoch);
+            Some(format!("{name} is primary, in epoch {}", state.epoch))
         }
         Question::Renew { name, heir, .. } if granted && before.heir != state.heir => {
-            match heir.is_nobody() {
-                true => eprintln!("wirematch: {name} goes on alone"),
-                false => eprintln!("wirematch: {heir} may take over from {name}"),
-            }
+            Some(match heir.is_nobody() {
+                true => format!("{name} goes on alone"),
+                false => format!("{heir} may take over from {name}"),
+            })
         }
-        _ => {}
+        _ => None,
     }
 }
 

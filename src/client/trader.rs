@@ -68,7 +68,7 @@ impl<P: Port> Trader<P> {
         &self.port
     }
 
-    /// From now on speaks with another gateway; its answers to what was asked before are strangers'.
+    /// From now on speaks with another gateway.
     pub fn turn_to(&mut self, gateway: SocketAddrV4) {
         self.config.gateway = gateway;
     }

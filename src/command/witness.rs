@@ -18,7 +18,7 @@ use crate::topology::{WitnessOptions, WitnessServer};
 
 /// Says which of two machines is primary, and lets the standby take over when the primary is gone.
 ///
-/// It remembers one number and two names, in one small file. It belongs on a third machine: while it
+/// It remembers one number and two names, in a small file. It belongs on a third machine: while it
 /// is away the primary stops answering when its lease ends, and no standby takes over.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0 stopped as asked, 1 failed while running, 2 wrong usage.\

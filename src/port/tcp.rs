@@ -51,8 +51,8 @@ impl TcpLine {
         Self::of(stream).map_err(failed)
     }
 
-    /// Begins to open a line and does not wait: until it is open nothing comes and nothing goes, and
-    /// where it cannot be it is found closed.
+    /// Begins to open a line and does not wait: until it is open nothing comes and nothing goes;
+    /// where it cannot be, it is found closed.
     ///
     /// # Errors
     /// [`TcpError`] says why and how to mend it.

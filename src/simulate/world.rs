@@ -3,6 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::flow::Dice;
 use crate::model::{CommandKind, Nanos, Request, SessionId};
@@ -428,5 +429,8 @@ fn tear(journal: &Path, dice: &mut Dice) {
 pub(super) fn folder(seed: u64) -> PathBuf {
     let memory = Path::new("/dev/shm");
     let root = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-    root.join(format!("wirematch-simulate-{}-{seed}", std::process::id()))
+    // Several may run in one process, of one seed too.
+    static RUNS: AtomicU64 = AtomicU64::new(0);
+    let run = RUNS.fetch_add(1, Ordering::Relaxed);
+    root.join(format!("wirematch-simulate-{}-{run}-{seed}", std::process::id()))
 }

@@ -1,5 +1,6 @@
 //! From a configuration to a running appliance: check, recover, allocate, wire, pin, run.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::journal::{JournalError, Keeper, KeeperThread, Opened, UtcMapping, Writer, open_both};
@@ -9,6 +10,7 @@ use crate::port::tcp::{TcpAcceptor, TcpError};
 use crate::port::watch::Watch;
 use crate::replica::Reign;
 use crate::runtime::{Clock, SystemClock, available_cpus, lock_memory, quietest_last};
+use crate::slow::audit::Audit;
 use crate::slow::{SlowError, SlowPath};
 use crate::stage::{Board, Door, FixOptions, FixState, Gate, Introduced, Release, Rule};
 use crate::topology::appliance::{Appliance, CourtParts, Launch};
@@ -242,7 +244,9 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         let opening = Request::new(CommandKind::StartOfDay, clock.now());
         let _ = wired.slow_requests.push(&Group::new(opening));
     }
-    let slow = SlowPath::open(&journal, &config.data)?;
+    let record =
+        Audit::open(&journal, &config.data, names_of(catalogue)).map_err(SlowError::from)?;
+    let slow = SlowPath::open(&journal, &config.data)?.with_audit(record);
     let report = BootReport {
         commands: command_count,
         events: event_count,
@@ -323,6 +327,14 @@ fn open_court(
     let config = config.standby.clone();
     let (lines, progress) = (Box::new(TcpLines(acceptor)), log.progress());
     Ok(Some(CourtParts { config, crown, lines, release, rule, reign, progress }))
+}
+
+/// What the numbers in the regulator's record mean.
+fn names_of(catalogue: &Catalogue) -> Vec<u8> {
+    let listed = catalogue.instruments.iter();
+    let symbols: BTreeMap<_, _> =
+        listed.map(|listed| (listed.id.0.to_string(), listed.symbol.to_string())).collect();
+    serde_json::to_vec_pretty(&serde_json::json!({ "instruments": symbols })).unwrap_or_default()
 }
 
 /// The file in the data folder that stops all trading.

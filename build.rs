@@ -1,7 +1,10 @@
-//! Compiles the FIX dictionaries of `config/fix` into static tables, and what features ask for.
+//! Compiles the FIX dictionaries of `config/fix` into static tables, numbers the build, and what
+//! features ask for.
 
 use std::{env, fs, path::Path};
 
+#[path = "src/replica/build.rs"]
+mod build;
 #[cfg(feature = "dpdk")]
 #[path = "src/port/dpdk/build.rs"]
 mod dpdk;
@@ -22,6 +25,7 @@ const DICTIONARIES: &[(&str, &[&str])] = &[
 ];
 
 fn main() {
+    build::number_the_build();
     dictionaries();
     #[cfg(feature = "dpdk")]
     dpdk::build();

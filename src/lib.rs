@@ -14,12 +14,16 @@ pub mod wire;
 
 pub mod flow;
 
+pub mod replica;
+
 pub mod slow;
 pub mod stage;
 
 pub mod topology;
 
 pub mod client;
+
+pub mod simulate;
 
 pub mod command;
 

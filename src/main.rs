@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use wirematch::command::{
     Exit, Outcome, audit, bench, check, client, deal, fix_echo, fix_password, flow, host,
-    instrument, journal, positions, replay, risk, run as run_command,
+    instrument, journal, positions, replay, risk, run as run_command, simulate, witness,
 };
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
@@ -33,6 +33,8 @@ enum Command {
     Replay(replay::ReplayArguments),
     Risk(risk::RiskArguments),
     Run(run_command::RunArguments),
+    Simulate(simulate::SimulateArguments),
+    Witness(witness::WitnessArguments),
 }
 
 fn main() -> ExitCode {
@@ -63,5 +65,7 @@ fn run(command: &Command) -> Outcome {
         Command::Replay(arguments) => replay::run(arguments),
         Command::Risk(arguments) => risk::run(arguments),
         Command::Run(arguments) => run_command::run(arguments),
+        Command::Simulate(arguments) => simulate::run(arguments),
+        Command::Witness(arguments) => witness::run(arguments),
     }
 }

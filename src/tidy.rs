@@ -12,19 +12,30 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("engine", &["model"]),
     ("journal", &["model"]),
     ("runtime", &["model"]),
+    ("replica", &["model", "journal"]),
     ("flow", &["model", "engine"]),
     ("stage", &["model", "link", "wire", "port", "engine", "journal", "runtime"]),
     ("slow", &["model", "link", "wire", "journal", "runtime"]),
     (
         "topology",
-        &["model", "link", "wire", "port", "engine", "journal", "runtime", "stage", "slow"],
+        &[
+            "model", "link", "wire", "port", "engine", "journal", "runtime", "replica", "stage",
+            "slow",
+        ],
     ),
     ("client", &["model", "wire", "port", "runtime", "flow"]),
     (
+        "simulate",
+        &[
+            "model", "link", "wire", "port", "engine", "journal", "runtime", "replica", "flow",
+            "stage", "topology", "client",
+        ],
+    ),
+    (
         "command",
         &[
-            "model", "link", "wire", "port", "engine", "journal", "runtime", "flow", "stage",
-            "slow", "topology", "client",
+            "model", "link", "wire", "port", "engine", "journal", "runtime", "replica", "flow",
+            "stage", "slow", "topology", "client", "simulate",
         ],
     ),
 ];

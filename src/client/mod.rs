@@ -2,10 +2,12 @@
 //! what came back.
 
 mod listener;
+mod roamer;
 pub mod script;
 mod tally;
 mod trader;
 
 pub use listener::{Heard, Listener};
+pub use roamer::Roamer;
 pub use tally::{Counts, Tally};
 pub use trader::{Trader, TraderConfig};

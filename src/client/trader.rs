@@ -68,6 +68,11 @@ impl<P: Port> Trader<P> {
         &self.port
     }
 
+    /// From now on speaks with another gateway.
+    pub fn turn_to(&mut self, gateway: SocketAddrV4) {
+        self.config.gateway = gateway;
+    }
+
     /// Begins to log in.
     pub fn log_in(&mut self, now: Nanos) {
         self.session.log_in(now.0, &self.config.key, now);

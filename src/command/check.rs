@@ -79,7 +79,7 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
         let fix_sessions = fix_rows(&catalogue);
         let report = json!({
             "data": config.data,
-            "release": config.release,
+            "release": config.gate(),
             "entry": { "device": config.entry.device.to_string(), "address": config.entry.address },
             "feed": {
                 "device": config.feed.device.to_string(),
@@ -106,7 +106,7 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
         "feed      {} at {}, to {}",
         config.feed.device, config.feed.address, config.feed.group
     );
-    println!("data      {}, release {:?}", config.data.display(), config.release);
+    println!("data      {}, release {}", config.data.display(), config.gate().name());
     println!(
         "tables    {} instruments, {accounts} accounts, {sessions} sessions",
         catalogue.instruments.len()

@@ -16,6 +16,8 @@ pub mod positions;
 pub mod replay;
 pub mod risk;
 pub mod run;
+pub mod simulate;
+pub mod witness;
 
 use std::io;
 use std::process::ExitCode;

@@ -1,6 +1,7 @@
 //! `wirematch replay`: folds a journal again and compares every event with the recorded one.
 
 use std::io::IsTerminal;
+use std::path::Path;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -9,7 +10,7 @@ use serde_json::json;
 use crate::command::configuration::{ConfigArguments, Loaded, must_exist};
 use crate::command::{Failure, Outcome};
 use crate::engine::BookView;
-use crate::journal::LogKind;
+use crate::journal::{JournalError, LogKind, check_pair, scan};
 use crate::model::SeqNo;
 use crate::stage::FixState;
 use crate::topology::{Replay, empty_feed, empty_fold, empty_gateway, fix_options, journal_folder};
@@ -19,13 +20,16 @@ use crate::topology::{Replay, empty_feed, empty_fold, empty_gateway, fix_options
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0 good, 1 the journal cannot be read, 2 wrong configuration, \
     4 an event differs.\n\nExamples:\n  wirematch replay --data run\n  \
-    wirematch replay --data run --until 48211 --json")]
+    wirematch replay --data run --until 48211 --verify --json")]
 pub struct ReplayArguments {
     #[command(flatten)]
     config: ConfigArguments,
     /// Stop after this command
     #[arg(long, value_name = "SEQ", default_value_t = u64::MAX, hide_default_value = true)]
     until: u64,
+    /// First check both logs whole: every frame, every link, and one against the other
+    #[arg(long)]
+    verify: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -39,6 +43,9 @@ pub fn run(arguments: &ReplayArguments) -> Outcome {
     let Loaded { config, catalogue, .. } = arguments.config.load()?;
     let journal = journal_folder(&config.data);
     must_exist(&LogKind::Commands.folder(&journal), "journal")?;
+    if arguments.verify {
+        verify(&journal).map_err(Failure::verification)?;
+    }
     let mut replay = Replay::open(
         &journal,
         empty_fold(&config, &catalogue).map_err(Failure::usage)?,
@@ -98,6 +105,12 @@ pub fn run(arguments: &ReplayArguments) -> Outcome {
         );
     }
     Ok(())
+}
+
+/// Checks both logs whole.
+fn verify(journal: &Path) -> Result<(), JournalError> {
+    let read = |kind: LogKind| scan(&kind.folder(journal), kind, &mut |_| ());
+    check_pair(journal, &read(LogKind::Commands)?, &read(LogKind::Events)?)
 }
 
 fn progress_bar() -> ProgressBar {

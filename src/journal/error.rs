@@ -49,6 +49,14 @@ pub enum Wrong {
         /// The number found.
         found: u64,
     },
+    /// A frame of an epoch that was over.
+    #[error("the frame is of epoch {found}, which was over when epoch {after} began")]
+    Epoch {
+        /// The epoch of the frame before.
+        after: u32,
+        /// The epoch found.
+        found: u32,
+    },
     /// A message with a length nobody writes, or a count that does not add up.
     #[error("the messages in the frame do not add up to its length")]
     Message,

@@ -39,9 +39,11 @@ pub(crate) struct FrameHeader {
     /// Lines of the body.
     pub lines: u16,
     /// Not used; zero.
-    reserved: u16,
-    /// Place of the hash chain; zero until it is built.
-    chain: [u8; 32],
+    reserved: [u8; 2],
+    /// Under which epoch the messages were sequenced; 0 where nobody counts epochs.
+    pub epoch: u32,
+    /// Not used; zero.
+    unused: [u8; 28],
     /// Checksum of the line with this zero, started from the segment's checksum.
     pub crc: u32,
 }
@@ -61,6 +63,7 @@ impl FrameHeader {
             body_crc: burst.crc,
             previous,
             lines: burst.lines,
+            epoch: burst.epoch,
             ..Self::zeroed()
         };
         header.crc = header.checksum(seed);
@@ -113,6 +116,8 @@ pub(crate) struct Burst {
     pub lines: u16,
     /// Checksum of the lines.
     pub crc: u32,
+    /// The epoch they are of.
+    pub epoch: u32,
 }
 
 impl Burst {
@@ -181,7 +186,7 @@ mod tests {
 
         #[test]
         fn a_header_is_good_in_its_own_segment_only(first: u64, seed: u32, other: u32) {
-            let burst = Burst { first, count: 1, lines: 2, crc: 7 };
+            let burst = Burst { first, count: 1, lines: 2, crc: 7, epoch: 3 };
             let header = FrameHeader::new(LogKind::Events, seed, &burst, 3);
             let line: Line = bytemuck::cast(header);
             prop_assert_eq!(FrameHeader::read(&line, LogKind::Events, seed), Ok(Some(header)));

@@ -14,6 +14,7 @@
 //! Opening a log after a crash cuts a torn tail; damage before good frames is never cut.
 
 mod checksum;
+mod cut;
 mod disk;
 mod error;
 mod frame;
@@ -31,6 +32,7 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 
+pub use cut::cut_back;
 pub use disk::{Disk, Files};
 pub use error::{JournalError, Place, Wrong};
 pub use frame::FRAME_LINES_MAX;

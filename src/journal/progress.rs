@@ -49,7 +49,7 @@ pub struct Progress {
 
 impl Progress {
     /// Of a log that already reaches `last`, all of it on the disk.
-    pub(crate) fn starting_at(last: u64) -> Self {
+    pub fn starting_at(last: u64) -> Self {
         let progress = Self::default();
         progress.appended.store(last, Ordering::Relaxed);
         progress.synced.store(last, Ordering::Relaxed);

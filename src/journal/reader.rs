@@ -86,6 +86,11 @@ impl<H: Logged> Reader<H> {
         }
     }
 
+    /// The epoch of the message read last.
+    pub fn epoch(&self) -> u32 {
+        self.walk.epoch
+    }
+
     /// Where the next frame is read.
     pub fn place(&self) -> Place {
         let at = self.walk.at;

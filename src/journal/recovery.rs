@@ -33,6 +33,8 @@ pub struct Opened<H: Logged> {
     pub messages: u64,
     /// What was cut off the tail.
     pub torn: Vec<Torn>,
+    /// Each epoch, and the id of its first message.
+    pub epochs: Vec<(u32, u64)>,
 }
 
 /// Opens or creates the log of `H` in a folder.
@@ -133,6 +135,7 @@ impl Locked {
             last: scan.last,
             messages: scan.messages(),
             torn: scan.torn,
+            epochs: scan.epochs,
         })
     }
 }
@@ -197,7 +200,7 @@ fn create_folder(folder: &Path, disk: &dyn Disk) -> io::Result<()> {
 const LOCK_TRIES: usize = 50;
 
 /// Takes the folder's lock, which the system gives back when this process ends, however it ends.
-fn lock(folder: &Path) -> Result<File, JournalError> {
+pub(super) fn lock(folder: &Path) -> Result<File, JournalError> {
     let path = folder.join("lock");
     let open = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
     let file = open.map_err(JournalError::disk(&path, "open the lock"))?;
@@ -258,7 +261,9 @@ fn spare(scan: &Scan, settings: &Settings) -> Result<VecDeque<SegmentFile>, Jour
 
 /// Where the writer goes on: in the last segment, unless that has its end mark.
 fn left(scan: &Scan, disk: &dyn Disk) -> Result<Left, JournalError> {
-    let mut left = Left { segment: None, at: HEADER_LINES, link: scan.link, last: scan.last };
+    let epoch = scan.epochs.last().map_or(0, |(epoch, _)| *epoch);
+    let (link, last) = (scan.link, scan.last);
+    let mut left = Left { segment: None, at: HEADER_LINES, link, last, epoch };
     let begun = scan.segments.iter().rev().find_map(|s| s.header.map(|header| (s, header)));
     let Some((scanned, header)) = begun.filter(|(scanned, _)| !scanned.ended) else {
         return Ok(left);

@@ -60,6 +60,8 @@ pub struct Scan {
     pub last: u64,
     /// What can be cut off the tail.
     pub torn: Vec<Torn>,
+    /// Each epoch, and the id of its first message.
+    pub epochs: Vec<(u32, u64)>,
     /// Header checksum of the last frame.
     pub(crate) link: u32,
     /// Where the log ends, once that is known, and why if not cleanly.
@@ -75,7 +77,8 @@ pub fn scan(
     kind: LogKind,
     watch: &mut dyn FnMut(u64),
 ) -> Result<Scan, JournalError> {
-    let mut scan = Scan { kind, segments: vec![], last: 0, torn: vec![], link: 0, over: None };
+    let mut scan =
+        Scan { kind, segments: vec![], last: 0, torn: vec![], epochs: vec![], link: 0, over: None };
     for file in SegmentFile::list(folder)? {
         let map = file.map()?;
         let scanned = scan.segment(&file, &map)?;
@@ -166,12 +169,21 @@ impl Scan {
         }
         self.link = header.crc;
         scanned.header = Some(header);
-        let mut walk = Walk { at: HEADER_LINES, link: self.link, last: self.last, body: vec![] };
+        let mut walk = Walk {
+            at: HEADER_LINES,
+            link: self.link,
+            last: self.last,
+            epoch: self.epochs.last().map_or(0, |(epoch, _)| *epoch),
+            ..Walk::default()
+        };
         let (wrong, bad) = loop {
             match walk.step(map, self.kind, &header) {
                 Ok(Step::Frame(messages)) => {
                     scanned.frames += 1;
                     scanned.messages += messages;
+                    if self.epochs.last().is_none_or(|(epoch, _)| *epoch != walk.epoch) {
+                        self.epochs.push((walk.epoch, walk.first));
+                    }
                 }
                 Ok(Step::End) => {
                     scanned.ended = true;
@@ -202,7 +214,10 @@ impl Scan {
         wrong: Wrong,
         bad: Option<Wrong>,
     ) -> Result<(), JournalError> {
-        if matches!(bad, Some(Wrong::Link | Wrong::Sequence { .. } | Wrong::Message)) {
+        if matches!(
+            bad,
+            Some(Wrong::Link | Wrong::Epoch { .. } | Wrong::Sequence { .. } | Wrong::Message)
+        ) {
             // Its checksum is right: it was written whole, but does not belong here.
             return Err(self.damaged(file, at, wrong));
         }
@@ -271,6 +286,10 @@ pub(crate) struct Walk {
     pub(crate) link: u32,
     /// Id of the last message.
     pub(crate) last: u64,
+    /// Id of the last frame's first message.
+    pub(crate) first: u64,
+    /// Epoch of the last frame.
+    pub(crate) epoch: u32,
     /// The body of the last frame.
     pub(crate) body: Vec<Line>,
 }
@@ -286,6 +305,12 @@ pub(crate) enum Step {
 }
 
 impl Walk {
+    /// At the first frame of a segment; what comes before is taken on trust.
+    pub(crate) fn begin(header: &SegmentHeader) -> Self {
+        let last = header.first.saturating_sub(1);
+        Self { at: HEADER_LINES, link: header.crc, last, ..Self::default() }
+    }
+
     /// Takes the next frame, after checking it; on an error and on nothing it stays where it is.
     pub(crate) fn step(
         &mut self,
@@ -298,6 +323,9 @@ impl Walk {
         };
         if header.previous != self.link {
             return Err(Wrong::Link);
+        }
+        if header.epoch < self.epoch {
+            return Err(Wrong::Epoch { after: self.epoch, found: header.epoch });
         }
         let lines = header.lines as usize;
         if self.at + 1 + lines > map.lines() {
@@ -312,9 +340,11 @@ impl Walk {
             self.body.clear();
             self.body.extend((0..lines).map(|line| map.line(self.at + 1 + line)));
             self.last = check_body(&header, kind, &self.body, self.last)?;
+            self.first = header.first;
         }
         self.at += 1 + lines;
         self.link = header.crc;
+        self.epoch = header.epoch;
         Ok(if header.is_end() { Step::End } else { Step::Frame(header.count as u64) })
     }
 }

@@ -29,6 +29,8 @@ pub struct Writer<H: Logged> {
     link: u32,
     /// Id of the last message appended.
     last: u64,
+    /// The epoch of what is appended.
+    epoch: u32,
     /// Lines kept for cancels.
     reserve: usize,
     ready: rtrb::Consumer<Arc<Segment>>,
@@ -48,6 +50,8 @@ pub(crate) struct Left {
     pub(crate) link: u32,
     /// Id of the last message.
     pub(crate) last: u64,
+    /// Epoch of the last frame.
+    pub(crate) epoch: u32,
 }
 
 /// A writer's ends of the rings it shares with its keeper.
@@ -69,6 +73,7 @@ impl<H: Logged> Writer<H> {
             burst: Burst::default(),
             link: left.link,
             last: left.last,
+            epoch: left.epoch,
             reserve,
             ready: supply.ready,
             done: supply.done,
@@ -108,6 +113,7 @@ impl<H: Logged> Writer<H> {
         }
         if self.burst.count == 0 {
             self.burst.first = id;
+            self.burst.epoch = self.epoch;
         }
         if let Some(segment) = &self.current {
             segment.map.store(self.at + 1 + self.burst.lines as usize, head, rest);
@@ -149,6 +155,19 @@ impl<H: Logged> Writer<H> {
         self.is_low() || self.progress.health() != Health::Good
     }
 
+    /// From the next message on, another epoch: never a lower one.
+    pub fn set_epoch(&mut self, epoch: u32) {
+        if epoch > self.epoch {
+            self.commit();
+            self.epoch = epoch;
+        }
+    }
+
+    /// The epoch of what is appended.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
     /// Id of the last message appended.
     #[inline]
     pub fn last(&self) -> u64 {
@@ -171,7 +190,8 @@ impl<H: Logged> Writer<H> {
         }
         let next = self.ready.pop().map_err(|_| Fault::JournalFailed)?;
         if let Some(old) = self.current.take() {
-            let end = Burst { first: self.last.saturating_add(1), ..Burst::default() };
+            let first = self.last.saturating_add(1);
+            let end = Burst { first, epoch: self.epoch, ..Burst::default() };
             let header = FrameHeader::new(H::KIND, self.seed, &end, self.link);
             old.map.publish(self.at, &bytemuck::cast(header));
             self.link = header.crc;

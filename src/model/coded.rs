@@ -38,3 +38,5 @@ macro_rules! coded {
         }
     };
 }
+
+pub(crate) use coded;

@@ -14,6 +14,7 @@ mod order;
 mod reject;
 mod units;
 
+pub(crate) use coded::coded;
 pub use command::{Command, CommandKind, Flags, Request, Scope, Verdict};
 pub use event::{CancelReason, Event, EventFlags, EventId, EventKind};
 pub use fault::Fault;

@@ -27,6 +27,12 @@ pub trait Stream: Send {
         None
     }
 
+    /// Whether the other side's machine said that the line is at its end: its process closed it, or
+    /// is gone. A line that broke says nothing.
+    fn is_ended(&self) -> bool {
+        false
+    }
+
     /// What the kernel knows it by, if it does.
     fn handle(&self) -> Option<BorrowedFd<'_>> {
         None

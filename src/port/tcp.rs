@@ -5,6 +5,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
+
 use crate::port::stream::{Closed, Stream};
 
 /// How long opening a line may take.
@@ -14,6 +17,7 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct TcpLine {
     stream: TcpStream,
+    is_ended: bool,
 }
 
 /// Why a line or a listener cannot be used.
@@ -47,24 +51,51 @@ impl TcpLine {
         Self::of(stream).map_err(failed)
     }
 
+    /// Begins to open a line and does not wait: until it is open nothing comes and nothing goes;
+    /// where it cannot be, it is found closed.
+    ///
+    /// # Errors
+    /// [`TcpError`] says why and how to mend it.
+    pub fn begin(address: SocketAddr) -> Result<Self, TcpError> {
+        let failed = |cause| TcpError { step: "connecting to", address, cause };
+        let family = match address {
+            SocketAddr::V4(_) => AddressFamily::INET,
+            SocketAddr::V6(_) => AddressFamily::INET6,
+        };
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = socket_with(family, SocketType::STREAM, flags, None)
+            .map_err(|error| failed(error.into()))?;
+        match connect(&socket, &address) {
+            Ok(()) | Err(Errno::INPROGRESS) => Self::of(TcpStream::from(socket)).map_err(failed),
+            Err(error) => Err(failed(error.into())),
+        }
+    }
+
     fn of(stream: TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         // A message is sent when it is written, not when more has come together.
         stream.set_nodelay(true)?;
-        Ok(Self { stream })
+        Ok(Self { stream, is_ended: false })
     }
 }
 
 impl Stream for TcpLine {
     fn receive(&mut self, into: &mut [u8]) -> Result<usize, Closed> {
         match self.stream.read(into) {
-            Ok(0) if !into.is_empty() => Err(Closed),
+            Ok(0) if !into.is_empty() => {
+                self.is_ended = true;
+                Err(Closed)
+            }
             other => waiting_is_nothing(other),
         }
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<usize, Closed> {
         waiting_is_nothing(self.stream.write(bytes))
+    }
+
+    fn is_ended(&self) -> bool {
+        self.is_ended
     }
 
     fn handle(&self) -> Option<BorrowedFd<'_>> {

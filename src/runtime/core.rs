@@ -11,6 +11,10 @@ use crate::runtime::{Clock, Idle, Stage, allocations_of_this_thread, pin};
 /// Laps between two looks at the chores.
 const LAPS_PER_CHORES: u32 = 1 << 12;
 
+/// The longest time between two looks: who watches from outside must see that the core goes on,
+/// also where it shares its CPU with many.
+const CHORES_WITHIN: Nanos = Nanos(20_000_000);
+
 /// Laps after which a background stage has its turn though the others are busy.
 const BACKGROUND_EVERY: u32 = 4;
 
@@ -141,11 +145,13 @@ impl Core {
         let mut laps = 0u32;
         let mut quiet_since = None;
         let mut now = clock.now();
+        let mut chores_due = now.saturating_add(CHORES_WITHIN);
         loop {
             let work = self.lap_at(now, clock)?;
             laps = laps.wrapping_add(1);
-            if laps.is_multiple_of(LAPS_PER_CHORES) {
+            if laps.is_multiple_of(LAPS_PER_CHORES) || now > chores_due {
                 let begun = clock.now();
+                chores_due = begun.saturating_add(CHORES_WITHIN);
                 self.housekeep(begun);
                 chores += clock.now().0 - begun.0;
                 let allocations = allocations_of_this_thread() - allocations_at_start;

@@ -21,6 +21,7 @@ mod collector;
 mod dealer;
 mod feed;
 mod fix;
+mod gate;
 mod gateway;
 mod matching;
 mod peers;
@@ -37,13 +38,14 @@ pub use fix::{
     Acceptor, Door, FixCounter, FixGateway, FixLinks, FixOptions, FixSpec, FixState, FixView,
     Introduced, OpenedRecord,
 };
+pub use gate::{Gate, Release, Rule};
 pub use gateway::{
     Archive, ArchiveLinks, Gateway, GatewayCounter, GatewayLinks, GatewayOptions, GatewayState,
     OldReply, SessionSpec, SessionView, Wanted,
 };
 pub use matching::{Board, DealEvents, EventLinks, Matching, MatchingCounter, TopOfBook};
 pub use peers::{PeerSpec, Peers, PeersCounter, PeersOptions, PeersState, REPORTS_DEPTH};
-pub use recorder::{Gate, Recorder, RecorderCounter};
+pub use recorder::{Recorder, RecorderCounter};
 pub use risk::{Refusals, Risk, RiskCounter, RiskVoice};
 pub use sequencer::{Sequencer, SequencerCounter, SequencerState};
 pub use venues::{

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::journal::{Progress, Writer};
+use crate::journal::Writer;
 use crate::link::{Consumer, Taken};
-use crate::model::{Command, Event, Fault, Group, LINES_MAX, Nanos, SeqNo};
+use crate::model::{Command, Event, Fault, LINES_MAX, Nanos, SeqNo};
 use crate::runtime::{Counters, Stage};
 use crate::stage::BURST;
 
@@ -16,46 +16,6 @@ crate::counters! {
         Commands: "commands written",
         Events: "events written",
         Stalled: "polls in which the journal had no room",
-    }
-}
-
-/// What a reply waits for before it leaves.
-#[derive(Clone, Debug)]
-pub enum Gate {
-    /// Nothing.
-    Sequenced,
-    /// The command's record is in the page cache.
-    Journaled(Arc<Progress>),
-}
-
-impl Gate {
-    /// The last command whose events may leave.
-    #[inline]
-    pub fn released(&self) -> SeqNo {
-        match self {
-            Gate::Sequenced => SeqNo::MAX,
-            Gate::Journaled(progress) => SeqNo(progress.appended()),
-        }
-    }
-
-    /// Takes the commands that may leave, a burst at most, one by one through `message`; returns
-    /// how many.
-    pub(in crate::stage) fn take_released(
-        &self,
-        commands: &mut Consumer<Command>,
-        message: &mut Group<Command>,
-        mut take: impl FnMut(&Group<Command>),
-    ) -> usize {
-        let released = self.released();
-        let mut count = 0;
-        while count < BURST
-            && commands.peek().is_some_and(|head| head.seq <= released)
-            && commands.pop(message)
-        {
-            take(message);
-            count += 1;
-        }
-        count
     }
 }
 

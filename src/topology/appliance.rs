@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use crate::journal::{KeeperThread, Progress};
 use crate::model::Fault;
+use crate::replica::Reign;
 use crate::runtime::{Clock, Core, CoreTimes, CounterReader, StopFlag, SystemClock, pin};
 use crate::slow::{SlowError, SlowPath};
-use crate::stage::{Archive, Board, Dialer, Door, GatewayOptions};
+use crate::stage::{Archive, Board, Dialer, Door, GatewayOptions, Release, Rule};
 use crate::topology::speaker::{DatedLimits, Heard, Speaker};
+use crate::topology::standby::{Court, Lines, Vitals, spawn_court};
 use crate::topology::{
-    AdminServer, KillFile, LinkFill, Placement, StageLatency, StageName, Timetable, Wired,
+    AdminServer, Crown, KillFile, LinkFill, Placement, StageLatency, StageName, StandbyConfig,
+    Timetable, Wired,
 };
 
 /// How often the slow thread looks for something to do when there was nothing.
@@ -35,6 +38,27 @@ pub(super) struct Launch {
     pub(super) admin: AdminServer,
     pub(super) limits: DatedLimits,
     pub(super) kill_file: PathBuf,
+    pub(super) court: Option<CourtParts>,
+}
+
+/// What the thread beside the stages is made of, but for what comes of starting them.
+pub(super) struct CourtParts {
+    pub(super) config: StandbyConfig,
+    pub(super) crown: Crown,
+    pub(super) lines: Box<dyn Lines>,
+    pub(super) release: Arc<Release>,
+    pub(super) rule: Rule,
+    pub(super) reign: Reign,
+    pub(super) progress: Arc<Progress>,
+}
+
+impl CourtParts {
+    /// Complete.
+    fn court(self, journal: PathBuf, vitals: Vitals) -> Court {
+        let Self { config, crown, lines, release, rule, reign, progress } = self;
+        let say = |text: &str| eprintln!("wirematch: {text}");
+        Court { config, crown, lines, release, rule, reign, journal, progress, vitals, say }
+    }
 }
 
 /// A running appliance. Dropping it without [`Appliance::stop`] leaves its threads to the process.
@@ -44,6 +68,7 @@ pub struct Appliance {
     archive: JoinHandle<()>,
     door: Option<JoinHandle<()>>,
     dialer: Option<JoinHandle<()>>,
+    court: Option<JoinHandle<()>>,
     keepers: Vec<KeeperThread>,
     stop: StopFlag,
     stop_slow: StopFlag,
@@ -84,6 +109,8 @@ impl Launch {
         let Self { mut wired, placement, clock, board, progress, keepers, slow, .. } = self;
         let (stop, stop_slow) = (StopFlag::default(), StopFlag::default());
         let (mut cores, mut core_times) = (Vec::new(), Vec::new());
+        let (counters, links) = (wired.counters.clone(), wired.links.clone());
+        let mut vitals = Vitals { cores: Vec::new(), counters, links };
         for placed in &placement.cores {
             let stages = placed.stages.iter().filter_map(|name| {
                 let at = wired.stages.iter().position(|(wired, _)| wired == name)?;
@@ -91,8 +118,14 @@ impl Launch {
             });
             let core = Core::new(placed.cpu, placed.idle, stages.collect());
             core_times.push(core.times());
+            vitals.cores.push((placed.stages.clone(), core.times()));
             cores.push(spawn_core(core, clock.clone(), stop.clone())?);
         }
+        let court = self.court.map(|parts| {
+            let court = parts.court(self.journal.clone(), vitals);
+            spawn_court(court, clock.clone(), stop_slow.clone(), placement.slow_cpu)
+        });
+        let court = court.transpose()?;
         let is_short = Arc::clone(&wired.journal_is_short);
         let door =
             self.door.map(|door| spawn_door(door, clock.clone(), stop.clone())).transpose()?;
@@ -118,6 +151,7 @@ impl Launch {
             archive,
             door,
             dialer,
+            court,
             keepers,
             stop,
             stop_slow,
@@ -258,6 +292,9 @@ impl Appliance {
             outcome = outcome.and(Err(StopError::Panicked));
         }
         if self.dialer.is_some_and(|dialer| dialer.join().is_err()) {
+            outcome = outcome.and(Err(StopError::Panicked));
+        }
+        if self.court.is_some_and(|court| court.join().is_err()) {
             outcome = outcome.and(Err(StopError::Panicked));
         }
         if self.archive.join().is_err() {

@@ -3,24 +3,26 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::journal::{JournalError, Opened, UtcMapping, open_both};
-use crate::model::{CommandKind, Event, Group, Nanos, Request, SeqNo};
+use crate::journal::{JournalError, Keeper, KeeperThread, Opened, UtcMapping, Writer, open_both};
+use crate::model::{Command, CommandKind, Event, Group, Nanos, Request, SeqNo};
 use crate::port::Port;
 use crate::port::host::{HostConfig, TcpHost};
 use crate::port::tcp::{TcpAcceptor, TcpError};
 use crate::port::watch::Watch;
+use crate::replica::Reign;
 use crate::runtime::{Clock, SystemClock, available_cpus, lock_memory, quietest_last};
 use crate::slow::audit::Audit;
 use crate::slow::{SlowError, SlowPath};
-use crate::stage::{Acceptor, Board, Door, FixOptions, FixState, Gate, Introduced};
-use crate::topology::appliance::{Appliance, Launch};
+use crate::stage::{Acceptor, Board, Door, FixOptions, FixState, Gate, Introduced, Release, Rule};
+use crate::topology::appliance::{Appliance, CourtParts, Launch};
 use crate::topology::speaker::{DatedLimits, date_of};
+use crate::topology::standby::TcpLines;
 use crate::topology::{
-    AdminOptions, AdminServer, Catalogue, Config, ConfigError, FixParts, LimitsFile, Parts,
-    PeersParts, Placement, ReleaseGate, Replay, ReplayError, Timetable, VenuesParts, empty_feed,
-    empty_fold, empty_gateway, empty_peers, engine_limits, fix_options, journal_folder,
-    journal_settings, meaning, open_fix, open_venues, parse_limits, place, risk_bound,
-    venues_options, wire,
+    AdminOptions, AdminServer, Catalogue, Config, ConfigError, Crown, FixParts, LimitsFile, Parts,
+    PeersParts, Placement, Promoted, ReleaseGate, Replay, ReplayError, Timetable, VenuesParts,
+    empty_feed, empty_fold, empty_gateway, empty_peers, engine_limits, fix_options, identity,
+    journal_folder, journal_settings, meaning, open_fix, open_venues, parse_limits, place,
+    risk_bound, venues_options, wire,
 };
 
 /// Why an appliance did not start.
@@ -90,7 +92,78 @@ pub struct BootReport {
     pub risk_bytes: usize,
 }
 
-/// Starts an appliance on these ports.
+/// A journal open for writing and the state it gives back.
+pub struct Recovered {
+    pub(crate) command_log: Writer<Command>,
+    pub(crate) event_log: Writer<Event>,
+    keepers: Vec<KeeperThread>,
+    /// Keepers of both logs that have no threads: whoever holds this takes their steps.
+    pub(crate) idle_keepers: Vec<Keeper>,
+    pub(crate) replay: Replay,
+    /// Each epoch in the command log and its first command.
+    pub(crate) epochs: Vec<(u32, u64)>,
+    mended: u64,
+    pub(crate) torn: Vec<String>,
+}
+
+impl Recovered {
+    /// Opens the journal, cuts torn tails, and makes empty state; its keepers get threads.
+    ///
+    /// # Errors
+    /// As [`boot`].
+    pub(super) fn open(config: &Config, catalogue: &Catalogue) -> Result<Self, BootError> {
+        let mut recovered = Self::open_idle(config, catalogue)?;
+        for keeper in std::mem::take(&mut recovered.idle_keepers) {
+            recovered.keepers.push(spawn(keeper.spawn())?);
+        }
+        Ok(recovered)
+    }
+
+    /// The same without threads.
+    ///
+    /// # Errors
+    /// As [`boot`].
+    pub(crate) fn open_idle(config: &Config, catalogue: &Catalogue) -> Result<Self, BootError> {
+        let journal = journal_folder(&config.data);
+        let now = SystemClock::new().now();
+        let utc = UtcMapping { log_time: now, utc: now, uncertainty: Nanos(1_000_000) };
+        let settings = journal_settings(config);
+        let (commands, events) = open_both(&journal, meaning(config, catalogue), utc, &settings)?;
+        let torn = commands.torn.iter().chain(&events.torn).map(ToString::to_string).collect();
+        let Opened { writer: command_log, keeper: command_keeper, epochs, .. } = commands;
+        let Opened { writer: event_log, keeper: event_keeper, .. } = events;
+        let (keepers, idle_keepers) = (Vec::new(), vec![command_keeper, event_keeper]);
+        let mut replay = Replay::open(
+            &journal,
+            empty_fold(config, catalogue)?,
+            empty_gateway(config, catalogue),
+            empty_feed(config, catalogue),
+        )?;
+        replay.peers = empty_peers(config, catalogue);
+        replay.venues = open_venues(&venues_options(config, catalogue), &config.data)?;
+        replay.fix = open_fix(&fix_options(config, catalogue), &config.data)?;
+        Ok(Self { command_log, event_log, keepers, idle_keepers, replay, epochs, mended: 0, torn })
+    }
+
+    /// Folds all that is on record, and writes the events again that a crash kept from theirs.
+    ///
+    /// # Errors
+    /// As [`boot`].
+    pub(crate) fn catch_up(&mut self) -> Result<(), BootError> {
+        let Self { event_log, replay, mended, idle_keepers, .. } = self;
+        replay.run(
+            SeqNo::MAX,
+            &mut |event| {
+                *mended += 1;
+                mend(event_log, idle_keepers, event);
+            },
+            &mut |_| (),
+        )?;
+        Ok(())
+    }
+}
+
+/// Starts an appliance on these ports, as primary where there are two.
 ///
 /// # Errors
 /// The first thing that stands in the way, with the cure.
@@ -99,42 +172,33 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
     catalogue: &Catalogue,
     placement: Placement,
     ports: Ports<E, F>,
+    crown: Crown,
+) -> Result<(Appliance, BootReport), BootError> {
+    let mut recovered = Recovered::open(config, catalogue)?;
+    recovered.catch_up()?;
+    take_office(config, catalogue, placement, ports, Promoted { recovered, crown })
+}
+
+/// Starts an appliance from state that is there already: its own, or that of a standby.
+///
+/// # Errors
+/// As [`boot`].
+pub fn take_office<E: Port + 'static, F: Port + 'static>(
+    config: &Config,
+    catalogue: &Catalogue,
+    placement: Placement,
+    ports: Ports<E, F>,
+    Promoted { recovered, crown }: Promoted,
 ) -> Result<(Appliance, BootReport), BootError> {
     let clock = SystemClock::new();
     let files = limits_files(config, catalogue)?;
     let journal = journal_folder(&config.data);
-    let now = clock.now();
-    let utc = UtcMapping { log_time: now, utc: now, uncertainty: Nanos(1_000_000) };
-    let settings = journal_settings(config);
-    let (commands, events) = open_both(&journal, meaning(config, catalogue), utc, &settings)?;
-    let torn = commands.torn.iter().chain(&events.torn).map(ToString::to_string).collect();
-    let Opened { writer: command_log, keeper: command_keeper, .. } = commands;
-    let Opened { writer: mut event_log, keeper: event_keeper, .. } = events;
-    let keepers = [command_keeper, event_keeper].map(|keeper| spawn(keeper.spawn()));
-    let [command_keeper, event_keeper] = keepers;
-    let keepers = vec![command_keeper?, event_keeper?];
-
-    let mut replay = Replay::open(
-        &journal,
-        empty_fold(config, catalogue)?,
-        empty_gateway(config, catalogue),
-        empty_feed(config, catalogue),
-    )?;
-    let fix_options = fix_options(config, catalogue);
-    replay.peers = empty_peers(config, catalogue);
-    replay.venues = open_venues(&venues_options(config, catalogue), &config.data)?;
-    replay.fix = open_fix(&fix_options, &config.data)?;
-    let mut mended = 0;
-    replay.run(
-        SeqNo::MAX,
-        &mut |event| {
-            mended += 1;
-            mend(&mut event_log, event);
-        },
-        &mut |_| (),
-    )?;
+    let Recovered { mut command_log, event_log, keepers, mut replay, epochs, mended, torn, .. } =
+        recovered;
+    command_log.set_epoch(crown.epoch);
     replay.fix.restored()?;
     replay.venues.restored();
+    let fix_options = fix_options(config, catalogue);
     let Replay { fold, gateway, fix, peers, venues, feed, command_count, event_count, .. } = replay;
     let (dialer, dialled) = venues.dialer();
     let venues = (!venues.is_empty()).then_some(VenuesParts { state: venues, dialled });
@@ -148,10 +212,8 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
     {
         notes.push(format!("memory is not locked ({error}): raise `ulimit -l`"));
     }
-    let gate = match config.release {
-        ReleaseGate::Sequenced => Gate::Sequenced,
-        ReleaseGate::Journaled => Gate::Journaled(command_log.progress()),
-    };
+    let (gate, release) = gate_of(config, &command_log);
+    let court = open_court(config, catalogue, &command_log, crown, epochs, release)?;
     let progress = [command_log.progress(), event_log.progress()];
     let ids: Vec<_> = catalogue.instruments.iter().map(|listed| listed.id).collect();
     let board = Board::sharded(&ids, catalogue.risk.shards);
@@ -215,11 +277,60 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
         admin: open_admin(config, catalogue)?,
         limits: DatedLimits { files, done: (!is_new).then(|| date_of(last)) },
         kill_file: config.data.join(KILL_FILE),
+        court,
     };
     let appliance = launch
         .start()
         .map_err(|source| BootError::System { what: "cannot start a thread".into(), source })?;
     Ok((appliance, report))
+}
+
+/// What replies wait for, and where that is written where it may change.
+fn gate_of(config: &Config, log: &Writer<Command>) -> (Gate, Option<Arc<Release>>) {
+    let rule = match config.gate() {
+        _ if config.standby.is_used() => Rule::Shut,
+        ReleaseGate::Sequenced => return (Gate::Sequenced, None),
+        ReleaseGate::Journaled => return (Gate::Journaled(log.progress()), None),
+        ReleaseGate::Synced => Rule::Synced,
+        ReleaseGate::Replicated | ReleaseGate::SyncedReplicated => Rule::Shut,
+    };
+    let release = Arc::new(Release::new(log.progress(), rule));
+    (Gate::Guarded(Arc::clone(&release)), Some(release))
+}
+
+/// What the thread beside the stages starts from, where there are two machines.
+fn open_court(
+    config: &Config,
+    catalogue: &Catalogue,
+    log: &Writer<Command>,
+    crown: Crown,
+    mut epochs: Vec<(u32, u64)>,
+    release: Option<Arc<Release>>,
+) -> Result<Option<CourtParts>, BootError> {
+    let Some(release) = release.filter(|_| config.standby.is_used()) else { return Ok(None) };
+    let acceptor = config.standby.address.map(TcpAcceptor::open).transpose()?;
+    if epochs.last().is_none_or(|(epoch, _)| *epoch != crown.epoch) {
+        epochs.push((crown.epoch, log.last() + 1));
+    }
+    if let Some(witness) = &crown.witness {
+        release.set_lease(witness.tenant.lease_ends());
+    }
+    let rule = match config.gate() {
+        ReleaseGate::Sequenced | ReleaseGate::Journaled => Rule::Journaled,
+        ReleaseGate::Synced => Rule::Synced,
+        ReleaseGate::Replicated => Rule::Replicated,
+        ReleaseGate::SyncedReplicated => Rule::SyncedReplicated,
+    };
+    let reign = Reign {
+        identity: identity(config, catalogue),
+        epoch: crown.epoch,
+        epochs,
+        digest_every: config.standby.digest_every,
+        beat_every: config.standby.heartbeat(),
+    };
+    let config = config.standby.clone();
+    let (lines, progress) = (Box::new(TcpLines(acceptor)), log.progress());
+    Ok(Some(CourtParts { config, crown, lines, release, rule, reign, progress }))
 }
 
 /// What the numbers in the regulator's record mean.
@@ -332,9 +443,15 @@ fn spawn<T>(outcome: std::io::Result<T>) -> Result<T, BootError> {
 }
 
 /// Writes an event that the crash kept from the event log, waiting for room as long as it takes.
-fn mend(log: &mut crate::journal::Writer<Event>, event: &Event) {
+pub(crate) fn mend(log: &mut Writer<Event>, idle_keepers: &mut [Keeper], event: &Event) {
+    let pause = std::time::Duration::from_millis(1);
     while log.room() < crate::model::LINES_MAX {
-        std::thread::sleep(std::time::Duration::from_millis(1));
+        if idle_keepers.is_empty() {
+            std::thread::sleep(pause);
+        }
+        idle_keepers.iter_mut().for_each(|keeper| {
+            keeper.step(pause);
+        });
     }
     if log.append(&Group::new(*event)).is_ok() {
         log.commit();

@@ -15,7 +15,7 @@ use crate::port::device::BypassDevice;
 use crate::runtime::Idle;
 use crate::topology::{
     AdminConfig, CalendarConfig, Decimal, FirmConfig, FixConfig, PeersConfig, PhaseConfig,
-    RiskConfig, Subnet, VenueConfig,
+    RiskConfig, StandbyConfig, Subnet, VenueConfig,
 };
 
 /// The whole configuration.
@@ -24,8 +24,10 @@ use crate::topology::{
 pub struct Config {
     /// Directory of journal and positions.
     pub data: PathBuf,
-    /// What a reply waits for.
-    pub release: ReleaseGate,
+    /// What a reply waits for; absent: `replicated` with a standby, `journaled` without.
+    pub release: Option<ReleaseGate>,
+    /// The other machine of two, and the witness.
+    pub standby: StandbyConfig,
     /// Binary order entry.
     pub entry: EntryConfig,
     /// FIX order entry.
@@ -70,7 +72,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data: PathBuf::from("run"),
-            release: ReleaseGate::Journaled,
+            release: None,
+            standby: StandbyConfig::default(),
             entry: EntryConfig::default(),
             fix: FixConfig::default(),
             peers: PeersConfig::default(),
@@ -107,6 +110,42 @@ pub enum ReleaseGate {
     Sequenced,
     /// The command's record is in the page cache: survives the process, not the machine.
     Journaled,
+    /// It is on the disk: survives the machine, as long as its disk does.
+    Synced,
+    /// The standby has it in memory too: survives either machine.
+    Replicated,
+    /// It is on the disks of both: survives the loss of power to both.
+    #[serde(rename = "synced+replicated")]
+    SyncedReplicated,
+}
+
+impl ReleaseGate {
+    /// As the configuration writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sequenced => "sequenced",
+            Self::Journaled => "journaled",
+            Self::Synced => "synced",
+            Self::Replicated => "replicated",
+            Self::SyncedReplicated => "synced+replicated",
+        }
+    }
+
+    /// Whether a standby has a part in it.
+    pub const fn needs_standby(self) -> bool {
+        matches!(self, Self::Replicated | Self::SyncedReplicated)
+    }
+}
+
+impl Config {
+    /// What a reply waits for.
+    pub fn gate(&self) -> ReleaseGate {
+        let default = match self.standby.is_used() {
+            true => ReleaseGate::Replicated,
+            false => ReleaseGate::Journaled,
+        };
+        self.release.unwrap_or(default)
+    }
 }
 
 /// A device to send and receive frames by, as the configuration names it.

@@ -17,6 +17,7 @@ mod risk_config;
 mod shard_wiring;
 mod sharding;
 mod speaker;
+mod standby;
 mod state;
 mod validate;
 mod venues;
@@ -27,7 +28,8 @@ pub use admin::{
     Trade, Whom, padded, parse_limits, shown,
 };
 pub use appliance::{Appliance, StopError};
-pub use boot::{BootError, BootReport, KILL_FILE, Ports, boot, place_here};
+pub(crate) use boot::mend;
+pub use boot::{BootError, BootReport, KILL_FILE, Ports, Recovered, boot, place_here, take_office};
 pub use calendar::{
     Calendar, CalendarConfig, ChangeConfig, DayConfig, DayEnd, Due, PhaseConfig, ScheduleConfig,
     Timetable,
@@ -46,6 +48,12 @@ pub use ports::{DeviceRequest, Subnet, open_port, start_bypass};
 pub use recovery::{Replay, ReplayError};
 pub use risk_config::{AdminConfig, FirmConfig, RiskConfig};
 pub use sharding::{Home, Sharding};
+pub(crate) use standby::Vitals;
+pub use standby::{
+    AloneConfig, AtTheDoor, Court, Crown, Deposed, Ending, Folding, Line, Lines, Promoted,
+    Receiver, Shared, Sitting, StandbyConfig, StandbyError, StandbyReport, TcpLines, ToWitness,
+    WitnessError, WitnessOptions, WitnessServer, crown, identity, stand_by, to_witness,
+};
 pub use state::{
     empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings,
     meaning, risk_bound,

@@ -90,7 +90,7 @@ mod tests {
             ("[risk]\norder_quantity_max = -1", "2:22", "invalid value"),
             ("[risk]\ncollar_percent = \"ten\"", "2:18", "not an amount"),
             ("data = ", "1:8", "string"),
-            ("release = \"synced\"", "1:11", "unknown variant"),
+            ("release = \"sinked\"", "1:11", "unknown variant"),
         ] {
             let message = parse("f", text).unwrap_err().0;
             assert!(message.starts_with(&format!("f:{place}: ")), "{text}\n{message}");

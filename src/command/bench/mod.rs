@@ -26,7 +26,7 @@ use crate::port::Port;
 use crate::runtime::{
     Clock, Core, Idle, Percentiles, StopFlag, SystemClock, available_cpus, quietest_last, stay_off,
 };
-use crate::stage::{Board, Gate};
+use crate::stage::{Board, Gate, Release, Rule};
 use crate::topology::{
     Catalogue, Config, Parts, ReleaseGate, StageName, Wired, check, empty_feed, empty_fold,
     empty_gateway, engine_limits, journal_settings, meaning, risk_bound, wire,
@@ -161,13 +161,15 @@ impl<'a> Bench<'a> {
         let release = match arguments.gate.as_str() {
             "journaled" => ReleaseGate::Journaled,
             "sequenced" => ReleaseGate::Sequenced,
+            "synced" => ReleaseGate::Synced,
             other => {
                 return Err(Failure::usage(format!(
-                    "--gate {other}: it is `journaled` or `sequenced`"
+                    "--gate {other}: it is `sequenced`, `journaled` or `synced`"
                 )));
             }
         };
-        let mut config = Config { release, data: arguments.data.clone(), ..Config::default() };
+        let mut config =
+            Config { release: Some(release), data: arguments.data.clone(), ..Config::default() };
         config.engine.orders_max = 1 << 16;
         config.feed.group = std::net::SocketAddrV4::new([239, 1, 1, 1].into(), 9201);
         config.entry.reply_cache = 2048;
@@ -271,9 +273,12 @@ impl<'a> Bench<'a> {
         let settings = journal_settings(config);
         let (commands, events) = open_both(folder, meaning(config, catalogue), utc, &settings)
             .context("the journal of the run")?;
-        let gate = match config.release {
+        let gate = match config.gate() {
             ReleaseGate::Sequenced => Gate::Sequenced,
-            ReleaseGate::Journaled => Gate::Journaled(commands.writer.progress()),
+            ReleaseGate::Synced => {
+                Gate::Guarded(Arc::new(Release::new(commands.writer.progress(), Rule::Synced)))
+            }
+            _ => Gate::Journaled(commands.writer.progress()),
         };
         let keepers = [commands.keeper, events.keeper].map(|keeper| keeper.spawn());
         let keepers: Result<Vec<_>, _> = keepers.into_iter().collect();

@@ -4,7 +4,7 @@ use std::net::SocketAddrV4;
 
 use anyhow::{Context, anyhow};
 
-use crate::client::{Listener, Trader, TraderConfig};
+use crate::client::{Listener, Roamer, TraderConfig};
 use crate::command::Failure;
 use crate::command::client::ClientArguments;
 use crate::model::Nanos;
@@ -20,7 +20,7 @@ const SILENCE: u64 = 1_000_000_000;
 
 /// A client with its clock and, if asked for, its ear on the feed.
 pub(super) struct Connection {
-    pub(super) trader: Trader<Box<dyn Port>>,
+    pub(super) trader: Roamer<Box<dyn Port>>,
     pub(super) listener: Option<Listener<SocketPort>>,
     pub(super) clock: SystemClock,
     pub(super) patience: Nanos,
@@ -76,14 +76,17 @@ impl Connection {
         };
         let clock = SystemClock::new();
         let (port, address) = entry_port(arguments, &clock)?;
+        let Some((gateway, others)) = arguments.gateway.split_first() else {
+            return Err(Failure::usage("--gateway: name one at least"));
+        };
         let config = TraderConfig {
             address,
-            gateway: arguments.gateway,
+            gateway: *gateway,
             session: arguments.session,
             key: arguments.key.clone().into_bytes(),
         };
         let patience = Nanos(arguments.patience.saturating_mul(1_000_000_000));
-        let mut trader = Trader::new(port, config);
+        let mut trader = Roamer::new(port, config, others);
         trader.session_mut().forget_received();
         let mut connection = Self { trader, listener, clock, patience };
         connection.log_in(arguments)?;
@@ -92,17 +95,18 @@ impl Connection {
 
     fn log_in(&mut self, arguments: &ClientArguments) -> Result<(), Failure> {
         let began = self.clock.now();
-        self.trader.log_in(began);
         let mut outcome = None;
         while outcome.is_none() {
             let now = self.clock.now();
-            if self.trader.session().is_idle() {
-                self.trader.log_in(now);
-            }
             if now.saturating_sub(began) > self.patience {
                 return Err(Failure::from(anyhow!(
                     "no answer from {}: is the appliance running, and is that its address?",
-                    arguments.gateway
+                    arguments
+                        .gateway
+                        .iter()
+                        .map(ToString::to_string)
+                        .collect::<Vec<_>>()
+                        .join(", ")
                 )));
             }
             self.trader.poll(now, &mut |event| match event {

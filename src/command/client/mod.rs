@@ -30,9 +30,9 @@ use crate::topology::DeviceName;
     wirematch client --session 3 --key change-me-3 flow ACME=acme.flow"
 )]
 pub struct ClientArguments {
-    /// The gateway
-    #[arg(long, global = true, default_value = "127.0.0.1:9100")]
-    gateway: SocketAddrV4,
+    /// The gateway; several where there is a standby: whoever falls silent is left for the next
+    #[arg(long, global = true, value_delimiter = ',', default_value = "127.0.0.1:9100")]
+    gateway: Vec<SocketAddrV4>,
     /// Our address; port 0 lets the system choose
     #[arg(long, global = true, default_value = "127.0.0.1:0")]
     address: SocketAddrV4,

@@ -89,9 +89,7 @@ fn send_all(
         if reached != progress {
             (progress, heard_at) = (reached, now);
         }
-        if connection.trader.session().is_idle()
-            || now.saturating_sub(heard_at) > connection.patience
-        {
+        if now.saturating_sub(heard_at) > connection.patience {
             return Err(Failure::from(anyhow!(
                 "the appliance fell silent after {next} of {} messages",
                 script.messages.len()

@@ -3,6 +3,7 @@
 mod view;
 
 use std::io::IsTerminal;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,8 +17,8 @@ use crate::command::run::view::View;
 use crate::command::{Exit, Failure, Outcome};
 use crate::runtime::{SystemClock, Utc, available_cpus, stay_off, utc};
 use crate::topology::{
-    Appliance, BootError, BootReport, Config, DeviceRequest, Ports, boot, fix_port, open_port,
-    peers_device, start_bypass,
+    Appliance, BootError, BootReport, Config, DeviceRequest, Ports, StandbyError, StandbyReport,
+    boot, crown, fix_port, open_port, peers_device, stand_by, start_bypass, take_office,
 };
 
 /// Starts the appliance: opens the ports, replays the journal, trades until told to stop.
@@ -26,10 +27,14 @@ use crate::topology::{
 /// sessions are told, the journal is synced, positions are stored; a second one ends it at once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0 stopped as asked, 1 failed while running, 2 wrong \
-    configuration.\n\nExamples:\n  wirematch run\n  wirematch run --config my.toml --no-table")]
+    configuration.\n\nExamples:\n  wirematch run\n  wirematch run --config my.toml --no-table\n  \
+    wirematch run --config two.toml --standby 10.0.0.1:9400")]
 pub struct RunArguments {
     #[command(flatten)]
     config: ConfigArguments,
+    /// Stand by: take over from the primary that lets standbys in there when it is gone
+    #[arg(long, value_name = "HOST:PORT")]
+    standby: Option<String>,
     /// Print lines, not a table, on a terminal too
     #[arg(long)]
     no_table: bool,
@@ -47,10 +52,26 @@ pub fn run(arguments: &RunArguments) -> Outcome {
     let Loaded { config, catalogue, placement } = arguments.config.load()?;
     let asked_to_stop = listen_for_signals().context("cannot listen for signals")?;
     let clock = SystemClock::new();
-    let ports = open_ports(&config, &clock)?;
     // All that follows here and all that it starts; a core pins itself.
     stay_off(&placement.spinning_cpus(), &available_cpus());
-    let (appliance, report) = boot(&config, &catalogue, placement, ports).map_err(failure)?;
+    let started = match &arguments.standby {
+        Some(primary) => {
+            let primary = resolve(primary)?;
+            let told = |report| tell_standby(&report);
+            let promoted = stand_by(&config, &catalogue, primary, &asked_to_stop, &told);
+            let Some(promoted) = promoted.map_err(not_standing)? else { return Ok(()) };
+            let ports = open_ports(&config, &clock)?;
+            take_office(&config, &catalogue, placement, ports, promoted)
+        }
+        None => {
+            let Some(crown) = crown(&config, &asked_to_stop).map_err(not_standing)? else {
+                return Ok(());
+            };
+            let ports = open_ports(&config, &clock)?;
+            boot(&config, &catalogue, placement, ports, crown)
+        }
+    };
+    let (appliance, report) = started.map_err(failure)?;
     tell(&config, &report);
     let show = std::io::stdout().is_terminal() && !arguments.no_table;
     let mut view = match show {
@@ -169,6 +190,40 @@ fn open_ports(config: &Config, clock: &SystemClock) -> Result<Ports<AnyPort, Any
     Ok(Ports { entry, feed, peers, fix })
 }
 
+/// The address of a name and port.
+fn resolve(primary: &str) -> Result<SocketAddr, Failure> {
+    let found = primary.to_socket_addrs().ok().and_then(|mut all| all.next());
+    found.ok_or_else(|| Failure::usage(format!("--standby {primary}: write HOST:PORT")))
+}
+
+/// Whom a standby may not serve is a matter of configuration; what differs is one of verification.
+fn not_standing(error: StandbyError) -> Failure {
+    match error {
+        StandbyError::Boot(error) => failure(error),
+        StandbyError::Differs { .. } => Failure::verification(error),
+        StandbyError::OtherIsPrimary { .. } | StandbyError::Witness(_) => Failure::usage(error),
+        StandbyError::Primary { .. } => Failure::usage(error),
+    }
+}
+
+fn tell_standby(report: &StandbyReport) {
+    match report {
+        StandbyReport::Joined(heard) => eprintln!(
+            "wirematch: {} is primary, in epoch {}; what it has is fetched from command {} on",
+            heard.name,
+            heard.epoch,
+            heard.keep + 1
+        ),
+        StandbyReport::Ready { seq } => {
+            eprintln!("wirematch: ready to take over, at command {seq}");
+        }
+        StandbyReport::Lost(why) => eprintln!("wirematch: alert: the primary is lost: {why}"),
+        StandbyReport::TakesOver { epoch } => {
+            eprintln!("wirematch: alert: this machine takes over, in epoch {epoch}");
+        }
+    }
+}
+
 /// Wrong configuration is the user's to mend; the rest failed while running.
 fn failure(error: BootError) -> Failure {
     match error {
@@ -199,11 +254,11 @@ fn tell(config: &Config, report: &BootReport) {
         eprintln!("wirematch: {count} FIX sessions at {} by {}", keys.address, keys.device);
     }
     eprintln!(
-        "wirematch: ready; orders at {}, market data from {} to {}, journal in {}, release {:?}",
+        "wirematch: ready; orders at {}, market data from {} to {}, journal in {}, release {}",
         config.entry.address,
         config.feed.address,
         config.feed.group,
         config.data.display(),
-        config.release
+        config.gate().name()
     );
 }

@@ -139,7 +139,7 @@ impl<P: Port> Feed<P> {
     /// Publishes what the gate has released.
     fn publish(&mut self, now: Nanos) -> usize {
         let Self { events, gate, state, published, .. } = self;
-        let released = gate.released();
+        let released = gate.released(now);
         let mut first = None;
         let mut most = 8 * BURST;
         let count = events.take_each(|event, _| {

@@ -157,7 +157,7 @@ impl FixGateway {
     /// Tells clients what the gate has released.
     fn take_events(&mut self, now: Nanos) -> usize {
         let Self { state, links, gate, replied, counters, .. } = self;
-        let released = gate.released();
+        let released = gate.released(now);
         let mut most = EVENTS_MAX;
         let count = links.events.take_each(|event, _| {
             if most == 0 || event.id.seq() > released {

@@ -230,7 +230,7 @@ impl<P: Port> Gateway<P> {
     /// Tells clients what the gate has released.
     fn take_events(&mut self, now: Nanos) -> usize {
         let Self { events, gate, faces, replied, .. } = self;
-        let released = gate.released();
+        let released = gate.released(now);
         let mut most = 4 * BURST;
         let count = events.take_each(|event, _| {
             if most == 0 || event.id.seq() > released {

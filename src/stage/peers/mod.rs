@@ -155,9 +155,10 @@ impl Peers {
     }
 
     /// Takes what was routed and released.
-    fn take_routed(&mut self) -> usize {
+    fn take_routed(&mut self, now: Nanos) -> usize {
         let Self { gate, routed, message, state, counters, .. } = self;
-        let count = gate.take_released(routed, message, |message| state.restore_routed(message));
+        let each = |message: &Group<Command>| state.restore_routed(message);
+        let count = gate.take_released(now, routed, message, each);
         counters.add(PeersCounter::Routed, count as u64);
         count
     }
@@ -250,7 +251,7 @@ impl Stage for Peers {
     }
 
     fn poll(&mut self, now: Nanos) -> Result<usize, Fault> {
-        let routed = self.take_routed();
+        let routed = self.take_routed(now);
         let frames = self.take_frames(now);
         let sent = self.go_on(now);
         Ok(routed + frames + sent)

@@ -200,9 +200,10 @@ impl Venues {
     }
 
     /// Takes what was routed and released.
-    fn take_routed(&mut self) -> usize {
+    fn take_routed(&mut self, now: Nanos) -> usize {
         let Self { gate, routed, message, state, counters, .. } = self;
-        let count = gate.take_released(routed, message, |message| state.restore_routed(message));
+        let each = |message: &Group<Command>| state.restore_routed(message);
+        let count = gate.take_released(now, routed, message, each);
         counters.add(VenueCounter::Routed, count as u64);
         count
     }
@@ -258,7 +259,7 @@ impl Stage for Venues {
     }
 
     fn poll(&mut self, now: Nanos) -> Result<usize, Fault> {
-        let routed = self.take_routed();
+        let routed = self.take_routed(now);
         let dialled = self.take_dialled(now);
         if routed + dialled == 0 && now < self.look_at {
             return Ok(0);

@@ -1,0 +1,280 @@
+//! The primary's end: reads its own journal behind the recorder and says it to the standby. A
+//! standby that comes late or falls behind is fed from older segments by the same few lines.
+
+use std::path::{Path, PathBuf};
+
+use crate::journal::{LogKind, Reader};
+use crate::model::{Command, Event, Line, Nanos, SeqNo};
+use crate::replica::message::LINES_PER_MESSAGE;
+use crate::replica::{Beat, BlockDigest, Channel, Identity, LinkError, Message, Name, Refusal};
+
+/// How a standby stands, by its own word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The last command in its page cache.
+    pub received: u64,
+    /// The last command on its disk.
+    pub settled: u64,
+    /// The last command it folded.
+    pub applied: u64,
+    /// The first block in which it differs; 0: none.
+    pub differs_at: u64,
+    /// When it said so.
+    pub heard_at: Nanos,
+}
+
+/// What a primary is in its epoch.
+#[derive(Clone, Debug)]
+pub struct Reign {
+    /// Who it is.
+    pub identity: Identity,
+    /// Its epoch.
+    pub epoch: u32,
+    /// Each epoch in its journal and the first command of it, its own included.
+    pub epochs: Vec<(u32, u64)>,
+    /// Commands between two digests.
+    pub digest_every: u64,
+    /// How often it says that it lives.
+    pub beat_every: Nanos,
+}
+
+/// The primary's end of a conversation with one standby.
+#[derive(Debug)]
+pub struct Feeder {
+    channel: Channel,
+    reign: Reign,
+    journal: PathBuf,
+    fed: Option<Fed>,
+    standing: Standing,
+    peer: Name,
+    beat_at: Nanos,
+    body: Vec<u8>,
+}
+
+/// What is fed from.
+#[derive(Debug)]
+struct Fed {
+    commands: Reader<Command>,
+    events: Reader<Event>,
+    digest: BlockDigest,
+}
+
+/// Events looked at per step, at most.
+const EVENTS_PER_STEP: usize = 4096;
+
+impl Feeder {
+    /// Over a new line.
+    pub fn new(channel: Channel, reign: Reign, journal: &Path) -> Self {
+        Self {
+            channel,
+            reign,
+            journal: journal.to_owned(),
+            fed: None,
+            standing: Standing::default(),
+            peer: Name::default(),
+            beat_at: Nanos::ZERO,
+            body: Vec::new(),
+        }
+    }
+
+    /// The line.
+    pub fn channel(&mut self) -> &mut Channel {
+        &mut self.channel
+    }
+
+    /// Whether it is a standby that was let in.
+    pub fn is_joined(&self) -> bool {
+        self.fed.is_some()
+    }
+
+    /// Who it is; nobody before it joined.
+    pub fn peer(&self) -> Name {
+        self.peer
+    }
+
+    /// How it stands.
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// Takes what the standby says; says what there is to say. `last` is our last command, `stages`
+    /// how our stages fare; both are asked for only where they are needed.
+    ///
+    /// # Errors
+    /// A standby that is refused, and a conversation that cannot go on.
+    pub fn step(
+        &mut self,
+        now: Nanos,
+        last: u64,
+        stages: &mut dyn FnMut() -> Vec<Beat>,
+    ) -> Result<usize, LinkError> {
+        let mut work = 0;
+        let mut body = std::mem::take(&mut self.body);
+        while self.channel.take(&mut body)? {
+            self.hear(Message::decode(&body)?, last, now)?;
+            work += 1;
+        }
+        self.body = body;
+        if self.fed.is_none() {
+            return Ok(work);
+        }
+        if now >= self.beat_at {
+            self.beat_at = now.saturating_add(self.reign.beat_every);
+            let epoch = self.reign.epoch;
+            let beat = Message::Beat { epoch, last, time: now, stages: stages() };
+            self.channel.send(&beat.encode());
+        }
+        Ok(work + self.feed()?)
+    }
+
+    /// Refuses whoever is at the other end.
+    pub fn refuse(&mut self, refusal: Refusal) -> LinkError {
+        self.channel.send(&Message::Refuse(refusal).encode());
+        LinkError::Refused(refusal)
+    }
+
+    fn hear(&mut self, message: Message, last: u64, now: Nanos) -> Result<(), LinkError> {
+        match message {
+            Message::Join { identity, last: theirs, epochs } if self.fed.is_none() => {
+                self.join(&identity, last, theirs, &epochs)?;
+                self.standing.heard_at = now;
+                Ok(())
+            }
+            Message::Confirm { received, settled, applied, differs_at } if self.fed.is_some() => {
+                let heard_at = now;
+                self.standing = Standing { received, settled, applied, differs_at, heard_at };
+                if received > last || differs_at > 0 {
+                    Err(self.refuse(Refusal::Diverged))
+                } else {
+                    Ok(())
+                }
+            }
+            Message::Refuse(refusal) => Err(LinkError::Refused(refusal)),
+            _ => Err(LinkError::Malformed),
+        }
+    }
+
+    fn join(
+        &mut self,
+        identity: &Identity,
+        last: u64,
+        theirs: u64,
+        epochs: &[(u32, u64)],
+    ) -> Result<(), LinkError> {
+        let own = self.reign.identity;
+        for (is_wrong, refusal) in [
+            (identity.build != own.build, Refusal::OtherBuild),
+            (identity.config != own.config, Refusal::OtherConfig),
+            (identity.name == own.name, Refusal::SameName),
+        ] {
+            if is_wrong {
+                return Err(self.refuse(refusal));
+            }
+        }
+        let keep = common(&self.reign.epochs, last, epochs, theirs);
+        let Reign { epoch, digest_every, .. } = self.reign;
+        let events = (keep + 1) << 16;
+        self.fed = Some(Fed {
+            commands: Reader::open(&LogKind::Commands.folder(&self.journal), keep + 1)?,
+            events: Reader::open(&LogKind::Events.folder(&self.journal), events)?,
+            digest: BlockDigest::new(digest_every, SeqNo(keep)),
+        });
+        self.peer = identity.name;
+        self.channel.send(&Message::Welcome { epoch, keep, digest_every, name: own.name }.encode());
+        Ok(())
+    }
+
+    /// Says what the journal has more; what is to be said again waits for room.
+    fn feed(&mut self) -> Result<usize, LinkError> {
+        let Some(Fed { commands, events, digest }) = &mut self.fed else { return Ok(0) };
+        let mut work = 0;
+        let mut lines: Vec<Line> = Vec::new();
+        let mut epoch = commands.epoch();
+        while !self.channel.is_full()
+            && lines.len() < LINES_PER_MESSAGE - 4
+            && let Some(group) = commands.read()?
+        {
+            if commands.epoch() != epoch && !lines.is_empty() {
+                let lines = std::mem::take(&mut lines);
+                self.channel.send(&Message::Commands { epoch, lines }.encode());
+            }
+            epoch = commands.epoch();
+            lines.push(bytemuck::cast(group.head));
+            lines.extend_from_slice(group.rest());
+            work += 1;
+        }
+        if !lines.is_empty() {
+            self.channel.send(&Message::Commands { epoch, lines }.encode());
+        }
+        // Digests are in no hurry.
+        let mut most = if work == 0 { EVENTS_PER_STEP } else { EVENTS_PER_STEP / 8 };
+        while most > 0
+            && let Some(event) = events.read_event()?
+        {
+            most -= 1;
+            if let Some((seq, digest)) = digest.add(&event) {
+                self.channel.send(&Message::Digest { seq, digest }.encode());
+            }
+        }
+        Ok(work)
+    }
+}
+
+/// The last command that two histories have in common, by their epochs: in one epoch there is one
+/// primary, so what both have of an epoch is the same.
+fn common(ours: &[(u32, u64)], our_last: u64, theirs: &[(u32, u64)], their_last: u64) -> u64 {
+    let end = |epochs: &[(u32, u64)], at: usize, last: u64| {
+        epochs.get(at + 1).map_or(last, |(_, first)| first.saturating_sub(1))
+    };
+    let mut keep = 0;
+    for (at, (our, their)) in ours.iter().zip(theirs).enumerate() {
+        if our != their {
+            break;
+        }
+        let (our_end, their_end) = (end(ours, at, our_last), end(theirs, at, their_last));
+        keep = our_end.min(their_end);
+        if our_end != their_end {
+            break;
+        }
+    }
+    keep
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A history as the epoch of each command.
+    fn epochs_of(history: &[u32]) -> Vec<(u32, u64)> {
+        let mut epochs: Vec<(u32, u64)> = Vec::new();
+        for (epoch, seq) in history.iter().zip(1..) {
+            if epochs.last().is_none_or(|(last, _)| last != epoch) {
+                epochs.push((*epoch, seq));
+            }
+        }
+        epochs
+    }
+
+    proptest! {
+        #[test]
+        fn histories_agree_as_far_as_is_said(
+            mut ours in prop::collection::vec(0u32..6, 0..30),
+            cut in 0usize..30,
+            further in prop::collection::vec(6u32..9, 0..10),
+        ) {
+            ours.sort_unstable();
+            // Theirs is a piece of ours, then maybe another primary's.
+            let mut theirs: Vec<u32> = ours.iter().copied().take(cut).collect();
+            let shared = theirs.len() as u64;
+            let mut further = further;
+            further.sort_unstable();
+            theirs.extend(&further);
+            let keep = common(
+                &epochs_of(&ours), ours.len() as u64, &epochs_of(&theirs), theirs.len() as u64,
+            );
+            prop_assert_eq!(keep, shared);
+        }
+    }
+}

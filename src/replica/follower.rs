@@ -1,0 +1,202 @@
+//! The standby's end: puts on record what the primary says, confirms it, and notices when the
+//! primary falls silent or stands still. Folding what is on record is somebody else's.
+
+use std::collections::VecDeque;
+
+use crate::journal::Writer;
+use crate::model::{Command, Fault, Group, Nanos};
+use crate::replica::message::groups;
+use crate::replica::{Channel, FaultOf, Identity, LinkError, Message, Name, Vigil};
+
+/// What a standby learned when it was let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// The primary's epoch.
+    pub epoch: u32,
+    /// What is here after this command is another history.
+    pub keep: u64,
+    /// Commands between two digests.
+    pub digest_every: u64,
+    /// Who the primary is.
+    pub name: Name,
+}
+
+/// Digests of the primary that wait to be compared, at most.
+const DIGESTS_MAX: usize = 1024;
+
+/// The standby's end of a conversation with the primary.
+#[derive(Debug)]
+pub struct Follower {
+    channel: Channel,
+    welcome: Option<Heard>,
+    /// Commands that came and found no room in the log yet.
+    waiting: VecDeque<(u32, Group<Command>)>,
+    heard_at: Nanos,
+    vigil: Vigil,
+    digests: VecDeque<(u64, u64)>,
+    /// The primary's last command, as it said.
+    last: u64,
+    confirmed: [u64; 4],
+    /// Each epoch on record and its first command.
+    pub epochs: Vec<(u32, u64)>,
+    body: Vec<u8>,
+}
+
+impl Follower {
+    /// Over a new line, from a journal that ends with `last` and has these epochs.
+    pub fn new(
+        mut channel: Channel,
+        identity: Identity,
+        last: u64,
+        epochs: Vec<(u32, u64)>,
+        now: Nanos,
+    ) -> Self {
+        channel.send(&Message::Join { identity, last, epochs: epochs.clone() }.encode());
+        Self {
+            channel,
+            welcome: None,
+            waiting: VecDeque::new(),
+            heard_at: now,
+            vigil: Vigil::default(),
+            digests: VecDeque::new(),
+            last: 0,
+            confirmed: [0; 4],
+            epochs,
+            body: Vec::new(),
+        }
+    }
+
+    /// The line.
+    pub fn channel(&mut self) -> &mut Channel {
+        &mut self.channel
+    }
+
+    /// What it learned when it was let in, once it was.
+    pub fn welcome(&self) -> Option<Heard> {
+        self.welcome
+    }
+
+    /// When the primary was heard last.
+    pub fn heard_at(&self) -> Nanos {
+        self.heard_at
+    }
+
+    /// The primary's last command, as it said.
+    pub fn primary_last(&self) -> u64 {
+        self.last
+    }
+
+    /// Whether a stage of the primary has stood still for longer than `bound`.
+    pub fn is_stuck(&self, now: Nanos, bound: Nanos) -> bool {
+        self.vigil.is_stuck(now, bound)
+    }
+
+    /// The oldest digest of the primary that was not compared yet.
+    pub fn digest(&mut self) -> Option<(u64, u64)> {
+        self.digests.pop_front()
+    }
+
+    /// Takes what came; puts commands on record while there is room; says how many. Without a log
+    /// they wait.
+    ///
+    /// # Errors
+    /// A primary that refuses us, and a conversation that cannot go on.
+    pub fn step(
+        &mut self,
+        now: Nanos,
+        mut log: Option<&mut Writer<Command>>,
+    ) -> Result<usize, LinkError> {
+        let mut work = 0;
+        let mut body = std::mem::take(&mut self.body);
+        loop {
+            if let Some(log) = log.as_deref_mut() {
+                work += self.record(log)?;
+            }
+            if !self.waiting.is_empty() || !self.channel.take(&mut body)? {
+                break;
+            }
+            self.heard_at = now;
+            self.hear(Message::decode(&body)?, now)?;
+        }
+        self.body = body;
+        Ok(work)
+    }
+
+    /// Says how far this side has come, where that is something new.
+    pub fn confirm(&mut self, received: u64, settled: u64, applied: u64, differs_at: u64) {
+        let now = [received, settled, applied, differs_at];
+        if self.welcome.is_some() && now != self.confirmed && !self.channel.is_full() {
+            self.confirmed = now;
+            let confirm = Message::Confirm { received, settled, applied, differs_at };
+            self.channel.send(&confirm.encode());
+        }
+    }
+
+    fn hear(&mut self, message: Message, now: Nanos) -> Result<(), LinkError> {
+        match (message, self.welcome) {
+            (Message::Welcome { epoch, keep, digest_every, name }, None) => {
+                self.welcome = Some(Heard { epoch, keep, digest_every, name });
+            }
+            (Message::Refuse(refusal), _) => return Err(LinkError::Refused(refusal)),
+            (Message::Commands { epoch, lines }, Some(welcome)) => {
+                if epoch > welcome.epoch {
+                    return Err(LinkError::Malformed);
+                }
+                for group in groups(&lines) {
+                    self.waiting.push_back((epoch, group?));
+                }
+            }
+            (Message::Beat { epoch, last, stages, .. }, Some(welcome)) => {
+                if epoch != welcome.epoch {
+                    return Err(LinkError::OldEpoch(epoch));
+                }
+                self.last = last;
+                self.vigil.watch(&stages, now);
+                // Silence on our side would look like death.
+                self.confirmed = [u64::MAX; 4];
+            }
+            (Message::Digest { seq, digest }, Some(_)) => {
+                if self.digests.len() == DIGESTS_MAX {
+                    self.digests.pop_front();
+                }
+                self.digests.push_back((seq, digest));
+            }
+            _ => return Err(LinkError::Malformed),
+        }
+        Ok(())
+    }
+
+    /// Puts on record what waits, while there is room.
+    fn record(&mut self, log: &mut Writer<Command>) -> Result<usize, LinkError> {
+        let mut count = 0;
+        let mut outcome = Ok(());
+        while let Some((epoch, group)) = self.waiting.front()
+            && log.room() > 2 * crate::model::LINES_MAX
+        {
+            if *epoch < log.epoch() {
+                outcome = Err(LinkError::OldEpoch(*epoch));
+                break;
+            }
+            log.set_epoch(*epoch);
+            if let Err(fault) = log.append(group) {
+                outcome = Err(LinkError::Fault(FaultOf(fault)));
+                break;
+            }
+            if self.epochs.last().is_none_or(|(known, _)| known != epoch) {
+                self.epochs.push((*epoch, group.head.seq.0));
+            }
+            self.waiting.pop_front();
+            count += 1;
+        }
+        if count > 0 {
+            log.commit();
+        }
+        outcome.map(|()| count)
+    }
+}
+
+impl From<Fault> for LinkError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(FaultOf(fault))
+    }
+}

@@ -1,0 +1,186 @@
+//! The whole appliance twice over, with witness, clients, wires and clocks, in one thread from one
+//! seed. The machines run the production stages and the production standby; only sockets, threads
+//! and time are the simulator's. Checkers stand outside and believe nobody.
+
+mod cables;
+mod check;
+mod hub;
+mod machine;
+mod trader;
+mod world;
+
+pub use check::Found;
+
+use crate::model::Nanos;
+use crate::simulate::world::{World, folder};
+
+/// Kinds of trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the table of names says them")]
+pub enum Fault {
+    KillPrimary,
+    KillStandby,
+    KillBoth,
+    KillWitness,
+    TornTail,
+    Pause,
+    CutMachines,
+    CutWitness,
+    BreakLines,
+    SlowLines,
+    ClockStep,
+    ClockDrift,
+    BadFrames,
+    FramesLost,
+    FramesRepeated,
+    FramesReordered,
+    FramesCorrupted,
+    FramesTruncated,
+}
+
+impl Fault {
+    /// Those that are drawn; the others come of bad frames and are counted one by one.
+    pub const ALL: &[Self] = &[
+        Self::KillPrimary,
+        Self::KillStandby,
+        Self::KillBoth,
+        Self::KillWitness,
+        Self::TornTail,
+        Self::Pause,
+        Self::CutMachines,
+        Self::CutWitness,
+        Self::BreakLines,
+        Self::SlowLines,
+        Self::ClockStep,
+        Self::ClockDrift,
+        Self::BadFrames,
+    ];
+
+    /// What it is, for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::KillPrimary => "primary killed",
+            Self::KillStandby => "standby killed",
+            Self::KillBoth => "both killed",
+            Self::KillWitness => "witness killed",
+            Self::TornTail => "killed in the middle of a write",
+            Self::Pause => "machine paused",
+            Self::CutMachines => "machines cut off from each other",
+            Self::CutWitness => "machine cut off from the witness",
+            Self::BreakLines => "lines between machines broken",
+            Self::SlowLines => "lines between machines slow",
+            Self::ClockStep => "clock stepped",
+            Self::ClockDrift => "clock runs fast",
+            Self::BadFrames => "clients' wires bad",
+            Self::FramesLost => "frames lost",
+            Self::FramesRepeated => "frames repeated",
+            Self::FramesReordered => "frames overtaken",
+            Self::FramesCorrupted => "frames corrupted",
+            Self::FramesTruncated => "frames cut short",
+        }
+    }
+}
+
+/// Deliberate bugs, to see that the checkers bite; for tests alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// Replies wait for this machine's page cache only.
+    SkipGate,
+    /// A lease never ends.
+    IgnoreLease,
+    /// A primary goes on when it learns that another one is.
+    IgnoreEpoch,
+    /// A standby counts as having everything.
+    BelieveTooMuch,
+    /// What a deposed primary wrote stays in its journal.
+    KeepOldTail,
+    /// A new primary writes under the epoch of the old one.
+    SameEpoch,
+    /// A new primary does not know the sessions.
+    ForgetSessions,
+    /// A standby loses an order from its books.
+    FlipState,
+    /// A standby drops an event.
+    DropEvent,
+    /// The witness forgets when it is started again.
+    WitnessForgets,
+    /// The witness lets anybody take over.
+    WitnessObliges,
+    /// An order is sequenced twice.
+    Duplicate,
+}
+
+impl Sabotage {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::SkipGate,
+        Self::IgnoreLease,
+        Self::IgnoreEpoch,
+        Self::BelieveTooMuch,
+        Self::KeepOldTail,
+        Self::SameEpoch,
+        Self::ForgetSessions,
+        Self::FlipState,
+        Self::DropEvent,
+        Self::WitnessForgets,
+        Self::WitnessObliges,
+        Self::Duplicate,
+    ];
+}
+
+/// How long trouble lasts, and what is broken on purpose.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Simulated time before trouble ends.
+    pub trouble: Nanos,
+    /// A deliberate bug.
+    pub sabotage: Option<Sabotage>,
+}
+
+/// Faults by kind, and how often a standby took over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Struck {
+    /// Kinds, and how often each struck.
+    pub counts: std::collections::BTreeMap<Fault, u64>,
+    /// Times a standby became primary.
+    pub takeovers: u64,
+}
+
+impl Struck {
+    fn met(&mut self, kind: Fault, count: u64) {
+        *self.counts.entry(kind).or_default() += count;
+    }
+
+    /// Adds those of another run.
+    pub fn add(&mut self, other: &Self) {
+        other.counts.iter().for_each(|(kind, count)| self.met(*kind, *count));
+        self.takeovers += other.takeovers;
+    }
+}
+
+/// What came of a seed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// A number of all that happened: the same whenever the seed is the same.
+    pub digest: u64,
+    /// Commands on record in the end.
+    pub commands: u64,
+    /// What is wrong, if anything is.
+    pub found: Option<Found>,
+    /// What went wrong on purpose.
+    pub struck: Struck,
+    /// Simulated time.
+    pub span: Nanos,
+}
+
+/// Runs one seed.
+///
+/// # Errors
+/// A machine on which a simulation cannot begin.
+pub fn simulate(seed: u64, options: &Options) -> Result<Outcome, String> {
+    let folder = folder(seed);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let world = World::new(options, seed, &folder)?;
+    Ok(world.run(options.trouble, &folder))
+}

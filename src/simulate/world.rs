@@ -1,0 +1,436 @@
+//! The world of one seed: machines, witness, clients, wires, time; who is next and what goes wrong
+//! are drawn from the seed, and whoever stands outside checks what must be true.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::flow::Dice;
+use crate::model::{CommandKind, Nanos, Request, SessionId};
+use crate::port::Port;
+use crate::port::faulty::Faults;
+use crate::simulate::cables::{Cables, Exchange, Shared, WITNESS, locked};
+use crate::simulate::check::{Found, check};
+use crate::simulate::hub::Hub;
+use crate::simulate::machine::{Machine, PARTS};
+use crate::simulate::trader::{Client, client_address};
+use crate::simulate::{Fault, Options, Outcome, Sabotage, Struck};
+use crate::topology::{
+    Catalogue, Config, WitnessOptions, WitnessServer, check as check_config, parse,
+};
+
+/// When worlds begin.
+const BEGIN: Nanos = Nanos(1_767_358_800_000_000_000);
+
+/// Polls without work before time leaps, and how far it leaps at most.
+const IDLE_POLLS: u32 = 40;
+const LEAP_MAX: u64 = 4_000_000;
+
+/// The witness's lease.
+const LEASE: Nanos = Nanos(100_000_000);
+
+const CLIENTS: u32 = 2;
+
+/// The world.
+pub(super) struct World {
+    pub(super) now: Nanos,
+    dice: Dice,
+    hub: Hub,
+    cables: Shared,
+    pub(super) machines: [Machine; 2],
+    witness: Option<WitnessServer>,
+    witness_lines: Exchange,
+    witness_options: WitnessOptions,
+    pub(super) clients: Vec<Client>,
+    /// A machine that is not scheduled until then.
+    paused: [Nanos; 2],
+    /// How far each machine's clock is off, and how it runs, in parts of a million.
+    skew: [(u64, u64); 2],
+    /// When each machine is started again.
+    restart_at: [Option<Nanos>; 2],
+    witness_at: Option<Nanos>,
+    heal_at: Nanos,
+    enabled: Vec<Fault>,
+    next_fault: Nanos,
+    pub(super) struck: Struck,
+    idle: u32,
+    leap: u64,
+    sabotage: Option<Sabotage>,
+}
+
+fn gateways() -> [SocketAddrV4; 2] {
+    [1, 2].map(|host| SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, host), 9100))
+}
+
+fn settings(place: usize, folder: &Path) -> Result<(Config, Catalogue), String> {
+    let mut text = format!(
+        "data = \"{}\"\n[entry]\naddress = \"{}\"\nheartbeat_ms = 20\nreply_cache = 1024\n\
+         [feed]\naddress = \"10.0.1.{}:9200\"\ngroup = \"239.1.1.1:9201\"\nheartbeat_ms = 100\n\
+         rewind_messages = 4096\n[journal]\nsegment_kib = 256\n[engine]\norders_max = 4096\n\
+         fills_per_command_max = 16\nladder_ticks = 64\nlink_depth = 512\n\
+         [standby]\nname = \"{}\"\naddress = \"127.0.0.1:1\"\nwitness = \"10.1.0.{WITNESS}:9400\"\n\
+         key = \"simulated\"\ndigest_every = 64\n\
+         [[instrument]]\nsymbol = \"ACME\"\nreference_price = \"300.00\"\n\
+         [[instrument]]\nsymbol = \"BOLT\"\nreference_price = \"300.00\"\n\
+         [[account]]\nfirst = 1\ncount = 4\n",
+        folder.join(["one", "two"][place]).display(),
+        gateways()[place],
+        1 + place,
+        ["one", "two"][place]
+    );
+    for session in 1..=CLIENTS {
+        text += &format!(
+            "[[session]]\nid = {session}\nkey = \"the key of session {session}\"\n\
+             first_account = 1\nlast_account = 4\nrate = \"load-test\"\n\
+             cancel_on_disconnect = false\nself_trade = \"allow\"\n"
+        );
+    }
+    let config = parse("simulation", &text).map_err(|error| error.to_string())?;
+    let catalogue = check_config(&config, "simulation", &text).map_err(|e| e.to_string())?;
+    Ok((config, catalogue))
+}
+
+impl World {
+    pub(super) fn new(options: &Options, seed: u64, folder: &Path) -> Result<Self, String> {
+        let mut dice = Dice::new(seed);
+        let mut hub = Hub::new(seed ^ 0x5eed);
+        let cables = Cables::new(seed ^ 0xcab1e);
+        let sabotage = options.sabotage;
+        let machines = [settings(0, folder)?, settings(1, folder)?];
+        let mut place = 0;
+        let machines = machines.map(|settings| {
+            place += 1;
+            Machine::new(place - 1, settings, cables.clone(), sabotage)
+        });
+        let clients = (1..=CLIENTS)
+            .map(|id| Client::new(hub.connect(client_address(id)), id, gateways()))
+            .collect();
+        let witness_options = WitnessOptions {
+            address: crate::simulate::cables::address(WITNESS),
+            key: "simulated".to_owned(),
+            data: folder.join("witness"),
+            lease: LEASE,
+            say: |_| (),
+        };
+        // Swarm style: each seed has its own few kinds of trouble.
+        let enabled = Fault::ALL.iter().copied().filter(|_| dice.percent(45)).collect();
+        let mut world = Self {
+            now: BEGIN,
+            dice,
+            hub,
+            witness_lines: Exchange { shared: cables.clone(), place: WITNESS },
+            cables,
+            machines,
+            witness: None,
+            witness_options,
+            clients,
+            paused: [Nanos::ZERO; 2],
+            skew: [(0, 0); 2],
+            restart_at: [Some(BEGIN), Some(BEGIN.saturating_add(Nanos(3_000_000)))],
+            witness_at: Some(BEGIN),
+            heal_at: Nanos::ZERO,
+            enabled,
+            next_fault: BEGIN.saturating_add(Nanos(60_000_000)),
+            struck: Struck::default(),
+            idle: 0,
+            leap: 0,
+            sabotage,
+        };
+        world.start_what_is_due()?;
+        Ok(world)
+    }
+
+    /// Runs to the end: trouble, then peace, then the last look.
+    pub(super) fn run(mut self, trouble: Nanos, folder: &Path) -> Outcome {
+        let end = BEGIN.saturating_add(trouble);
+        while self.now < end {
+            if let Err(found) = self.step(true) {
+                return self.outcome(Err(found), folder);
+            }
+        }
+        let settled = self.settle();
+        self.outcome(settled, folder)
+    }
+
+    fn outcome(mut self, so_far: Result<(), Found>, folder: &Path) -> Outcome {
+        let frames = self.hub.struck();
+        for (count, kind) in frames.iter().zip([
+            Fault::FramesLost,
+            Fault::FramesRepeated,
+            Fault::FramesReordered,
+            Fault::FramesCorrupted,
+            Fault::FramesTruncated,
+        ]) {
+            self.struck.met(kind, *count);
+        }
+        self.struck.takeovers = self.machines.iter().map(|machine| machine.promotions).sum();
+        let primary = self.machines.iter().position(Machine::is_primary);
+        self.machines.iter_mut().for_each(Machine::kill);
+        let found = so_far.and_then(|()| check(&self, primary.unwrap_or(0)));
+        let (digest, commands, found) = match found {
+            Ok((digest, commands)) => (digest, commands, None),
+            Err(found) => (0, 0, Some(found)),
+        };
+        let _ = std::fs::remove_dir_all(folder);
+        let span = self.now.saturating_sub(BEGIN);
+        Outcome { digest, commands, found, struck: self.struck, span }
+    }
+
+    /// Trouble ends: everybody runs, all that was sent is answered.
+    fn settle(&mut self) -> Result<(), Found> {
+        self.enabled.clear();
+        self.heal();
+        let mut quiet_since = None;
+        for _ in 0..400_000 {
+            for place in 0..2 {
+                if self.machines[place].is_off() && self.restart_at[place].is_none() {
+                    self.restart_at[place] = Some(self.now);
+                }
+            }
+            self.step(false)?;
+            let is_calm = self.clients.iter().all(Client::is_settled)
+                && self.machines.iter().any(Machine::is_paired);
+            match quiet_since {
+                _ if !is_calm => quiet_since = None,
+                None => quiet_since = Some(self.now),
+                Some(since) if self.now.saturating_sub(since).0 > 300_000_000 => return Ok(()),
+                Some(_) => {}
+            }
+        }
+        let how = self.machines.each_ref().map(|m| (m.is_primary(), m.is_standing(), m.is_off()));
+        Err(Found::new("liveness", format!("it never comes to rest: {how:?}")))
+    }
+
+    /// One step of somebody, and now and then a fault.
+    fn step(&mut self, sends: bool) -> Result<(), Found> {
+        if self.now >= self.next_fault {
+            self.strike();
+        }
+        if self.heal_at > Nanos::ZERO && self.now >= self.heal_at {
+            self.heal();
+        }
+        self.start_what_is_due().map_err(|why| Found::new("start", why))?;
+        if self.sabotage == Some(Sabotage::Duplicate) {
+            self.repeat_an_order();
+        }
+        locked(&self.cables).now = self.now;
+        let who = self.dice.below(12);
+        let work = match who {
+            0 => self.hub.poll(),
+            1 => self.step_witness()?,
+            2 | 3 => {
+                let Self { clients, dice, now, .. } = self;
+                clients.get_mut(who as usize - 2).map_or(0, |c| c.step(*now, dice, sends))
+            }
+            _ => self.step_machine((who % 2) as usize)?,
+        };
+        self.look()?;
+        self.now.0 += self.dice.below(4_000);
+        self.idle = if work > 0 { 0 } else { self.idle + 1 };
+        if work > 0 {
+            self.leap = 0;
+        } else if self.idle > IDLE_POLLS {
+            self.idle = 0;
+            self.leap = (2 * self.leap + 50_000).min(LEAP_MAX);
+            self.now.0 += self.dice.below(self.leap);
+        }
+        Ok(())
+    }
+
+    /// An order that was answered is asked for again, as if it had come twice.
+    fn repeat_an_order(&mut self) {
+        let Some(number) = self.clients[0].book.answered.first().copied() else { return };
+        if self.dice.below(1_000) > 0 {
+            return;
+        }
+        let mut request = Request::new(CommandKind::Enter, self.now);
+        (request.0.session, request.0.ordinal) = (SessionId(1), number);
+        self.machines.iter_mut().for_each(|machine| {
+            machine.ask_for(&request);
+        });
+    }
+
+    fn step_witness(&mut self) -> Result<usize, Found> {
+        let Self { witness, witness_lines, now, sabotage, .. } = self;
+        let Some(server) = witness else { return Ok(0) };
+        if *sabotage == Some(Sabotage::WitnessObliges) {
+            let heir = crate::replica::Name::new("two");
+            let _ = server.force(heir);
+        }
+        server.step(*now, witness_lines).map_err(|error| Found::new("witness", error.to_string()))
+    }
+
+    fn step_machine(&mut self, place: usize) -> Result<usize, Found> {
+        if self.now < self.paused[place] {
+            return Ok(0);
+        }
+        let part = self.dice.below(PARTS as u64) as usize;
+        let now = self.time_of(place);
+        let Self { machines, hub, .. } = self;
+        let machine = &mut machines[place];
+        let mut ports = |place: usize| -> [Box<dyn Port>; 2] {
+            let feed = Ipv4Addr::new(10, 0, 1, 1 + place as u8);
+            [Box::new(hub.connect(*gateways()[place].ip())), Box::new(hub.connect(feed))]
+        };
+        let outcome = machine.step(part, now, &mut ports);
+        let has_ended = machine.is_off() && self.restart_at[place].is_none();
+        if has_ended && locked(&self.cables).is_on[place] {
+            self.kill(place);
+        }
+        outcome.map_err(|why| Found::new("fault", format!("machine {place} fell: {why}")))
+    }
+
+    /// A machine's own time.
+    fn time_of(&self, place: usize) -> Nanos {
+        let (ahead, drift) = self.skew[place];
+        let since = self.now.saturating_sub(BEGIN).0;
+        Nanos(self.now.0 + ahead + since / 1_000_000 * drift)
+    }
+
+    /// What must be true at every moment.
+    fn look(&self) -> Result<(), Found> {
+        let answering =
+            (0..2).filter(|place| self.machines[*place].may_answer(self.time_of(*place))).count();
+        if answering > 1 {
+            return Err(Found::new("epoch", "two machines may answer at one time".to_owned()));
+        }
+        match self.clients.iter().find_map(|client| client.book.wrong.clone()) {
+            Some(wrong) => Err(Found::new("client", wrong)),
+            None => Ok(()),
+        }
+    }
+
+    fn start_what_is_due(&mut self) -> Result<(), String> {
+        if self.witness_at.is_some_and(|at| at <= self.now) {
+            self.witness_at = None;
+            let server = WitnessServer::open(&self.witness_options, self.now);
+            self.witness = Some(server.map_err(|error| error.to_string())?);
+            locked(&self.cables).is_on[WITNESS] = true;
+        }
+        for place in 0..2 {
+            if self.restart_at[place].is_some_and(|at| at <= self.now) {
+                self.restart_at[place] = None;
+                locked(&self.cables).is_on[place] = true;
+                self.machines[place].start();
+            }
+        }
+        Ok(())
+    }
+
+    fn kill(&mut self, place: usize) {
+        self.machines[place].kill();
+        self.hub.disconnect(*gateways()[place].ip());
+        locked(&self.cables).end(place);
+        let pause = 1_000_000 + self.dice.below(150_000_000);
+        self.restart_at[place] = Some(self.now.saturating_add(Nanos(pause)));
+    }
+
+    /// Something goes wrong.
+    fn strike(&mut self) {
+        let pause = 10_000_000 + self.dice.below(150_000_000);
+        self.next_fault = self.now.saturating_add(Nanos(pause));
+        let kinds = self.enabled.len() as u64;
+        let Some(kind) = self.enabled.get(self.dice.below(kinds) as usize).copied() else { return };
+        let place = self.dice.below(2) as usize;
+        let span = Nanos(1_000_000 + self.dice.below(250_000_000));
+        let until = self.now.saturating_add(span);
+        match kind {
+            Fault::KillPrimary | Fault::KillStandby => {
+                let wanted = kind == Fault::KillPrimary;
+                let Some(place) = (0..2).find(|at| {
+                    !self.machines[*at].is_off() && self.machines[*at].is_primary() == wanted
+                }) else {
+                    return;
+                };
+                self.kill(place);
+            }
+            Fault::KillBoth => {
+                self.kill(0);
+                self.kill(1);
+            }
+            Fault::TornTail => {
+                self.kill(place);
+                tear(&self.machines[place].journal(), &mut self.dice);
+            }
+            Fault::Pause => self.paused[place] = until,
+            Fault::CutMachines => self.cut(0, 1, until),
+            Fault::CutWitness => self.cut(place, WITNESS, until),
+            Fault::BreakLines => locked(&self.cables).break_between(0, 1),
+            Fault::KillWitness => {
+                self.witness = None;
+                locked(&self.cables).end(WITNESS);
+                if self.sabotage == Some(Sabotage::WitnessForgets) {
+                    let _ = std::fs::remove_dir_all(&self.witness_options.data);
+                }
+                self.witness_at = Some(until);
+            }
+            Fault::ClockStep => self.skew[place].0 += self.dice.below(3_600_000_000_000),
+            Fault::ClockDrift => self.skew[place].1 = self.dice.below(500),
+            Fault::SlowLines => locked(&self.cables).delay_max = 1 + self.dice.below(30_000_000),
+            Fault::BadFrames
+            | Fault::FramesLost
+            | Fault::FramesRepeated
+            | Fault::FramesReordered
+            | Fault::FramesCorrupted
+            | Fault::FramesTruncated => {
+                let mut part = || self.dice.below(80_000) as u32;
+                let faults = Faults {
+                    loss: part(),
+                    duplication: part(),
+                    reordering: part(),
+                    corruption: part(),
+                    truncation: part(),
+                };
+                self.hub.set_faults(faults);
+            }
+        }
+        self.struck.met(kind, 1);
+        self.heal_at = self.heal_at.max(until);
+    }
+
+    /// Nothing passes between two places, one way or both.
+    fn cut(&mut self, one: usize, other: usize, until: Nanos) {
+        let ways = self.dice.below(3);
+        let mut cables = locked(&self.cables);
+        cables.is_cut[one][other] = ways != 1;
+        cables.is_cut[other][one] = ways != 0;
+        self.heal_at = self.heal_at.max(until);
+    }
+
+    fn heal(&mut self) {
+        self.heal_at = Nanos::ZERO;
+        self.hub.set_faults(Faults::default());
+        let mut cables = locked(&self.cables);
+        cables.is_cut = Default::default();
+        cables.delay_max = 50_000;
+    }
+}
+
+/// Bytes of a write that was interrupted, behind the last frame of the command log.
+fn tear(journal: &Path, dice: &mut Dice) {
+    use std::os::unix::fs::FileExt;
+    let folder = crate::journal::LogKind::Commands.folder(journal);
+    let Ok(scan) = crate::journal::scan(&folder, crate::journal::LogKind::Commands, &mut |_| ())
+    else {
+        return;
+    };
+    let Some(last) = scan.segments.iter().rev().find(|s| s.header.is_some() && !s.ended) else {
+        return;
+    };
+    let Ok(file) = std::fs::OpenOptions::new().write(true).open(&last.file.path) else { return };
+    let bytes: Vec<u8> = (0..64 + dice.below(400)).map(|_| dice.below(256) as u8).collect();
+    let at = last.end as u64 * 64 + 64;
+    if at + bytes.len() as u64 <= last.bytes {
+        let _ = file.write_all_at(&bytes, at);
+    }
+}
+
+/// A folder for one run, on the memory's own file system where there is one.
+pub(super) fn folder(seed: u64) -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    let root = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    // Several may run in one process, of one seed too.
+    static RUNS: AtomicU64 = AtomicU64::new(0);
+    let run = RUNS.fetch_add(1, Ordering::Relaxed);
+    root.join(format!("wirematch-simulate-{}-{run}-{seed}", std::process::id()))
+}

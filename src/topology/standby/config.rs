@@ -1,0 +1,88 @@
+//! The `[standby]` table: who the two machines are, and what happens when one of them is alone.
+#![allow(missing_docs, reason = "a key is described in config/appliance.toml, beside its default")]
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Nanos;
+use crate::stage::Rule;
+
+/// The other machine, and the witness.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StandbyConfig {
+    pub name: String,
+    pub address: Option<SocketAddr>,
+    pub witness: Option<SocketAddr>,
+    pub key: String,
+    pub alone: AloneConfig,
+    pub heartbeat_ms: u32,
+    pub silence_ms: u32,
+    pub stuck_ms: u32,
+    pub digest_every: u64,
+}
+
+impl Default for StandbyConfig {
+    fn default() -> Self {
+        Self {
+            name: "one".into(),
+            address: None,
+            witness: None,
+            key: String::new(),
+            alone: AloneConfig::Synced,
+            heartbeat_ms: 20,
+            silence_ms: 60,
+            stuck_ms: 1000,
+            digest_every: 65_536,
+        }
+    }
+}
+
+/// What replies wait for while there is no standby.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AloneConfig {
+    /// The disk of this machine.
+    #[default]
+    Synced,
+    /// Its page cache: less than a standby promises.
+    Journaled,
+    /// A standby, however long that takes.
+    Stop,
+}
+
+impl StandbyConfig {
+    /// Whether there is another machine, or a witness.
+    pub fn is_used(&self) -> bool {
+        self.address.is_some() || self.witness.is_some()
+    }
+
+    /// What replies wait for while this machine is alone.
+    pub fn alone(&self) -> Rule {
+        match self.alone {
+            AloneConfig::Synced => Rule::Synced,
+            AloneConfig::Journaled => Rule::Journaled,
+            AloneConfig::Stop => Rule::Shut,
+        }
+    }
+
+    /// How often either side is heard at least.
+    pub fn heartbeat(&self) -> Nanos {
+        milliseconds(self.heartbeat_ms)
+    }
+
+    /// The silence after which the other side counts as gone.
+    pub fn silence(&self) -> Nanos {
+        milliseconds(self.silence_ms)
+    }
+
+    /// How long a stage may stand still.
+    pub fn stuck(&self) -> Nanos {
+        milliseconds(self.stuck_ms)
+    }
+}
+
+fn milliseconds(count: u32) -> Nanos {
+    Nanos(u64::from(count) * 1_000_000)
+}

@@ -1,0 +1,572 @@
+//! A standby: one thread puts on record what the primary says and confirms it, another folds what
+//! is on record. So a slow fold never holds up a reply, and what is taken over is a finished state.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use crate::journal::{JournalError, LogKind, Progress, Writer, cut_back, scan};
+use crate::model::{Command, Event, Nanos, SeqNo};
+use crate::replica::{
+    BlockDigest, Channel, Follower, Heard, Identity, LinkError, Name, Refusal, Tenant, Wish,
+};
+use crate::runtime::{Clock, SystemClock};
+use crate::topology::boot::mend;
+use crate::topology::standby::identity::life;
+use crate::topology::standby::line::{Line, Lines, REDIAL, TcpLines, ToWitness, pump, push};
+use crate::topology::{
+    BootError, Catalogue, Config, Crown, Recovered, Replay, ReplayError, StandbyConfig, identity,
+    journal_folder,
+};
+
+/// Why a standby, or a machine that would be primary, does not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum StandbyError {
+    /// Somebody else is primary.
+    #[error(
+        "{holder} is primary, in epoch {epoch}: start this machine with `--standby HOST:PORT` of \
+         that one, or force the witness if that one will not come back"
+    )]
+    OtherIsPrimary {
+        /// Who.
+        holder: Name,
+        /// Since which epoch.
+        epoch: u32,
+    },
+    /// The witness will not speak with us.
+    #[error("the witness: {0}")]
+    Witness(String),
+    /// The primary will not have us, or is not fit to be one.
+    #[error("the primary at {address}: {source}")]
+    Primary {
+        /// Where it is.
+        address: SocketAddr,
+        /// Why.
+        source: LinkError,
+    },
+    /// What the journal holds cannot be used.
+    #[error(transparent)]
+    Boot(#[from] BootError),
+    /// The histories of the two machines differ.
+    #[error(
+        "the digests of commands up to {seq} differ between this machine and the primary: it must \
+         not take over. Keep both journals; `wirematch replay` says which of the two is wrong."
+    )]
+    Differs {
+        /// The last command of the block that differs.
+        seq: u64,
+    },
+}
+
+/// What a standby has to tell people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StandbyReport {
+    /// It was let in, and what was another history has been cut off.
+    Joined(Heard),
+    /// It has all that the primary had, and stands by.
+    Ready {
+        /// Its last command.
+        seq: SeqNo,
+    },
+    /// The primary is lost.
+    Lost(String),
+    /// It takes over.
+    TakesOver {
+        /// Its epoch as primary.
+        epoch: u32,
+    },
+}
+
+/// A standby that became primary.
+pub struct Promoted {
+    /// Its state, all commands folded.
+    pub recovered: Recovered,
+    /// Its right to be primary.
+    pub crown: Crown,
+}
+
+/// What both threads see.
+#[derive(Default)]
+pub struct Shared {
+    applied: AtomicU64,
+    /// Digests of our own blocks.
+    digests: Mutex<VecDeque<(u64, u64)>>,
+    has_failed: AtomicBool,
+}
+
+/// How standing by ended.
+pub enum Ending {
+    /// This machine is primary, in this epoch.
+    Promoted(Option<Box<ToWitness>>, u32),
+    /// Another history is the right one: cut, and begin again.
+    Again(Option<Box<ToWitness>>),
+    /// It cannot go on.
+    Failed(StandbyError),
+}
+
+/// The file in the data folder that makes a standby primary, where there is no witness.
+const PROMOTE_FILE: &str = "PROMOTE";
+
+/// How often that file is looked for.
+const LOOK_EVERY: Nanos = Nanos(50_000_000);
+
+/// Stands by until this machine becomes primary; nothing where somebody asked to stop.
+///
+/// # Errors
+/// [`StandbyError`].
+pub fn stand_by(
+    config: &Config,
+    catalogue: &Catalogue,
+    primary: SocketAddr,
+    stop: &AtomicBool,
+    say: &(dyn Fn(StandbyReport) + Sync),
+) -> Result<Option<Promoted>, StandbyError> {
+    let clock = SystemClock::new();
+    let mut lines = TcpLines::default();
+    let mut witness = to_witness(config, catalogue, life());
+    loop {
+        let mut door = AtTheDoor::new(config, catalogue, primary)?;
+        let heard = loop {
+            if stop.load(Ordering::Acquire) {
+                return Ok(None);
+            }
+            if let Some(heard) = door.step(clock.now(), &mut lines)? {
+                break heard;
+            }
+            thread::sleep(Duration::from_micros(200));
+        };
+        say(StandbyReport::Joined(heard));
+        let opening = || Recovered::open(config, catalogue);
+        let (mut recovered, receiver) = door.enter(config, witness.take(), opening)?;
+        match stand(&mut recovered, receiver, heard, &clock, &mut lines, (stop, say))? {
+            Some(Ending::Promoted(witness, epoch)) => {
+                let crown = Crown { witness, epoch };
+                return Ok(Some(Promoted { recovered, crown }));
+            }
+            Some(Ending::Again(back)) => witness = back,
+            Some(Ending::Failed(error)) => return Err(error),
+            None => return Ok(None),
+        }
+    }
+}
+
+/// The line to the witness that a configuration names, in one running of this machine.
+pub fn to_witness(
+    config: &Config,
+    catalogue: &Catalogue,
+    life: [u8; 16],
+) -> Option<Box<ToWitness>> {
+    let (own, key) = (identity(config, catalogue), config.standby.key.as_bytes());
+    let address = config.standby.witness?;
+    Some(Box::new(ToWitness::new(address, key, Tenant::new(own.name, life))))
+}
+
+/// Both threads, until the receiving one ends; nothing where somebody asked to stop.
+fn stand(
+    recovered: &mut Recovered,
+    mut receiver: Receiver,
+    heard: Heard,
+    clock: &SystemClock,
+    lines: &mut TcpLines,
+    (stop, say): (&AtomicBool, &(dyn Fn(StandbyReport) + Sync)),
+) -> Result<Option<Ending>, StandbyError> {
+    let shared = Arc::new(Shared::default());
+    let mut folding = Folding::new(recovered, heard, Arc::clone(&shared));
+    let Recovered { command_log, event_log, replay, epochs, .. } = recovered;
+    let is_ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let (shared, is_ended) = (&shared, &is_ended);
+        let task = move || {
+            let mut idle = 0u32;
+            let ending = loop {
+                if stop.load(Ordering::Acquire) || shared.has_failed.load(Ordering::Acquire) {
+                    break None;
+                }
+                match receiver.step(clock.now(), lines, command_log, epochs, shared, say) {
+                    Ok(work) => idle = if work > 0 { 0 } else { idle + 1 },
+                    Err(ending) => break Some(ending),
+                }
+                rest(idle, 20);
+            };
+            is_ended.store(true, Ordering::Release);
+            ending
+        };
+        let receiving = thread::Builder::new().name("standby".into()).spawn_scoped(scope, task);
+        let receiving = receiving.map_err(|source| {
+            StandbyError::Boot(BootError::System { what: "cannot start a thread".into(), source })
+        })?;
+        let mut idle = 0u32;
+        let folded = loop {
+            // Read before the step: what was recorded until then is in it.
+            let is_last = is_ended.load(Ordering::Acquire);
+            match folding.step(replay, &mut |event| mend(event_log, &mut [], event)) {
+                Ok(true) => idle = 0,
+                Ok(false) if is_last => break Ok(()),
+                Ok(false) => {
+                    idle += 1;
+                    rest(idle, 50);
+                }
+                Err(error) => {
+                    shared.has_failed.store(true, Ordering::Release);
+                    break Err(error);
+                }
+            }
+        };
+        let ending = receiving.join().unwrap_or(None);
+        folded.map_err(|error| StandbyError::Boot(BootError::Replay(error)))?;
+        Ok(ending)
+    })
+}
+
+/// Leaves the CPU to others, for longer when there was nothing to do for long.
+fn rest(idle: u32, micros: u64) {
+    match idle {
+        0 => {}
+        1..64 => thread::yield_now(),
+        _ => thread::sleep(Duration::from_micros(micros)),
+    }
+}
+
+/// A standby that asks to be let in, its journal still closed.
+pub struct AtTheDoor {
+    to_primary: ToPrimary,
+    journal: PathBuf,
+    last: u64,
+    epochs: Vec<(u32, u64)>,
+    heard: Option<Heard>,
+}
+
+impl AtTheDoor {
+    /// Looks what the journal holds.
+    ///
+    /// # Errors
+    /// A journal that cannot be read.
+    pub fn new(
+        config: &Config,
+        catalogue: &Catalogue,
+        primary: SocketAddr,
+    ) -> Result<Self, StandbyError> {
+        let journal = journal_folder(&config.data);
+        let (last, epochs) = look(&journal).map_err(BootError::Journal)?;
+        let key = config.standby.key.as_bytes();
+        let to_primary = ToPrimary::new(primary, key, identity(config, catalogue));
+        Ok(Self { to_primary, journal, last, epochs, heard: None })
+    }
+
+    /// Asks, and hears whether it is let in.
+    ///
+    /// # Errors
+    /// A primary that will never let it in.
+    pub fn step(
+        &mut self,
+        now: Nanos,
+        lines: &mut dyn Lines,
+    ) -> Result<Option<Heard>, StandbyError> {
+        self.to_primary.dial(now, lines, self.last, &self.epochs);
+        if let Err(error) = self.to_primary.step(now, None)
+            && is_final(&error)
+        {
+            let address = self.to_primary.address;
+            return Err(StandbyError::Primary { address, source: error });
+        }
+        self.to_primary.push();
+        self.heard = self.to_primary.follower.as_ref().and_then(Follower::welcome);
+        Ok(self.heard)
+    }
+
+    /// Forgets that what is here may be another history: for a simulator that must notice.
+    pub(crate) fn keep_all(&mut self) {
+        self.last = 0;
+    }
+
+    /// Cuts off what is another history, opens the journal, and folds what it holds.
+    ///
+    /// # Errors
+    /// What stands in the way.
+    pub fn enter(
+        self,
+        config: &Config,
+        witness: Option<Box<ToWitness>>,
+        open: impl FnOnce() -> Result<Recovered, BootError>,
+    ) -> Result<(Recovered, Receiver), StandbyError> {
+        let Self { mut to_primary, journal, last, heard, .. } = self;
+        let keep = heard.map_or(0, |heard| heard.keep);
+        if keep < last {
+            cut_back(&journal, keep).map_err(BootError::Journal)?;
+        }
+        let mut recovered = open()?;
+        recovered.catch_up()?;
+        if recovered.command_log.last() < keep {
+            // What was cut with a whole frame is asked for again.
+            to_primary = ToPrimary::new(to_primary.address, &to_primary.key, to_primary.own);
+        }
+        let receiver = Receiver {
+            config: config.standby.clone(),
+            to_primary,
+            witness,
+            progress: recovered.command_log.progress(),
+            promote: config.data.join(PROMOTE_FILE),
+            look_at: Nanos::ZERO,
+            theirs: VecDeque::new(),
+            is_ready: false,
+            is_lost: false,
+        };
+        Ok((recovered, receiver))
+    }
+}
+
+/// A log's last command, and each epoch with its first.
+type Known = (u64, Vec<(u32, u64)>);
+
+fn look(journal: &Path) -> Result<Known, JournalError> {
+    let folder = LogKind::Commands.folder(journal);
+    if !folder.is_dir() {
+        return Ok((0, vec![]));
+    }
+    let found = scan(&folder, LogKind::Commands, &mut |_| ())?;
+    Ok((found.last, found.epochs))
+}
+
+/// Whether trying again would come to the same.
+fn is_final(error: &LinkError) -> bool {
+    match error {
+        LinkError::Refused(Refusal::NotPrimary | Refusal::Occupied) => false,
+        LinkError::Refused(_) | LinkError::NotProved | LinkError::NotALink => true,
+        _ => false,
+    }
+}
+
+/// The line to the primary.
+struct ToPrimary {
+    address: SocketAddr,
+    key: Vec<u8>,
+    own: Identity,
+    line: Option<Line>,
+    follower: Option<Follower>,
+    dial_at: Nanos,
+}
+
+impl ToPrimary {
+    fn new(address: SocketAddr, key: &[u8], own: Identity) -> Self {
+        let (line, follower, dial_at) = (None, None, Nanos::ZERO);
+        Self { address, key: key.to_vec(), own, line, follower, dial_at }
+    }
+
+    /// Opens the line where there is none.
+    fn dial(&mut self, now: Nanos, lines: &mut dyn Lines, last: u64, epochs: &[(u32, u64)]) {
+        if self.line.is_some() || now < self.dial_at {
+            return;
+        }
+        self.dial_at = now.saturating_add(REDIAL);
+        self.line = lines.dial(self.address);
+        let channel = Channel::new(&self.key, true, lines.nonce());
+        self.follower = Some(Follower::new(channel, self.own, last, epochs.to_vec(), now));
+    }
+
+    /// Moves bytes both ways and takes what came; a line that is lost is found closed.
+    fn step(&mut self, now: Nanos, log: Option<&mut Writer<Command>>) -> Result<usize, LinkError> {
+        let (Some(line), Some(follower)) = (&mut self.line, &mut self.follower) else {
+            return Ok(0);
+        };
+        // What came before the line was lost still counts.
+        let pumped = pump(line, follower.channel());
+        let outcome = follower.step(now, log);
+        if pumped.is_err() || outcome.is_err() {
+            self.line = None;
+        }
+        outcome.map(|work| work + pumped.unwrap_or(0))
+    }
+
+    fn push(&mut self) {
+        if let (Some(line), Some(follower)) = (&mut self.line, &mut self.follower)
+            && push(line, follower.channel()).is_err()
+        {
+            self.line = None;
+        }
+    }
+}
+
+/// The folding thread's part.
+pub struct Folding {
+    shared: Arc<Shared>,
+    digest: BlockDigest,
+}
+
+impl Folding {
+    /// Goes on where the state stands.
+    pub fn new(recovered: &Recovered, heard: Heard, shared: Arc<Shared>) -> Self {
+        let start = recovered.replay.fold.seq;
+        shared.applied.store(start.0, Ordering::Release);
+        Self { shared, digest: BlockDigest::new(heard.digest_every, start) }
+    }
+
+    /// Folds the next command on record; `false` where there is none.
+    ///
+    /// # Errors
+    /// A command that does not fold.
+    pub fn step(
+        &mut self,
+        replay: &mut Replay,
+        each: &mut dyn FnMut(&Event),
+    ) -> Result<bool, ReplayError> {
+        let Self { shared, digest } = self;
+        let stepped = replay.step(&mut |event| {
+            each(event);
+            if let Some(block) = digest.add(event) {
+                shared.digests.lock().unwrap_or_else(|e| e.into_inner()).push_back(block);
+            }
+        });
+        shared.applied.store(replay.fold.seq.0, Ordering::Release);
+        stepped
+    }
+}
+
+/// The receiving thread's part.
+pub struct Receiver {
+    config: StandbyConfig,
+    to_primary: ToPrimary,
+    witness: Option<Box<ToWitness>>,
+    progress: Arc<Progress>,
+    promote: PathBuf,
+    look_at: Nanos,
+    /// Digests of the primary's blocks.
+    theirs: VecDeque<(u64, u64)>,
+    is_ready: bool,
+    is_lost: bool,
+}
+
+impl Receiver {
+    /// Puts on record what came, confirms it, and asks to take over where the primary is gone; says
+    /// how much was done.
+    ///
+    /// # Errors
+    /// How standing by ended, well or not.
+    pub fn step(
+        &mut self,
+        now: Nanos,
+        lines: &mut dyn Lines,
+        log: &mut Writer<Command>,
+        epochs: &mut Vec<(u32, u64)>,
+        shared: &Shared,
+        say: &(dyn Fn(StandbyReport) + Sync),
+    ) -> Result<usize, Ending> {
+        let work = self.follow(now, lines, log, epochs, say)?;
+        let differs_at = self.compare(shared).unwrap_or(0);
+        if let Some(follower) = &mut self.to_primary.follower {
+            let applied = shared.applied.load(Ordering::Acquire);
+            follower.confirm(log.last(), self.progress.synced(), applied, differs_at);
+            if !self.is_ready && applied > 0 && applied >= follower.primary_last() {
+                self.is_ready = true;
+                say(StandbyReport::Ready { seq: SeqNo(applied) });
+            }
+        }
+        self.to_primary.push();
+        if differs_at > 0 {
+            return Err(Ending::Failed(StandbyError::Differs { seq: differs_at }));
+        }
+        if let Some(epoch) = self.take_over(now, lines, log) {
+            say(StandbyReport::TakesOver { epoch });
+            return Err(Ending::Promoted(self.witness.take(), epoch));
+        }
+        Ok(work)
+    }
+
+    /// Takes what the primary says; dials again where the line is lost.
+    fn follow(
+        &mut self,
+        now: Nanos,
+        lines: &mut dyn Lines,
+        log: &mut Writer<Command>,
+        epochs: &mut Vec<(u32, u64)>,
+        say: &(dyn Fn(StandbyReport) + Sync),
+    ) -> Result<usize, Ending> {
+        let had_line = self.to_primary.line.is_some();
+        let outcome = self.to_primary.step(now, Some(log));
+        if let Some(follower) = &self.to_primary.follower {
+            epochs.clone_from(&follower.epochs);
+        }
+        if had_line && self.to_primary.line.is_none() && !self.is_lost {
+            let why = match &outcome {
+                Err(error) => error.to_string(),
+                Ok(_) => "its line is closed".to_owned(),
+            };
+            say(StandbyReport::Lost(why));
+            self.is_lost = true;
+        }
+        let work = match outcome {
+            Ok(work) => work,
+            Err(error) if is_final(&error) => {
+                let address = self.to_primary.address;
+                return Err(Ending::Failed(StandbyError::Primary { address, source: error }));
+            }
+            Err(_) => 0,
+        };
+        if self.to_primary.line.is_none() {
+            self.to_primary.dial(now, lines, log.last(), epochs);
+        } else if let Some(heard) = self.to_primary.follower.as_ref().and_then(Follower::welcome) {
+            if heard.epoch < log.epoch() {
+                self.to_primary.line = None;
+            } else if heard.keep < log.last() && self.is_lost {
+                return Err(Ending::Again(self.witness.take()));
+            } else {
+                self.is_lost = false;
+            }
+        }
+        Ok(work)
+    }
+
+    /// Compares digests of blocks; the first that differs.
+    fn compare(&mut self, shared: &Shared) -> Option<u64> {
+        let theirs = &mut self.theirs;
+        if let Some(follower) = &mut self.to_primary.follower {
+            while let Some(block) = follower.digest() {
+                theirs.push_back(block);
+            }
+        }
+        if theirs.is_empty() {
+            return None;
+        }
+        let mut ours = shared.digests.lock().unwrap_or_else(|e| e.into_inner());
+        while let (Some(own), Some(other)) = (ours.front(), theirs.front()) {
+            match own.0.cmp(&other.0) {
+                std::cmp::Ordering::Less => drop(ours.pop_front()),
+                std::cmp::Ordering::Greater => drop(theirs.pop_front()),
+                std::cmp::Ordering::Equal if own.1 == other.1 => {
+                    ours.pop_front();
+                    theirs.pop_front();
+                }
+                std::cmp::Ordering::Equal => return Some(own.0),
+            }
+        }
+        None
+    }
+
+    /// The epoch in which this machine is primary, once it may be.
+    fn take_over(
+        &mut self,
+        now: Nanos,
+        lines: &mut dyn Lines,
+        log: &Writer<Command>,
+    ) -> Option<u32> {
+        let follower = self.to_primary.follower.as_ref()?;
+        let is_silent = now.saturating_sub(follower.heard_at()) > self.config.silence();
+        let is_stuck = follower.is_stuck(now, self.config.stuck());
+        let is_gone = self.is_lost || is_silent || is_stuck;
+        if let Some(witness) = &mut self.witness {
+            witness.tenant.wish(if is_gone { Wish::Acquire } else { Wish::Nothing });
+            witness.step(now, lines);
+            return (witness.tenant.epoch() > 0).then(|| witness.tenant.epoch());
+        }
+        if now < self.look_at {
+            return None;
+        }
+        self.look_at = now.saturating_add(LOOK_EVERY);
+        // A person knows that the other machine is off; we cannot.
+        let asked = self.promote.exists() && std::fs::remove_file(&self.promote).is_ok();
+        asked.then(|| log.epoch() + 1)
+    }
+}

@@ -1,0 +1,317 @@
+//! What a primary does beside its stages: keeps its lease, feeds its standby, and says what replies
+//! wait for. A thread of its own; the stages only read what it wrote into the [`Release`].
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::journal::Progress;
+use crate::model::Nanos;
+use crate::replica::{Channel, Feeder, Name, Reign, Tenant, Vigil, Wish};
+use crate::runtime::{Clock, StopFlag, SystemClock, pin};
+use crate::stage::{Release, Rule};
+use crate::topology::standby::StandbyError;
+use crate::topology::standby::identity::life;
+use crate::topology::standby::line::{Line, Lines, TcpLines, ToWitness, pump, push};
+use crate::topology::{Config, StandbyConfig, Vitals};
+
+/// The right to be primary, and whom to ask whether it lasts.
+pub struct Crown {
+    /// The witness; none where only a person says who is primary.
+    pub witness: Option<Box<ToWitness>>,
+    /// The epoch; 0 without a witness, unless a person has promoted this machine.
+    pub epoch: u32,
+}
+
+/// How long somebody else may be primary before that is an answer and not a lease that ends.
+const PATIENCE: Nanos = Nanos(1_000_000_000);
+
+/// Asks the witness, where there is one, for the right to be primary; waits while it is silent.
+/// Nothing where somebody asked to stop meanwhile.
+///
+/// # Errors
+/// Another machine is primary.
+pub fn crown(config: &Config, stop: &AtomicBool) -> Result<Option<Crown>, StandbyError> {
+    let Some(address) = config.standby.witness else {
+        return Ok(Some(Crown { witness: None, epoch: 0 }));
+    };
+    let (clock, own) = (SystemClock::new(), Name::new(&config.standby.name));
+    let mut witness =
+        ToWitness::new(address, config.standby.key.as_bytes(), Tenant::new(own, life()));
+    witness.tenant.wish(Wish::Acquire);
+    let (began, mut has_said) = (clock.now(), false);
+    let mut lines = TcpLines::default();
+    while !stop.load(Ordering::Acquire) {
+        let now = clock.now();
+        witness.step(now, &mut lines);
+        if witness.tenant.epoch() > 0 {
+            let epoch = witness.tenant.epoch();
+            return Ok(Some(Crown { witness: Some(Box::new(witness)), epoch }));
+        }
+        if let Some(complaint) = witness.complaint.take() {
+            return Err(StandbyError::Witness(complaint));
+        }
+        if now.saturating_sub(began) > PATIENCE {
+            match witness.tenant.holder() {
+                Some((holder, epoch)) if holder != own => {
+                    return Err(StandbyError::OtherIsPrimary { holder, epoch });
+                }
+                Some(_) if !has_said => {
+                    eprintln!("wirematch: the witness waits for the standby, which may know more");
+                    has_said = true;
+                }
+                None if !has_said => {
+                    eprintln!("wirematch: waiting for the witness at {address}");
+                    has_said = true;
+                }
+                _ => {}
+            }
+        }
+        thread::sleep(Duration::from_micros(200));
+    }
+    Ok(None)
+}
+
+/// What the thread beside a primary's stages starts from.
+pub struct Court {
+    pub(crate) config: StandbyConfig,
+    pub(crate) crown: Crown,
+    pub(crate) lines: Box<dyn Lines>,
+    pub(crate) release: Arc<Release>,
+    /// What replies wait for with a standby.
+    pub(crate) rule: Rule,
+    pub(crate) reign: Reign,
+    pub(crate) journal: PathBuf,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) vitals: Vitals,
+    /// Tells people.
+    pub(crate) say: fn(&str),
+}
+
+/// Starts the thread.
+pub(crate) fn spawn_court(
+    court: Court,
+    clock: SystemClock,
+    done: StopFlag,
+    cpu: Option<usize>,
+) -> std::io::Result<JoinHandle<()>> {
+    let body = move || {
+        if let Some(cpu) = cpu {
+            pin(cpu);
+        }
+        let mut sitting = Sitting::new(court);
+        let mut idle = 0;
+        while !done.is_raised() {
+            match sitting.step(clock.now()) {
+                Ok(work) => idle = if work > 0 { 0 } else { idle + 1 },
+                Err(Deposed(why)) => {
+                    // Its lines end with this process, the one to the witness too.
+                    eprintln!(
+                        "wirematch: alert: {why}; this machine is primary no longer, and stops"
+                    );
+                    std::process::exit(1)
+                }
+            }
+            match idle {
+                0..64 => thread::yield_now(),
+                _ => thread::sleep(Duration::from_micros(20)),
+            }
+        }
+    };
+    thread::Builder::new().name("standby".into()).spawn(body)
+}
+
+/// Why a machine is primary no longer: nothing more may be told to anybody.
+#[derive(Debug)]
+pub struct Deposed(pub String);
+
+/// A standby that comes, or has come, and its line.
+type Guest = (Feeder, Line);
+
+/// A primary at its work beside the stages.
+pub struct Sitting {
+    court: Court,
+    standby: Option<Guest>,
+    /// Somebody at the door.
+    newcomer: Option<Guest>,
+    /// The last command the standby confirmed at some time, and when that was.
+    progress: (u64, Nanos),
+    vigil: Vigil,
+    look_at: Nanos,
+    paired: Name,
+}
+
+/// Commands a standby may be behind when it becomes one that counts.
+const BEHIND_MAX: u64 = 8192;
+
+/// How often our own stages are looked at.
+const LOOK_EVERY: Nanos = Nanos(20_000_000);
+
+impl Sitting {
+    pub(crate) fn new(court: Court) -> Self {
+        let paired = Name::default();
+        let progress = (0, Nanos::ZERO);
+        let (vigil, look_at) = (Vigil::default(), Nanos::ZERO);
+        Self { court, standby: None, newcomer: None, progress, vigil, look_at, paired }
+    }
+
+    /// Feeds the standby, keeps the lease, chooses the rule; says how much was done.
+    ///
+    /// # Errors
+    /// [`Deposed`]: the process must end.
+    pub fn step(&mut self, now: Nanos) -> Result<usize, Deposed> {
+        let mut work = self.feed(now);
+        work += self.open_door(now);
+        self.choose_rule(now);
+        work += self.keep_lease(now)?;
+        self.look_at_ourselves(now)?;
+        Ok(work)
+    }
+
+    /// Feeds the standby, and hears how far it is.
+    fn feed(&mut self, now: Nanos) -> usize {
+        let Self { court, standby, .. } = self;
+        let Some(line) = standby else { return 0 };
+        match step_line(line, court, now) {
+            Ok(work) => {
+                let standing = line.0.standing();
+                let (received, settled) = (standing.received, standing.settled);
+                court.release.confirm(crate::model::SeqNo(received), crate::model::SeqNo(settled));
+                work
+            }
+            Err(why) => {
+                (court.say)(&format!("alert: the standby {} is gone: {why}", line.0.peer()));
+                self.standby = None;
+                1
+            }
+        }
+    }
+
+    /// Lets a standby in. Whoever comes later and proves itself takes the place of who was there:
+    /// it may be the same one, back before we noticed that it was gone.
+    fn open_door(&mut self, now: Nanos) -> usize {
+        let Self { court, newcomer, .. } = self;
+        if let Some(line) = court.lines.accept() {
+            let nonce = court.lines.nonce();
+            let channel = Channel::new(court.config.key.as_bytes(), false, nonce);
+            let feeder = Feeder::new(channel, court.reign.clone(), &court.journal);
+            *newcomer = Some((feeder, line));
+        }
+        let Some(line) = newcomer else { return 0 };
+        match step_line(line, court, now) {
+            Ok(work) => {
+                if line.0.is_joined() {
+                    (court.say)(&format!("the standby {} has joined", line.0.peer()));
+                    self.progress = (0, now);
+                    self.standby = self.newcomer.take();
+                }
+                work
+            }
+            Err(why) => {
+                (court.say)(&format!("alert: a standby was not let in: {why}"));
+                self.newcomer = None;
+                1
+            }
+        }
+    }
+
+    /// Says what replies wait for: a standby counts only once the witness has it on record as heir,
+    /// and we go on alone only once the witness has it on record that there is none.
+    fn choose_rule(&mut self, now: Nanos) {
+        let heir = self.heir(now);
+        let Court { config, crown, release, rule, say, .. } = &mut self.court;
+        let on_record = match &mut crown.witness {
+            None => Some(heir),
+            Some(witness) => {
+                if witness.tenant.epoch() > 0 {
+                    witness.tenant.wish(Wish::Hold { heir });
+                }
+                witness.tenant.heir()
+            }
+        };
+        if on_record != Some(heir) {
+            return;
+        }
+        let wanted = match heir.is_nobody() && rule.needs_standby() {
+            true => config.alone(),
+            false => *rule,
+        };
+        if release.rule() != wanted {
+            release.set_rule(wanted);
+        }
+        if self.paired != heir {
+            let what = match heir.is_nobody() {
+                true => "alert: there is no standby".to_owned(),
+                false => format!("{heir} stands by"),
+            };
+            say(&format!("{what}; replies wait for: {}", wanted.name()));
+            self.paired = heir;
+        }
+    }
+
+    /// The standby that may take over from us: it is there, it keeps up, and it does not differ.
+    fn heir(&mut self, now: Nanos) -> Name {
+        let Self { court, standby, progress, paired, .. } = self;
+        let Some((feeder, _)) = standby else { return Name::default() };
+        let standing = feeder.standing();
+        let last = court.progress.appended();
+        let silence = court.config.silence();
+        if standing.received >= progress.0 {
+            *progress = (last, now);
+        }
+        let is_heard = now.saturating_sub(standing.heard_at) <= silence;
+        let keeps_up = now.saturating_sub(progress.1) <= silence;
+        let is_close = standing.received + BEHIND_MAX >= last
+            && standing.applied + 8 * BEHIND_MAX >= last
+            && standing.received > 0;
+        let may = is_heard && keeps_up && (is_close || *paired == feeder.peer());
+        if may { feeder.peer() } else { Name::default() }
+    }
+
+    fn keep_lease(&mut self, now: Nanos) -> Result<usize, Deposed> {
+        let Court { crown, release, lines, say, .. } = &mut self.court;
+        let Some(witness) = &mut crown.witness else { return Ok(0) };
+        let work = witness.step(now, &mut **lines);
+        release.set_lease(witness.tenant.lease_ends());
+        if let Some(complaint) = witness.complaint.take() {
+            say(&format!("alert: the witness: {complaint}"));
+        }
+        if witness.tenant.is_deposed() {
+            let holder = witness.tenant.holder();
+            let who = holder.map_or(String::new(), |(who, epoch)| format!("{who}, epoch {epoch}"));
+            release.set_rule(Rule::Shut);
+            return Err(Deposed(format!("another machine is primary now ({who})")));
+        }
+        Ok(work)
+    }
+
+    /// Steps down where one of our own stages stands still: the standby may do better.
+    fn look_at_ourselves(&mut self, now: Nanos) -> Result<(), Deposed> {
+        if now < self.look_at {
+            return Ok(());
+        }
+        self.look_at = now.saturating_add(LOOK_EVERY);
+        self.vigil.watch(&self.court.vitals.beats(), now);
+        let Court { crown, release, config, .. } = &mut self.court;
+        if crown.witness.is_some() && self.vigil.is_stuck(now, config.stuck()) {
+            release.set_rule(Rule::Shut);
+            return Err(Deposed("a stage stands still".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// Moves bytes, says what there is to say.
+fn step_line(line: &mut Guest, court: &Court, now: Nanos) -> Result<usize, String> {
+    let (feeder, socket) = line;
+    let moved = pump(socket, feeder.channel()).map_err(|_| "its line is closed".to_owned())?;
+    let last = court.progress.appended();
+    let outcome = feeder.step(now, last, &mut || court.vitals.beats());
+    // What was said last may say why.
+    let pushed = push(socket, feeder.channel());
+    let fed = outcome.map_err(|error| error.to_string())?;
+    let pushed = pushed.map_err(|_| "its line is closed".to_owned())?;
+    Ok(moved + fed + pushed)
+}

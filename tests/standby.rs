@@ -1,0 +1,115 @@
+//! Primary, standby and witness as processes, and a client that is told nothing of who is which:
+//! the primary is killed under load, again and again, and each time the other one takes over.
+//! `WIREMATCH_FAILOVERS` sets how often.
+
+#[path = "support/process.rs"]
+#[allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
+mod process;
+
+#[path = "support/pair.rs"]
+#[allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
+mod pair;
+
+use wirematch::model::Nanos;
+use wirematch::runtime::Clock;
+
+use pair::{MILLISECOND, Pair, percentile};
+
+#[test]
+fn whoever_is_killed_nothing_acknowledged_is_lost_and_nothing_is_there_twice() {
+    let kills: u32 =
+        std::env::var("WIREMATCH_FAILOVERS").map_or(10, |n| n.parse().expect("a number"));
+    let mut pair = Pair::start("");
+    let mut failovers = Vec::new();
+    for _ in 0..kills {
+        let span = 5 + pair.client.dice.below(60);
+        pair.client.work(Nanos(span * MILLISECOND), true);
+        let killed_at = pair.client.clock.now().0 / 1_000 % 10_000_000;
+        let took = pair.kill_primary();
+        if took.0 > 150 * MILLISECOND {
+            println!("killed at {killed_at} µs, {} ms: {}", took.0 / MILLISECOND, pair.words());
+        }
+        failovers.push(took);
+        pair.start_standby();
+    }
+    pair.settle();
+    pair.check();
+    println!(
+        "{kills} kills of the primary: first new answer after p50 {:.1} ms, p99 {:.1} ms",
+        percentile(&mut failovers, 50),
+        percentile(&mut failovers, 99)
+    );
+}
+
+/// What the client sends is answered, by whoever.
+fn is_answered(pair: &mut Pair, when: &str) {
+    let before = pair.client.book.answered.len();
+    let mut patience = 500;
+    while pair.client.book.answered.len() < before + 100 {
+        pair.client.work(Nanos(10 * MILLISECOND), true);
+        patience -= 1;
+        assert!(patience > 0, "{when} nobody answers: {}", pair.words());
+    }
+}
+
+#[test]
+fn a_primary_that_was_paused_says_nothing_more_and_one_that_is_alone_goes_on() {
+    let mut pair = Pair::start("");
+    is_answered(&mut pair, "at first");
+    let paused = pair.primary;
+    let now = pair.client.clock.now();
+    pair.machines[paused].as_ref().expect("it runs").signal("STOP");
+    pair.first_answer_after(now);
+    pair.primary = 1 - paused;
+    is_answered(&mut pair, "while one is paused");
+    let zombie = pair.machines[paused].as_mut().expect("it is there");
+    zombie.signal("CONT");
+    zombie.wait_for("primary no longer");
+    let ended = (0..2_000).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        zombie.ended()
+    });
+    assert_eq!(ended, Some(1), "it ends, and says so");
+    is_answered(&mut pair, "alone");
+    let primary = pair.machines[pair.primary].as_ref().expect("it runs");
+    assert!(primary.has_said("there is no standby; replies wait for: synced"), "{}", pair.words());
+    pair.start_standby();
+    is_answered(&mut pair, "with a standby again");
+    let other = 1 - pair.primary;
+    pair.machines[other].as_mut().expect("it runs").kill();
+    is_answered(&mut pair, "when the standby is killed");
+    pair.start_standby();
+    pair.settle();
+    pair.check();
+}
+
+#[test]
+fn a_standby_that_does_not_belong_is_refused_with_a_sentence() {
+    let mut pair = Pair::start("");
+    let other = 1 - pair.primary;
+    pair.machines[other].take().expect("it runs").kill();
+    let host = format!("127.0.0.1:{}", pair.ports[pair.primary]);
+    let good = std::fs::read_to_string(&pair.configs[other]).expect("it is there");
+    for (from, to, word) in [
+        ("a secret", "another secret", "could not prove that it has the key"),
+        ("orders_max = 4194304", "orders_max = 4194304\nfills_per_command_max = 7", "differs"),
+        ("name = \"two\"", "name = \"one\"", "both have one name"),
+    ] {
+        let path = pair.folder.path().join("bad.toml");
+        std::fs::write(&path, good.replacen(from, to, 1)).expect("the folder is ours");
+        let path = path.to_str().expect("a name");
+        let arguments = ["run", "--no-table", "--config", path, "--standby", &host];
+        let mut stranger = pair::Process::start(&arguments);
+        stranger.wait_for(word);
+        let ended = (0..2_000).find_map(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            stranger.ended()
+        });
+        assert_eq!(ended, Some(2), "{word}");
+    }
+    // Nobody is primary twice.
+    let path = pair.configs[other].to_str().expect("a name");
+    let second = pair::Process::start(&["run", "--no-table", "--config", path]);
+    second.wait_for("one is primary, in epoch 1");
+    is_answered(&mut pair, "all the while");
+}

@@ -2,6 +2,9 @@
 
 use std::{env, fs, path::Path};
 
+#[cfg(feature = "fpga-sim")]
+#[path = "fpga/sim/build.rs"]
+mod fpga_sim;
 #[path = "src/wire/fix/dictionary/generate.rs"]
 mod generate;
 #[allow(dead_code, unreachable_pub, reason = "the crate uses the rest")]
@@ -19,6 +22,8 @@ const DICTIONARIES: &[(&str, &[&str])] = &[
 ];
 
 fn main() {
+    #[cfg(feature = "fpga-sim")]
+    fpga_sim::build();
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=config/fix");
     println!("cargo:rerun-if-changed=src/wire/fix/dictionary");

@@ -360,7 +360,7 @@ module match_core #(
     assign leaves = pops || (state_q == PARTED);
     assign leaves_slot = give_owed ? target_slot : state_q == PARTED ? target_slot : theirs.slot;
         assign give = pops || (state_q == PARTED && !moves_q) || give_owed;
-    assign take = state_q == JOIN && operation == core_pkg::ENTER;
+    assign take = state_q == JOINED && operation == core_pkg::ENTER;
     assign rests = state_q == JOIN;
     assign renamed = state_q == TELL && cuts && operation == core_pkg::REPLACE;
     assign rests_slot = new_slot;

@@ -79,6 +79,8 @@ module offload #(
     logic [SLOT_BITS-1:0] found_slot;
     logic [GENERATION_BITS-1:0] found_generation;
     logic [SYMBOL_BITS-1:0] found_symbol;
+    logic found_sells, target_sells_q;
+    logic [1:0] step_side;
     logic [BUCKET_BITS+2:0] room;
     logic core_rests, core_renamed, core_leaves;
     logic [SLOT_BITS-1:0] rests_slot, leaves_slot;
@@ -92,19 +94,20 @@ module offload #(
     // A new order's number is looked up first, of two numbers the target's.
     order_map #(
         .BUCKET_BITS(BUCKET_BITS), .SESSION_BITS(SESSION_BITS), .SLOT_BITS(SLOT_BITS),
-        .GENERATION_BITS(GENERATION_BITS), .SYMBOL_BITS(SYMBOL_BITS)
+        .GENERATION_BITS(GENERATION_BITS), .SYMBOL_BITS(SYMBOL_BITS + 1)
     ) map (
         .clock(clock), .reset(reset), .clearing(clearing),
         .session(step_q[0] ? taken.session[SESSION_BITS-1:0]
             : command_q.session[SESSION_BITS-1:0]),
         .ordinal(!step_q[0] ? command_q.ordinal : takes_enter ? taken.ordinal : taken.target),
-        .hit(hit), .slot(found_slot), .generation(found_generation), .symbol(found_symbol),
+        .hit(hit), .slot(found_slot), .generation(found_generation), .symbol({found_sells, found_symbol}),
         .has_room(has_room), .room(room),
         .enters(core_rests || renamed_qq), .enters_at(room_q),
         .enters_session(command_q.session[SESSION_BITS-1:0]), .enters_ordinal(command_q.ordinal),
         .enters_slot(renamed_qq ? target_slot_q : rests_slot),
         .enters_generation(renamed_qq ? target_generation_q : rests_generation),
-        .enters_symbol(symbol_q),
+        .enters_symbol({renamed_qq ? target_sells_q : step_side != message_pkg::SIDE_BUY[1:0],
+            symbol_q}),
         .leaves(core_leaves || core_renamed),
         .leaves_slot(core_renamed ? target_slot_q : leaves_slot), .busy(map_busy));
 
@@ -163,7 +166,7 @@ module offload #(
     end
 
     // A market order's protection may lie between two prices, or off the ladder.
-    wire buys = command_q.side == message_pkg::SIDE_BUY;
+    wire buys = is_replace ? !target_sells_q : command_q.side == message_pkg::SIDE_BUY;
     wire limits = is_limit || command_q.price != 64'd0;
     logic takes_any_q, takes_none_q;
     logic [11:0] index_q;
@@ -190,6 +193,7 @@ module offload #(
         if (step_q[2]) begin
             target_hit_q <= hit && !is_enter;
             target_slot_q <= found_slot;
+            target_sells_q <= found_sells;
             target_generation_q <= found_generation;
             symbol_q <= priced_symbol;
         end
@@ -232,7 +236,6 @@ module offload #(
     logic [2:0] step_form;
     logic [7:0] step_kind, step_reason, step_flags;
     logic [31:0] step_quantity;
-    logic [1:0] step_side;
     logic [ACCOUNT_BITS-1:0] step_account;
     logic [SLOT_BITS-1:0] told_slot;
 
@@ -272,8 +275,8 @@ module offload #(
         .step_flags(step_flags), .step_taker_done(step_taker_done),
         .step_at_maker_price(step_at_maker_price), .step_answers(step_answers),
         .step_quantity(step_quantity), .step_side(step_side), .step_account(step_account),
-        .told_slot(told_slot), .rests(core_rests), .renamed(core_renamed),
-        .rests_slot(core_renamed ? target_slot_q : rests_slot),
+        .told_slot(told_slot), .rests(core_rests), .renamed(renamed_q),
+        .rests_slot(renamed_q ? target_slot_q : rests_slot),
         .roomy(roomy), .event_valid(event_valid), .event_ready(event_ready),
         .event_data(event_data));
 endmodule

@@ -185,7 +185,7 @@ impl Storm {
             2 => command.session = SessionId(1 << 20),
             3 => command.instrument = InstrumentId(self.capacity.symbols + 1),
             4 => command.side = 9,
-            5 => command.time_in_force = TimeInForce::Fok.code() + 6,
+            5 => command.time_in_force = 200,
             6 => command.verdict = 9,
             7 => command.ordinal = self.pick(false).1,
             _ => command.price = Price(-100),

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use wirematch::command::{
-    Exit, Outcome, bench, check, client, deal, fix_echo, fix_password, flow, instrument, journal,
-    positions, replay, risk, run as run_command,
+    Exit, Outcome, bench, check, client, deal, fix_echo, fix_password, flow, fpga, instrument,
+    journal, positions, replay, risk, run as run_command,
 };
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
@@ -25,6 +25,7 @@ enum Command {
     FixEcho(fix_echo::FixEchoArguments),
     FixPassword(fix_password::FixPasswordArguments),
     Flow(flow::FlowArguments),
+    Fpga(fpga::FpgaArguments),
     Instrument(instrument::InstrumentArguments),
     Journal(journal::JournalArguments),
     Positions(positions::PositionsArguments),
@@ -53,6 +54,7 @@ fn run(command: &Command) -> Outcome {
         Command::FixEcho(arguments) => fix_echo::run(arguments),
         Command::FixPassword(arguments) => fix_password::run(arguments),
         Command::Flow(arguments) => flow::run(arguments),
+        Command::Fpga(arguments) => fpga::run(arguments),
         Command::Instrument(arguments) => instrument::run(arguments),
         Command::Journal(arguments) => journal::run(arguments),
         Command::Positions(arguments) => positions::run(arguments),

@@ -13,18 +13,22 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("journal", &["model"]),
     ("runtime", &["model"]),
     ("flow", &["model", "engine"]),
+    ("fpga", &["model", "wire", "engine", "flow"]),
     ("stage", &["model", "link", "wire", "port", "engine", "journal", "runtime"]),
     ("slow", &["model", "link", "wire", "journal", "runtime"]),
     (
         "topology",
-        &["model", "link", "wire", "port", "engine", "journal", "runtime", "stage", "slow"],
+        &[
+            "model", "link", "wire", "port", "engine", "journal", "runtime", "flow", "fpga",
+            "stage", "slow",
+        ],
     ),
     ("client", &["model", "wire", "port", "runtime", "flow"]),
     (
         "command",
         &[
-            "model", "link", "wire", "port", "engine", "journal", "runtime", "flow", "stage",
-            "slow", "topology", "client",
+            "model", "link", "wire", "port", "engine", "journal", "runtime", "flow", "fpga",
+            "stage", "slow", "topology", "client",
         ],
     ),
 ];
@@ -32,6 +36,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// Files where `unsafe` may stand, each behind a safe door.
 const MAY_BE_UNSAFE: &[&str] = &[
     "src/engine/fetch.rs",
+    // Verilator's models are C++.
+    "src/fpga/simulated.rs",
     "src/wire/fix/scan.rs",
     "src/port/tun.rs",
     "src/link/batch.rs",

@@ -30,6 +30,7 @@ module match_core #(
     input  wire logic                       post_only,
     input  wire logic [2:0]                 self_trade,
     input  wire logic [31:0]                command_quantity,
+    input  wire logic [31:0]                command_executed,
     input  wire logic [ACCOUNT_BITS-1:0]    command_account,
     input  wire logic [7:0]                 refusal,
     input  wire logic [7:0]                 refusal_kind,
@@ -571,7 +572,7 @@ module match_core #(
                 account_q <= command_account;
                 left_q <= command_quantity;
                 wanted_q <= command_quantity;
-                executed_q <= 32'd0;
+                executed_q <= command_executed;
                 steps_q <= 10'd0;
                 moves_q <= 1'b0;
                 expire_at_maker_q <= 1'b0;
@@ -729,7 +730,12 @@ module match_core #(
         end
         if (reset) begin
             state_q <= CLEAR;
+`ifdef FORMAL
+            // Proofs begin with memories that are clear.
+            clear_q <= {1'b0, {CLEAR_BITS{1'b1}}};
+`else
             clear_q <= '0;
+`endif
             symbol_q <= '0;
             bid_words_q <= 64'd0;
             ask_words_q <= 64'd0;

@@ -252,6 +252,8 @@ module offload #(
         .all_or_nothing(command_q.time_in_force == message_pkg::TIME_FOK),
         .post_only(post_only), .self_trade(command_q.flags[3:1]),
         .command_quantity(command_q.quantity),
+        // The host puts an order back that has traded: how much lies where a target would.
+        .command_executed(command_q.version[7] && is_enter ? command_q.target : 32'd0),
         .command_account(command_q.account[ACCOUNT_BITS-1:0]),
         .refusal(refusal_q), .refusal_kind(refusal_kind_q),
         .target_slot(target_slot_q), .target_generation(target_generation_q),

@@ -14,6 +14,11 @@ module ram #(
 );
     (* no_rw_check *) logic [DATA_BITS-1:0] held [0:(1 << ADDRESS_BITS)-1];
 
+`ifdef FORMAL
+    integer at;
+    initial for (at = 0; at < (1 << ADDRESS_BITS); at = at + 1) held[at] = '0;
+`endif
+
     always @(posedge clock) begin
         if (write) held[write_address] <= write_data;
 `ifdef COLLISION_SPOILS

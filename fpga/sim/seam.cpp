@@ -7,7 +7,7 @@ Device* wirematch_fpga_new(uint32_t which, const char* wave) {
     case 0: return make_offload(wave);
     case 1: return make_small(wave);
     case 2: return make_many(wave);
-    //case 3: return make_wire(wave);
+    case 3: return make_wire(wave);
     default: return nullptr;
     }
 }

@@ -7,10 +7,10 @@ use crate::engine::{BookView, EngineLimits, Matcher, SoftwareMatcher};
 use crate::flow::Dice;
 use crate::fpga::device::Device;
 use crate::fpga::storm::{BASE, Storm, TICK};
-use crate::fpga::{Capacity, Setting, Simulated, Size};
+use crate::fpga::{Capacity, LADDER_TICKS, Setting, Simulated, Size};
 use crate::model::{
-    Command, CommandKind, Event, EventFlags, EventKind, Group, Instrument, InstrumentId, Price,
-    Quantity, Symbol, TimeInForce,
+    AccountId, Command, CommandKind, Event, EventFlags, EventKind, Flags, Group, Instrument,
+    InstrumentId, OrderType, Price, Quantity, SeqNo, SessionId, Side, Symbol, TimeInForce,
 };
 
 /// Cycles that a command may take before it counts as stuck.
@@ -119,6 +119,17 @@ pub struct Difference {
     pub hardware: Vec<Event>,
     /// The software's.
     pub software: Vec<Event>,
+}
+
+/// Cycles of one aggressor's fills, from the core's taking it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sweep {
+    /// To its first.
+    pub first: u64,
+    /// To its last.
+    pub last: u64,
+    /// How many.
+    pub fills: u32,
 }
 
 /// Both books.
@@ -246,6 +257,58 @@ impl Lockstep {
     /// Orders that rest in the software's book.
     pub fn resting(&self) -> usize {
         self.software.open_orders()
+    }
+
+    /// Whether a command is within the device: on the ladder, and with room to rest.
+    pub fn takes(&self, command: &Command, base: i64) -> bool {
+        let capacity = self.device.capacity();
+        let top = base + TICK.0 * i64::from(LADDER_TICKS);
+        let prices = command.kind != CommandKind::Cancel.code()
+            && command.order_type == OrderType::Limit.code();
+        let room =
+            self.resting() < capacity.orders as usize || command.kind == CommandKind::Cancel.code();
+        room && command.account.0 < capacity.accounts
+            && (!prices || (base..top).contains(&command.price.0))
+    }
+
+    /// Times one aggressor that takes an order at each of so many prices.
+    ///
+    /// # Errors
+    /// As [`Self::step`].
+    pub fn sweep(&mut self, fills: u32) -> Result<Sweep, Box<Difference>> {
+        let fills = fills.min(u32::from(self.device.capacity().fills)).min(LADDER_TICKS / 8);
+        let session = SessionId(9);
+        let order = |ordinal: u32, side: Side, index: u32, quantity: u32| Command {
+            seq: SeqNo(1 << 40 | u64::from(ordinal)),
+            session,
+            ordinal,
+            instrument: InstrumentId(1),
+            account: AccountId(9),
+            side: side.code(),
+            price: Price(BASE.0 + i64::from(index) * TICK.0),
+            quantity: Quantity(quantity),
+            ..Command::new(CommandKind::Enter)
+        };
+        // Whatever rests on the way is taken first.
+        let mut all =
+            Command { flags: Flags::default(), ..order(1, Side::Buy, 4095, u32::MAX >> 1) };
+        all.time_in_force = TimeInForce::Ioc.code();
+        for number in 0..LADDER_TICKS / 16 {
+            self.step(&Command { ordinal: 1 + number, ..all })?;
+        }
+        for number in 0..fills {
+            self.step(&order(1_000 + number, Side::Sell, 4095 - 7 * number, 10))?;
+        }
+        let mut taker = order(9_999, Side::Buy, 4095, 10 * fills);
+        taker.time_in_force = TimeInForce::Ioc.code();
+        self.step(&taker)?;
+        let steps = &self.device.steps;
+        let since = |step: Option<&u64>| step.map_or(0, |at| at - self.device.started);
+        Ok(Sweep {
+            first: since(steps.get(1)),
+            last: since(steps.last()),
+            fills: steps.len() as u32 - 1,
+        })
     }
 
     /// Runs a storm.

@@ -32,8 +32,26 @@ pub fn text() -> String {
          package message_pkg;\n",
     );
     let command = fields!(
-        Command, seq, timestamp, price, age, session, ordinal, target, client_seq, instrument,
-        account, quantity, kind, side, order_type, time_in_force, verdict, flags, lines, version,
+        Command,
+        seq,
+        timestamp,
+        price,
+        age,
+        session,
+        ordinal,
+        target,
+        client_seq,
+        instrument,
+        account,
+        quantity,
+        kind,
+        side,
+        order_type,
+        time_in_force,
+        verdict,
+        flags,
+        lines,
+        version,
     );
     let event = fields!(
         Event, id, timestamp, price, reference, session, ordinal, target, client_seq, instrument,
@@ -59,6 +77,17 @@ pub fn text() -> String {
     codes(&mut text, "EVENT_FLAG", flags.iter().map(|(name, flag)| (*name, flag.0)));
     text.push_str("endpackage\n`default_nettype wire\n");
     text
+}
+
+/// Where the reasons lie in the repository.
+pub const REASONS_PATH: &str = "fpga/rtl/reject_reasons.svh";
+
+/// The protocol's reason for each reject code, as the arms of a `case`.
+pub fn reasons() -> String {
+    let arm = |code: &RejectCode| {
+        format!("            8'd{}: refusal = 16'h{:04x};\n", code.code(), code.ouch())
+    };
+    RejectCode::ALL.iter().map(arm).collect()
 }
 
 /// A packed struct names its highest bits first.
@@ -100,6 +129,9 @@ mod tests {
         let there = std::fs::read_to_string(std::path::Path::new(root).join(PATH))
             .expect("fpga/rtl/message_pkg.sv is there");
         assert_eq!(there, text(), "stale: wirematch fpga package > {PATH}");
+        let there = std::fs::read_to_string(std::path::Path::new(root).join(REASONS_PATH));
+        let there = there.expect("fpga/rtl/reject_reasons.svh is there");
+        assert_eq!(there, reasons(), "stale: wirematch fpga package --reasons > {REASONS_PATH}");
     }
 
     #[test]

@@ -55,6 +55,7 @@ struct Raw {
     private: [u8; 0],
 }
 
+#[allow(unsafe_code, reason = "Verilator's models are C++")]
 unsafe extern "C" {
     fn wirematch_fpga_new(which: u32, wave: *const c_char) -> *mut Raw;
     fn wirematch_fpga_free(device: *mut Raw);

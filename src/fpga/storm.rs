@@ -4,8 +4,8 @@
 use crate::flow::Dice;
 use crate::fpga::{Capacity, LADDER_TICKS};
 use crate::model::{
-    AccountId, Command, CommandKind, Flags, InstrumentId, Nanos, OrderType, Price, Quantity, SeqNo,
-    SelfTrade, SessionId, Side, TimeInForce,
+    AccountId, Command, CommandKind, Flags, InstrumentId, Nanos, OrderType, Price, Quantity,
+    SelfTrade, SeqNo, SessionId, Side, TimeInForce,
 };
 
 /// The lowest price of every ladder, and its step.

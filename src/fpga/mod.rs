@@ -16,6 +16,8 @@ mod storm;
 mod tests;
 #[cfg(feature = "fpga-sim")]
 pub mod wire;
+#[cfg(all(test, feature = "fpga-sim"))]
+mod wire_tests;
 
 pub use device::{Capacity, Device, LADDER_TICKS, Setting};
 pub use offloaded::{Answering, Offloaded};

@@ -9,9 +9,9 @@ use crate::model::{
 };
 
 /// The lowest price of every ladder, and its step.
-pub const BASE: Price = Price(1_000_000);
+pub(super) const BASE: Price = Price(1_000_000);
 /// The price step.
-pub const TICK: Price = Price(100);
+pub(super) const TICK: Price = Price(100);
 
 /// Sessions and accounts of a storm: few, so that orders meet their own.
 const SESSIONS: u64 = 6;
@@ -19,7 +19,7 @@ const ACCOUNTS: u64 = 5;
 
 /// Makes commands by dice.
 #[derive(Debug)]
-pub struct Storm {
+pub(super) struct Storm {
     dice: Dice,
     capacity: Capacity,
     seq: u64,
@@ -33,14 +33,14 @@ pub struct Storm {
 
 impl Storm {
     /// For a device of this capacity.
-    pub fn new(seed: u64, capacity: Capacity) -> Self {
+    pub(super) fn new(seed: u64, capacity: Capacity) -> Self {
         let markets = vec![i64::from(LADDER_TICKS) / 2; capacity.symbols as usize];
         let ordinals = [0; SESSIONS as usize + 1];
         Self { dice: Dice::new(seed), capacity, seq: 0, markets, ordinals, known: Vec::new() }
     }
 
     /// The next command, given how many orders rest.
-    pub fn next(&mut self, resting: usize) -> Command {
+    pub(super) fn next(&mut self, resting: usize) -> Command {
         let crowded = resting * 10 > self.capacity.orders as usize * 9;
         let kind = self.dice.below(100);
         let mut command = match kind {

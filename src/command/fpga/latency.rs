@@ -19,7 +19,7 @@ const REPORT_FRAME: f64 = 14.0 + 20.0 + 8.0 + 20.0 + 2.0 + 36.0 + 24.0;
 /// Measures cycles by class of command and prints them with nanoseconds at the proved clock and,
 /// as projections, at 250 and 322 MHz.
 #[derive(Debug, Args)]
-pub struct LatencyArguments {
+pub(super) struct LatencyArguments {
     /// Random commands.
     #[arg(long, default_value_t = 200_000)]
     commands: u64,
@@ -35,7 +35,7 @@ pub struct LatencyArguments {
 ///
 /// # Errors
 /// A difference between the books, or a cycle count that is not what is promised.
-pub fn run(arguments: &LatencyArguments) -> Outcome {
+pub(super) fn run(arguments: &LatencyArguments) -> Outcome {
     let mut both = Lockstep::new(Size::One, None, STORM_BASE, None);
     let progress = bar(arguments.commands);
     both.storm(arguments.commands, arguments.seed, &mut |done| progress.set_position(done))

@@ -33,7 +33,7 @@ const PROMISED: u64 = 10;
 #[command(after_help = "Examples:\n  \
     wirematch fpga wire orders.pcap answers.pcap --make 1000 --seed 1\n  \
     tshark -r answers.pcap -d udp.port==9000,moldudp64")]
-pub struct WireArguments {
+pub(super) struct WireArguments {
     /// Frames for the device.
     orders: PathBuf,
     /// Where its answers go.
@@ -51,7 +51,7 @@ pub struct WireArguments {
 
 /// Writes a waveform and a picture of one order's road through the device.
 #[derive(Debug, Args)]
-pub struct WaveArguments {
+pub(super) struct WaveArguments {
     /// The same seed makes the same order.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -77,7 +77,7 @@ fn client(session: u8) -> Station {
 ///
 /// # Errors
 /// Files, and what is promised and not kept.
-pub fn run(arguments: &WireArguments) -> Outcome {
+pub(super) fn run(arguments: &WireArguments) -> Outcome {
     if let Some(orders) = arguments.make {
         make(&arguments.orders, orders, arguments.seed)?;
     }
@@ -252,10 +252,8 @@ fn frame(from: Station, number: u64, message: &[u8]) -> Vec<u8> {
     let mut payload = [0; 400];
     let mut token = *b"SESSION   ";
     token[8] = from.mac.0[5] + b'0';
-    let length = PacketWriter::new(&mut payload, token, number).map_or(0, |mut writer| {
-        writer.push(message);
-        writer.finish()
-    });
+    let length = PacketWriter::new(&mut payload, token, number)
+        .map_or(0, |mut writer| if writer.push(message) { writer.finish() } else { 0 });
     let mut frame = vec![0; HEADERS + length];
     frame[HEADERS..].copy_from_slice(&payload[..length]);
     let (from_mac, to_mac) = (from.mac, DEVICE.mac);
@@ -268,7 +266,7 @@ fn frame(from: Station, number: u64, message: &[u8]) -> Vec<u8> {
 ///
 /// # Errors
 /// Files, and a picture that cannot be made.
-pub fn wave(arguments: &WaveArguments) -> Outcome {
+pub(super) fn wave(arguments: &WaveArguments) -> Outcome {
     let orders = arguments.wave.with_extension("pcap");
     make(&orders, 6, arguments.seed)?;
     let frames = pcap::read(&orders).map_err(Failure::usage)?;

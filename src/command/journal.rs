@@ -2,7 +2,7 @@
 
 mod show;
 
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -108,17 +108,6 @@ pub fn run(arguments: &JournalArguments) -> Outcome {
     match outcome.and(flushed) {
         Err(failure) if failure.is_closed_pipe() => Ok(()),
         outcome => outcome,
-    }
-}
-
-impl Failure {
-    fn from_output(error: io::Error) -> Self {
-        anyhow::Error::from(error).context("cannot write the output").into()
-    }
-
-    fn is_closed_pipe(&self) -> bool {
-        let error = self.error.downcast_ref::<io::Error>();
-        error.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
     }
 }
 

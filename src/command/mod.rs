@@ -1,5 +1,6 @@
 //! The subcommands of the binary, one file each: arguments, then `run`.
 
+pub mod audit;
 pub mod bench;
 pub mod check;
 pub mod client;
@@ -16,6 +17,7 @@ pub mod replay;
 pub mod risk;
 pub mod run;
 
+use std::io;
 use std::process::ExitCode;
 
 /// How a command ends, as a process exit code.
@@ -63,6 +65,19 @@ impl Failure {
     /// A verification failed.
     pub fn verification(message: impl std::fmt::Display) -> Self {
         Self { exit: Exit::Verification, error: anyhow::anyhow!("{message}") }
+    }
+}
+
+impl Failure {
+    /// Output that cannot be written.
+    fn from_output(error: io::Error) -> Self {
+        anyhow::Error::from(error).context("cannot write the output").into()
+    }
+
+    /// Whether whoever reads the output has seen enough.
+    fn is_closed_pipe(&self) -> bool {
+        let error = self.error.downcast_ref::<io::Error>();
+        error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     }
 }
 

@@ -227,9 +227,20 @@ impl PagedMap {
         if self.is_sparse() {
             return self.get(key).unwrap_or(0);
         }
+        self.value_at(self.likely_spot(key))
+    }
+
+    /// Where `key` likely lies, unless most ids have no page.
+    #[inline(always)]
+    pub fn likely_spot(&self, key: u64) -> Spot {
         let page = self.recent.get(self.recent_place(key >> PAGE_LOG2)).copied().unwrap_or(0);
-        let value = self.values.get(place(page, low_of(key))).copied().unwrap_or(0);
-        value.saturating_sub(1)
+        place(page, low_of(key)) as Spot
+    }
+
+    /// What lies at a spot; 0 where nothing does.
+    #[inline(always)]
+    pub fn value_at(&self, spot: Spot) -> u32 {
+        self.values.get(spot as usize).copied().unwrap_or(0).saturating_sub(1)
     }
 
     /// Asks the caches for what [`Self::guess`] will read.
@@ -239,8 +250,13 @@ impl PagedMap {
         if self.is_sparse() {
             return self.words.fetch(upper);
         }
-        let page = self.recent.get(self.recent_place(upper)).copied().unwrap_or(0);
-        fetch(&self.values, place(page, low_of(key)));
+        self.fetch_spot(self.likely_spot(key));
+    }
+
+    /// Asks the caches for what lies at a spot.
+    #[inline(always)]
+    pub(super) fn fetch_spot(&self, spot: Spot) {
+        fetch(&self.values, spot as usize);
     }
 
     /// Whether most ids have no page.

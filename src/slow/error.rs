@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::journal::JournalError;
 use crate::model::{AccountId, EventId, InstrumentId};
+use crate::slow::audit::AuditError;
 
 /// Why the slow path stopped.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +12,9 @@ pub enum SlowError {
     /// The event log cannot be read.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The regulator's record is not as it was written, or cannot be read.
+    #[error("{0}. `wirematch audit verify` says more; the journal has everything")]
+    Audit(#[from] AuditError),
     /// An execution without a side.
     #[error("event {}.{}: an execution whose side is neither buy nor sell", .0.seq(), .0.index())]
     Malformed(EventId),

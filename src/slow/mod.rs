@@ -2,12 +2,14 @@
 //!
 //! ```text
 //!  event log ──► Reader ──► Positions (a pure fold) ──► Store (embedded, one transaction)
+//!  both logs ──► Reader ──► audit::Ledger (a pure fold) ──► audit::Trail (sealed, by day)
 //! ```
 //!
 //! The journal is the truth. The store holds, in one transaction, positions and the id of the
 //! last event in them, so a crash anywhere means reading on from that id: nothing is lost and
 //! nothing counts twice. The hot path never waits for any of this.
 
+pub mod audit;
 mod error;
 mod money;
 mod positions;

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use crate::journal::{LogKind, Reader, summary};
+use crate::journal::{JournalError, LogKind, Reader, summary};
 use crate::model::{Event, EventId};
+use crate::slow::audit::Audit;
 use crate::slow::{Positions, STORE_NAME, SlowError, Store};
 
 /// The most events one step takes in.
@@ -18,7 +19,7 @@ const COMMIT_IDLE_STEPS: usize = 10;
 /// How many events may wait for a store that takes no writes; then this is a failure.
 const WAITING_MAX: usize = 4 * 1024 * 1024;
 
-/// Follows the event log of a journal into the store of positions.
+/// Follows a journal into the store of positions and, where one is kept, the regulator's record.
 #[derive(Debug)]
 pub struct SlowPath {
     reader: Reader<Event>,
@@ -32,6 +33,7 @@ pub struct SlowPath {
     /// Steps without an event, in a row.
     idle: usize,
     complaint: Option<String>,
+    audit: Option<Audit>,
 }
 
 impl SlowPath {
@@ -60,7 +62,14 @@ impl SlowPath {
             waiting: 0,
             idle: 0,
             complaint: None,
+            audit: None,
         })
+    }
+
+    /// Keeps the regulator's record as well.
+    pub fn with_audit(mut self, audit: Audit) -> Self {
+        self.audit = Some(audit);
+        self
     }
 
     /// Takes in a bounded batch of events and, now and then, stores; says how many it took in.
@@ -84,7 +93,8 @@ impl SlowPath {
             self.idle = 0;
             self.store()?;
         }
-        Ok(count)
+        let recorded = self.audit.as_mut().map_or(Ok(0), Audit::step)?;
+        Ok(count.max(recorded))
     }
 
     /// Stores what waits, now.
@@ -124,9 +134,10 @@ impl SlowPath {
         self.waiting
     }
 
-    /// Why the store takes no writes, if it does not.
+    /// Why the store or the record takes no writes, if one does not.
     pub fn complaint(&self) -> Option<&str> {
-        self.complaint.as_deref()
+        let of_audit = || self.audit.as_ref().and_then(Audit::complaint);
+        self.complaint.as_deref().or_else(of_audit)
     }
 }
 
@@ -140,7 +151,7 @@ impl Drop for SlowPath {
 }
 
 /// Tells an event log from every other: its first segment header holds a number made at random.
-pub(crate) fn identity(folder: &Path) -> Result<u64, SlowError> {
+pub(crate) fn identity(folder: &Path) -> Result<u64, JournalError> {
     if !folder.is_dir() {
         return Ok(0);
     }

@@ -1,5 +1,6 @@
 //! From a configuration to a running appliance: check, recover, allocate, wire, pin, run.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::journal::{JournalError, Opened, UtcMapping, open_both};
@@ -8,6 +9,7 @@ use crate::port::Port;
 use crate::port::tcp::{TcpAcceptor, TcpError};
 use crate::port::watch::Watch;
 use crate::runtime::{Clock, SystemClock, available_cpus, lock_memory, quietest_last};
+use crate::slow::audit::Audit;
 use crate::slow::{SlowError, SlowPath};
 use crate::stage::{Board, Door, FixOptions, FixState, Gate, Introduced};
 use crate::topology::appliance::{Appliance, Launch};
@@ -181,7 +183,9 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
         let opening = Request::new(CommandKind::StartOfDay, clock.now());
         let _ = wired.slow_requests.push(&Group::new(opening));
     }
-    let slow = SlowPath::open(&journal, &config.data)?;
+    let record =
+        Audit::open(&journal, &config.data, names_of(catalogue)).map_err(SlowError::from)?;
+    let slow = SlowPath::open(&journal, &config.data)?.with_audit(record);
     let report = BootReport {
         commands: command_count,
         events: event_count,
@@ -213,6 +217,14 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
         .start()
         .map_err(|source| BootError::System { what: "cannot start a thread".into(), source })?;
     Ok((appliance, report))
+}
+
+/// What the numbers in the regulator's record mean.
+fn names_of(catalogue: &Catalogue) -> Vec<u8> {
+    let listed = catalogue.instruments.iter();
+    let symbols: BTreeMap<_, _> =
+        listed.map(|listed| (listed.id.0.to_string(), listed.symbol.to_string())).collect();
+    serde_json::to_vec_pretty(&serde_json::json!({ "instruments": symbols })).unwrap_or_default()
 }
 
 /// The file in the data folder that stops all trading.

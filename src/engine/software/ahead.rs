@@ -2,15 +2,18 @@
 //! price leads, some commands later what lies there, and then what lies beside it. What a later
 //! step reads an earlier one has asked for, so nothing waits.
 //!
-//! Where all orders fit in the second-level cache this costs more than it gives, and is left.
+//! Where all orders fit in the second-level cache most of this costs more than it gives: there only
+//! the order that a command names is asked for, and its neighbours. Where its id is noted is kept
+//! for the command's turn either way.
 
+use crate::engine::Spot;
 use crate::engine::book::{Key, NONE, Slot};
 use crate::engine::fetch::fetch;
 use crate::engine::software::plain::turned;
 use crate::engine::software::{CANCEL, ENTER, REPLACE, SoftwareMatcher};
 use crate::model::{Command, OrderId, Price, Side};
 
-/// With fewer orders than so many, half a megabyte of them, nothing is asked for.
+/// With fewer orders than so many, half a megabyte of them, prices are not asked for.
 const WORTH_IT: u32 = 1 << 13;
 
 /// Commands between one step of an errand and the next: memory's time. Four steps are over before
@@ -41,16 +44,33 @@ enum Errand {
 pub(super) struct Ahead {
     errands: [Errand; UNDER_WAY],
     next: usize,
+    /// Where the id that a command names is noted, by the command's number.
+    spots: [Spot; UNDER_WAY],
+}
+
+impl Ahead {
+    /// Where the id that a command names likely is noted, if the command was told of.
+    #[inline(always)]
+    pub(super) fn spot(&self, command: &Command) -> Spot {
+        self.spots[command.seq.0 as usize % UNDER_WAY]
+    }
 }
 
 impl SoftwareMatcher {
     /// Asks for what a command to come will touch, and goes on with those told of before.
     #[inline(always)]
     pub(super) fn look_ahead(&mut self, command: &Command) {
+        let at = command.seq.0 as usize;
+        let spot = self.register.likely_spot(command.target_id());
+        self.ahead.spots[at % UNDER_WAY] = spot;
         if self.store.live() >= WORTH_IT {
             self.run_errands(command);
         } else {
-            self.store.fetch(self.register.guess(command.target_id()));
+            self.register.fetch_spot(spot);
+            let before = self.ahead.spots[at.wrapping_sub(STEP) % UNDER_WAY];
+            self.store.fetch(self.register.at(before));
+            let before = self.ahead.spots[at.wrapping_sub(2 * STEP) % UNDER_WAY];
+            self.store.fetch_about(self.register.at(before));
         }
     }
 

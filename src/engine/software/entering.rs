@@ -87,8 +87,9 @@ impl SoftwareMatcher {
 
     pub(super) fn replace(&mut self, group: &Group<Command>) -> Result<(), RejectCode> {
         let command = &group.head;
-        let slot =
-            self.register.find(&self.store, command.target_id()).ok_or(RejectCode::UnknownOrder)?;
+        let (spot, id) = (self.ahead.spot(command), command.target_id());
+        let found = self.register.find_at(&self.store, spot, id);
+        let slot = found.ok_or(RejectCode::UnknownOrder)?;
         if self.register.is_taken(command.order_id()) {
             return Err(RejectCode::DuplicateOrder);
         }

@@ -63,7 +63,8 @@ impl SoftwareMatcher {
     /// Takes a plain order away whole; `false`, and nothing happened, where there is none.
     #[inline(always)]
     pub(super) fn cancel_whole(&mut self, command: &Command) -> bool {
-        let Some(slot) = self.register.find(&self.store, command.target_id()) else { return false };
+        let (spot, id) = (self.ahead.spot(command), command.target_id());
+        let Some(slot) = self.register.find_at(&self.store, spot, id) else { return false };
         let identity = *self.store.owner(slot);
         let whole = command.quantity.0 <= identity.executed;
         if !whole || identity.special != NO_RECORD || identity.awaited || !self.uncrosses.is_empty()

@@ -94,6 +94,35 @@ impl Register {
         if guess != NONE && store.owner(guess).id() == id { Some(guess) } else { self.look_up(id) }
     }
 
+    /// As [`Self::find`], for an id that likely is noted at a spot.
+    #[inline(always)]
+    pub(super) fn find_at(&self, store: &Store<Identity>, spot: Spot, id: OrderId) -> Option<Slot> {
+        let guess = self.at(spot);
+        if guess != NONE && store.owner(guess).id() == id {
+            Some(guess)
+        } else {
+            self.find(store, id)
+        }
+    }
+
+    /// Where an id likely is noted.
+    #[inline(always)]
+    pub(super) fn likely_spot(&self, id: OrderId) -> Spot {
+        self.ids.likely_spot(id.0)
+    }
+
+    /// Asks the caches for what is noted at a spot.
+    #[inline(always)]
+    pub(super) fn fetch_spot(&self, spot: Spot) {
+        self.ids.fetch_spot(spot);
+    }
+
+    /// The order noted at a spot, if any.
+    #[inline(always)]
+    pub(super) fn at(&self, spot: Spot) -> Slot {
+        self.ids.value_at(spot)
+    }
+
     /// Where [`Self::find`] looks first, if it may be right.
     #[inline(always)]
     pub(super) fn guess(&self, id: OrderId) -> Slot {

@@ -7,8 +7,9 @@ use crate::command::{Failure, Outcome};
 use crate::fpga::Size;
 use crate::fpga::lockstep::{Lockstep, STORM_BASE, Sweep};
 
-/// What place-and-route has proved on the ECP5, in MHz; `fpga/syn/reports` has the reports.
-const PROVED_MHZ: f64 = 100.0;
+/// What place-and-route estimates for the whole path on the ECP5 today, in MHz: timing is not met
+/// yet, 100 is the aim (`docs/fpga.md`).
+const PROVED_MHZ: f64 = 36.0;
 
 /// Clocks of larger parts: projections, for no open tool times them.
 const PROJECTED_MHZ: [f64; 2] = [250.0, 322.0];

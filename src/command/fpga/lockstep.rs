@@ -42,6 +42,7 @@ pub(super) struct LockstepArguments {
 ///
 /// # Errors
 /// A difference, or a file that cannot be read.
+#[allow(clippy::disallowed_methods, reason = "this command measures; nothing depends on it")]
 pub(super) fn run(arguments: &LockstepArguments) -> Outcome {
     let began = Instant::now();
     let stalls = arguments.stalls.then_some(arguments.seed);

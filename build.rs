@@ -8,6 +8,9 @@ mod build;
 #[cfg(feature = "dpdk")]
 #[path = "src/port/dpdk/build.rs"]
 mod dpdk;
+#[cfg(feature = "fpga-sim")]
+#[path = "fpga/sim/build.rs"]
+mod fpga_sim;
 #[path = "src/wire/fix/dictionary/generate.rs"]
 mod generate;
 #[allow(dead_code, unreachable_pub, reason = "the crate uses the rest")]
@@ -29,6 +32,8 @@ fn main() {
     dictionaries();
     #[cfg(feature = "dpdk")]
     dpdk::build();
+    #[cfg(feature = "fpga-sim")]
+    fpga_sim::build();
 }
 
 fn dictionaries() {

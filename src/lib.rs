@@ -13,6 +13,7 @@ pub mod runtime;
 pub mod wire;
 
 pub mod flow;
+pub mod fpga;
 
 pub mod replica;
 

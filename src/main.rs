@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use wirematch::command::{
-    Exit, Outcome, audit, bench, check, client, deal, fix_echo, fix_password, flow, host,
+    Exit, Outcome, audit, bench, check, client, deal, fix_echo, fix_password, flow, fpga, host,
     instrument, journal, positions, replay, risk, run as run_command, simulate, witness,
 };
 
@@ -26,6 +26,7 @@ enum Command {
     FixEcho(fix_echo::FixEchoArguments),
     FixPassword(fix_password::FixPasswordArguments),
     Flow(flow::FlowArguments),
+    Fpga(fpga::FpgaArguments),
     Host(host::HostArguments),
     Instrument(instrument::InstrumentArguments),
     Journal(journal::JournalArguments),
@@ -58,6 +59,7 @@ fn run(command: &Command) -> Outcome {
         Command::FixEcho(arguments) => fix_echo::run(arguments),
         Command::FixPassword(arguments) => fix_password::run(arguments),
         Command::Flow(arguments) => flow::run(arguments),
+        Command::Fpga(arguments) => fpga::run(arguments),
         Command::Host(arguments) => host::run(arguments),
         Command::Instrument(arguments) => instrument::run(arguments),
         Command::Journal(arguments) => journal::run(arguments),

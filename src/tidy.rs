@@ -14,13 +14,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("runtime", &["model"]),
     ("replica", &["model", "journal"]),
     ("flow", &["model", "engine"]),
+    ("fpga", &["model", "wire", "engine", "flow"]),
     ("stage", &["model", "link", "wire", "port", "engine", "journal", "runtime"]),
     ("slow", &["model", "link", "wire", "journal", "runtime"]),
     (
         "topology",
         &[
-            "model", "link", "wire", "port", "engine", "journal", "runtime", "replica", "stage",
-            "slow",
+            "model", "link", "wire", "port", "engine", "journal", "runtime", "replica", "flow",
+            "fpga", "stage", "slow",
         ],
     ),
     ("client", &["model", "wire", "port", "runtime", "flow"]),
@@ -35,7 +36,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "command",
         &[
             "model", "link", "wire", "port", "engine", "journal", "runtime", "replica", "flow",
-            "stage", "slow", "topology", "client", "simulate",
+            "fpga", "stage", "slow", "topology", "client", "simulate",
         ],
     ),
 ];
@@ -43,6 +44,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// Files where `unsafe` may stand, each behind a safe door.
 const MAY_BE_UNSAFE: &[&str] = &[
     "src/engine/fetch.rs",
+    // Verilator's models are C++.
+    "src/fpga/simulated.rs",
     "src/wire/fix/scan.rs",
     "src/port/tun.rs",
     "src/port/dpdk/mod.rs",

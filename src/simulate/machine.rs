@@ -292,6 +292,7 @@ impl Machine {
         let options = gateway.options().clone();
         let [entry_port, feed_port] = ports(self.place);
         let Wired { stages, mut slow_requests, archive, .. } = wire(Parts {
+            hardware: Vec::new(),
             fold,
             limits: engine_limits(config, catalogue),
             gateway,

@@ -234,6 +234,7 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         peers: ports.peers.map(|port| PeersParts { state: peers, port }),
         venues,
         speaker_of: catalogue.destinations.speakers(),
+        hardware: catalogue.sharding.hardware(&catalogue.instruments),
         feed,
         entry_port: ports.entry,
         feed_port: ports.feed,

@@ -492,6 +492,20 @@ pub struct ShardConfig {
     pub instruments: Vec<String>,
     /// Ticks of its ladders, where they are not the engine's.
     pub ladder_ticks: Option<u32>,
+    /// What matches its instruments.
+    #[serde(default)]
+    pub engine: ShardEngine,
+}
+
+/// What matches a shard's instruments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ShardEngine {
+    /// The software.
+    #[default]
+    Software,
+    /// The Verilog, simulated; the software is its shadow.
+    FpgaSim,
 }
 
 /// The name of a stage, in packet order.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::engine::{Away, EngineLimits, Shards};
+use crate::engine::{Away, EngineLimits, Shards, SoftwareMatcher};
+use crate::fpga::ShardMatcher;
 use crate::link::{Consumer, Producer, link};
-use crate::model::{Command, Event, Request};
+use crate::model::{Command, Event, Instrument, Request};
 use crate::runtime::{CounterReader, LatencyReader, Stage, latency};
 use crate::stage::{AwayLinks, AwayStage, Board, Collector, Dealer, EventLinks, Matching};
 use crate::topology::StageName;
@@ -40,6 +41,25 @@ pub(super) struct Unwired<'a> {
     pub(super) speaker_of: Box<[u8]>,
     pub(super) board: &'a Arc<Board>,
     pub(super) depths: Depths,
+    /// By shard: the instruments that hardware matches.
+    pub(super) hardware: Vec<Vec<Instrument>>,
+}
+
+/// The matcher of a shard: the software that a replay has filled, or hardware before it.
+#[cfg(feature = "fpga-sim")]
+fn engine_of(software: SoftwareMatcher, hardware: &[Instrument]) -> ShardMatcher {
+    use crate::fpga::{Offloaded, Simulated, Size};
+    if hardware.is_empty() {
+        return ShardMatcher::Software(software);
+    }
+    let size = if hardware.len() == 1 { Size::One } else { Size::Many };
+    ShardMatcher::Hardware(Offloaded::new(Simulated::new(size, None), software, hardware))
+}
+
+/// The matcher of a shard: this build has software alone.
+#[cfg(not(feature = "fpga-sim"))]
+fn engine_of(software: SoftwareMatcher, _hardware: &[Instrument]) -> ShardMatcher {
+    software
 }
 
 /// Joins the matching stages between risk and all who want events.
@@ -48,12 +68,15 @@ pub(super) fn wire_matching(unwired: Unwired<'_>) -> MatchingWired {
     let risk_matching = unwired.commands;
     let events_max = limits.events_per_command_max();
     let (mut matchers, away, routes) = shards.into_parts();
+    let mut hardware = unwired.hardware.into_iter();
+    let mut engine = |software| engine_of(software, &hardware.next().unwrap_or_default());
     let (matched, matched_reader) = latency();
     if routes.shards() == 1
         && let Some(matcher) = matchers.pop()
     {
         let (requests, matching_sequencer) = link::<Request>(SLOW_DEPTH);
         let board = Arc::clone(board);
+        let matcher = engine(matcher);
         let matching =
             Matching::new(matcher, events_max, risk_matching, events, requests, board, matched);
         return MatchingWired {
@@ -86,7 +109,7 @@ pub(super) fn wire_matching(unwired: Unwired<'_>) -> MatchingWired {
         let matched = first.take().unwrap_or_else(|| latency().0);
         let board = Arc::clone(board);
         let matching = Matching::new(
-            matcher,
+            engine(matcher),
             events_max,
             dealer_matching,
             collector_events,

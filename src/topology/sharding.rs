@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use crate::engine::{Routes, SHARDS_MAX};
 use crate::model::{Instrument, InstrumentId};
+use crate::topology::config::ShardEngine;
 use crate::topology::{Config, ShardConfig};
 
 /// Where an instrument is matched.
@@ -26,6 +27,8 @@ pub struct Sharding {
     homes: BTreeMap<InstrumentId, Home>,
     /// By shard: its ladders' ticks, where they are its own.
     ladder_ticks: Vec<Option<u32>>,
+    /// By shard: what matches.
+    engines: Vec<ShardEngine>,
     /// The shard that has what no other has, and knows all instruments.
     rest: Option<u8>,
 }
@@ -50,7 +53,9 @@ impl Sharding {
         let shards = own_shards(config).count();
         if config.shard.is_empty() {
             let homes = listed.iter().map(|listed| (listed.id, Home::Here(0)));
-            return Ok(Self { homes: homes.collect(), ladder_ticks: vec![None], rest: Some(0) });
+            let engines = vec![ShardEngine::Software];
+            let ladder_ticks = vec![None];
+            return Ok(Self { homes: homes.collect(), ladder_ticks, engines, rest: Some(0) });
         }
         if shards == 0 || shards > SHARDS_MAX {
             let name = &config.appliance;
@@ -64,6 +69,12 @@ impl Sharding {
         for spanned in &config.shard {
             let shard = spanned.get_ref();
             let wrong = |message: String| (spanned.span(), message);
+            if shard.engine == ShardEngine::FpgaSim && !cfg!(feature = "fpga-sim") {
+                return Err(wrong(
+                    "this build has no `fpga-sim`: cargo build --release --features fpga-sim"
+                        .into(),
+                ));
+            }
             let home = match &shard.appliance {
                 Some(name) if *name != config.appliance => Home::Appliance(name.clone()),
                 _ => {
@@ -105,7 +116,8 @@ impl Sharding {
                     }),
                 };
                 let own = own_shards(config).map(|shard| shard.get_ref().ladder_ticks);
-                Ok(Self { homes, ladder_ticks: own.collect(), rest })
+                let engines = own_shards(config).map(|shard| shard.get_ref().engine).collect();
+                Ok(Self { homes, ladder_ticks: own.collect(), engines, rest })
             }
         }
     }
@@ -123,6 +135,18 @@ impl Sharding {
     /// The ticks of a shard's ladders.
     pub fn ladder_ticks(&self, shard: usize) -> Option<u32> {
         self.ladder_ticks.get(shard).copied().flatten()
+    }
+
+    /// By shard: the instruments that hardware matches, none where it is software.
+    pub fn hardware(&self, listed: &[Instrument]) -> Vec<Vec<Instrument>> {
+        let of_shard = |(shard, engine): (u8, &ShardEngine)| match engine {
+            ShardEngine::Software => Vec::new(),
+            ShardEngine::FpgaSim => {
+                let own = |listed: &&Instrument| self.home(listed.id) == Some(&Home::Here(shard));
+                listed.iter().filter(own).copied().collect()
+            }
+        };
+        (0..).zip(&self.engines).map(of_shard).collect()
     }
 
     /// The instruments that a shard's matcher knows: its own, or all.

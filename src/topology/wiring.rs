@@ -7,7 +7,7 @@ use crate::engine::risk::Alert;
 use crate::engine::{EngineLimits, Fold, Shards};
 use crate::journal::Writer;
 use crate::link::{Consumer, Gauge, Producer, link};
-use crate::model::{Command, Event, Head, LINES_MAX, Nanos, Request};
+use crate::model::{Command, Event, Head, Instrument, LINES_MAX, Nanos, Request};
 use crate::port::Port;
 use crate::port::host::TcpHost;
 use crate::port::watch::Watch;
@@ -37,6 +37,8 @@ pub struct Parts<E: Port, F: Port> {
     pub venues: Option<VenuesParts>,
     /// Who speaks with which destination.
     pub speaker_of: Box<[u8]>,
+    /// By shard: the instruments that hardware matches.
+    pub hardware: Vec<Vec<Instrument>>,
     /// What was published.
     pub feed: FeedState,
     /// The client side's port.
@@ -253,6 +255,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         events,
         routed,
         speaker_of: parts.speaker_of,
+        hardware: parts.hardware,
         board: &parts.board,
         depths,
     });

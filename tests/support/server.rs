@@ -80,6 +80,7 @@ impl Server {
             peers: peers_port.map(|port| PeersParts { state: peers, port }),
             venues: None,
             speaker_of: catalogue.destinations.speakers(),
+            hardware: catalogue.sharding.hardware(&catalogue.instruments),
             feed,
             entry_port,
             feed_port,

@@ -291,6 +291,7 @@ impl<'a> Bench<'a> {
             peers: None,
             venues: None,
             speaker_of: Box::default(),
+            hardware: Vec::new(),
             feed: empty_feed(config, catalogue),
             entry_port: port,
             feed_port: NullPort::default(),

@@ -117,7 +117,7 @@ impl Special {
     }
 
     /// Whether a resting order of this kind needs no more than a plain one's memory.
-    pub(in crate::engine) fn is_plain(&self) -> bool {
+    pub fn is_plain(&self) -> bool {
         self.at_rest() == Self::PLAIN
     }
 

@@ -1,9 +1,13 @@
-//! Compiles the FIX dictionaries of `config/fix` into static tables, and numbers the build.
+//! Compiles the FIX dictionaries of `config/fix` into static tables, numbers the build, and what
+//! features ask for.
 
 use std::{env, fs, path::Path};
 
 #[path = "src/replica/build.rs"]
 mod build;
+#[cfg(feature = "dpdk")]
+#[path = "src/port/dpdk/build.rs"]
+mod dpdk;
 #[path = "src/wire/fix/dictionary/generate.rs"]
 mod generate;
 #[allow(dead_code, unreachable_pub, reason = "the crate uses the rest")]
@@ -22,6 +26,12 @@ const DICTIONARIES: &[(&str, &[&str])] = &[
 
 fn main() {
     build::number_the_build();
+    dictionaries();
+    #[cfg(feature = "dpdk")]
+    dpdk::build();
+}
+
+fn dictionaries() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=config/fix");
     println!("cargo:rerun-if-changed=src/wire/fix/dictionary");

@@ -32,6 +32,13 @@ need_quickfix() {
   [ -e /usr/include/quickfix/Application.h ] || need quickfix-headers libquickfix-dev
 }
 
+# Installs DPDK, which drives devices without the kernel.
+need_dpdk() {
+  need cc gcc
+  need pkg-config pkg-config
+  [ -e /usr/include/dpdk/rte_ethdev.h ] || need dpdk-headers libdpdk-dev
+}
+
 # Waits until a file holds a word: wait_for WORD FILE.
 wait_for() {
   local _

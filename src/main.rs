@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use wirematch::command::{
-    Exit, Outcome, audit, bench, check, client, deal, fix_echo, fix_password, flow, instrument,
-    journal, positions, replay, risk, run as run_command, simulate, witness,
+    Exit, Outcome, audit, bench, check, client, deal, fix_echo, fix_password, flow, host,
+    instrument, journal, positions, replay, risk, run as run_command, simulate, witness,
 };
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
@@ -26,6 +26,7 @@ enum Command {
     FixEcho(fix_echo::FixEchoArguments),
     FixPassword(fix_password::FixPasswordArguments),
     Flow(flow::FlowArguments),
+    Host(host::HostArguments),
     Instrument(instrument::InstrumentArguments),
     Journal(journal::JournalArguments),
     Positions(positions::PositionsArguments),
@@ -57,6 +58,7 @@ fn run(command: &Command) -> Outcome {
         Command::FixEcho(arguments) => fix_echo::run(arguments),
         Command::FixPassword(arguments) => fix_password::run(arguments),
         Command::Flow(arguments) => flow::run(arguments),
+        Command::Host(arguments) => host::run(arguments),
         Command::Instrument(arguments) => instrument::run(arguments),
         Command::Journal(arguments) => journal::run(arguments),
         Command::Positions(arguments) => positions::run(arguments),

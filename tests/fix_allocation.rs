@@ -164,7 +164,7 @@ fn fix_orders_allocate_nothing_after_boot() {
         peers: None,
         venues: None,
         speaker_of: Box::default(),
-        fix: Some(FixParts { state, introduced, watch }),
+        fix: Some(FixParts { state, introduced, watch, host: None }),
         feed: empty_feed(&config, &catalogue),
         entry_port: Network::new(1).1,
         feed_port: Network::new(2).1,

@@ -9,6 +9,7 @@ pub mod deal;
 pub mod fix_echo;
 pub mod fix_password;
 pub mod flow;
+pub mod host;
 pub mod instrument;
 pub mod journal;
 pub mod positions;

@@ -148,6 +148,9 @@ impl UdpEndpoint {
     #[inline]
     fn try_open<'a>(&mut self, bytes: &'a [u8]) -> Result<Opened<'a>, DecodeError> {
         let frame = Frame::parse(bytes)?;
+        if frame.source().is_group() {
+            return Err(DecodeError::FrameSource);
+        }
         let to = frame.destination();
         if to != self.mac && !to.is_group() {
             return Ok(Opened::NotForUs);
@@ -164,6 +167,10 @@ impl UdpEndpoint {
         let packet = ipv4::Packet::parse(frame.payload())?;
         if !self.takes(packet.destination()) || packet.protocol() != ipv4::UDP {
             return Ok(Opened::NotForUs);
+        }
+        let is_spoofed = packet.source() == self.address && frame.source() != self.mac;
+        if is_spoofed || !packet.is_from_a_host() {
+            return Err(DecodeError::Ipv4Source);
         }
         let datagram = Datagram::parse(&packet)?;
         self.neighbours.notice(packet.source(), frame.source());

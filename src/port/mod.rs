@@ -2,8 +2,12 @@
 //! and the same wrappers serve a card, a TAP device, a kernel socket, a capture and memory.
 
 pub mod capture;
+pub mod device;
+#[cfg(feature = "dpdk")]
+pub mod dpdk;
 pub mod endpoint;
 pub mod faulty;
+pub mod host;
 pub mod memory;
 mod neighbours;
 mod outgoing;
@@ -13,6 +17,7 @@ pub mod socket;
 pub mod stream;
 pub mod tcp;
 pub mod tun;
+pub mod vlan;
 pub mod watch;
 
 use crate::model::Nanos;
@@ -38,6 +43,34 @@ pub struct FrameMeta {
     pub source: TimeSource,
 }
 
+/// What a device did with frames since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortCounts {
+    /// Frames that came in.
+    pub received: u64,
+    /// Frames that went out.
+    pub sent: u64,
+    /// Frames that came and found no room: we were too slow.
+    pub missed: u64,
+    /// Frames that were broken when they came.
+    pub broken: u64,
+    /// Frames of another VLAN.
+    pub not_for_us: u64,
+    /// Frames that the device could not send.
+    pub not_sent: u64,
+}
+
+/// What a device does by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offloads {
+    /// It checks the checksums of what comes; broken frames do not get here.
+    pub checksum_in: bool,
+    /// It writes the checksums of what goes.
+    pub checksum_out: bool,
+    /// It takes VLAN tags off and puts them on.
+    pub vlan: bool,
+}
+
 /// A port has no room for another frame now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
@@ -55,6 +88,16 @@ pub trait Port: Send {
 
     /// Rings the doorbell for everything transmitted since the last flush.
     fn flush(&mut self);
+
+    /// What the device counted; `None` where it does not.
+    fn counts(&self) -> Option<PortCounts> {
+        None
+    }
+
+    /// What the device does by itself.
+    fn offloads(&self) -> Offloads {
+        Offloads::default()
+    }
 }
 
 impl<P: Port + ?Sized> Port for Box<P> {
@@ -68,5 +111,13 @@ impl<P: Port + ?Sized> Port for Box<P> {
 
     fn flush(&mut self) {
         (**self).flush();
+    }
+
+    fn counts(&self) -> Option<PortCounts> {
+        (**self).counts()
+    }
+
+    fn offloads(&self) -> Offloads {
+        (**self).offloads()
     }
 }

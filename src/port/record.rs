@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::port::pcap::{CaptureError, Clock, Writer};
-use crate::port::{FrameMeta, Full, Port};
+use crate::port::{FrameMeta, Full, Offloads, Port, PortCounts};
 
 /// The wrapper.
 pub struct RecordPort<P> {
@@ -47,6 +47,14 @@ impl<P: Port> Port for RecordPort<P> {
     fn flush(&mut self) {
         self.inner.flush();
         self.file.flush();
+    }
+
+    fn counts(&self) -> Option<PortCounts> {
+        self.inner.counts()
+    }
+
+    fn offloads(&self) -> Offloads {
+        self.inner.offloads()
     }
 }
 

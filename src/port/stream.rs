@@ -2,6 +2,8 @@
 
 use std::os::fd::BorrowedFd;
 
+use crate::port::host::HostLine;
+
 /// The other side is gone, or the line broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed;
@@ -19,6 +21,11 @@ pub trait Stream: Send {
     /// # Errors
     /// [`Closed`] when nothing can be sent any more.
     fn send(&mut self, bytes: &[u8]) -> Result<usize, Closed>;
+
+    /// Itself, where it is a line of TCP in user space.
+    fn host_line(&self) -> Option<&HostLine> {
+        None
+    }
 
     /// Whether the other side's machine said that the line is at its end: its process closed it, or
     /// is gone. A line that broke says nothing.

@@ -1,12 +1,15 @@
-//! Asks the kernel once which of many lines have something to be read; never waits.
+//! Says which of many lines have something to be read; never waits. The kernel is asked once about
+//! its lines, lines of a host in user space ring bells.
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
+use crate::port::host::Signals;
 use crate::port::stream::Stream;
 
 /// Lines told of at once, at most; the others are told of the next time.
@@ -16,6 +19,14 @@ const AT_ONCE: usize = 64;
 #[derive(Debug)]
 pub struct Watch {
     epoll: OwnedFd,
+    hosted: Option<Hosted>,
+}
+
+/// Lines of a host: its bells, and what each line is called.
+#[derive(Debug)]
+struct Hosted {
+    signals: Arc<Signals>,
+    names: Vec<Option<u64>>,
 }
 
 impl Watch {
@@ -24,12 +35,22 @@ impl Watch {
     /// # Errors
     /// What the system says.
     pub fn new() -> io::Result<Self> {
-        Ok(Self { epoll: epoll::create(CreateFlags::CLOEXEC)? })
+        Ok(Self { epoll: epoll::create(CreateFlags::CLOEXEC)?, hosted: None })
     }
 
-    /// Watches a line from now on; `name` is what it is called. A line the kernel does not know
-    /// is not watched: `false`.
-    pub fn add(&self, line: &dyn Stream, name: u64) -> bool {
+    /// Watches a line from now on; `name` is what it is called. A line that neither the kernel nor
+    /// a host knows is not watched: `false`.
+    pub fn add(&mut self, line: &dyn Stream, name: u64) -> bool {
+        if let Some(line) = line.host_line() {
+            let (slot, signals) = line.bell();
+            let hosted = self.hosted.get_or_insert_with(|| Hosted {
+                signals: Arc::clone(signals),
+                names: vec![None; signals.ready.lines()],
+            });
+            let Some(place) = hosted.names.get_mut(slot) else { return false };
+            *place = Some(name);
+            return true;
+        }
         line.handle().is_some_and(|handle| {
             epoll::add(&self.epoll, handle, EventData::new_u64(name), EventFlags::IN).is_ok()
         })
@@ -37,6 +58,15 @@ impl Watch {
 
     /// Shows the names of lines that have something to be read, or have ended.
     pub fn ready(&mut self, each: &mut dyn FnMut(u64)) {
+        if let Some(Hosted { signals, names }) = &self.hosted {
+            signals.ready.ringing(&mut |slot| {
+                if let Some(name) = names.get(slot).copied().flatten() {
+                    each(name);
+                }
+            });
+            // The lines of one gateway are all of one kind.
+            return;
+        }
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         let mut room = [const { MaybeUninit::uninit() }; AT_ONCE];
         if let Ok((events, _)) = epoll::wait(&self.epoll, &mut room, Some(&now)) {

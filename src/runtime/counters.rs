@@ -61,6 +61,13 @@ impl<N: CounterNames> Counters<N> {
         }
     }
 
+    /// Takes over what somebody else counted.
+    pub fn set(&mut self, counter: N, value: u64) {
+        if let Some(place) = self.private.get_mut(counter.index()) {
+            *place = value;
+        }
+    }
+
     /// The value now, as the writer sees it.
     pub fn value(&self, counter: N) -> u64 {
         self.private.get(counter.index()).copied().unwrap_or(0)

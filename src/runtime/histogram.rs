@@ -131,7 +131,7 @@ impl LatencyReader {
 }
 
 /// The percentiles people ask for, in nanoseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Percentiles {
     /// How many samples.
     pub count: u64,

@@ -9,6 +9,7 @@ mod idle;
 mod memory;
 mod pulse;
 mod stage;
+mod utc;
 mod watermark;
 
 pub use affinity::{available_cpus, pin, quietest_last, stay_off};
@@ -22,4 +23,5 @@ pub use memory::{
 };
 pub use pulse::{Pulse, Watchman};
 pub use stage::Stage;
+pub use utc::{Utc, utc};
 pub use watermark::Watermark;

@@ -35,8 +35,8 @@ pub use collector::{Collector, CollectorCounter};
 pub use dealer::{Dealer, DealerCounter};
 pub use feed::{Feed, FeedCounter, FeedOptions, FeedState};
 pub use fix::{
-    Door, FixCounter, FixGateway, FixLinks, FixOptions, FixSpec, FixState, FixView, Introduced,
-    OpenedRecord,
+    Acceptor, Door, FixCounter, FixGateway, FixLinks, FixOptions, FixSpec, FixState, FixView,
+    Introduced, OpenedRecord,
 };
 pub use gate::{Gate, Release, Rule};
 pub use gateway::{

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use crate::journal::{JournalError, Keeper, KeeperThread, Opened, UtcMapping, Writer, open_both};
 use crate::model::{Command, CommandKind, Event, Group, Nanos, Request, SeqNo};
 use crate::port::Port;
+use crate::port::host::{HostConfig, TcpHost};
 use crate::port::tcp::{TcpAcceptor, TcpError};
 use crate::port::watch::Watch;
 use crate::replica::Reign;
 use crate::runtime::{Clock, SystemClock, available_cpus, lock_memory, quietest_last};
 use crate::slow::audit::Audit;
 use crate::slow::{SlowError, SlowPath};
-use crate::stage::{Board, Door, FixOptions, FixState, Gate, Introduced, Release, Rule};
+use crate::stage::{Acceptor, Board, Door, FixOptions, FixState, Gate, Introduced, Release, Rule};
 use crate::topology::appliance::{Appliance, CourtParts, Launch};
 use crate::topology::speaker::{DatedLimits, date_of};
 use crate::topology::standby::TcpLines;
@@ -66,6 +67,8 @@ pub struct Ports<E: Port, F: Port> {
     pub feed: F,
     /// Where other appliances are, if there are any.
     pub peers: Option<Box<dyn Port>>,
+    /// FIX clients' side, where TCP is not the kernel's.
+    pub fix: Option<Box<dyn Port>>,
 }
 
 /// What boot found and did, for people.
@@ -200,7 +203,8 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
     let (dialer, dialled) = venues.dialer();
     let venues = (!venues.is_empty()).then_some(VenuesParts { state: venues, dialled });
     let dialer = venues.as_ref().map(|_| dialer);
-    let (fix, door) = open_door(fix, &fix_options)?.unzip();
+    let host = ports.fix.map(|port| (port, host_config(config, &fix_options)));
+    let (fix, door) = open_door(fix, &fix_options, host, clock.now())?.unzip();
 
     let mut notes = placement.notes.clone();
     if config.engine.lock_memory
@@ -382,18 +386,46 @@ pub fn place_here(config: &Config, file: &str, text: &str) -> Result<Placement, 
 const INTRODUCED_DEPTH: usize = 256;
 
 /// Listens for FIX clients, where there are sessions for them.
-fn open_door(state: FixState, options: &FixOptions) -> Result<Option<(FixParts, Door)>, BootError> {
+fn open_door(
+    state: FixState,
+    options: &FixOptions,
+    host: Option<(Box<dyn Port>, HostConfig)>,
+    now: Nanos,
+) -> Result<Option<(FixParts, Door)>, BootError> {
     if !options.is_used() {
         return Ok(None);
     }
     // Each session has a line and a record, and some more are wanted by everything else.
     raise_open_files(2 * options.sessions.iter().flatten().count() as u64 + 1024);
-    let acceptor = TcpAcceptor::open(options.address)?;
+    let (acceptor, host) = match host {
+        None => (Acceptor::Kernel(TcpAcceptor::open(options.address)?), None),
+        Some((port, config)) => {
+            let (host, acceptor) = TcpHost::new(port, config, now);
+            (Acceptor::Host(acceptor), Some(host))
+        }
+    };
     let (producer, introduced) = rtrb::RingBuffer::<Introduced>::new(INTRODUCED_DEPTH);
     let watch = Watch::new()
         .map_err(|source| BootError::System { what: "cannot watch FIX lines".into(), source })?;
     let door = Door::new(acceptor, options, producer);
-    Ok(Some((FixParts { state, introduced, watch }, door)))
+    Ok(Some((FixParts { state, introduced, watch, host }, door)))
+}
+
+/// Lines whose clients have not said yet who they are, beside those of every session.
+const STRANGERS: usize = 64;
+
+/// TCP in user space for these sessions.
+fn host_config(config: &Config, options: &FixOptions) -> HostConfig {
+    let sessions = options.sessions.iter().flatten().count();
+    HostConfig {
+        address: config.fix.address,
+        // A client that comes again may find its old line not yet gone.
+        lines: 2 * sessions + STRANGERS,
+        half_open: STRANGERS,
+        bytes: config.fix.buffer_kib as usize * 1024,
+        rto_min_ms: u64::from(config.fix.rto_min_ms),
+        secret: options.key,
+    }
 }
 
 /// Asks for as many open files; without them, lines are refused when they run out.

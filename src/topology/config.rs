@@ -11,6 +11,7 @@ use toml::Spanned;
 
 use crate::engine::SHARDS_MAX;
 use crate::model::{Hours, SelfTrade};
+use crate::port::device::BypassDevice;
 use crate::runtime::Idle;
 use crate::topology::{
     AdminConfig, CalendarConfig, Decimal, FirmConfig, FixConfig, PeersConfig, PhaseConfig,
@@ -159,6 +160,8 @@ pub enum DeviceName {
     Memory,
     /// A capture file played in; what is sent goes nowhere.
     Capture(PathBuf),
+    /// A device that DPDK drives.
+    Bypass(BypassDevice),
 }
 
 impl std::str::FromStr for DeviceName {
@@ -170,12 +173,20 @@ impl std::str::FromStr for DeviceName {
             None if text == "memory" => Ok(Self::Memory),
             Some(("tun", name)) if (1..=15).contains(&name.len()) => Ok(Self::Tun(name.into())),
             Some(("capture", path)) if !path.is_empty() => Ok(Self::Capture(path.into())),
-            _ => Err(format!(
-                "`{text}` is not a device: write `socket`, `tun:NAME` (at most 15 letters), \
-                 `capture:FILE` or `memory`"
-            )),
+            Some(("tun" | "capture", _)) => Err(not_a_device(text)),
+            _ => text.parse().map(Self::Bypass).map_err(|why: String| {
+                if why.contains("not a device") { not_a_device(text) } else { why }
+            }),
         }
     }
+}
+
+fn not_a_device(text: &str) -> String {
+    format!(
+        "`{text}` is not a device: write `socket`, `tun:NAME` (at most 15 letters), \
+         `capture:FILE` or `memory`; with DPDK `dpdk:ADDRESS` (a PCI card), `tap`, \
+         `af_xdp:INTERFACE`, `af_packet:INTERFACE`, `memif:SOCKET`, `pcap:FILE`, `ring` or `null`"
+    )
 }
 
 impl std::fmt::Display for DeviceName {
@@ -185,6 +196,7 @@ impl std::fmt::Display for DeviceName {
             Self::Memory => f.write_str("memory"),
             Self::Tun(name) => write!(f, "tun:{name}"),
             Self::Capture(path) => write!(f, "capture:{}", path.display()),
+            Self::Bypass(device) => device.fmt(f),
         }
     }
 }
@@ -592,4 +604,6 @@ impl Default for CoreConfig {
 pub struct SlowConfig {
     /// The CPU; absent: where the scheduler likes.
     pub cpu: Option<usize>,
+    /// How far the clock may be from UTC before people are told; 0: nobody looks.
+    pub utc_bound_us: u64,
 }

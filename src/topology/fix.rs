@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use crate::model::{Nanos, SessionId};
+use crate::port::Port;
+use crate::runtime::SystemClock;
 use crate::stage::{FixOptions, FixSpec, FixState, OpenedRecord};
 use crate::topology::config::SelfTradeConfig;
-use crate::topology::{Catalogue, Config};
+use crate::topology::{Catalogue, Config, DeviceName, DeviceRequest, Subnet, open_port};
 use crate::wire::fix::session::{
     Credentials, FileStore, Identity, Role, Schedule, SessionConfig, StoreError,
 };
@@ -21,7 +23,11 @@ use crate::wire::fix::{Dictionary, Version};
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FixConfig {
+    pub device: DeviceName,
     pub address: SocketAddrV4,
+    pub kernel_address: Option<Subnet>,
+    pub rto_min_ms: u32,
+    pub buffer_kib: u32,
     pub orders_per_session: u32,
     pub grace_s: u32,
     /// Clients' sessions.
@@ -31,7 +37,11 @@ pub struct FixConfig {
 impl Default for FixConfig {
     fn default() -> Self {
         Self {
+            device: DeviceName::Socket,
             address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9880),
+            kernel_address: None,
+            rto_min_ms: 20,
+            buffer_kib: 64,
             orders_per_session: 1024,
             grace_s: 30,
             session: Vec::new(),
@@ -149,6 +159,24 @@ pub fn fix_options(config: &Config, catalogue: &Catalogue) -> FixOptions {
         grace: Nanos(u64::from(config.fix.grace_s) * 1_000_000_000),
         key: u64::from_le_bytes(key),
     }
+}
+
+/// The port that FIX clients' TCP goes by; `None` where it is the kernel's, or nobody may come.
+///
+/// # Errors
+/// Why the device cannot be had, and how to mend it.
+pub fn fix_port(config: &Config, clock: &SystemClock) -> Result<Option<Box<dyn Port>>, String> {
+    let keys = &config.fix;
+    if keys.device == DeviceName::Socket || keys.session.is_empty() {
+        return Ok(None);
+    }
+    let request = DeviceRequest {
+        device: keys.device.clone(),
+        address: keys.address,
+        kernel_address: keys.kernel_address,
+        record: None,
+    };
+    open_port(&request, clock).map(Some)
 }
 
 /// The sessions with their records, which live in files beside the journal.

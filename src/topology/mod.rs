@@ -40,11 +40,11 @@ pub use config::{
 };
 pub use deal::{Busy, DealtShard, deal, table as deal_table};
 pub use decimal::Decimal;
-pub use fix::{FixConfig, FixSessionConfig, fix_options, open_fix};
+pub use fix::{FixConfig, FixSessionConfig, fix_options, fix_port, open_fix};
 pub use parse::{ConfigError, DEFAULT_CONFIG, load, parse};
 pub use peers::{Destinations, PeerConfig, PeersConfig, empty_peers, peers_device, peers_options};
 pub use placement::{PlacedCore, Placement, place};
-pub use ports::{DeviceRequest, Subnet, open_port};
+pub use ports::{DeviceRequest, Subnet, open_port, start_bypass};
 pub use recovery::{Replay, ReplayError};
 pub use risk_config::{AdminConfig, FirmConfig, RiskConfig};
 pub use sharding::{Home, Sharding};

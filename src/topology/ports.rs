@@ -7,9 +7,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::port::Port;
 use crate::port::capture::{CapturePort, Pace};
+use crate::port::device::BypassDevice;
+#[cfg(feature = "dpdk")]
+use crate::port::dpdk::{self, DpdkPort};
 use crate::port::record::RecordPort;
 use crate::port::socket::{SocketConfig, SocketPort};
 use crate::port::tun::{TapConfig, TapPort};
+#[cfg(feature = "dpdk")]
+use crate::port::vlan::VlanPort;
 use crate::runtime::{Clock, SystemClock};
 use crate::topology::DeviceName;
 
@@ -57,6 +62,34 @@ pub struct DeviceRequest {
     pub record: Option<PathBuf>,
 }
 
+/// Starts DPDK for the devices it drives, if there are any, before the first is opened: cards must
+/// be named when it starts. Says where its memory is from.
+///
+/// # Errors
+/// Why it does not start, with the cure.
+#[cfg(feature = "dpdk")]
+pub fn start_bypass(devices: &[&DeviceName]) -> Result<Option<String>, String> {
+    let driven = devices.iter().filter_map(|device| match device {
+        DeviceName::Bypass(device) => Some(device),
+        _ => None,
+    });
+    let driven: Vec<&BypassDevice> = driven.collect();
+    if driven.is_empty() {
+        return Ok(None);
+    }
+    let eal = dpdk::start(&driven).map_err(|error| error.to_string())?;
+    Ok(Some(format!("DPDK has its memory in {}", eal.pages)))
+}
+
+/// Nothing to start.
+///
+/// # Errors
+/// None.
+#[cfg(not(feature = "dpdk"))]
+pub fn start_bypass(_devices: &[&DeviceName]) -> Result<Option<String>, String> {
+    Ok(None)
+}
+
 /// Opens a device.
 ///
 /// # Errors
@@ -85,9 +118,10 @@ pub fn open_port(request: &DeviceRequest, clock: &SystemClock) -> Result<Box<dyn
             let port = CapturePort::open(path, Pace::AsCaptured, now());
             Box::new(port.map_err(|error| error.to_string())?)
         }
+        DeviceName::Bypass(device) => open_bypass(device, clock)?,
         DeviceName::Memory => {
             return Err("`memory` is a port inside one process, for tests and benchmarks: \
-                        name `socket`, `tun:NAME` or `capture:FILE`"
+                        name `socket`, `tun:NAME`, `memif:SOCKET` or `capture:FILE`"
                 .into());
         }
     };
@@ -98,4 +132,24 @@ pub fn open_port(request: &DeviceRequest, clock: &SystemClock) -> Result<Box<dyn
             Ok(Box::new(recorded.map_err(|error| error.to_string())?))
         }
     }
+}
+
+/// Opens a device that DPDK drives.
+#[cfg(feature = "dpdk")]
+fn open_bypass(device: &BypassDevice, clock: &SystemClock) -> Result<Box<dyn Port>, String> {
+    let port = DpdkPort::open(device, &|| clock.now()).map_err(|error| error.to_string())?;
+    match device.vlan.filter(|_| !port.offloads().vlan) {
+        Some(vlan) => Ok(Box::new(VlanPort::new(port, vlan))),
+        None => Ok(Box::new(port)),
+    }
+}
+
+/// Says what is lacking.
+#[cfg(not(feature = "dpdk"))]
+fn open_bypass(device: &BypassDevice, _clock: &SystemClock) -> Result<Box<dyn Port>, String> {
+    Err(format!(
+        "`{device}` needs DPDK, and this binary was built without it: build it with \
+         `cargo build --release --features dpdk` (Debian: libdpdk-dev), or name `tun:NAME` \
+         or `socket`"
+    ))
 }

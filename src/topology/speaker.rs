@@ -1,7 +1,7 @@
 //! What the slow thread says to the sequencer by itself, and to people: throttling, the calendars,
 //! limits on their dates, the operator's wishes, alerts.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -110,17 +110,19 @@ fn status(heard: &Heard, alerts: &VecDeque<String>, now: Nanos) -> serde_json::V
         let count = heard.refusals.value(*code);
         (count > 0).then(|| (code.name().to_owned(), json!(count)))
     });
-    let counters = heard.counters.iter().map(|(stage, reader)| {
+    // A stage may have several sets of counters.
+    let mut counters = BTreeMap::<_, serde_json::Map<_, _>>::new();
+    for (stage, reader) in &heard.counters {
         let values = reader.values().map(|(name, _, value)| (name.to_owned(), json!(value)));
-        (stage.name(), json!(values.collect::<serde_json::Map<_, _>>()))
-    });
+        counters.entry(stage.name()).or_default().extend(values);
+    }
     json!({
         "refused": refusals.collect::<serde_json::Map<_, _>>(),
         "risk_silent_ns": now.saturating_sub(heard.pulse.last()).0,
         "risk_stands_still": is_silent(&heard.pulse, now),
         "open_orders": heard.board.open_orders(),
         "alerts": alerts,
-        "counters": counters.collect::<serde_json::Map<_, _>>(),
+        "counters": counters,
     })
 }
 

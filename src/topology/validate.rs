@@ -133,6 +133,8 @@ fn check_numbers(config: &Config, source: &Source<'_>) -> Result<(), ConfigError
     bound("hold_us", config.entry.hold_us as u64, 0, 1_000_000)?;
     bound("reply_cache", config.entry.reply_cache as u64, 64, 1 << 24)?;
     bound("orders_per_session", config.fix.orders_per_session as u64, 16, 1 << 20)?;
+    bound("rto_min_ms", config.fix.rto_min_ms as u64, 1, 1000)?;
+    bound("buffer_kib", config.fix.buffer_kib as u64, 4, 1024)?;
     bound("grace_s", config.fix.grace_s as u64, 0, 86_400)?;
     bound("window", config.entry.window as u64, 1, 64)?;
     bound("in_flight_max", config.peers.in_flight_max as u64, 1024, 1 << 16)?;

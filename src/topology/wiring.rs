@@ -9,6 +9,7 @@ use crate::journal::Writer;
 use crate::link::{Consumer, Gauge, Producer, link};
 use crate::model::{Command, Event, Head, LINES_MAX, Nanos, Request};
 use crate::port::Port;
+use crate::port::host::TcpHost;
 use crate::port::watch::Watch;
 use crate::runtime::{CounterReader, LatencyReader, Pulse, Stage, latency};
 use crate::stage::{
@@ -64,6 +65,8 @@ pub struct FixParts {
     pub introduced: rtrb::Consumer<Introduced>,
     /// Over its lines.
     pub watch: Watch,
+    /// TCP in user space, where lines come by a port.
+    pub host: Option<TcpHost<Box<dyn Port>>>,
 }
 
 /// What the stage that speaks with other appliances is made of.
@@ -198,7 +201,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         let short = Arc::clone(&journal_is_short);
         let gate = parts.gate.clone();
         let gateway = FixGateway::new(fix.state, ends, fix.watch, gate, short, replied);
-        (gateway.watching(watchman()), reader)
+        (gateway.hosting(fix.host).watching(watchman()), reader)
     });
     let Fold { gate, feedback, matcher, .. } = parts.fold;
     let (risk_requests, risk_sequencer) = link::<Request>(SLOW_DEPTH);
@@ -267,6 +270,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
 
     let mut counters = vec![
         (StageName::Gateway, gateway.counters.reader()),
+        (StageName::Gateway, gateway.causes.reader()),
         (StageName::Sequencer, sequencer.counters.reader()),
         (StageName::Risk, risk.counters.reader()),
         (StageName::Recorder, recorder.counters.reader()),

@@ -11,6 +11,10 @@ macro_rules! causes {
             /// Every cause, in the order of declaration.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
+            /// Name and sentence of each, for counters.
+            pub const TABLE: &[(&'static str, &'static str)] =
+                &[$((stringify!($variant), $sentence),)+];
+
             /// The cause's name, for counters.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => stringify!($variant),)+ }
@@ -38,6 +42,16 @@ causes! {
     UdpTooShort = "the datagram ends inside its UDP header",
     UdpLength = "the UDP length does not agree with the IPv4 length",
     UdpChecksum = "the UDP checksum does not agree",
+    FrameTooLong = "the frame is longer than any this house takes",
+    FrameSource = "the frame's sender is a group of stations",
+    Ipv6 = "the frame carries IPv6, which is not spoken here",
+    Ipv4Source = "the packet's source is no host's address, or our own from another station",
+    IcmpTooShort = "the packet ends inside its ICMP header",
+    IcmpChecksum = "the ICMP checksum does not agree",
+    TcpTooShort = "the packet ends inside its TCP header",
+    TcpHeader = "the TCP header's length or ports cannot be",
+    TcpFlags = "the TCP flags do not go together",
+    TcpChecksum = "the TCP checksum does not agree",
     PacketTooShort = "the datagram ends inside its 20-byte packet header",
     BlockTruncated = "a message block ends after the datagram does",
     BlockTooLong = "a message block is longer than any message of the protocol",

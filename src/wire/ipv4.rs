@@ -59,6 +59,13 @@ impl<'a> Packet<'a> {
         Ipv4Addr::from(get::<4, HEADER>(self.header, 12))
     }
 
+    /// Whether its source can be a host's: not nobody's, a group's or everybody's.
+    #[inline]
+    pub fn is_from_a_host(&self) -> bool {
+        let source = self.source();
+        !source.is_unspecified() && !source.is_multicast() && !source.is_broadcast()
+    }
+
     /// Whom it is for.
     #[inline]
     pub fn destination(&self) -> Ipv4Addr {

@@ -8,11 +8,13 @@ pub mod ethernet;
 #[macro_use]
 mod field;
 pub mod fix;
+pub mod icmp;
 pub mod ipv4;
 pub mod itch;
 pub mod moldudp64;
 pub mod ouch;
 pub mod session;
+pub mod tcp;
 pub mod udp;
 
 pub use decode_error::DecodeError;

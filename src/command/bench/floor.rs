@@ -9,6 +9,18 @@ use crate::runtime::{Clock, SystemClock, pin};
 
 const ROUNDS: u64 = 200_000;
 
+/// CPUs looked at, at most: pairs grow with the square.
+const CPUS_MAX: usize = 16;
+
+/// Median times one way between every two of a machine's CPUs.
+pub(crate) fn core_to_core(cpus: &[usize]) -> Vec<(usize, usize, u64)> {
+    let cpus = &cpus[..cpus.len().min(CPUS_MAX)];
+    let pairs = cpus.iter().enumerate().flat_map(|(at, &from)| {
+        cpus.iter().skip(at + 1).filter_map(move |&to| Some((from, to, floor_ns(&[from, to])?)))
+    });
+    pairs.collect()
+}
+
 /// Median time one way between two CPUs, in nanoseconds; `None` on a machine with one.
 pub(super) fn floor_ns(cpus: &[usize]) -> Option<u64> {
     let [.., near, far] = *cpus else { return None };

@@ -35,6 +35,8 @@ pub(super) struct Plan {
     pub(super) interval: Nanos,
     /// Where the gateway listens.
     pub(super) gateway: SocketAddrV4,
+    /// Where the client is.
+    pub(super) own: SocketAddrV4,
     /// The session's number and key.
     pub(super) session: (u16, Vec<u8>),
 }
@@ -123,7 +125,8 @@ pub(super) struct Progress {
     pub(super) done: Arc<OnceLock<Answers>>,
 }
 
-const OURS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 9), 40_000);
+/// Where the client is when nothing but memory lies between.
+pub(super) const OURS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 9), 40_000);
 
 impl LoadPort {
     pub(super) fn new(plan: Plan, clock: SystemClock, progress: Progress) -> Self {
@@ -155,15 +158,20 @@ impl LoadPort {
         }
     }
 
+    /// Messages answered so far.
+    pub(super) fn settled(&self) -> u64 {
+        self.settled - 1
+    }
+
     /// A frame to the gateway around a session packet; its length.
     fn frame(&self, frame: &mut Frame, write: impl FnOnce(&mut [u8]) -> usize) -> usize {
         let length = write(&mut frame[HEADERS..]);
         let whole = (HEADERS + length).max(60);
         let to = self.plan.gateway;
         let route = Route {
-            from_mac: Mac::local(*OURS.ip()),
+            from_mac: Mac::local(*self.plan.own.ip()),
             to_mac: Mac::local(*to.ip()),
-            from: OURS,
+            from: self.plan.own,
             to,
         };
         udp::seal(&mut frame[..whole], length, &route);
@@ -227,6 +235,10 @@ impl LoadPort {
     /// Takes a packet that went out at `now`.
     fn take_reply(&mut self, length: usize, now: Nanos) {
         let Ok(packet) = parse(&self.scratch[HEADERS..length]) else { return };
+        if self.token.is_some_and(|token| token != packet.session()) {
+            // Of an appliance that is no more, still on its way.
+            return;
+        }
         let mut number = packet.seq();
         let mut settled = None;
         let mut token = None;
@@ -244,7 +256,9 @@ impl LoadPort {
                 Ok(_) | Err(_) => {}
             }
         }
-        self.next_rx = self.next_rx.max(number);
+        if self.token.is_some() {
+            self.next_rx = self.next_rx.max(number);
+        }
         if let Some(token) = token.filter(|_| self.token.is_none()) {
             self.connected(token);
         }

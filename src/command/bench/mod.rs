@@ -2,6 +2,7 @@
 
 mod floor;
 mod load;
+mod port;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -13,11 +14,15 @@ use clap::builder::RangedI64ValueParser;
 use serde::Serialize;
 
 use crate::client::script::{Accounts, Part, Script};
-use crate::command::bench::load::{Answers, LoadPort, NullPort, Plan, Progress};
+pub(crate) use floor::core_to_core;
+
+use crate::command::bench::load::{Answers, LoadPort, NullPort, OURS, Plan, Progress};
+use crate::command::bench::port::PortArguments;
 use crate::command::{Failure, Outcome};
 use crate::flow::{MakeOptions, Profile, make};
 use crate::journal::{KeeperThread, UtcMapping, open_both};
 use crate::model::{CommandKind, Fault, Group, InstrumentId, Nanos, Request};
+use crate::port::Port;
 use crate::runtime::{
     Clock, Core, Idle, Percentiles, StopFlag, SystemClock, available_cpus, quietest_last, stay_off,
 };
@@ -29,21 +34,24 @@ use crate::topology::{
 
 /// Runs the whole pipeline in this process, over a port in memory: throughput with the window
 /// always full, then latency open loop, from when a frame was to come in to when its reply went
-/// out.
+/// out. With --port: over a device, with the appliance and its client in processes of their own.
 ///
 /// Fused: all stages in one loop on one CPU. Split: gateway, sequencer and risk on one CPU,
 /// matching, recorder and feed on another. The client is part of the gateway's port and takes
 /// prepared frames, so no thread but the stages' runs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  wirematch bench\n  wirematch bench --rate 500000 --json\n  \
-    wirematch bench --gate sequenced --orders 2000000")]
+    wirematch bench --gate sequenced --orders 2000000\n  \
+    wirematch bench --port memif --against kernel\n  \
+    wirematch bench --port af_packet --svg plot.svg")]
 pub struct BenchArguments {
-    /// Messages sent in each measurement, a tenth of them before it begins
-    #[arg(long, default_value_t = 1_000_000, value_parser = number(1_000..=20_000_000))]
-    orders: u32,
-    /// Messages a second in the latency measurement
-    #[arg(long, default_value_t = 400_000, value_parser = number(1..=50_000_000))]
-    rate: u32,
+    /// Messages sent in each measurement, a tenth of them before it begins [default: 1000000; with
+    /// --port 100000]
+    #[arg(long, value_parser = number(1_000..=20_000_000))]
+    orders: Option<u32>,
+    /// Messages a second in the latency measurement [default: 400000; with --port 50000]
+    #[arg(long, value_parser = number(1..=50_000_000))]
+    rate: Option<u32>,
     /// What replies wait for: journaled or sequenced
     #[arg(long, default_value = "journaled")]
     gate: String,
@@ -59,6 +67,19 @@ pub struct BenchArguments {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    port: PortArguments,
+}
+
+impl BenchArguments {
+    fn orders(&self) -> u32 {
+        let is_port = self.port.is_asked();
+        self.orders.unwrap_or(if is_port { 100_000 } else { 1_000_000 })
+    }
+
+    fn rate(&self) -> u32 {
+        self.rate.unwrap_or(if self.port.is_asked() { 50_000 } else { 400_000 })
+    }
 }
 
 /// A number with bounds, on the command line.
@@ -99,6 +120,9 @@ struct Report {
 /// # Errors
 /// Wrong arguments, and what keeps the pipeline from running.
 pub fn run(arguments: &BenchArguments) -> Outcome {
+    if arguments.port.is_asked() {
+        return port::run(arguments);
+    }
     let bench = Bench::new(arguments)?;
     let cpus = quietest_last(available_cpus());
     // Where nothing crosses, the floor says nothing.
@@ -109,8 +133,13 @@ pub fn run(arguments: &BenchArguments) -> Outcome {
         true => None,
         false => Some(bench.placement(&[front, back], &cpus)?),
     };
-    let report =
-        Report { floor_ns, gate: arguments.gate.clone(), rate_per_s: arguments.rate, fused, split };
+    let report = Report {
+        floor_ns,
+        gate: arguments.gate.clone(),
+        rate_per_s: arguments.rate(),
+        fused,
+        split,
+    };
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report).context("cannot write JSON")?);
     } else {
@@ -153,7 +182,7 @@ impl<'a> Bench<'a> {
     /// Throughput, then latency, in one placement.
     fn placement(&self, cores: &[&[StageName]], cpus: &[usize]) -> Result<Figures, Failure> {
         let (flood, _) = self.measure(cores, cpus, Nanos::ZERO)?;
-        let interval = Nanos(1_000_000_000 / u64::from(self.arguments.rate));
+        let interval = Nanos(1_000_000_000 / u64::from(self.arguments.rate()));
         let (paced, stages) = self.measure(cores, cpus, interval)?;
         let seconds = flood.took.0 as f64 / 1e9;
         Ok(Figures {
@@ -194,6 +223,7 @@ impl<'a> Bench<'a> {
             warm_up: self.messages.len() / 10,
             interval,
             gateway: self.config.entry.address,
+            own: OURS,
             session: (session.id.0 as u16, session.key.clone()),
         };
         let port = LoadPort::new(plan, clock.clone(), progress.clone());
@@ -231,10 +261,10 @@ impl<'a> Bench<'a> {
         Ok((answers, stages.collect()))
     }
 
-    fn wire(
+    fn wire<P: Port + 'static>(
         &self,
         folder: &Path,
-        port: LoadPort,
+        port: P,
         clock: &SystemClock,
     ) -> Result<(Wired, Vec<KeeperThread>), Failure> {
         let (config, catalogue) = (&self.config, &self.catalogue);
@@ -307,7 +337,7 @@ fn start(
 /// Order flow for every instrument, as one session's messages.
 fn messages(arguments: &BenchArguments, catalogue: &Catalogue) -> Result<Arc<[Vec<u8>]>, Failure> {
     let instruments = &catalogue.instruments;
-    let each = arguments.orders / instruments.len() as u32;
+    let each = arguments.orders() / instruments.len() as u32;
     let mut parts = Vec::new();
     for (place, instrument) in instruments.iter().enumerate() {
         let options = MakeOptions {
@@ -324,7 +354,7 @@ fn messages(arguments: &BenchArguments, catalogue: &Catalogue) -> Result<Arc<[Ve
     }
     let accounts = Accounts { first: 1, count: 1_000 };
     let mut script = Script::of(&parts, accounts, 1).context("cannot make messages")?;
-    script.messages.truncate(arguments.orders as usize);
+    script.messages.truncate(arguments.orders() as usize);
     Ok(script.messages.into())
 }
 

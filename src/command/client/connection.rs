@@ -8,8 +8,10 @@ use crate::client::{Listener, Roamer, TraderConfig};
 use crate::command::Failure;
 use crate::command::client::ClientArguments;
 use crate::model::Nanos;
+use crate::port::Port;
 use crate::port::socket::{SocketConfig, SocketPort};
 use crate::runtime::{Clock, SystemClock};
+use crate::topology::{DeviceName, DeviceRequest, open_port};
 use crate::wire::ouch::{AccountQueryRequest, Appendage, Inbound, MESSAGE_MAX, Outbound};
 use crate::wire::session::{ClientEvent, LoginRejectCode};
 
@@ -18,7 +20,7 @@ const SILENCE: u64 = 1_000_000_000;
 
 /// A client with its clock and, if asked for, its ear on the feed.
 pub(super) struct Connection {
-    pub(super) trader: Roamer<SocketPort>,
+    pub(super) trader: Roamer<Box<dyn Port>>,
     pub(super) listener: Option<Listener<SocketPort>>,
     pub(super) clock: SystemClock,
     pub(super) patience: Nanos,
@@ -32,6 +34,29 @@ fn socket(
     let port = SocketPort::open(&config).map_err(Failure::usage)?;
     let own = port.locals().next().unwrap_or(address);
     Ok((port, own))
+}
+
+/// The port that orders go by, and our address on it.
+fn entry_port(
+    arguments: &ClientArguments,
+    clock: &SystemClock,
+) -> Result<(Box<dyn Port>, SocketAddrV4), Failure> {
+    let device = match &arguments.device {
+        DeviceName::Socket => {
+            let (port, own) = socket(arguments.address, Vec::new())?;
+            return Ok((Box::new(port), own));
+        }
+        DeviceName::Bypass(device) => DeviceName::Bypass(device.clone().as_client()),
+        other => other.clone(),
+    };
+    if arguments.address.port() == 0 {
+        return Err(Failure::usage(format!(
+            "--device {device}: there the kernel chooses nothing: say --address ADDRESS:PORT"
+        )));
+    }
+    let address = arguments.address;
+    let request = DeviceRequest { device, address, kernel_address: None, record: None };
+    Ok((open_port(&request, clock).map_err(Failure::usage)?, address))
 }
 
 impl Connection {
@@ -49,7 +74,8 @@ impl Connection {
                 Some(Listener::new(port, own, group, arguments.feed_source))
             }
         };
-        let (port, address) = socket(arguments.address, Vec::new())?;
+        let clock = SystemClock::new();
+        let (port, address) = entry_port(arguments, &clock)?;
         let Some((gateway, others)) = arguments.gateway.split_first() else {
             return Err(Failure::usage("--gateway: name one at least"));
         };
@@ -60,7 +86,6 @@ impl Connection {
             key: arguments.key.clone().into_bytes(),
         };
         let patience = Nanos(arguments.patience.saturating_mul(1_000_000_000));
-        let clock = SystemClock::new();
         let mut trader = Roamer::new(port, config, others);
         trader.session_mut().forget_received();
         let mut connection = Self { trader, listener, clock, patience };

@@ -17,6 +17,7 @@ use crate::command::client::play::play;
 use crate::command::{Failure, Outcome};
 use crate::flow::{MakeOptions, Profile, make, read};
 use crate::model::{PRICE_ONE, Symbol};
+use crate::topology::DeviceName;
 
 /// Logs in over UDP, sends what it is told, reads the replies and the market data, and says what
 /// came back, how fast, and what went missing.
@@ -35,6 +36,9 @@ pub struct ClientArguments {
     /// Our address; port 0 lets the system choose
     #[arg(long, global = true, default_value = "127.0.0.1:0")]
     address: SocketAddrV4,
+    /// What orders go by; with DPDK any device it drives, as `memif:SOCKET`
+    #[arg(long, global = true, default_value = "socket")]
+    device: DeviceName,
     /// The session's number
     #[arg(long, global = true, default_value_t = 3)]
     session: u16,

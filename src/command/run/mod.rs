@@ -15,10 +15,10 @@ use signal_hook::flag;
 use crate::command::configuration::{ConfigArguments, Loaded};
 use crate::command::run::view::View;
 use crate::command::{Exit, Failure, Outcome};
-use crate::runtime::{SystemClock, available_cpus, stay_off};
+use crate::runtime::{SystemClock, Utc, available_cpus, stay_off, utc};
 use crate::topology::{
     Appliance, BootError, BootReport, Config, DeviceRequest, Ports, StandbyError, StandbyReport,
-    boot, crown, open_port, peers_device, stand_by, take_office,
+    boot, crown, fix_port, open_port, peers_device, stand_by, start_bypass, take_office,
 };
 
 /// Starts the appliance: opens the ports, replays the journal, trades until told to stop.
@@ -78,7 +78,8 @@ pub fn run(arguments: &RunArguments) -> Outcome {
         true => Some(View::new(&catalogue.instruments).context("cannot draw on this terminal")?),
         false => None,
     };
-    let appliance = watch(appliance, view.as_mut(), &asked_to_stop);
+    let bound_us = config.slow.utc_bound_us;
+    let appliance = watch(appliance, view.as_mut(), &asked_to_stop, bound_us);
     drop(view);
     eprintln!("wirematch: stopping: sessions are told, the journal is synced, positions stored");
     let slow = appliance.stop().context("it did not stop well")?;
@@ -87,9 +88,37 @@ pub fn run(arguments: &RunArguments) -> Outcome {
     Ok(())
 }
 
+/// Ticks between two looks at how the clock is kept.
+const TICKS_PER_CLOCK: u32 = 20;
+
+/// Says when the clock leaves UTC's bound, and when it is back. Places in history do not depend on
+/// it: they are given by number, and log time never steps.
+fn say_how_the_clock_fares(bound_us: u64, was_good: &mut bool) {
+    let Some(state) = utc().filter(|_| bound_us > 0) else { return };
+    let is_good = state.is_kept && state.error_us <= bound_us;
+    if is_good == *was_good {
+        return;
+    }
+    *was_good = is_good;
+    let Utc { is_kept, error_us, .. } = state;
+    match is_good {
+        true => eprintln!("wirematch: the clock is within {bound_us} µs of UTC again"),
+        false => eprintln!(
+            "wirematch: ALARM: the clock may be {error_us} µs from UTC ({}), the bound is \
+             {bound_us} µs: look at chrony or ptp4l (wirematch host check)",
+            if is_kept { "kept" } else { "kept by nobody" }
+        ),
+    }
+}
+
 /// Draws until somebody asks to stop or a thread has ended.
-fn watch(mut appliance: Appliance, mut view: Option<&mut View>, stop: &AtomicBool) -> Appliance {
-    let mut ticks = 0u32;
+fn watch(
+    mut appliance: Appliance,
+    mut view: Option<&mut View>,
+    stop: &AtomicBool,
+    bound_us: u64,
+) -> Appliance {
+    let (mut ticks, mut clock_is_good) = (0u32, true);
     let mut complaint = None;
     while !stop.load(Ordering::Acquire) && !appliance.has_fallen() {
         if let Some(view) = view.as_deref_mut()
@@ -100,6 +129,9 @@ fn watch(mut appliance: Appliance, mut view: Option<&mut View>, stop: &AtomicBoo
         }
         if view.is_none() {
             say_how_the_journal_fares(&appliance, &mut complaint);
+        }
+        if ticks.is_multiple_of(TICKS_PER_CLOCK) {
+            say_how_the_clock_fares(bound_us, &mut clock_is_good);
         }
         ticks = ticks.wrapping_add(1);
         std::thread::sleep(TICK);
@@ -145,11 +177,17 @@ fn open_ports(config: &Config, clock: &SystemClock) -> Result<Ports<AnyPort, Any
         kernel_address: config.feed.kernel_address,
         record: config.feed.record.clone(),
     };
+    let mut devices = vec![&entry.device, &feed.device, &config.fix.device];
+    devices.extend(peers_device(config).is_some().then_some(&config.peers.device));
+    if let Some(said) = start_bypass(&devices).map_err(Failure::usage)? {
+        eprintln!("wirematch: {said}");
+    }
     let entry = open_port(&entry, clock).map_err(|why| Failure::usage(format!("entry: {why}")))?;
     let feed = open_port(&feed, clock).map_err(|why| Failure::usage(format!("feed: {why}")))?;
     let peers = peers_device(config).map(|peers| open_port(&peers, clock)).transpose();
     let peers = peers.map_err(|why| Failure::usage(format!("peers: {why}")))?;
-    Ok(Ports { entry, feed, peers })
+    let fix = fix_port(config, clock).map_err(|why| Failure::usage(format!("fix: {why}")))?;
+    Ok(Ports { entry, feed, peers, fix })
 }
 
 /// The address of a name and port.
@@ -212,7 +250,8 @@ fn tell(config: &Config, report: &BootReport) {
         );
     }
     if !config.fix.session.is_empty() {
-        eprintln!("wirematch: {} FIX sessions at {}", config.fix.session.len(), config.fix.address);
+        let (count, keys) = (config.fix.session.len(), &config.fix);
+        eprintln!("wirematch: {count} FIX sessions at {} by {}", keys.address, keys.device);
     }
     eprintln!(
         "wirematch: ready; orders at {}, market data from {} to {}, journal in {}, release {}",

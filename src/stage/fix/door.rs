@@ -4,8 +4,9 @@
 use std::net::SocketAddr;
 
 use crate::model::Nanos;
+use crate::port::host::HostAcceptor;
 use crate::port::stream::Stream;
-use crate::port::tcp::{TcpAcceptor, TcpLine};
+use crate::port::tcp::TcpAcceptor;
 use crate::stage::fix::{FixOptions, FixSpec};
 use crate::wire::fix::session::{Address, Introduction, introduction};
 
@@ -28,14 +29,39 @@ pub struct Introduced {
 
 /// A line whose first message has not come yet.
 struct Stranger {
-    line: TcpLine,
+    line: Box<dyn Stream>,
     bytes: Vec<u8>,
     since: Nanos,
 }
 
+/// Where lines come from.
+pub enum Acceptor {
+    /// The kernel.
+    Kernel(TcpAcceptor),
+    /// TCP in user space, by a frame port.
+    Host(HostAcceptor),
+}
+
+impl Acceptor {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Acceptor::Kernel(acceptor) => acceptor.address(),
+            Acceptor::Host(acceptor) => acceptor.address().into(),
+        }
+    }
+
+    fn accept(&mut self) -> Option<Box<dyn Stream>> {
+        match self {
+            Acceptor::Kernel(acceptor) => Some(Box::new(acceptor.accept()?)),
+            Acceptor::Host(acceptor) => Some(Box::new(acceptor.accept()?)),
+        }
+    }
+}
+
 /// The door.
 pub struct Door {
-    acceptor: TcpAcceptor,
+    acceptor: Acceptor,
     sessions: Vec<FixSpec>,
     strangers: Vec<Stranger>,
     introduced: rtrb::Producer<Introduced>,
@@ -53,7 +79,7 @@ enum Judged {
 impl Door {
     /// In front of a gateway with these sessions.
     pub fn new(
-        acceptor: TcpAcceptor,
+        acceptor: Acceptor,
         options: &FixOptions,
         introduced: rtrb::Producer<Introduced>,
     ) -> Self {
@@ -91,7 +117,6 @@ impl Door {
                 }
                 Judged::For(session) => {
                     let Stranger { line, bytes, .. } = self.strangers.swap_remove(at);
-                    let line = Box::new(line);
                     // There was room, and nobody else fills it.
                     let _ = self.introduced.push(Introduced { session, line, bytes });
                     work += 1;

@@ -14,14 +14,17 @@ mod door;
 mod session;
 mod state;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub use door::{Door, Introduced};
+pub use door::{Acceptor, Door, Introduced};
 pub use state::{FixOptions, FixSpec, FixState, FixView, OpenedRecord};
 
 use crate::link::{Consumer, Producer, Taken};
 use crate::model::{Event, Fault, LINES_MAX, Nanos, Request};
+use crate::port::Port;
+use crate::port::host::TcpHost;
 use crate::port::watch::Watch;
 use crate::runtime::{Counters, LatencyRecorder, Stage, Watchman};
 use crate::stage::fix::desk::Moment;
@@ -40,6 +43,15 @@ crate::counters! {
         Refused: "orders refused: the journal was short of room, risk stood still, or we stop",
         Answered: "questions about orders answered",
         Unrecorded: "times a session's record failed",
+        Panicked: "sessions whose line was dropped because their code panicked",
+        Segments: "TCP segments taken, where TCP is in user space",
+        LinesOpened: "TCP connections that came to be there",
+        LinesEnded: "TCP connections that ended there",
+        PushedOut: "TCP handshakes given up for newer ones",
+        TurnedAway: "TCP connections refused for want of a place",
+        Strays: "TCP segments of no connection",
+        LinesPanicked: "TCP connections dropped because their code panicked",
+        Malformed: "frames and segments that were broken",
     }
 }
 
@@ -75,6 +87,8 @@ pub struct FixGateway {
     watchman: Option<Watchman>,
     risk_is_stopped: bool,
     watch: Watch,
+    /// TCP in user space, where lines come by a port.
+    host: Option<TcpHost<Box<dyn Port>>>,
     /// Sessions with a line.
     open: Vec<usize>,
     /// Sessions whose lines have something to be read.
@@ -110,6 +124,7 @@ impl FixGateway {
             watchman: None,
             risk_is_stopped: false,
             watch,
+            host: None,
             open: Vec::with_capacity(count),
             ready: Vec::with_capacity(count),
             room: vec![0; READ_MAX].into(),
@@ -126,6 +141,12 @@ impl FixGateway {
     #[must_use]
     pub fn watching(self, watchman: Watchman) -> Self {
         Self { watchman: Some(watchman), ..self }
+    }
+
+    /// Speaks TCP itself, on a port.
+    #[must_use]
+    pub fn hosting(self, host: Option<TcpHost<Box<dyn Port>>>) -> Self {
+        Self { host, ..self }
     }
 
     fn moment(&self, now: Nanos) -> Moment {
@@ -193,9 +214,18 @@ impl FixGateway {
                 break;
             }
             let desk = &mut state.common.at_work(moment, &mut links.requests, counters);
-            if session.receive(room, desk) {
-                taken += 1;
-                state.mark(at);
+            // What a client sends may end its own session, and nobody else's.
+            match catch_unwind(AssertUnwindSafe(|| session.receive(room, desk))) {
+                Ok(false) => {}
+                Ok(true) => {
+                    taken += 1;
+                    state.mark(at);
+                }
+                Err(_) => {
+                    counters.count(FixCounter::Panicked);
+                    session.break_off();
+                    state.mark(at);
+                }
             }
         }
         taken
@@ -217,6 +247,24 @@ impl FixGateway {
             if has_more {
                 state.mark(at);
             }
+        }
+    }
+
+    /// Takes over what TCP in user space counted.
+    fn show_host(&mut self) {
+        let Some(host) = &self.host else { return };
+        let counts = host.counts();
+        for (counter, value) in [
+            (FixCounter::Segments, counts.segments),
+            (FixCounter::LinesOpened, counts.opened),
+            (FixCounter::LinesEnded, counts.ended),
+            (FixCounter::PushedOut, counts.pushed_out),
+            (FixCounter::TurnedAway, counts.turned_away),
+            (FixCounter::Strays, counts.strays),
+            (FixCounter::LinesPanicked, counts.panicked),
+            (FixCounter::Malformed, host.causes().iter().sum()),
+        ] {
+            self.counters.set(counter, value);
         }
     }
 
@@ -256,6 +304,7 @@ impl Stage for FixGateway {
             self.is_started = true;
             self.state.start(now);
         }
+        let moved = self.host.as_mut().map_or(0, |host| host.poll(now));
         let moment = self.moment(now);
         let told = self.take_events(now);
         if told > 0 {
@@ -268,10 +317,18 @@ impl Stage for FixGateway {
             self.pass_time(moment);
         }
         self.settle(moment);
-        Ok(told + taken + introduced)
+        let work = told + taken + introduced;
+        if work > 0
+            && let Some(host) = &mut self.host
+        {
+            // What was said just now leaves with this poll.
+            host.speak(now);
+        }
+        Ok(work + moved)
     }
 
     fn housekeep(&mut self, _now: Nanos) {
+        self.show_host();
         self.counters.publish();
         self.links.events.show_fill();
         self.replied.hand_over();

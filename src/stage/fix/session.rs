@@ -184,6 +184,11 @@ impl FixSession {
         self.endpoint.receive(bytes, now, clerk);
     }
 
+    /// The line is of no use any more.
+    pub(super) fn break_off(&mut self) {
+        self.line_is_broken = true;
+    }
+
     /// Takes what came on the line; whether there was anything to do.
     #[inline]
     pub(super) fn receive(&mut self, room: &mut [u8], work: &mut Work<'_>) -> bool {

@@ -34,9 +34,10 @@ use crate::model::{
 };
 use crate::port::Port;
 use crate::port::endpoint::{ArpFrame, Opened, UdpEndpoint};
-use crate::runtime::{Counters, LatencyRecorder, Stage, Watchman};
+use crate::runtime::{CounterNames, Counters, LatencyRecorder, Stage, Watchman};
 use crate::stage::gateway::session::{Brought, Moment, Session, session_of};
 use crate::stage::{BURST, Gate};
+use crate::wire::DecodeError;
 use crate::wire::ethernet::Mac;
 use crate::wire::ouch::MESSAGE_MAX;
 use crate::wire::session::{
@@ -65,6 +66,15 @@ crate::counters! {
         RiskStopped: "times that risk stood still for too long",
         Found: "old replies made again from the journal",
         Unreadable: "sessions ended because the journal could not be read",
+    }
+}
+
+impl CounterNames for DecodeError {
+    const TABLE: &'static [(&'static str, &'static str)] = DecodeError::TABLE;
+
+    #[inline]
+    fn index(self) -> usize {
+        DecodeError::index(self)
     }
 }
 
@@ -103,6 +113,8 @@ pub struct Gateway<P: Port> {
     replied: LatencyRecorder,
     /// Counters, for whoever shows them.
     pub counters: Counters<GatewayCounter>,
+    /// Broken frames, by what was wrong with them.
+    pub causes: Counters<DecodeError>,
 }
 
 /// The gateway's ends of its links.
@@ -165,6 +177,7 @@ impl<P: Port> Gateway<P> {
             is_stopping: false,
             replied,
             counters: Counters::default(),
+            causes: Counters::default(),
         }
     }
 
@@ -176,7 +189,7 @@ impl<P: Port> Gateway<P> {
 
     /// Takes frames, as many as the sequencer's link surely has room for.
     fn take_frames(&mut self, now: Nanos) -> usize {
-        let Self { port, faces, requests, counters, .. } = self;
+        let Self { port, faces, requests, counters, causes, .. } = self;
         let mut reply: Option<ArpFrame> = None;
         let seen = requests.write(ROOM_WANTED, |requests| {
             // A packet that finds too little room is taken in part; its client sends it again.
@@ -191,7 +204,10 @@ impl<P: Port> Gateway<P> {
                         faces.take(&datagram, received_at, requests, counters);
                     }
                     Opened::ArpReply(frame) => reply = Some(frame),
-                    Opened::Malformed(_) => counters.count(GatewayCounter::Malformed),
+                    Opened::Malformed(cause) => {
+                        counters.count(GatewayCounter::Malformed);
+                        causes.count(cause);
+                    }
                     Opened::Learned | Opened::NotForUs => {}
                 }
             })
@@ -519,6 +535,7 @@ impl<P: Port> Stage for Gateway<P> {
 
     fn housekeep(&mut self, _now: Nanos) {
         self.counters.publish();
+        self.causes.publish();
         self.events.show_fill();
         self.replied.hand_over();
     }

@@ -1,0 +1,175 @@
+//! `wirematch host`: what the machine should be set to, whether it is, and how to mend it.
+//!
+//! `check` reads and changes nothing; `init` mends what a write to a file mends and keeps what was
+//! there; `fini` writes that back.
+
+mod checks;
+mod machine;
+mod mend;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::command::bench::core_to_core;
+use crate::command::host::checks::{Finding, Wanted, findings};
+use crate::command::host::machine::Machine;
+use crate::command::{Failure, Outcome};
+use crate::runtime::{available_cpus, quietest_last};
+
+/// Looks at the machine: huge pages, CPUs, interrupts, clocks, cards; says of each what was found,
+/// what it should be, and how to mend it.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 good or with warnings, 1 failed while running, 2 wrong usage, \
+    3 a required check failed.\n\nExamples:\n  wirematch host check\n  \
+    wirematch host check --cpus 2,3 --card 0000:03:00.0 --json\n  sudo wirematch host init\n  \
+    sudo wirematch host fini"
+)]
+pub struct HostArguments {
+    #[command(subcommand)]
+    task: Task,
+    /// CPUs of the stages; without it the quietest two, or one where there are only two
+    #[arg(long, global = true, value_delimiter = ',')]
+    cpus: Vec<usize>,
+    /// A card the appliance is to have, by its PCI address
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    card: Option<String>,
+    /// How far the clock may be from UTC, in microseconds (100 for fast trading in Europe)
+    #[arg(long, global = true, default_value_t = 100, value_name = "MICROSECONDS")]
+    utc_bound_us: u64,
+    /// Where `init` keeps what it changed
+    #[arg(long, global = true, default_value = "/run/wirematch-host.json", value_name = "FILE")]
+    state: PathBuf,
+    /// Print one JSON object
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Task {
+    /// Only looks; the core-to-core latencies and a placement for this machine too
+    Check,
+    /// Mends what a write to a file mends, and keeps what was there
+    Init,
+    /// Undoes what `init` did
+    Fini,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// A required check that failed (exit code 3), and what could not be written.
+pub fn run(arguments: &HostArguments) -> Outcome {
+    let machine = Machine::here();
+    let wanted = Wanted {
+        cpus: stages(arguments)?,
+        card: arguments.card.clone(),
+        utc_bound_us: arguments.utc_bound_us,
+    };
+    match arguments.task {
+        Task::Check => check(arguments, &machine, &wanted),
+        Task::Init => {
+            let done = mend::init(&machine, &wanted, &arguments.state)?;
+            tell_changes(arguments.json, "mended", &done)?;
+            Ok(())
+        }
+        Task::Fini => {
+            let done = mend::fini(&machine, &arguments.state)?;
+            tell_changes(arguments.json, "undone", &done)?;
+            Ok(())
+        }
+    }
+}
+
+fn stages(arguments: &HostArguments) -> Result<Vec<usize>, Failure> {
+    let cpus = quietest_last(available_cpus());
+    if let Some(unknown) = arguments.cpus.iter().find(|cpu| !cpus.contains(cpu)) {
+        return Err(Failure::usage(format!("--cpus {unknown}: this machine has no such CPU")));
+    }
+    if !arguments.cpus.is_empty() {
+        return Ok(arguments.cpus.clone());
+    }
+    let count = if cpus.len() > 2 { 2 } else { 1 };
+    Ok(cpus.into_iter().rev().take(count).collect())
+}
+
+fn check(arguments: &HostArguments, machine: &Machine, wanted: &Wanted) -> Outcome {
+    let found = findings(machine, wanted);
+    let cpus = available_cpus();
+    let matrix = core_to_core(&cpus);
+    let proposal = placement(&cpus, &matrix);
+    if arguments.json {
+        let matrix: Vec<_> = matrix
+            .iter()
+            .map(|(from, to, ns)| json!({ "from": from, "to": to, "one_way_ns": ns }))
+            .collect();
+        let report = json!({ "stages": wanted.cpus, "checks": found, "core_to_core": matrix,
+                             "placement": proposal });
+        println!("{}", serde_json::to_string_pretty(&report).context("cannot write JSON")?);
+    } else {
+        print(&found, &matrix, &proposal);
+    }
+    let failed: Vec<&str> =
+        found.iter().filter(|finding| finding.has_failed()).map(|finding| finding.check).collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::check(format!("required and not so: {}", failed.join(", "))))
+}
+
+fn print(found: &[Finding], matrix: &[(usize, usize, u64)], proposal: &str) {
+    for finding in found {
+        println!("{:<5} {:<24} {}", finding.verdict.word(), finding.check, finding.found);
+        if finding.is_off() {
+            println!("{:30} should be: {}", "", finding.wanted);
+            println!("{:30} to mend:   {}", "", finding.cure);
+        }
+    }
+    println!("\nfrom one CPU to another, one way:");
+    for (from, to, ns) in matrix {
+        println!("  {from} to {to}: {ns} ns");
+    }
+    println!("\na placement for this machine:\n{proposal}");
+}
+
+/// Core tables for a configuration: everything on one CPU where there are only two, else the way
+/// in and the way out on the pair that is nearest.
+fn placement(cpus: &[usize], matrix: &[(usize, usize, u64)]) -> String {
+    let quiet = quietest_last(cpus.to_vec());
+    let nearest = matrix
+        .iter()
+        .filter(|(from, to, _)| cpus.len() > 2 && *from != quiet[0] && *to != quiet[0])
+        .min_by_key(|(_, _, ns)| *ns);
+    let core = |cpu: usize, stages: &str| {
+        format!("[[core]]\ncpu = {cpu}\nidle = \"spin\"\nstages = [{stages}]\n")
+    };
+    match (nearest, quiet.last()) {
+        (Some((from, to, _)), _) => {
+            core(*from, "\"gateway\", \"sequencer\", \"risk\"")
+                + &core(*to, "\"matching\", \"recorder\", \"feed\"")
+        }
+        (None, Some(cpu)) if cpus.len() > 1 => {
+            core(*cpu, "\"gateway\", \"sequencer\", \"risk\", \"matching\", \"recorder\", \"feed\"")
+        }
+        _ => "one CPU: stages must not spin (idle = \"yield\")\n".into(),
+    }
+}
+
+fn tell_changes(as_json: bool, word: &str, done: &[mend::Change]) -> Outcome {
+    if as_json {
+        let report = json!({ word: done });
+        println!("{}", serde_json::to_string_pretty(&report).context("cannot write JSON")?);
+        return Ok(());
+    }
+    for change in done {
+        println!("{word}: {} from `{}` to `{}`", change.file, change.before, change.after);
+    }
+    if done.is_empty() {
+        println!("nothing to do");
+    }
+    Ok(())
+}

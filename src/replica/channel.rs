@@ -67,6 +67,11 @@ impl Channel {
         }
     }
 
+    /// Whether the other end greeted us and has proved nothing: it may have found us wanting.
+    pub fn is_doubted(&self) -> bool {
+        self.keys.as_ref().is_some_and(|keys| keys.received == 0)
+    }
+
     /// Whether the other end has proved itself: it did with its first message.
     pub fn is_proved(&self) -> bool {
         self.keys.as_ref().is_some_and(|keys| keys.received > 0)

@@ -348,12 +348,17 @@ struct ToPrimary {
     line: Option<Line>,
     follower: Option<Follower>,
     dial_at: Nanos,
+    /// Lines in a row that were closed before the primary proved anything.
+    doubts: u32,
 }
+
+/// So many of them are no accident: the primary does not believe that we have the key.
+const DOUBTS_MAX: u32 = 10;
 
 impl ToPrimary {
     fn new(address: SocketAddr, key: &[u8], own: Identity) -> Self {
         let (line, follower, dial_at) = (None, None, Nanos::ZERO);
-        Self { address, key: key.to_vec(), own, line, follower, dial_at }
+        Self { address, key: key.to_vec(), own, line, follower, dial_at, doubts: 0 }
     }
 
     /// Opens the line where there is none.
@@ -377,6 +382,11 @@ impl ToPrimary {
         let outcome = follower.step(now, log);
         if pumped.is_err() || outcome.is_err() {
             self.line = None;
+            let is_doubted = follower.channel().is_doubted();
+            self.doubts = if is_doubted { self.doubts + 1 } else { 0 };
+            if self.doubts > DOUBTS_MAX {
+                return Err(LinkError::NotProved);
+            }
         }
         outcome.map(|work| work + pumped.unwrap_or(0))
     }

@@ -140,7 +140,8 @@ pub struct Sitting {
     progress: (u64, Nanos),
     vigil: Vigil,
     look_at: Nanos,
-    paired: Name,
+    /// The heir that people were told of; nothing before they were told of any.
+    paired: Option<Name>,
 }
 
 /// Commands a standby may be behind when it becomes one that counts.
@@ -151,7 +152,7 @@ const LOOK_EVERY: Nanos = Nanos(20_000_000);
 
 impl Sitting {
     pub(crate) fn new(court: Court) -> Self {
-        let paired = Name::default();
+        let paired = None;
         let progress = (0, Nanos::ZERO);
         let (vigil, look_at) = (Vigil::default(), Nanos::ZERO);
         Self { court, standby: None, newcomer: None, progress, vigil, look_at, paired }
@@ -241,13 +242,13 @@ impl Sitting {
         if release.rule() != wanted {
             release.set_rule(wanted);
         }
-        if self.paired != heir {
+        if self.paired != Some(heir) {
             let what = match heir.is_nobody() {
                 true => "alert: there is no standby".to_owned(),
                 false => format!("{heir} stands by"),
             };
             say(&format!("{what}; replies wait for: {}", wanted.name()));
-            self.paired = heir;
+            self.paired = Some(heir);
         }
     }
 
@@ -266,7 +267,7 @@ impl Sitting {
         let is_close = standing.received + BEHIND_MAX >= last
             && standing.applied + 8 * BEHIND_MAX >= last
             && standing.received > 0;
-        let may = is_heard && keeps_up && (is_close || *paired == feeder.peer());
+        let may = is_heard && keeps_up && (is_close || *paired == Some(feeder.peer()));
         if may { feeder.peer() } else { Name::default() }
     }
 

@@ -315,7 +315,7 @@ fn segment(from: SocketAddrV4, numbers: [u8; 8], flags: u8, rest: &[u8]) -> Vec<
     frame[36..38].copy_from_slice(&HERE.port().to_be_bytes());
     frame[38..46].copy_from_slice(&numbers);
     // Some of what follows may be options.
-    let options = (flags >> 6) as usize & rest.len() / 4;
+    let options = (flags >> 6) as usize & (rest.len() / 4);
     frame[46] = ((5 + options) << 4) as u8;
     frame[47] = flags & 63;
     frame[48] = 16;

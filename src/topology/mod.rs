@@ -7,6 +7,7 @@ mod calendar;
 mod config;
 mod deal;
 mod decimal;
+mod device_name;
 mod fix;
 mod parse;
 mod peers;
@@ -35,11 +36,12 @@ pub use calendar::{
     Timetable,
 };
 pub use config::{
-    Config, CoreConfig, DeviceName, EngineConfig, EntryConfig, FeedConfig, JournalConfig,
-    ReleaseGate, ShardConfig, StageName,
+    Config, CoreConfig, EngineConfig, EntryConfig, FeedConfig, JournalConfig, ReleaseGate,
+    ShardConfig, StageName,
 };
 pub use deal::{Busy, DealtShard, deal, table as deal_table};
 pub use decimal::Decimal;
+pub use device_name::DeviceName;
 pub use fix::{FixConfig, FixSessionConfig, fix_options, fix_port, open_fix};
 pub use parse::{ConfigError, DEFAULT_CONFIG, load, parse};
 pub use peers::{Destinations, PeerConfig, PeersConfig, empty_peers, peers_device, peers_options};

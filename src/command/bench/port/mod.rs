@@ -28,7 +28,7 @@ use crate::wire::udp::{self, HEADERS, Route};
 /// What is asked of a measurement over a device.
 #[derive(Debug, clap::Args)]
 pub(super) struct PortArguments {
-    /// The device: memif, tap, tun, af_packet, af_xdp, socket, memory; its other end, and a
+    /// The device: memif, tap, tun, af_packet, af_xdp, socket; its other end, and a
     /// network namespace where one is needed, are made and removed by the command
     #[arg(long, value_name = "DEVICE")]
     port: Option<Kind>,
@@ -87,7 +87,9 @@ pub(super) fn run(arguments: &BenchArguments) -> Outcome {
     if let Some(role) = arguments.port.serve {
         return serve::run(arguments, kind, role);
     }
-    if kind.wants_namespace() && !arguments.port.inside {
+    let is_wired =
+        kind.wants_namespace() || kind.wires_kernel() && arguments.port.against.is_some();
+    if is_wired && !arguments.port.inside {
         return network::enter();
     }
     let bench = Bench::new(arguments)?;
@@ -95,12 +97,20 @@ pub(super) fn run(arguments: &BenchArguments) -> Outcome {
     if arguments.port.against.is_some() {
         roles.extend([Role::KernelEcho, Role::KernelAppliance]);
     }
+    // Chosen once: both ends of every turn are where they were in the others.
     let cpus = quietest_last(available_cpus());
+    let [client_cpu, .., server_cpu] = cpus[..] else {
+        return Err(Failure::usage("two processes that spin need two CPUs, and here is one"));
+    };
     let floor_ns = floor::floor_ns(&cpus);
     let mut outcomes = Outcomes::new(kind, arguments.rate(), floor_ns);
     for _ in 0..arguments.port.rounds.max(1) {
         for &role in &roles {
-            outcomes.turns.push(turn(&bench, kind, role)?);
+            // On a thread of its own, so that what this one starts may run anywhere.
+            let taken = std::thread::scope(|scope| {
+                scope.spawn(|| turn(&bench, kind, role, [client_cpu, server_cpu])).join()
+            });
+            outcomes.turns.push(taken.map_err(|_| anyhow!("the client panicked"))??);
         }
     }
     if let Some(path) = &arguments.port.hgrm {
@@ -113,14 +123,18 @@ pub(super) fn run(arguments: &BenchArguments) -> Outcome {
 }
 
 /// One turn: the far end is started, asked at a rate, then as fast as it answers, and ended.
-fn turn(bench: &Bench<'_>, kind: Kind, role: Role) -> Result<Turn, Failure> {
-    let place = Place::new(kind)?;
-    let mut server = Server::start(bench.arguments, &place, role)?;
+fn turn(
+    bench: &Bench<'_>,
+    kind: Kind,
+    role: Role,
+    [client_cpu, server_cpu]: [usize; 2],
+) -> Result<Turn, Failure> {
+    let place = Place::new(kind, role)?;
+    // Started before this thread is pinned: a process inherits where its parent may run.
+    let mut server = Server::start(bench.arguments, &place, role, server_cpu)?;
     let clock = SystemClock::new();
     let mut port = place.client_port(&clock)?;
-    if let Some(&cpu) = quietest_last(available_cpus()).first() {
-        pin(cpu);
-    }
+    pin(client_cpu);
     let interval = Nanos(1_000_000_000 / u64::from(bench.arguments.rate()));
     let measured = match role {
         Role::Echo | Role::KernelEcho => echoes(bench, &place, port.as_mut(), interval, &clock),

@@ -54,10 +54,15 @@ impl Kind {
         !matches!(self, Kind::Memif | Kind::Socket)
     }
 
+    /// Whether kernel sockets, to be compared with it, go over a wire made for them.
+    pub(super) fn wires_kernel(self) -> bool {
+        self != Kind::Socket
+    }
+
     /// Whether the wire is a pair of interfaces, whose far end is in a namespace of its own.
     fn is_veth(self, role: Role) -> bool {
         let is_kernel = matches!(role, Role::KernelAppliance | Role::KernelEcho);
-        matches!(self, Kind::AfPacket | Kind::AfXdp) || self.wants_namespace() && is_kernel
+        matches!(self, Kind::AfPacket | Kind::AfXdp) || self.wires_kernel() && is_kernel
     }
 }
 
@@ -65,7 +70,13 @@ impl Kind {
 pub(super) fn enter() -> Outcome {
     let itself = std::env::current_exe().context("cannot find this program")?;
     let mut command = Command::new("unshare");
-    command.arg("-Urn").arg(itself).args(std::env::args_os().skip(1)).arg("--inside");
+    // Root needs no users of its own, and keeps the right to lock memory, which AF_XDP wants.
+    let is_root = rustix::process::geteuid().is_root();
+    command
+        .arg(if is_root { "-n" } else { "-Urn" })
+        .arg(itself)
+        .args(std::env::args_os().skip(1))
+        .arg("--inside");
     let status = command.status().context("`unshare` cannot be started (Debian: util-linux)")?;
     if status.success() {
         return Ok(());
@@ -91,10 +102,13 @@ pub(super) struct Place {
     pub(super) gateway: SocketAddrV4,
     pub(super) client: SocketAddrV4,
     socket: String,
+    /// The far end has kernel sockets, so this one has too.
+    is_kernel: bool,
 }
 
 impl Place {
-    pub(super) fn new(kind: Kind) -> Result<Self, Failure> {
+    pub(super) fn new(kind: Kind, role: Role) -> Result<Self, Failure> {
+        let is_kernel = matches!(role, Role::KernelAppliance | Role::KernelEcho);
         let local = |last, port| SocketAddrV4::new(Ipv4Addr::new(127, 0, 9, last), port);
         let wired = |last, port| SocketAddrV4::new(Ipv4Addr::new(10, 9, 0, last), port);
         let (gateway, client) = match kind {
@@ -102,7 +116,7 @@ impl Place {
             _ => (wired(1, 9100), wired(2, 40_000)),
         };
         let socket = format!("/tmp/wirematch-bench-{}.sock", parent());
-        Ok(Self { kind, gateway, client, socket })
+        Ok(Self { kind, gateway, client, socket, is_kernel })
     }
 
     /// The device of an end.
@@ -110,7 +124,7 @@ impl Place {
         let is_kernel = matches!(role, Some(Role::KernelAppliance | Role::KernelEcho));
         let name = match (self.kind, role) {
             _ if is_kernel => "socket".into(),
-            (Kind::Memif, None) => format!("memif:{},client", self.socket),
+            (Kind::Memif, None) if !self.is_kernel => format!("memif:{},client", self.socket),
             (_, None) | (Kind::Socket, _) => "socket".into(),
             (Kind::Memif, _) => format!("memif:{}", self.socket),
             (Kind::Tap, _) => format!("tap:{APPLIANCE_END}"),
@@ -174,6 +188,11 @@ impl Place {
     }
 }
 
+/// The CPU that the far process spins on, as the one that started it says.
+pub(super) fn server_cpu() -> Option<usize> {
+    std::env::var("WIREMATCH_BENCH_CPU").ok()?.parse().ok()
+}
+
 /// The process that measures: this one, or the one that started it.
 fn parent() -> u32 {
     let given = std::env::var("WIREMATCH_BENCH_PARENT").ok();
@@ -194,6 +213,7 @@ impl Server {
         arguments: &BenchArguments,
         place: &Place,
         role: Role,
+        cpu: usize,
     ) -> Result<Self, Failure> {
         let is_veth = place.kind.is_veth(role);
         let itself = std::env::current_exe().context("cannot find this program")?;
@@ -210,6 +230,7 @@ impl Server {
             .args(["--inside", "--orders", "1000", "--gate", &arguments.gate, "--data"])
             .arg(&arguments.data)
             .env("WIREMATCH_BENCH_PARENT", std::process::id().to_string())
+            .env("WIREMATCH_BENCH_CPU", cpu.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut child = command.spawn().context("cannot start the far process")?;

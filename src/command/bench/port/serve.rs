@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 
-use crate::command::bench::port::network::{Kind, Place};
+use crate::command::bench::port::network::{Kind, Place, server_cpu};
 use crate::command::bench::port::outcome::{Gaps, Told};
 use crate::command::bench::port::{Role, pause};
 use crate::command::bench::{Bench, BenchArguments, stage_cpus, start};
@@ -28,14 +28,16 @@ use crate::wire::udp::HEADERS;
 /// Serves until standard input ends.
 pub(super) fn run(arguments: &BenchArguments, kind: Kind, role: Role) -> Outcome {
     println!("here");
-    let place = Place::new(kind)?;
+    let place = Place::new(kind, role)?;
     let clock = SystemClock::new();
-    let cpus = quietest_last(available_cpus());
+    let cpus = cpus_for_server();
     stay_off(&stage_cpus(1, &cpus), &cpus);
     let port = place.far_port(role, &clock)?;
     let told = match role {
         Role::Echo | Role::KernelEcho => echo(port, &place, &cpus)?,
-        Role::Appliance | Role::KernelAppliance => appliance(arguments, port, &place, &clock)?,
+        Role::Appliance | Role::KernelAppliance => {
+            appliance(arguments, port, &place, &clock, &cpus)?
+        }
     };
     println!("{}", serde_json::to_string(&told).context("cannot write JSON")?);
     Ok(())
@@ -183,6 +185,7 @@ fn appliance(
     port: Box<dyn Port>,
     place: &Place,
     clock: &SystemClock,
+    cpus: &[usize],
 ) -> Result<Told, Failure> {
     let mut bench = Bench::new(arguments)?;
     bench.config.entry.address = place.gateway;
@@ -206,8 +209,7 @@ fn appliance(
         let opening = Request::new(CommandKind::StartOfDay, clock.now());
         let _ = wired.slow_requests.push(&Group::new(opening));
         let stop = StopFlag::default();
-        let cpus = quietest_last(available_cpus_of_machine());
-        let threads = start(&mut wired, &[&StageName::ALL], &cpus, clock, &stop)
+        let threads = start(&mut wired, &[&StageName::ALL], cpus, clock, &stop)
             .context("cannot start a thread")?;
         println!("ready");
         let asked = wait_for_word(&mut in_box);
@@ -227,12 +229,14 @@ fn appliance(
     }
 }
 
-/// The CPUs of the machine, also where this thread keeps off the stages'.
-fn available_cpus_of_machine() -> Vec<usize> {
-    let all = core_affinity::get_core_ids().unwrap_or_default();
-    let count = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
-    let last = count.trim().rsplit(['-', ',']).next().and_then(|last| last.parse().ok());
-    last.map_or_else(|| all.iter().map(|cpu| cpu.id).collect(), |last: usize| (0..=last).collect())
+/// The machine's CPUs, last the one that this process is told to spin on.
+fn cpus_for_server() -> Vec<usize> {
+    let mut cpus = quietest_last(available_cpus());
+    if let Some(cpu) = server_cpu().filter(|cpu| cpus.contains(cpu)) {
+        cpus.retain(|other| *other != cpu);
+        cpus.push(cpu);
+    }
+    cpus
 }
 
 /// Waits for a line of the parent, taking tallies away meanwhile; `false` at the end.

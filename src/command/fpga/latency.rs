@@ -1,4 +1,5 @@
-//! `wirematch fpga latency`: cycles by class of command, with nanoseconds at the proved clock.
+//! `wirematch fpga latency`: cycles by class of command, and nanoseconds at the clock that
+//! placement estimates.
 
 use clap::Args;
 
@@ -9,7 +10,7 @@ use crate::fpga::lockstep::{Lockstep, STORM_BASE, Sweep};
 
 /// What place-and-route estimates for the whole path on the ECP5 today, in MHz: timing is not met
 /// yet, 100 is the aim (`docs/fpga.md`).
-const PROVED_MHZ: f64 = 36.0;
+const PLACED_MHZ: f64 = 36.0;
 
 /// Clocks of larger parts: projections, for no open tool times them.
 const PROJECTED_MHZ: [f64; 2] = [250.0, 322.0];
@@ -17,8 +18,8 @@ const PROJECTED_MHZ: [f64; 2] = [250.0, 322.0];
 /// A frame that reports an execution, with preamble, checksum and gap, in bytes.
 const REPORT_FRAME: f64 = 14.0 + 20.0 + 8.0 + 20.0 + 2.0 + 36.0 + 24.0;
 
-/// Measures cycles by class of command and prints them with nanoseconds at the proved clock and,
-/// as projections, at 250 and 322 MHz.
+/// Measures cycles by class of command and prints them with nanoseconds at the clock that placement
+/// estimates and, as projections, at 250 and 322 MHz.
 #[derive(Debug, Args)]
 pub(super) struct LatencyArguments {
     /// Random commands.
@@ -48,7 +49,7 @@ pub(super) fn run(arguments: &LatencyArguments) -> Outcome {
         arguments.commands
     );
     println!(
-        "                        cycles   ns at {PROVED_MHZ} MHz   250 MHz*  322 MHz*   occupied"
+        "                        cycles   ns at {PLACED_MHZ} MHz   250 MHz*  322 MHz*   occupied"
     );
     for (class, span) in &both.measured.first {
         let occupied = both.measured.occupied.get(class).copied().unwrap_or_default();
@@ -72,7 +73,7 @@ fn row(name: &str, cycles: u64, occupied: Option<(u64, u64)>) {
     let occupied = occupied.map_or(String::new(), |(least, most)| format!("{least} to {most}"));
     println!(
         "  {name:<20} {cycles:>7} {:>15.1} {:>10.1} {:>9.1}   {occupied}",
-        at(PROVED_MHZ),
+        at(PLACED_MHZ),
         at(PROJECTED_MHZ[0]),
         at(PROJECTED_MHZ[1])
     );

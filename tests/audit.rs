@@ -15,7 +15,7 @@ use wirematch::model::{
     SessionId, Side, Text, TimeInForce,
 };
 use wirematch::slow::audit::{
-    AUDIT_NAME, Audit, AuditError, HEADER_BYTES, RECORD_BYTES, files, read_all,
+    AUDIT_NAME, Audit, AuditError, Entries, HEADER_BYTES, RECORD_BYTES, files, read_all,
 };
 
 const NAMES: &[u8] = br#"{"instruments":{"1":"FLOW"}}"#;
@@ -174,6 +174,37 @@ fn the_record_goes_on_where_it_was_left_however_it_was_cut() {
     whole.commit();
     let whole = read_all(&again.path().join(AUDIT_NAME), |_, _| Ok::<_, AuditError>(())).unwrap();
     assert_eq!(pieces, whole);
+}
+
+#[test]
+fn a_journal_that_lost_its_end_goes_on_in_a_new_file() {
+    let data = tempfile::tempdir().unwrap();
+    let mut market = Market::new(data.path(), 4);
+    (0..200).for_each(|_| drop(market.step()));
+    let (journal, kept) = (data.path().join("journal"), data.path().join("kept"));
+    let copy = |from: &Path, to: &Path| {
+        let copied = Process::new("cp").arg("-r").args([from, to]).status().unwrap();
+        assert!(copied.success());
+    };
+    copy(&journal, &kept);
+    (0..100).for_each(|_| drop(market.step()));
+    drop(market);
+    drop(keep(data.path()));
+    let record = data.path().join(AUDIT_NAME);
+    let before = files(&record).unwrap().len();
+    fs::remove_dir_all(&journal).unwrap();
+    copy(&kept, &journal);
+    let mut market = Market { seq: 200, ..Market::new(data.path(), 5) };
+    // The record is opened before the first new event, as at a start.
+    let mut audit = Audit::open(&journal, data.path(), NAMES.to_vec()).unwrap();
+    (0..50).for_each(|_| drop(market.step()));
+    while audit.step().unwrap() > 0 {}
+    audit.commit();
+    let all = files(&record).unwrap();
+    assert_eq!((all.len(), verdict(&record)), (before + 1, None));
+    let (_, newest) = all.last().unwrap();
+    let first = Entries::of_file(newest, 1).unwrap().next_entry().unwrap().expect("an entry");
+    assert!((201..=210).contains(&first.event.id.seq().0), "{:?}", first.event.id);
 }
 
 /// What verification says of a record: the file and record it names.

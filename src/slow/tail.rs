@@ -159,7 +159,7 @@ pub(crate) fn identity(folder: &Path) -> Result<u64, JournalError> {
 }
 
 /// The last event of a log.
-fn end(folder: &Path) -> Result<EventId, SlowError> {
+pub(crate) fn end(folder: &Path) -> Result<EventId, JournalError> {
     let mut reader = Reader::<Event>::open(folder, u64::MAX)?;
     while reader.read_event()?.is_some() {}
     Ok(EventId(reader.place().after))

@@ -28,7 +28,7 @@ use crate::journal::{JournalError, LogKind, Reader};
 use crate::model::{Command, Event, EventId, Group};
 use crate::slow::audit::fold::Ledger;
 use crate::slow::audit::trail::Trail;
-use crate::slow::tail::identity;
+use crate::slow::tail::{end, identity};
 
 /// The record's folder in the data folder.
 pub const AUDIT_NAME: &str = "audit";
@@ -97,7 +97,8 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// Goes on where the record in the data folder ends. `names` is what is put beside its files:
+    /// Goes on where the record in the data folder ends; to be opened before the journal is written
+    /// to, so that an end that was lost is seen. `names` is what is put beside its files:
     /// what the numbers in them mean, as JSON.
     ///
     /// # Errors
@@ -124,9 +125,11 @@ impl Audit {
 
     /// Opens the record, once there is a journal to tell it by.
     fn open_trail(&mut self) -> Result<(), AuditError> {
-        let identity = identity(&LogKind::Events.folder(&self.journal))?;
+        let events = LogKind::Events.folder(&self.journal);
+        let identity = identity(&events)?;
         if identity != 0 {
-            let trail = Trail::open(&self.folder, identity, self.names.clone())?;
+            let mut trail = Trail::open(&self.folder, identity, self.names.clone())?;
+            trail.part_at(end(&events)?);
             // What a failed write had put there already is not put there twice.
             self.entries.retain(|entry| entry.event.id > trail.last());
             self.trail = Some(trail);

@@ -106,6 +106,15 @@ impl Trail {
         Ok(())
     }
 
+    /// Where the journal ends before the record does, it lost its end with the machine, or another
+    /// history took that end's place: what is on record stays, what follows gets a file of its own.
+    pub(super) fn part_at(&mut self, end: EventId) {
+        if self.last > end {
+            self.current = None;
+            self.last = end;
+        }
+    }
+
     /// The last event on record.
     pub(super) fn last(&self) -> EventId {
         self.last

@@ -1,5 +1,7 @@
 //! `wirematch config`: what may be configured, what it means, and what it is now.
 
+use std::io::{ErrorKind, Write};
+
 use anyhow::Context;
 use serde_json::Value;
 
@@ -50,20 +52,23 @@ enum Action {
 /// # Errors
 /// A key that there is not, or a wrong configuration; exit code 2.
 pub fn run(arguments: &ConfigCommand) -> Outcome {
-    match &arguments.action {
-        Action::Default => print!("{DEFAULT_CONFIG}"),
-        Action::Schema => println!("{}", pretty(&schema())?),
+    let text = match &arguments.action {
+        Action::Default => DEFAULT_CONFIG.to_owned(),
+        Action::Schema => pretty(&schema())?,
         Action::Explain { key, json } => tell(key.as_deref(), *json)?,
         Action::Show { config, json } => show(config, *json)?,
+    };
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::from_output(error)),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn pretty(value: &impl serde::Serialize) -> Result<String, Failure> {
-    Ok(serde_json::to_string_pretty(value).context("cannot write JSON")?)
+    Ok(serde_json::to_string_pretty(value).context("cannot write JSON")? + "\n")
 }
 
-fn tell(key: Option<&str>, json: bool) -> Outcome {
+fn tell(key: Option<&str>, json: bool) -> Result<String, Failure> {
     let found = match key {
         None => explained(),
         Some(key) => explain(key).map_err(|near| {
@@ -72,47 +77,41 @@ fn tell(key: Option<&str>, json: bool) -> Outcome {
         })?,
     };
     if json {
-        println!("{}", pretty(&found)?);
-        return Ok(());
+        return pretty(&found);
     }
     // One key in full; of many, a line each.
-    match (found.as_slice(), key) {
-        ([one], _) => print_whole(one),
-        ([table, keys @ ..], Some(_)) => {
-            print_whole(table);
-            println!();
-            print_lines(keys);
-        }
-        (all, _) => print_lines(all),
-    }
-    Ok(())
+    Ok(match (found.as_slice(), key) {
+        ([one], _) => whole(one),
+        ([table, keys @ ..], Some(_)) => whole(table) + "\n" + &lines(keys),
+        (all, _) => lines(all),
+    })
 }
 
-fn print_whole(one: &Explained) {
+fn whole(one: &Explained) -> String {
     let default = one.default.as_ref().map_or(String::new(), |value| format!(", default {value}"));
-    println!("{}: {}{default}", one.key, one.kind);
-    one.text.lines().for_each(|line| println!("  {line}"));
+    let mut text = format!("{}: {}{default}\n", one.key, one.kind);
+    one.text.lines().for_each(|line| text += &format!("  {line}\n"));
+    text
 }
 
-fn print_lines(all: &[Explained]) {
+fn lines(all: &[Explained]) -> String {
     let width = all.iter().map(|one| one.key.len()).max().unwrap_or(0);
-    for one in all {
+    let line = |one: &Explained| {
         let first = one.text.lines().next().unwrap_or_default();
         let default = one.default.as_ref().map_or(String::new(), |value| format!(" [{value}]"));
-        println!("{:width$}  {first}{default}", one.key);
-    }
+        format!("{:width$}  {first}{default}\n", one.key)
+    };
+    all.iter().map(line).collect()
 }
 
-fn show(arguments: &ConfigArguments, json: bool) -> Outcome {
+fn show(arguments: &ConfigArguments, json: bool) -> Result<String, Failure> {
     let config = arguments.load()?.config;
     let mut value = serde_json::to_value(&config).context("cannot write the configuration")?;
     hide_secrets(&mut value);
     if json {
-        println!("{}", pretty(&value)?);
-        return Ok(());
+        return pretty(&value);
     }
-    print!("{}", toml::to_string_pretty(&without_nulls(value)).context("cannot write TOML")?);
-    Ok(())
+    Ok(toml::to_string_pretty(&without_nulls(value)).context("cannot write TOML")?)
 }
 
 /// Puts dots where a secret stands.

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use wirematch::command::{
     Exit, Outcome, audit, bench, check, client, deal, fix_echo, fix_password, flow, fpga, host,
-    instrument, journal, positions, replay, risk, run as run_command, simulate, witness,
+    instrument, journal, monitor, positions, replay, risk, run as run_command, simulate, status,
+    witness,
 };
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
@@ -30,11 +31,14 @@ enum Command {
     Host(host::HostArguments),
     Instrument(instrument::InstrumentArguments),
     Journal(journal::JournalArguments),
+    Monitor(monitor::MonitorArguments),
     Positions(positions::PositionsArguments),
+    Ready(status::ReadyArguments),
     Replay(replay::ReplayArguments),
     Risk(risk::RiskArguments),
     Run(run_command::RunArguments),
     Simulate(simulate::SimulateArguments),
+    Status(status::StatusArguments),
     Witness(witness::WitnessArguments),
 }
 
@@ -63,11 +67,14 @@ fn run(command: &Command) -> Outcome {
         Command::Host(arguments) => host::run(arguments),
         Command::Instrument(arguments) => instrument::run(arguments),
         Command::Journal(arguments) => journal::run(arguments),
+        Command::Monitor(arguments) => monitor::run(arguments),
         Command::Positions(arguments) => positions::run(arguments),
+        Command::Ready(arguments) => status::ready(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Risk(arguments) => risk::run(arguments),
         Command::Run(arguments) => run_command::run(arguments),
         Command::Simulate(arguments) => simulate::run(arguments),
+        Command::Status(arguments) => status::status(arguments),
         Command::Witness(arguments) => witness::run(arguments),
     }
 }

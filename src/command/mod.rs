@@ -13,11 +13,13 @@ pub mod fpga;
 pub mod host;
 pub mod instrument;
 pub mod journal;
+pub mod monitor;
 pub mod positions;
 pub mod replay;
 pub mod risk;
 pub mod run;
 pub mod simulate;
+pub mod status;
 pub mod witness;
 
 use std::io;

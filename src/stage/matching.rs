@@ -9,7 +9,7 @@ use crate::model::{
     Command, CommandKind, Event, EventKind, Fault, InstrumentId, Nanos, Request, SessionId,
 };
 use crate::runtime::{Counters, LatencyRecorder, Stage};
-use crate::stage::BURST;
+use crate::stage::{BURST, DepthBoard};
 
 crate::counters! {
     /// What the matching stage counts.
@@ -51,6 +51,8 @@ pub struct Board {
     instruments: Box<[InstrumentId]>,
     /// By shard: an instrument has orders in one of them.
     shards: Box<[ShardBoard]>,
+    /// Their best prices.
+    pub depth: DepthBoard,
 }
 
 #[derive(Debug)]
@@ -72,7 +74,8 @@ impl Board {
             open_orders: AtomicU64::new(0),
         };
         let shards = (0..shards.max(1)).map(shard).collect();
-        Arc::new(Self { instruments: instruments.into(), shards })
+        let depth = DepthBoard::new(instruments.len());
+        Arc::new(Self { instruments: instruments.into(), shards, depth })
     }
 
     /// Orders resting in all books.
@@ -326,6 +329,10 @@ impl<M: Matcher + BookView, L: DealEvents> Stage for Matching<M, L> {
         Ok(work)
     }
 
+    fn held(&self) -> u64 {
+        self.counters.value(MatchingCounter::Backpressured)
+    }
+
     fn housekeep(&mut self, _now: Nanos) {
         self.counters.publish();
         self.commands.show_fill();
@@ -341,5 +348,6 @@ impl<M: Matcher + BookView, L: DealEvents> Stage for Matching<M, L> {
             row.ask.store(ask.0, Ordering::Relaxed);
             row.ask_quantity.store(ask.1, Ordering::Relaxed);
         }
+        self.board.depth.show(&self.board.instruments, &self.matcher);
     }
 }

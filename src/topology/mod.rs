@@ -15,6 +15,7 @@ mod placement;
 mod ports;
 mod recovery;
 mod risk_config;
+mod scribe;
 mod shard_wiring;
 mod sharding;
 mod speaker;
@@ -25,8 +26,8 @@ mod venues;
 mod wiring;
 
 pub use admin::{
-    AdminOptions, AdminServer, Answer, Ask, AskError, KillFile, LimitsFile, Message, SOCKET_NAME,
-    Trade, Whom, padded, parse_limits, shown,
+    AdminOptions, AdminServer, Answer, Ask, AskError, KillFile, KillSwitch, LimitsFile, Message,
+    SOCKET_NAME, Trade, Whom, ask_admin, padded, parse_limits, shown,
 };
 pub use appliance::{Appliance, StopError};
 pub(crate) use boot::mend;

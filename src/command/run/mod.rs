@@ -15,6 +15,7 @@ use signal_hook::flag;
 use crate::command::configuration::{ConfigArguments, Loaded};
 use crate::command::run::view::View;
 use crate::command::{Exit, Failure, Outcome};
+use crate::runtime::counters_file::COUNTERS_NAME;
 use crate::runtime::{SystemClock, Utc, available_cpus, stay_off, utc};
 use crate::topology::{
     Appliance, BootError, BootReport, Config, DeviceRequest, Ports, StandbyError, StandbyReport,
@@ -75,7 +76,9 @@ pub fn run(arguments: &RunArguments) -> Outcome {
     tell(&config, &report);
     let show = std::io::stdout().is_terminal() && !arguments.no_table;
     let mut view = match show {
-        true => Some(View::new(&catalogue.instruments).context("cannot draw on this terminal")?),
+        true => Some(
+            View::new(config.data.join(COUNTERS_NAME)).context("cannot draw on this terminal")?,
+        ),
         false => None,
     };
     let bound_us = config.slow.utc_bound_us;
@@ -113,7 +116,7 @@ fn say_how_the_clock_fares(bound_us: u64, was_good: &mut bool) {
 
 /// Draws until somebody asks to stop or a thread has ended.
 fn watch(
-    mut appliance: Appliance,
+    appliance: Appliance,
     mut view: Option<&mut View>,
     stop: &AtomicBool,
     bound_us: u64,
@@ -123,7 +126,7 @@ fn watch(
     while !stop.load(Ordering::Acquire) && !appliance.has_fallen() {
         if let Some(view) = view.as_deref_mut()
             && (view.wants_to_stop()
-                || ticks.is_multiple_of(TICKS_PER_DRAW) && view.draw(&mut appliance).is_err())
+                || ticks.is_multiple_of(TICKS_PER_DRAW) && view.draw().is_err())
         {
             break;
         }

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use wirematch::command::{
-    Exit, Outcome, audit, bench, check, client, deal, fix_echo, fix_password, flow, fpga, host,
-    instrument, journal, monitor, positions, replay, risk, run as run_command, simulate, status,
-    witness,
+    Exit, Outcome, audit, bench, check, client, console_password, deal, fix_echo, fix_password,
+    flow, fpga, host, instrument, journal, monitor, positions, replay, risk, run as run_command,
+    simulate, status, witness,
 };
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
@@ -23,6 +23,7 @@ enum Command {
     Bench(bench::BenchArguments),
     Check(check::CheckArguments),
     Client(client::ClientArguments),
+    ConsolePassword(console_password::ConsolePasswordArguments),
     Deal(deal::DealArguments),
     FixEcho(fix_echo::FixEchoArguments),
     FixPassword(fix_password::FixPasswordArguments),
@@ -59,6 +60,7 @@ fn run(command: &Command) -> Outcome {
         Command::Bench(arguments) => bench::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Client(arguments) => client::run(arguments),
+        Command::ConsolePassword(arguments) => console_password::run(arguments),
         Command::Deal(arguments) => deal::run(arguments),
         Command::FixEcho(arguments) => fix_echo::run(arguments),
         Command::FixPassword(arguments) => fix_password::run(arguments),

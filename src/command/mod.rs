@@ -5,6 +5,7 @@ pub mod bench;
 pub mod check;
 pub mod client;
 pub mod configuration;
+pub mod console_password;
 pub mod deal;
 pub mod fix_echo;
 pub mod fix_password;

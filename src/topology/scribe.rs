@@ -90,7 +90,14 @@ pub(super) fn spawn_scribe(
     stop: StopFlag,
 ) -> std::io::Result<JoinHandle<()>> {
     let Sources { plan, mut sources } = sources_of(seen);
-    let mut file = CountersFile::create(&data.join(COUNTERS_NAME), &plan, clock.now())?;
+    let mut file = match CountersFile::create(&data.join(COUNTERS_NAME), &plan, clock.now()) {
+        Ok(file) => file,
+        Err(error) => {
+            // Trading does not need it.
+            log::alert(&format!("no counters file ({error}): monitor and console have no numbers"));
+            return thread::Builder::new().name("scribe".into()).spawn(|| ());
+        }
+    };
     let body = move || {
         while !stop.is_raised() {
             let now = clock.now();

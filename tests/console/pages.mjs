@@ -29,8 +29,8 @@ async function open(width) {
 }
 
 async function logIn(page, name) {
-  await page.getByLabel("Name").fill(name);
-  await page.getByLabel("Password").fill(`${name}-secret`);
+  await page.locator("#login-name").fill(name);
+  await page.locator("#login-password").fill(`${name}-secret`);
   await page.keyboard.press("Enter");
   await page.getByText(`${name} (`).waitFor();
   await page.locator("#state", { hasText: "running" }).waitFor();

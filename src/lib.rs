@@ -22,6 +22,8 @@ pub mod stage;
 
 pub mod topology;
 
+pub mod console;
+
 pub mod client;
 
 pub mod simulate;

@@ -24,6 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "fpga", "stage", "slow",
         ],
     ),
+    ("console", &["model", "wire", "journal", "runtime", "stage", "slow", "topology"]),
     ("client", &["model", "wire", "port", "runtime", "flow"]),
     (
         "simulate",
@@ -36,7 +37,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "command",
         &[
             "model", "link", "wire", "port", "engine", "journal", "runtime", "replica", "flow",
-            "fpga", "stage", "slow", "topology", "client", "simulate",
+            "fpga", "stage", "slow", "topology", "console", "client", "simulate",
         ],
     ),
 ];
@@ -54,6 +55,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "src/link/batch.rs",
     "src/journal/checksum.rs",
     "src/journal/map.rs",
+    "src/runtime/counters_file/map.rs",
     "src/runtime/memory.rs",
     "src/runtime/affinity.rs",
     "src/runtime/utc.rs",

@@ -19,6 +19,7 @@
 mod away;
 mod collector;
 mod dealer;
+mod depth_board;
 mod feed;
 mod fix;
 mod gate;
@@ -28,11 +29,13 @@ mod peers;
 mod recorder;
 mod risk;
 mod sequencer;
+mod session_board;
 mod venues;
 
 pub use away::{AwayCounter, AwayLinks, AwayStage};
 pub use collector::{Collector, CollectorCounter};
 pub use dealer::{Dealer, DealerCounter};
+pub use depth_board::{DEPTH_SHOWN, DepthBoard};
 pub use feed::{Feed, FeedCounter, FeedOptions, FeedState};
 pub use fix::{
     Acceptor, Door, FixCounter, FixGateway, FixLinks, FixOptions, FixSpec, FixState, FixView,
@@ -48,6 +51,7 @@ pub use peers::{PeerSpec, Peers, PeersCounter, PeersOptions, PeersState, REPORTS
 pub use recorder::{Recorder, RecorderCounter};
 pub use risk::{Refusals, Risk, RiskCounter, RiskVoice};
 pub use sequencer::{Sequencer, SequencerCounter, SequencerState};
+pub use session_board::{SessionBoard, SessionRow};
 pub use venues::{
     Dialer, Dialled, LineSpec, VENUE_REPORTS_DEPTH, VenueCounter, VenueRecord, VenueSpec, Venues,
     VenuesOptions, VenuesState,

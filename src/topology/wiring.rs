@@ -15,7 +15,7 @@ use crate::runtime::{CounterReader, LatencyReader, Pulse, Stage, latency};
 use crate::stage::{
     ArchiveLinks, BURST, Board, Dialled, EventLinks, Feed, FeedState, FixGateway, FixLinks,
     FixState, Gate, Gateway, GatewayLinks, GatewayState, Introduced, OldReply, Peers, PeersState,
-    REPORTS_DEPTH, Recorder, Refusals, Risk, RiskVoice, Sequencer, SequencerState,
+    REPORTS_DEPTH, Recorder, Refusals, Risk, RiskVoice, Sequencer, SequencerState, SessionBoard,
     VENUE_REPORTS_DEPTH, Venues, VenuesState, Wanted,
 };
 use crate::topology::StageName;
@@ -135,6 +135,8 @@ pub struct Wired {
     pub risk_pulse: Pulse,
     /// Why commands were refused.
     pub refusals: Refusals,
+    /// What gateways show of their sessions.
+    pub sessions: Arc<SessionBoard>,
 }
 
 /// Joins the stages. This function is the architecture.
@@ -174,6 +176,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     let journal_is_short = Arc::<AtomicBool>::default();
     let risk_pulse = Pulse::default();
     let watchman = || risk_pulse.watchman(parts.risk_bound);
+    let sessions = SessionBoard::new(parts.gateway.options().sessions.len());
     let gateway = Gateway::new(
         parts.entry_port,
         parts.gateway,
@@ -187,7 +190,8 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         Arc::clone(&journal_is_short),
         replied,
     )
-    .watching(watchman());
+    .watching(watchman())
+    .showing(Arc::clone(&sessions));
     let mut inputs = vec![gateway_sequencer, slow_sequencer, kill_sequencer];
     let (mut gateways, mut gateway_of) = (vec![gateway_events], Box::default());
     let fix = parts.fix.map(|fix| {
@@ -203,7 +207,8 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         let short = Arc::clone(&journal_is_short);
         let gate = parts.gate.clone();
         let gateway = FixGateway::new(fix.state, ends, fix.watch, gate, short, replied);
-        (gateway.hosting(fix.host).watching(watchman()), reader)
+        let gateway = gateway.hosting(fix.host).watching(watchman());
+        (gateway.showing(Arc::clone(&sessions)), reader)
     });
     let Fold { gate, feedback, matcher, .. } = parts.fold;
     let (risk_requests, risk_sequencer) = link::<Request>(SLOW_DEPTH);
@@ -307,6 +312,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         alerts,
         risk_pulse,
         refusals,
+        sessions,
     };
     if let Some(peers) = peers {
         wired.counters.push((StageName::Peers, peers.counters.reader()));

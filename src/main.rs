@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use wirematch::command::{
-    Exit, Outcome, audit, bench, check, client, deal, fix_echo, fix_password, flow, fpga, host,
-    instrument, journal, positions, replay, risk, run as run_command, simulate, witness,
+    Exit, Outcome, audit, bench, check, client, config, deal, fix_echo, fix_password, flow, fpga,
+    host, instrument, journal, manual, positions, replay, risk, run as run_command, simulate,
+    witness,
 };
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
@@ -22,6 +23,8 @@ enum Command {
     Bench(bench::BenchArguments),
     Check(check::CheckArguments),
     Client(client::ClientArguments),
+    Completions(manual::CompletionsArguments),
+    Config(config::ConfigCommand),
     Deal(deal::DealArguments),
     FixEcho(fix_echo::FixEchoArguments),
     FixPassword(fix_password::FixPasswordArguments),
@@ -30,6 +33,7 @@ enum Command {
     Host(host::HostArguments),
     Instrument(instrument::InstrumentArguments),
     Journal(journal::JournalArguments),
+    Man(manual::ManArguments),
     Positions(positions::PositionsArguments),
     Replay(replay::ReplayArguments),
     Risk(risk::RiskArguments),
@@ -55,6 +59,8 @@ fn run(command: &Command) -> Outcome {
         Command::Bench(arguments) => bench::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Client(arguments) => client::run(arguments),
+        Command::Completions(arguments) => manual::completions(arguments, Arguments::command()),
+        Command::Config(arguments) => config::run(arguments),
         Command::Deal(arguments) => deal::run(arguments),
         Command::FixEcho(arguments) => fix_echo::run(arguments),
         Command::FixPassword(arguments) => fix_password::run(arguments),
@@ -63,6 +69,7 @@ fn run(command: &Command) -> Outcome {
         Command::Host(arguments) => host::run(arguments),
         Command::Instrument(arguments) => instrument::run(arguments),
         Command::Journal(arguments) => journal::run(arguments),
+        Command::Man(arguments) => manual::man(arguments, Arguments::command()),
         Command::Positions(arguments) => positions::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Risk(arguments) => risk::run(arguments),

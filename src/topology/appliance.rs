@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::feed::Notice;
 use crate::journal::{KeeperThread, Progress};
 use crate::model::{Fault, Instrument, SessionId};
+use crate::outlet::OutletOptions;
 use crate::replica::Reign;
 use crate::runtime::{Clock, Core, CounterReader, StopFlag, SystemClock, log, pin};
 use crate::slow::{SlowError, SlowPath};
-use crate::stage::{Archive, Board, Dialer, Door, GatewayOptions, Release, Rule};
+use crate::stage::{Archive, Board, Dialer, Door, Gate, GatewayOptions, Release, Rule};
 use crate::topology::scribe::{Seen, spawn_scribe};
 use crate::topology::speaker::{DatedLimits, Heard, Speaker};
 use crate::topology::standby::{Court, Lines, Vitals, spawn_court};
+use crate::topology::wiring::PricesThread;
 use crate::topology::{
     AdminServer, Crown, KillFile, KillSwitch, Placement, StageName, StandbyConfig, Timetable, Wired,
 };
@@ -40,6 +43,10 @@ pub(super) struct Launch {
     pub(super) kill_file: PathBuf,
     pub(super) court: Option<CourtParts>,
     pub(super) listing: Listing,
+    /// Exchanges' feeds, by place.
+    pub(super) feed_names: Vec<String>,
+    /// Who is told of the market besides the groups, and what that waits for.
+    pub(super) outlet: (OutletOptions, Gate),
 }
 
 /// What there is, by its names: for people.
@@ -145,6 +152,13 @@ impl Launch {
         let listing = self.listing;
         let (kill_file, kill_switch) =
             KillFile::new(self.kill_file, wired.kill_requests, listing.instruments.clone());
+        if let Some(prices) = wired.prices.take() {
+            spawn_prices(prices, self.feed_names, clock.clone(), stop_slow.clone())?;
+        }
+        let (outlet, gate) = self.outlet;
+        if outlet.is_used() {
+            crate::outlet::spawn(&outlet, gate, clock.clone(), stop_slow.clone())?;
+        }
         spawn_kill_file(kill_file, clock.clone(), stop_slow.clone())?;
         let seen = Seen {
             counters: wired.counters.clone(),
@@ -256,6 +270,59 @@ fn spawn_archive(
         }
     };
     thread::Builder::new().name("archive".into()).spawn(body)
+}
+
+/// Fetches snapshots of exchanges' books, and tells people how their feeds fare.
+fn spawn_prices(
+    prices: PricesThread,
+    names: Vec<String>,
+    clock: SystemClock,
+    stop: StopFlag,
+) -> std::io::Result<()> {
+    let PricesThread { mut fetcher, mut notices } = prices;
+    let body = move || {
+        while !stop.is_raised() {
+            while let Ok(notice) = notices.pop() {
+                eprintln!("wirematch: {}", sentence_of(&notice, &names));
+            }
+            let complain = &mut |why| eprintln!("wirematch: alert: {why}");
+            if fetcher.step(clock.now(), complain) == 0 {
+                thread::sleep(SLOW_PAUSE);
+            }
+        }
+    };
+    thread::Builder::new().name("prices-slow".into()).spawn(body).map(drop)
+}
+
+/// What a notice says to people.
+fn sentence_of(notice: &Notice, names: &[String]) -> String {
+    let name = |feed: &usize| names.get(*feed).map_or("?", String::as_str);
+    let line = |line: &usize| if *line == 0 { 'A' } else { 'B' };
+    match notice {
+        Notice::Stale(id) => {
+            format!("alert: no feed has prices of instrument {id}: it halts until one has")
+        }
+        Notice::Halted(id) => format!("alert: the exchange has halted instrument {id}: it halts"),
+        Notice::Resumes(id) => format!("instrument {id} has good prices again and resumes"),
+        Notice::LineLost { feed, line: at } => {
+            format!(
+                "alert: line {} of feed {} is silent; the other carries on",
+                line(at),
+                name(feed)
+            )
+        }
+        Notice::LineBack { feed, line: at } => {
+            format!("line {} of feed {} is heard again", line(at), name(feed))
+        }
+        Notice::FeedLost { feed } => format!("alert: no line of feed {} is heard", name(feed)),
+        Notice::Restarted { feed } => {
+            format!("alert: feed {} began a new session; its books begin anew", name(feed))
+        }
+        Notice::SnapshotWanted { feed } => format!("feed {}: a snapshot is wanted", name(feed)),
+        Notice::CaughtUp { feed, next } => {
+            format!("feed {}: a snapshot was taken in; it goes on from message {next}", name(feed))
+        }
+    }
 }
 
 /// Lets FIX clients in.

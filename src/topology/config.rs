@@ -15,7 +15,8 @@ use crate::model::{Hours, SelfTrade};
 use crate::runtime::Idle;
 use crate::topology::{
     AdminConfig, AlarmConfig, CalendarConfig, ConsoleConfig, Decimal, DeviceName, FirmConfig,
-    FixConfig, PeersConfig, PhaseConfig, RiskConfig, StandbyConfig, Subnet, VenueConfig,
+    FixConfig, MarketDataConfig, PeersConfig, PhaseConfig, RiskConfig, StandbyConfig, Subnet,
+    VenueConfig,
 };
 
 /// The whole configuration.
@@ -39,6 +40,8 @@ pub struct Config {
     pub venue: Vec<Spanned<VenueConfig>>,
     /// Market data out.
     pub feed: FeedConfig,
+    /// Market data in, and out to those who hear no group.
+    pub market_data: MarketDataConfig,
     /// The two logs.
     pub journal: JournalConfig,
     /// Sizes and meaning of the deterministic core.
@@ -91,6 +94,7 @@ impl Default for Config {
             peers: PeersConfig::default(),
             venue: Vec::new(),
             feed: FeedConfig::default(),
+            market_data: MarketDataConfig::default(),
             journal: JournalConfig::default(),
             engine: EngineConfig::default(),
             risk: RiskConfig::default(),
@@ -200,6 +204,10 @@ pub struct FeedConfig {
     pub address: SocketAddrV4,
     pub kernel_address: Option<Subnet>,
     pub group: SocketAddrV4,
+    /// The B line: the same packets once more.
+    pub group_b: Option<SocketAddrV4>,
+    /// Packets of new messages a second, at most; 0: no limit.
+    pub packets_per_second: u32,
     pub session: String,
     pub heartbeat_ms: u16,
     pub rewind_messages: u32,
@@ -214,6 +222,8 @@ impl Default for FeedConfig {
             address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9200),
             kernel_address: None,
             group: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9201),
+            group_b: None,
+            packets_per_second: 0,
             session: "WIREMATCH1".into(),
             heartbeat_ms: 10,
             rewind_messages: 1 << 18,
@@ -468,6 +478,8 @@ pub enum StageName {
     Peers,
     /// There with venues only: speaks with exchanges.
     Venues,
+    /// There with exchanges' feeds only: their prices.
+    Prices,
     Sequencer,
     Risk,
     /// With several shards: deals commands to them.
@@ -505,6 +517,7 @@ impl StageName {
             Self::Fix => "fix".into(),
             Self::Peers => "peers".into(),
             Self::Venues => "venues".into(),
+            Self::Prices => "prices".into(),
             Self::Away => "away".into(),
             Self::Sequencer => "sequencer".into(),
             Self::Risk => "risk".into(),
@@ -532,13 +545,15 @@ impl TryFrom<String> for StageName {
             Self::Fix,
             Self::Peers,
             Self::Venues,
+            Self::Prices,
             Self::Away,
         ]);
         let found = all.into_iter().find(|stage| stage.name() == name);
         found.ok_or_else(|| {
             format!(
-                "`{name}` is no stage: write gateway, fix, peers, venues, sequencer, risk, dealer, \
-                 matching, matching-2 to matching-{SHARDS_MAX}, away, collector, recorder or feed"
+                "`{name}` is no stage: write gateway, fix, peers, venues, prices, sequencer, risk, \
+                 dealer, matching, matching-2 to matching-{SHARDS_MAX}, away, collector, \
+                 recorder or feed"
             )
         })
     }

@@ -11,6 +11,7 @@ mod deal;
 mod decimal;
 mod device_name;
 mod fix;
+mod market_data;
 mod parse;
 mod peers;
 mod placement;
@@ -49,6 +50,7 @@ pub use deal::{Busy, DealtShard, deal, table as deal_table};
 pub use decimal::Decimal;
 pub use device_name::DeviceName;
 pub use fix::{FixConfig, FixSessionConfig, fix_options, fix_port, open_fix};
+pub use market_data::{InletConfig, MarketDataConfig, outlet_options, price_devices, price_ports};
 pub use parse::{ConfigError, DEFAULT_CONFIG, load, parse};
 pub use peers::{Destinations, PeerConfig, PeersConfig, empty_peers, peers_device, peers_options};
 pub use placement::{PlacedCore, Placement, place};
@@ -69,4 +71,6 @@ pub use state::{
 };
 pub use validate::{Catalogue, check};
 pub use venues::{VenueConfig, VenueLineConfig, open_venues, venues_options};
-pub use wiring::{FixParts, LinkFill, Parts, PeersParts, StageLatency, VenuesParts, Wired, wire};
+pub use wiring::{
+    FixParts, LinkFill, Parts, PeersParts, PricesParts, StageLatency, VenuesParts, Wired, wire,
+};

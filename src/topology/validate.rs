@@ -11,9 +11,10 @@ use crate::model::{
     AccountId, Command, CommandKind, Hours, Instrument, InstrumentId, LimitKind, Nanos, Notional,
     Phase, Price, Quantity, Scope, SessionId, Symbol,
 };
-use crate::stage::{FixSpec, SessionSpec};
+use crate::stage::{FixSpec, PricesOptions, SessionSpec};
 use crate::topology::config::{AccountConfig, InstrumentConfig, RateConfig};
 use crate::topology::fix::spec_of;
+use crate::topology::market_data::prices_of;
 use crate::topology::{Calendar, Config, ConfigError, Decimal, Destinations, RiskConfig, Sharding};
 
 /// The most sessions an appliance has: their numbers fit the session token's first characters.
@@ -36,6 +37,8 @@ pub struct Catalogue {
     pub sharding: Sharding,
     /// Where orders go that are not matched here.
     pub destinations: Destinations,
+    /// What is told to those who hear exchanges.
+    pub prices: PricesOptions,
 }
 
 /// Where a mistake stands.
@@ -102,7 +105,17 @@ pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, Confi
     elsewhere.retain(|id| !routed.contains(id));
     let (homes, rest) = (sharding.dealt(), sharding.rest());
     let risk = RiskOptions { shards, elsewhere, routed, homes, rest, ..risk };
-    Ok(Catalogue { instruments, sessions, fix_sessions, risk, calendars, sharding, destinations })
+    let prices = prices_of(config, &instruments, file, text)?;
+    Ok(Catalogue {
+        instruments,
+        sessions,
+        fix_sessions,
+        risk,
+        calendars,
+        sharding,
+        destinations,
+        prices,
+    })
 }
 
 /// Pairs of account and instrument the gate keeps room for: 32 bytes each and an index.

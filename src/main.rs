@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use wirematch::command::{
-    Exit, Outcome, audit, bench, check, client, deal, fix_echo, fix_password, flow, fpga, host,
-    instrument, journal, positions, replay, risk, run as run_command, simulate, witness,
+    Exit, Outcome, audit, bench, cash, check, client, deal, fix_echo, fix_password, flow, fpga,
+    host, instrument, journal, positions, reconcile, replay, risk, run as run_command, simulate,
+    witness,
 };
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
@@ -20,6 +21,7 @@ struct Arguments {
 enum Command {
     Audit(audit::AuditArguments),
     Bench(bench::BenchArguments),
+    Cash(cash::CashArguments),
     Check(check::CheckArguments),
     Client(client::ClientArguments),
     Deal(deal::DealArguments),
@@ -31,6 +33,7 @@ enum Command {
     Instrument(instrument::InstrumentArguments),
     Journal(journal::JournalArguments),
     Positions(positions::PositionsArguments),
+    Reconcile(reconcile::ReconcileArguments),
     Replay(replay::ReplayArguments),
     Risk(risk::RiskArguments),
     Run(run_command::RunArguments),
@@ -53,6 +56,7 @@ fn run(command: &Command) -> Outcome {
     match command {
         Command::Audit(arguments) => audit::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
+        Command::Cash(arguments) => cash::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Client(arguments) => client::run(arguments),
         Command::Deal(arguments) => deal::run(arguments),
@@ -64,6 +68,7 @@ fn run(command: &Command) -> Outcome {
         Command::Instrument(arguments) => instrument::run(arguments),
         Command::Journal(arguments) => journal::run(arguments),
         Command::Positions(arguments) => positions::run(arguments),
+        Command::Reconcile(arguments) => reconcile::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Risk(arguments) => risk::run(arguments),
         Command::Run(arguments) => run_command::run(arguments),

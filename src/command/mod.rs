@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod bench;
+pub mod cash;
 pub mod check;
 pub mod client;
 pub mod configuration;
@@ -14,6 +15,7 @@ pub mod host;
 pub mod instrument;
 pub mod journal;
 pub mod positions;
+pub mod reconcile;
 pub mod replay;
 pub mod risk;
 pub mod run;

@@ -10,18 +10,24 @@
 //! nothing counts twice. The hot path never waits for any of this.
 
 pub mod audit;
+pub mod books;
 mod error;
+pub mod levels;
+mod look;
 mod money;
 mod positions;
 mod read;
+pub mod reconcile;
+pub mod rules;
 mod store;
 mod tail;
 #[cfg(test)]
 mod tests;
+pub mod watch;
 
 pub use error::SlowError;
 pub use money::Money;
 pub use positions::{Holding, Position, Positions, Snapshot, Totals};
-pub use read::{Found, Source, read_positions};
+pub use read::{AsOf, Found, Source, read_books};
 pub use store::{STORE_NAME, Store};
 pub use tail::SlowPath;

@@ -6,11 +6,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::journal::{KeeperThread, Progress};
-use crate::model::Fault;
+use crate::model::{Fault, Nanos};
 use crate::replica::Reign;
 use crate::runtime::{Clock, Core, CoreTimes, CounterReader, StopFlag, SystemClock, pin};
+use crate::slow::levels::{Level, Levels, SharedLevels};
 use crate::slow::{SlowError, SlowPath};
 use crate::stage::{Archive, Board, Dialer, Door, GatewayOptions, Release, Rule};
+use crate::topology::accounts::Accounts;
 use crate::topology::speaker::{DatedLimits, Heard, Speaker};
 use crate::topology::standby::{Court, Lines, Vitals, spawn_court};
 use crate::topology::{
@@ -31,6 +33,7 @@ pub(super) struct Launch {
     pub(super) keepers: Vec<KeeperThread>,
     pub(super) slow: SlowPath,
     pub(super) journal: PathBuf,
+    pub(super) data: PathBuf,
     pub(super) options: GatewayOptions,
     pub(super) timetables: Vec<Timetable>,
     pub(super) door: Option<Door>,
@@ -84,6 +87,8 @@ pub struct Appliance {
     pub board: Arc<Board>,
     /// How far the command log and the event log reach.
     pub progress: [Arc<Progress>; 2],
+    /// The service levels.
+    pub levels: SharedLevels,
 }
 
 /// Why an appliance did not end well.
@@ -140,8 +145,10 @@ impl Launch {
             counters: wired.counters.clone(),
             board: Arc::clone(&board),
         };
+        let levels = SharedLevels::default();
         let speaker = Speaker::new(wired.slow_requests, clock, is_short, self.timetables)
-            .answering(self.admin, self.limits, heard);
+            .answering(self.admin, self.limits, heard)
+            .judging(levels.clone(), Accounts::new(&self.journal, &self.data));
         let slow = spawn_slow(slow, speaker, placement.slow_cpu, stop_slow.clone())?;
         let archive = Archive::new(&self.journal, &self.options, wired.archive);
         let archive = spawn_archive(archive, placement.slow_cpu, stop_slow.clone())?;
@@ -161,6 +168,7 @@ impl Launch {
             core_times,
             board,
             progress,
+            levels,
         })
     }
 }
@@ -188,6 +196,7 @@ fn spawn_slow(
             // Read before the step: what was recorded until then is in it.
             let is_last = stop.is_raised();
             let done = slow.step()?;
+            speaker.tell(slow.books());
             speaker.speak();
             if done == 0 {
                 if is_last {
@@ -263,6 +272,23 @@ fn spawn_dialer(
 }
 
 impl Appliance {
+    /// Judges what takes time by the service levels; to be called about once a second.
+    pub fn judge(&mut self) -> Vec<String> {
+        let counted = [
+            (Level::Acknowledged, "replied"),
+            (Level::Matched, "matched"),
+            (Level::MarketData, "published"),
+        ];
+        for (level, name) in counted {
+            let bound = Nanos(level.within_ns());
+            let found = self.latencies.iter_mut().find(|latency| latency.name == name);
+            if let Some((total, longer)) = found.map(|latency| latency.reader.above(bound)) {
+                self.levels.with(|levels| levels.count(level, total, longer));
+            }
+        }
+        self.levels.with(Levels::take_news)
+    }
+
     /// Whether a core has ended by itself.
     pub fn has_fallen(&self) -> bool {
         self.cores.iter().any(JoinHandle::is_finished) || self.slow.is_finished()

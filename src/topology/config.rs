@@ -12,9 +12,10 @@ use toml::Spanned;
 use crate::engine::SHARDS_MAX;
 use crate::model::{Hours, SelfTrade};
 use crate::runtime::Idle;
+use crate::slow::rules::Currency;
 use crate::topology::{
-    AdminConfig, CalendarConfig, Decimal, DeviceName, FirmConfig, FixConfig, PeersConfig,
-    PhaseConfig, RiskConfig, StandbyConfig, Subnet, VenueConfig,
+    AdminConfig, CalendarConfig, Decimal, DeviceName, FeeConfig, FirmConfig, FixConfig,
+    PeersConfig, PhaseConfig, RegionConfig, RiskConfig, StandbyConfig, Subnet, VenueConfig,
 };
 
 /// The whole configuration.
@@ -65,6 +66,10 @@ pub struct Config {
     pub admin: AdminConfig,
     /// Accounts that are one firm's.
     pub firm: Vec<Spanned<FirmConfig>>,
+    /// Regions, beside those of `config/regions.toml` or in their places.
+    pub region: Vec<Spanned<RegionConfig>>,
+    /// What venues take for trades.
+    pub fee: Vec<Spanned<FeeConfig>>,
 }
 
 impl Default for Config {
@@ -92,6 +97,8 @@ impl Default for Config {
             slow: SlowConfig::default(),
             admin: AdminConfig::default(),
             firm: Vec::new(),
+            region: Vec::new(),
+            fee: Vec::new(),
         }
     }
 }
@@ -277,6 +284,10 @@ pub struct InstrumentConfig {
     pub tick: Decimal,
     #[serde(default = "one")]
     pub lot: u32,
+    /// By whose dates it settles; absent: the appliance's own region.
+    pub region: Option<String>,
+    /// What it is paid in; absent: its region's.
+    pub currency: Option<Currency>,
 }
 
 fn one_cent() -> Decimal {
@@ -294,6 +305,8 @@ fn default_instruments() -> Vec<InstrumentConfig> {
         reference_price: Decimal(price * 10_000),
         tick: one_cent(),
         lot: 1,
+        region: None,
+        currency: None,
     };
     table.into_iter().map(instrument).collect()
 }
@@ -308,6 +321,8 @@ pub struct AccountConfig {
     pub exposure_max: Decimal,
     /// Limits that differ from `[risk]`.
     pub risk: Option<RiskConfig>,
+    /// Where they are at home; absent: here.
+    pub region: Option<String>,
 }
 
 impl Default for AccountConfig {
@@ -318,6 +333,7 @@ impl Default for AccountConfig {
             buying_power: Decimal(10_000_000_000_000),
             exposure_max: Decimal(20_000_000_000_000),
             risk: None,
+            region: None,
         }
     }
 }
@@ -554,4 +570,6 @@ pub struct SlowConfig {
     pub cpu: Option<usize>,
     /// How far the clock may be from UTC before people are told; 0: nobody looks.
     pub utc_bound_us: u64,
+    /// The region whose accounts are at home here; empty: all are.
+    pub region: String,
 }

@@ -1,5 +1,6 @@
 //! Which stage runs where, on this machine: configuration, wiring, placement, boot.
 
+mod accounts;
 mod admin;
 mod appliance;
 mod boot;
@@ -14,6 +15,7 @@ mod peers;
 mod placement;
 mod ports;
 mod recovery;
+mod regions;
 mod risk_config;
 mod shard_wiring;
 mod sharding;
@@ -48,6 +50,7 @@ pub use peers::{Destinations, PeerConfig, PeersConfig, empty_peers, peers_device
 pub use placement::{PlacedCore, Placement, place};
 pub use ports::{DeviceRequest, Subnet, open_port, start_bypass};
 pub use recovery::{Replay, ReplayError};
+pub use regions::{FeeConfig, Foreign, RegionConfig, regions};
 pub use risk_config::{AdminConfig, FirmConfig, RiskConfig};
 pub use sharding::{Home, Sharding};
 pub(crate) use standby::Vitals;

@@ -292,6 +292,7 @@ pub(super) fn is_operators(command: &Command) -> bool {
                 | K::SetPhase
                 | K::MoveInstrument
                 | K::SetReferencePrice
+                | K::Cash
         )
     )
 }

@@ -32,12 +32,14 @@ enum Command {
     Host(host::HostArguments),
     Instrument(instrument::InstrumentArguments),
     Journal(journal::JournalArguments),
+    Orders(history::HistoryArguments),
     Positions(positions::PositionsArguments),
     Reconcile(reconcile::ReconcileArguments),
     Replay(replay::ReplayArguments),
     Risk(risk::RiskArguments),
     Run(run_command::RunArguments),
     Simulate(simulate::SimulateArguments),
+    Trades(history::HistoryArguments),
     Witness(witness::WitnessArguments),
 }
 
@@ -67,12 +69,14 @@ fn run(command: &Command) -> Outcome {
         Command::Host(arguments) => host::run(arguments),
         Command::Instrument(arguments) => instrument::run(arguments),
         Command::Journal(arguments) => journal::run(arguments),
+        Command::Orders(arguments) => history::run(arguments, false),
         Command::Positions(arguments) => positions::run(arguments),
         Command::Reconcile(arguments) => reconcile::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Risk(arguments) => risk::run(arguments),
         Command::Run(arguments) => run_command::run(arguments),
         Command::Simulate(arguments) => simulate::run(arguments),
+        Command::Trades(arguments) => history::run(arguments, true),
         Command::Witness(arguments) => witness::run(arguments),
     }
 }

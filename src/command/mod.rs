@@ -11,6 +11,7 @@ pub mod fix_echo;
 pub mod fix_password;
 pub mod flow;
 pub mod fpga;
+pub mod history;
 pub mod host;
 pub mod instrument;
 pub mod journal;

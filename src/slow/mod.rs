@@ -20,6 +20,8 @@ mod read;
 pub mod reconcile;
 pub mod rules;
 mod store;
+#[cfg(feature = "scaled")]
+pub mod stores;
 mod tail;
 #[cfg(test)]
 mod tests;

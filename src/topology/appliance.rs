@@ -12,9 +12,13 @@ use crate::runtime::{Clock, Core, CoreTimes, CounterReader, StopFlag, SystemCloc
 use crate::slow::levels::{Level, Levels, SharedLevels};
 use crate::slow::{SlowError, SlowPath};
 use crate::stage::{Archive, Board, Dialer, Door, GatewayOptions, Release, Rule};
+#[cfg(feature = "scaled")]
+use crate::topology::ScaledConfig;
 use crate::topology::accounts::Accounts;
 use crate::topology::speaker::{DatedLimits, Heard, Speaker};
 use crate::topology::standby::{Court, Lines, Vitals, spawn_court};
+#[cfg(feature = "scaled")]
+use crate::topology::stores::{Engines, spawn_engines};
 use crate::topology::{
     AdminServer, Crown, KillFile, LinkFill, Placement, StageLatency, StageName, StandbyConfig,
     Timetable, Wired,
@@ -34,6 +38,10 @@ pub(super) struct Launch {
     pub(super) slow: SlowPath,
     pub(super) journal: PathBuf,
     pub(super) data: PathBuf,
+    #[cfg(feature = "scaled")]
+    pub(super) scaled: Option<ScaledConfig>,
+    #[cfg(feature = "scaled")]
+    pub(super) symbols: Vec<String>,
     pub(super) options: GatewayOptions,
     pub(super) timetables: Vec<Timetable>,
     pub(super) door: Option<Door>,
@@ -149,6 +157,22 @@ impl Launch {
         let speaker = Speaker::new(wired.slow_requests, clock, is_short, self.timetables)
             .answering(self.admin, self.limits, heard)
             .judging(levels.clone(), Accounts::new(&self.journal, &self.data));
+        #[cfg(feature = "scaled")]
+        if let Some(config) = self.scaled.filter(ScaledConfig::is_used) {
+            let (is_behind, facts) = speaker.shared();
+            spawn_engines(Engines {
+                config,
+                journal: self.journal.clone(),
+                data: self.data.clone(),
+                progress: Arc::clone(&progress[1]),
+                clock: SystemClock::new(),
+                stop: stop_slow.clone(),
+                is_behind,
+                board: Arc::clone(&board),
+                symbols: self.symbols,
+                facts,
+            })?;
+        }
         let slow = spawn_slow(slow, speaker, placement.slow_cpu, stop_slow.clone())?;
         let archive = Archive::new(&self.journal, &self.options, wired.archive);
         let archive = spawn_archive(archive, placement.slow_cpu, stop_slow.clone())?;

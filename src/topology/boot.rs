@@ -276,6 +276,10 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         slow,
         journal,
         data: config.data.clone(),
+        #[cfg(feature = "scaled")]
+        scaled: config.slow.scaled.clone(),
+        #[cfg(feature = "scaled")]
+        symbols: catalogue.rules.instruments.iter().map(|known| known.symbol.clone()).collect(),
         options,
         door,
         dialer,

@@ -15,7 +15,8 @@ use crate::runtime::Idle;
 use crate::slow::rules::Currency;
 use crate::topology::{
     AdminConfig, CalendarConfig, Decimal, DeviceName, FeeConfig, FirmConfig, FixConfig,
-    PeersConfig, PhaseConfig, RegionConfig, RiskConfig, StandbyConfig, Subnet, VenueConfig,
+    PeersConfig, PhaseConfig, RegionConfig, RiskConfig, ScaledConfig, StandbyConfig, Subnet,
+    VenueConfig,
 };
 
 /// The whole configuration.
@@ -572,4 +573,6 @@ pub struct SlowConfig {
     pub utc_bound_us: u64,
     /// The region whose accounts are at home here; empty: all are.
     pub region: String,
+    /// Engines beside the embedded stores.
+    pub scaled: Option<ScaledConfig>,
 }

@@ -22,6 +22,7 @@ mod sharding;
 mod speaker;
 mod standby;
 mod state;
+mod stores;
 mod validate;
 mod venues;
 mod wiring;
@@ -63,6 +64,7 @@ pub use state::{
     empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings,
     meaning, risk_bound,
 };
+pub use stores::{KafkaConfig, PostgresConfig, ScaledConfig};
 pub use validate::{Catalogue, check};
 pub use venues::{VenueConfig, VenueLineConfig, open_venues, venues_options};
 pub use wiring::{FixParts, LinkFill, Parts, PeersParts, StageLatency, VenuesParts, Wired, wire};

@@ -115,6 +115,9 @@ pub(super) fn rules(
             Err((span, format!("`{name}` is no region: there are {names}, and [[region]]")))
         }
     };
+    if let Some(scaled) = &config.slow.scaled {
+        scaled.check().map_err(|message| (0..0, message))?;
+    }
     if !config.slow.region.is_empty() {
         known(&config.slow.region, 0..0)?;
     }

@@ -2,8 +2,8 @@
 //! limits on their dates, the operator's wishes, alerts.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::civil::Date;
 use serde_json::json;
@@ -53,7 +53,7 @@ struct Admin {
 }
 
 impl Admin {
-    /// Once a second: whether orders are taken, how market orders fare, whether the books are right.
+    /// Once a second: whether orders are taken, how market orders fare, how right the books are.
     fn judge(&mut self, now: Nanos, is_short: bool) {
         if now.saturating_sub(self.judged_at) < SECOND {
             return;
@@ -177,12 +177,19 @@ pub(super) struct Speaker {
     requests: Producer<Request>,
     clock: SystemClock,
     is_short: Arc<AtomicBool>,
+    /// Set by whoever finds the stores too far behind.
+    is_behind: Arc<AtomicBool>,
+    /// Buying powers that the books have settled, for those who show them.
+    facts: SharedFacts,
     is_throttled: bool,
     timetables: Vec<Timetable>,
     admin: Option<Admin>,
     /// What risk was told of whose money and when, and is not in the books yet.
     told: BTreeMap<AccountId, (SeqNo, Nanos)>,
 }
+
+/// Buying powers, by account.
+pub(super) type SharedFacts = Arc<Mutex<BTreeMap<AccountId, i64>>>;
 
 /// After how long risk is told again what never came into history.
 const TELL_AGAIN: Nanos = Nanos(1_000_000_000);
@@ -194,15 +201,9 @@ impl Speaker {
         is_short: Arc<AtomicBool>,
         timetables: Vec<Timetable>,
     ) -> Self {
-        Self {
-            requests,
-            clock,
-            is_short,
-            is_throttled: false,
-            timetables,
-            admin: None,
-            told: BTreeMap::new(),
-        }
+        let (is_behind, facts, told) = Default::default();
+        let (is_throttled, admin) = (false, None);
+        Self { requests, clock, is_short, is_behind, facts, is_throttled, timetables, admin, told }
     }
 
     /// With people to answer.
@@ -242,11 +243,20 @@ impl Speaker {
         }
     }
 
+    /// Where it is written that the stores are too far behind, and where buying powers are shown.
+    #[cfg(feature = "scaled")]
+    pub(super) fn shared(&self) -> (Arc<AtomicBool>, SharedFacts) {
+        (Arc::clone(&self.is_behind), Arc::clone(&self.facts))
+    }
+
     /// Tells risk of the money that moved, as absolute values; each is in the journal then, and
     /// what the journal says counts.
     pub(super) fn tell(&mut self, books: &Books) {
         let now = self.clock.now();
         let Self { requests, told, .. } = self;
+        if cfg!(feature = "scaled") {
+            books.show_facts(&mut self.facts.lock().unwrap_or_else(PoisonError::into_inner));
+        }
         let mut due = books.tellings().peekable();
         if due.peek().is_none() {
             told.clear();
@@ -277,7 +287,8 @@ impl Speaker {
     pub(super) fn speak(&mut self) {
         self.keep_time();
         let now = self.clock.now();
-        let is_short = self.is_short.load(Ordering::Relaxed);
+        let is_behind = self.is_behind.load(Ordering::Relaxed);
+        let is_short = self.is_short.load(Ordering::Relaxed) || is_behind;
         if let Some(admin) = &mut self.admin {
             admin.step(now, &mut self.requests);
             admin.judge(now, is_short);

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::command::audit::row::{COLUMNS, Row};
 use crate::command::{Failure, Outcome};
+use crate::model::EventKind;
 use crate::slow::audit::{
     AUDIT_NAME, AuditError, Entry, HEAD_NAME, RETENTION_REASON, RETENTION_YEARS, Verified, read_all,
 };
@@ -178,6 +179,31 @@ pub fn run(arguments: &AuditArguments) -> Outcome {
         Err(failure) if failure.is_closed_pipe() => Ok(()),
         outcome => outcome,
     }
+}
+
+/// An account's history, or its trades alone, between two moments.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn history(
+    data: &Path,
+    account: u32,
+    (from, to): (Option<Timestamp>, Option<Timestamp>),
+    trades: bool,
+    as_json: bool,
+    out: &mut impl Write,
+) -> Outcome {
+    let place = Place { folder: data.to_owned() };
+    let filter = Filter { from, to, account: Some(account), ..Filter::default() };
+    each_row(&place.record()?, |row| {
+        let is_trade = row.kind() == Some(EventKind::Executed);
+        if !filter.takes(row) || trades && !is_trade {
+            return Ok(());
+        }
+        let line = if as_json { object(row).to_string() } else { row.line() };
+        writeln!(out, "{line}").map_err(Failure::from_output)
+    })
+    .map(|_| ())
 }
 
 impl From<AuditError> for Failure {

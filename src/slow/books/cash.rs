@@ -2,6 +2,8 @@
 //! last setting by an operator was, and all movements since. What was told too early, or too late,
 //! is told again until the last word in history is the right one.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
@@ -97,6 +99,19 @@ impl Books {
             value: Price(fact.value),
             changed_at: SeqNo(fact.changed_at),
         })
+    }
+
+    /// Shows the buying power of every account that is known, as risk has it or soon will.
+    pub fn show_facts(&self, shown: &mut BTreeMap<AccountId, i64>) {
+        if shown.is_empty() {
+            for homes in &self.rules.accounts {
+                let accounts = (homes.first..=homes.last).map(AccountId);
+                shown.extend(accounts.map(|account| (account, homes.buying_power)));
+            }
+        }
+        for (account, fact) in &self.facts {
+            shown.insert(*account, fact.value);
+        }
     }
 
     /// A movement by its name.

@@ -264,7 +264,7 @@ impl Books {
         gone.into_keys().collect()
     }
 
-    /// What an account has of an instrument, and money, that has not changed hands when `date` ends.
+    /// What an account has of an instrument, and money, that has not changed hands as `date` ends.
     pub fn unsettled(&self, account: AccountId, instrument: InstrumentId, date: Date) -> Due {
         let mut sum = Due::default();
         let after = date.tomorrow().unwrap_or(Date::MAX);

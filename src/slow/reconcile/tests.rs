@@ -85,7 +85,7 @@ fn every_mistake_is_told_with_line_and_column() {
     assert!(with("0.30", "0,30").contains("12 cells, there must be 11"));
     assert!(with("0.30", "free").contains("`fee` is `free`"));
     assert!(with(",,1,ACME,,100", ",,1,ACME,buy,100").contains("`side` says nothing"));
-    assert!(with(",,USD", ",,usd").starts_with("line 6, column 43: `currency`"));
+    assert!(with(",,USD", ",,usd").starts_with("line 6, column 35: `currency`"));
     assert!(with("position,,2026-11-23", "position,,2026-11-22").contains("another trade date"));
     assert!(with("ACME", "\"ACME").contains("a quote is opened"));
     let cash = "cash,,2026-11-23,,1,,,,-30025.30,,USD\n";

@@ -74,10 +74,13 @@ pub(super) fn reach(address: &str) -> Result<Client, StoreError> {
 
 /// What PostgreSQL said, as one of our sentences.
 pub(super) fn failure(store: &str, error: &postgres::Error) -> StoreError {
-    let (store, what) = (store.to_owned(), match error.as_db_error() {
-        Some(said) => said.message().to_owned(),
-        None => error.to_string(),
-    });
+    let (store, what) = (
+        store.to_owned(),
+        match error.as_db_error() {
+            Some(said) => said.message().to_owned(),
+            None => error.to_string(),
+        },
+    );
     match error.code() {
         Some(code) if *code == SqlState::READ_ONLY_SQL_TRANSACTION => {
             StoreError::ReadOnly { store }

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use wirematch::command::{
-    Exit, Outcome, audit, bench, cash, check, client, deal, fix_echo, fix_password, flow, fpga,
-    host, instrument, journal, positions, reconcile, replay, risk, run as run_command, simulate,
-    witness,
+    Exit, Outcome, audit, bench, cash, check, client, config, deal, fix_echo, fix_password, flow,
+    fpga, history, host, instrument, journal, manual, positions, reconcile, replay, risk,
+    run as run_command, simulate, witness,
 };
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
@@ -24,6 +24,8 @@ enum Command {
     Cash(cash::CashArguments),
     Check(check::CheckArguments),
     Client(client::ClientArguments),
+    Completions(manual::CompletionsArguments),
+    Config(config::ConfigCommand),
     Deal(deal::DealArguments),
     FixEcho(fix_echo::FixEchoArguments),
     FixPassword(fix_password::FixPasswordArguments),
@@ -32,6 +34,7 @@ enum Command {
     Host(host::HostArguments),
     Instrument(instrument::InstrumentArguments),
     Journal(journal::JournalArguments),
+    Man(manual::ManArguments),
     Orders(history::HistoryArguments),
     Positions(positions::PositionsArguments),
     Reconcile(reconcile::ReconcileArguments),
@@ -61,6 +64,8 @@ fn run(command: &Command) -> Outcome {
         Command::Cash(arguments) => cash::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Client(arguments) => client::run(arguments),
+        Command::Completions(arguments) => manual::completions(arguments, Arguments::command()),
+        Command::Config(arguments) => config::run(arguments),
         Command::Deal(arguments) => deal::run(arguments),
         Command::FixEcho(arguments) => fix_echo::run(arguments),
         Command::FixPassword(arguments) => fix_password::run(arguments),
@@ -69,6 +74,7 @@ fn run(command: &Command) -> Outcome {
         Command::Host(arguments) => host::run(arguments),
         Command::Instrument(arguments) => instrument::run(arguments),
         Command::Journal(arguments) => journal::run(arguments),
+        Command::Man(arguments) => manual::man(arguments, Arguments::command()),
         Command::Orders(arguments) => history::run(arguments, false),
         Command::Positions(arguments) => positions::run(arguments),
         Command::Reconcile(arguments) => reconcile::run(arguments),

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod admin;
+mod annotated;
 mod appliance;
 mod boot;
 mod calendar;
@@ -17,6 +18,7 @@ mod ports;
 mod recovery;
 mod regions;
 mod risk_config;
+mod schema;
 mod shard_wiring;
 mod sharding;
 mod speaker;
@@ -53,6 +55,7 @@ pub use ports::{DeviceRequest, Subnet, open_port, start_bypass};
 pub use recovery::{Replay, ReplayError};
 pub use regions::{FeeConfig, Foreign, RegionConfig, regions};
 pub use risk_config::{AdminConfig, FirmConfig, RiskConfig};
+pub use schema::{Explained, explain, explained, schema};
 pub use sharding::{Home, Sharding};
 pub(crate) use standby::Vitals;
 pub use standby::{

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use jiff::civil::Date;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
@@ -17,14 +18,17 @@ use crate::topology::{Config, Decimal, Destinations};
 const KNOWN: &str = include_str!("../../config/regions.toml");
 
 /// A region's rules.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegionConfig {
     pub name: String,
+    #[schemars(with = "String")]
     pub currency: Currency,
     pub zone: String,
+    #[schemars(with = "Vec<SettlementKeys>")]
     pub settlement: Vec<Settlement>,
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     pub holidays: Vec<Date>,
     #[serde(default = "seven")]
     pub trade_years: u8,
@@ -36,15 +40,24 @@ pub struct RegionConfig {
     pub appliance: Option<String>,
 }
 
+/// How a row of `settlement` is written.
+#[derive(JsonSchema)]
+#[allow(dead_code, reason = "a schema is made of it, never a value")]
+struct SettlementKeys {
+    from: String,
+    days: u8,
+}
+
 fn seven() -> u8 {
     7
 }
 
 /// What a venue takes for trades, from a date on.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FeeConfig {
     pub venue: String,
+    #[schemars(with = "String")]
     pub from: Date,
     pub maker: Decimal,
     pub taker: Decimal,

@@ -2,10 +2,11 @@
 //! follow the journal into them. Without the feature `scaled` the keys are known and refused.
 #![allow(missing_docs, reason = "a key is described in docs/stores.md")]
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Engines, and how far they may be behind.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScaledConfig {
     /// Databases by range of accounts.
@@ -24,7 +25,7 @@ pub struct ScaledConfig {
     pub stale_ms: Option<u64>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PostgresConfig {
     pub first_account: u32,
@@ -32,7 +33,7 @@ pub struct PostgresConfig {
     pub replica: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaConfig {
     pub brokers: String,

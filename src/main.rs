@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use wirematch::command::{
     Exit, Outcome, audit, bench, cash, check, client, config, deal, fix_echo, fix_password, flow,
-    fpga, history, host, instrument, journal, manual, positions, reconcile, replay, risk,
+    fpga, history, host, instrument, journal, manual, positions, reconcile, region, replay, risk,
     run as run_command, simulate, witness,
 };
 
@@ -38,6 +38,7 @@ enum Command {
     Orders(history::HistoryArguments),
     Positions(positions::PositionsArguments),
     Reconcile(reconcile::ReconcileArguments),
+    Region(region::RegionArguments),
     Replay(replay::ReplayArguments),
     Risk(risk::RiskArguments),
     Run(run_command::RunArguments),
@@ -78,6 +79,7 @@ fn run(command: &Command) -> Outcome {
         Command::Orders(arguments) => history::run(arguments, false),
         Command::Positions(arguments) => positions::run(arguments),
         Command::Reconcile(arguments) => reconcile::run(arguments),
+        Command::Region(arguments) => region::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Risk(arguments) => risk::run(arguments),
         Command::Run(arguments) => run_command::run(arguments),

@@ -19,6 +19,7 @@ pub mod journal;
 pub mod manual;
 pub mod positions;
 pub mod reconcile;
+pub mod region;
 pub mod replay;
 pub mod risk;
 pub mod run;

@@ -1,7 +1,7 @@
 //! The slow path: one thread that follows the event log and keeps what follows from it.
 //!
 //! ```text
-//!  event log ──► Reader ──► Positions (a pure fold) ──► Store (embedded, one transaction)
+//!  event log ──► Reader ──► Books (a pure fold) ──► Store (embedded, one transaction)
 //!  both logs ──► Reader ──► audit::Ledger (a pure fold) ──► audit::Trail (sealed, by day)
 //! ```
 //!
@@ -15,6 +15,7 @@ mod error;
 pub mod levels;
 mod look;
 mod money;
+pub mod people;
 mod positions;
 mod read;
 pub mod reconcile;

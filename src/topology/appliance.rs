@@ -15,13 +15,14 @@ use crate::stage::{Archive, Board, Dialer, Door, GatewayOptions, Release, Rule};
 #[cfg(feature = "scaled")]
 use crate::topology::ScaledConfig;
 use crate::topology::accounts::Accounts;
+use crate::topology::clearing::spawn_clearing;
 use crate::topology::speaker::{DatedLimits, Heard, Speaker};
 use crate::topology::standby::{Court, Lines, Vitals, spawn_court};
 #[cfg(feature = "scaled")]
 use crate::topology::stores::{Engines, spawn_engines};
 use crate::topology::{
-    AdminServer, Crown, KillFile, LinkFill, Placement, StageLatency, StageName, StandbyConfig,
-    Timetable, Wired,
+    AdminServer, ClearingConfig, Crown, KillFile, LinkFill, Placement, StageLatency, StageName,
+    StandbyConfig, Timetable, Wired,
 };
 
 /// How often the slow thread looks for something to do when there was nothing.
@@ -38,6 +39,7 @@ pub(super) struct Launch {
     pub(super) slow: SlowPath,
     pub(super) journal: PathBuf,
     pub(super) data: PathBuf,
+    pub(super) clearing: Option<ClearingConfig>,
     #[cfg(feature = "scaled")]
     pub(super) scaled: Option<ScaledConfig>,
     #[cfg(feature = "scaled")]
@@ -172,6 +174,10 @@ impl Launch {
                 symbols: self.symbols,
                 facts,
             })?;
+        }
+        if let Some(config) = self.clearing {
+            let (journal, data) = (self.journal.clone(), self.data.clone());
+            spawn_clearing(config, journal, data, stop_slow.clone())?;
         }
         let slow = spawn_slow(slow, speaker, placement.slow_cpu, stop_slow.clone())?;
         let archive = Archive::new(&self.journal, &self.options, wired.archive);

@@ -276,6 +276,7 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         slow,
         journal,
         data: config.data.clone(),
+        clearing: config.slow.clearing.clone(),
         #[cfg(feature = "scaled")]
         scaled: config.slow.scaled.clone(),
         #[cfg(feature = "scaled")]

@@ -15,9 +15,9 @@ use crate::model::{Hours, SelfTrade};
 use crate::runtime::Idle;
 use crate::slow::rules::Currency;
 use crate::topology::{
-    AdminConfig, CalendarConfig, Decimal, DeviceName, FeeConfig, FirmConfig, FixConfig,
-    PeersConfig, PhaseConfig, RegionConfig, RiskConfig, ScaledConfig, StandbyConfig, Subnet,
-    VenueConfig,
+    AdminConfig, CalendarConfig, ClearingConfig, Decimal, DeviceName, FeeConfig, FirmConfig,
+    FixConfig, PeersConfig, PhaseConfig, RegionConfig, RiskConfig, ScaledConfig, StandbyConfig,
+    Subnet, VenueConfig,
 };
 
 /// The whole configuration.
@@ -585,6 +585,8 @@ pub struct SlowConfig {
     pub utc_bound_us: u64,
     /// The region whose accounts are at home here; empty: all are.
     pub region: String,
+    /// Where the clearing house puts its files, and when they are compared (UTC).
+    pub clearing: Option<ClearingConfig>,
     /// Engines beside the embedded stores.
     pub scaled: Option<ScaledConfig>,
 }

@@ -6,6 +6,7 @@ mod annotated;
 mod appliance;
 mod boot;
 mod calendar;
+mod clearing;
 mod config;
 mod deal;
 mod decimal;
@@ -40,6 +41,7 @@ pub use calendar::{
     Calendar, CalendarConfig, ChangeConfig, DayConfig, DayEnd, Due, PhaseConfig, ScheduleConfig,
     Timetable,
 };
+pub use clearing::ClearingConfig;
 pub use config::{
     Config, CoreConfig, EngineConfig, EntryConfig, FeedConfig, JournalConfig, ReleaseGate,
     ShardConfig, StageName,

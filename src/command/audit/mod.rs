@@ -1,5 +1,6 @@
 //! `wirematch audit`: the regulator's record: shown, followed for one order, verified, exported.
 
+mod parquet;
 mod row;
 mod trace;
 
@@ -12,6 +13,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use crate::command::audit::parquet::Table;
 use crate::command::audit::row::{COLUMNS, Row};
 use crate::command::{Failure, Outcome};
 use crate::model::EventKind;
@@ -89,6 +91,8 @@ enum Format {
     Csv,
     /// One JSON object per line.
     Json,
+    /// Apache Parquet, every column text.
+    Parquet,
 }
 
 #[derive(Args, Debug)]
@@ -250,6 +254,9 @@ fn object(row: &Row<'_>) -> Value {
 }
 
 fn export(record: &Path, filter: &Filter, format: Format, out: &mut impl Write) -> Outcome {
+    if let Format::Parquet = format {
+        return export_parquet(record, filter, out);
+    }
     if let Format::Csv = format {
         let names: Vec<_> = COLUMNS.iter().map(|(name, _)| *name).collect();
         write!(out, "{}\r\n", names.join(",")).map_err(Failure::from_output)?;
@@ -263,11 +270,29 @@ fn export(record: &Path, filter: &Filter, format: Format, out: &mut impl Write) 
                 let cells: Vec<_> = COLUMNS.iter().map(|(_, value)| cell(&value(row))).collect();
                 write!(out, "{}\r\n", cells.join(","))
             }
-            Format::Json => writeln!(out, "{}", object(row)),
+            Format::Json | Format::Parquet => writeln!(out, "{}", object(row)),
         };
         written.map_err(Failure::from_output)
     })
     .map(|_| ())
+}
+
+fn export_parquet(record: &Path, filter: &Filter, out: &mut impl Write) -> Outcome {
+    let names = COLUMNS.iter().map(|(name, _)| *name).collect();
+    let mut table = Table::new(out, names).map_err(Failure::from_output)?;
+    let text = |value: Value| match value {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        other => Some(other.to_string()),
+    };
+    each_row(record, |row| {
+        if !filter.takes(row) {
+            return Ok(());
+        }
+        let cells = COLUMNS.iter().map(|(_, value)| text(value(row)));
+        table.row(cells).map_err(Failure::from_output)
+    })?;
+    table.finish().map_err(Failure::from_output)
 }
 
 /// A value as a cell of a CSV: quoted where it must be.

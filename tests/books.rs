@@ -114,6 +114,15 @@ fn ports(first: u16) -> String {
     )
 }
 
+/// A client's session whose orders outlive it.
+fn client_session(id: u32) -> String {
+    format!(
+        "[[session]]\nid = {id}\nkey = \"change-me-{id}\"\nfirst_account = 1\n\
+         last_account = 19\nrate = \"load-test\"\nself_trade = \"allow\"\n\
+         cancel_on_disconnect = false\n"
+    )
+}
+
 fn order(running: &Running, gateway: &str, session: u32, account: &str, rest: &[&str]) -> String {
     let (number, key) = (session.to_string(), format!("change-me-{session}"));
     let mut all = vec!["client", "--gateway", gateway, "--session", &number, "--key", &key];
@@ -127,7 +136,9 @@ fn order(running: &Running, gateway: &str, session: u32, account: &str, rest: &[
 fn cash_fees_and_breaks_of_a_running_appliance() {
     let fee = "[[fee]]\nmaker = \"-0.0020\"\ntaker = \"0.0030\"\n";
     let region = "[slow]\nregion = \"US\"\n";
-    let running = Running::start("", &format!("{}{region}{fee}", ports(19_310)));
+    let sessions: String = [1, 2].map(client_session).concat();
+    let config = format!("{}{region}{fee}{sessions}", ports(19_310));
+    let running = Running::start("", &config);
     let data = running.data();
     let data = data.to_str().expect("a path");
     let by = ["--data", data, "--actor", "ann", "--reason", "test"];
@@ -153,10 +164,19 @@ fn cash_fees_and_breaks_of_a_running_appliance() {
     }
     order(&running, "127.0.0.1:19310", 1, "7", &["sell", "100", "ACME", "300.00"]);
     order(&running, "127.0.0.1:19310", 2, "8", &["buy", "100", "ACME", "300.00"]);
-    order(&running, "127.0.0.1:19310", 1, "7", &["sell", "100", "ACME", "300.00"]);
-    let has_trade = |found: &[Value]| found.iter().any(|row| row["quantity"] == "-100");
-    // The first sale was cancelled when its session ended; so trade with one that stays.
-    let _ = has_trade;
+    let sold = |row: &Value| row["account"] == 7 && row["quantity"] == "-100";
+    let found = running.until(&["--account", "7"], |found| found.iter().any(sold));
+    let position = found.iter().find(|row| sold(row)).expect("it is there");
+    assert_eq!((&position["fees"], &position["symbol"]), (&"-0.20".into(), &"ACME".into()));
+    assert_eq!(position["unsettled"]["quantity"], "-100", "it settles tomorrow");
+    let money = found.iter().find(|row| row["currency"] == "USD" && row["balance"].is_string());
+    assert_eq!(money.expect("a purse")["balance"], "30250.70");
+    let trades = running.good(&["trades", "--account", "8", "--data", data]);
+    assert_eq!(trades.lines().filter(|line| line.contains("Buy 100 ACME")).count(), 1, "{trades}");
+    let parquet = running.folder.path().join("orders.parquet");
+    let parquet = parquet.to_str().expect("a path");
+    running.good(&["audit", "export", data, "--format", "parquet", "--out", parquet]);
+    assert!(fs::read(parquet).expect("a file").ends_with(b"PAR1"));
     let status = running.good(&["risk", "status", "--data", data]);
     let status: Value = serde_json::from_str(&status).expect("JSON");
     assert_eq!(status["service_levels"].as_array().map(Vec::len), Some(6), "{status}");
@@ -177,9 +197,9 @@ fn reconcile(running: &Running, data: &str) {
         fs::write(&file, cash).expect("a file");
         running.ask(&["reconcile", path, "--data", data])
     };
-    let good = compare("250.50");
+    let good = compare("30250.70");
     assert_eq!(good.status.code(), Some(0), "{good:?}");
-    let bad = compare("250.49");
+    let bad = compare("30250.69");
     assert_eq!(bad.status.code(), Some(3), "{bad:?}");
     let queue = running.good(&["reconcile", "queue", "--data", data, "--json"]);
     let review: Value = serde_json::from_str(queue.trim()).expect("one review");
@@ -251,13 +271,6 @@ fn regional(region: &str, own: &str, other: &str, forwards: bool) -> String {
         _ => ("USD", "America/New_York"),
     };
     let to = if forwards { format!("appliance = \"{peer}\"\n") } else { String::new() };
-    let client = |id: u32| {
-        format!(
-            "[[session]]\nid = {id}\nkey = \"change-me-{id}\"\nfirst_account = 1\n\
-             last_account = 19\nrate = \"load-test\"\nself_trade = \"allow\"\n\
-             cancel_on_disconnect = false\n"
-        )
-    };
     format!(
         "appliance = \"{}\"\n[entry]\naddress = \"{own}:9100\"\n[feed]\naddress = \"{own}:9200\"\n\
          group = \"{own}:9201\"\n[peers]\naddress = \"{own}:9300\"\n[[peers.appliance]]\n\
@@ -273,8 +286,8 @@ fn regional(region: &str, own: &str, other: &str, forwards: bool) -> String {
          \"sequencer\", \"risk\", \"dealer\", \"matching\", \"away\", \"collector\", \
          \"recorder\", \"feed\"]\n",
         region.to_lowercase(),
-        client(1),
-        client(2)
+        client_session(1),
+        client_session(2)
     )
 }
 

@@ -273,7 +273,8 @@ fn positions_and_history_survive_kills_and_the_end_of_a_primary() {
     check(&postgres, 0, &log);
 
     // Killed in the middle, started again: it goes on where it was.
-    for _ in 0..2 {
+    let kills = std::env::var("WIREMATCH_STORE_KILLS").ok().and_then(|text| text.parse().ok());
+    for _ in 0..kills.unwrap_or(2) {
         log.trade(TRADES / 4);
         keepers.iter_mut().for_each(|keeper| {
             let _ = keeper.step();
@@ -284,6 +285,12 @@ fn positions_and_history_survive_kills_and_the_end_of_a_primary() {
             keeper.step().expect("down is no error");
         });
         postgres.control(0, &["start"]);
+        // Whoever follows dies in the middle too.
+        keepers = Keeper::all(&places, &log.journal(), log.data());
+        keepers.iter_mut().for_each(|keeper| {
+            let _ = keeper.step();
+        });
+        keepers = Keeper::all(&places, &log.journal(), log.data());
         follow(&mut keepers, &log);
         check(&postgres, 0, &log);
     }

@@ -14,8 +14,10 @@ use crate::slow::stores::postgres::{Database, is_history, name_of, promote};
 use crate::slow::stores::{Lag, StoreError};
 use crate::slow::tail::identity;
 
-/// The file that says which databases are in use.
-const PLACES_NAME: &str = "stores.json";
+/// The file of a range that says which databases are not in use any more.
+fn places_name(first_account: u32) -> String {
+    format!("fenced-{first_account}.json")
+}
 
 /// Events of one transaction, at most.
 const BATCH: usize = 16 * 1024;
@@ -47,8 +49,8 @@ pub struct Places {
 }
 
 impl Places {
-    fn read(data: &Path) -> Result<Self, StoreError> {
-        let file = data.join(PLACES_NAME);
+    fn read(data: &Path, first_account: u32) -> Result<Self, StoreError> {
+        let file = data.join(places_name(first_account));
         match fs::read(&file) {
             Ok(text) => serde_json::from_slice(&text)
                 .map_err(|error| StoreError::Places { file, what: error.to_string() }),
@@ -56,8 +58,9 @@ impl Places {
         }
     }
 
-    fn write(&self, data: &Path) -> Result<(), StoreError> {
-        let (file, unfinished) = (data.join(PLACES_NAME), data.join("stores.json.new"));
+    fn write(&self, data: &Path, first_account: u32) -> Result<(), StoreError> {
+        let file = data.join(places_name(first_account));
+        let unfinished = file.with_extension("new");
         let wrong = |what: String| StoreError::Places { file: file.clone(), what };
         let text = serde_json::to_vec_pretty(self).map_err(|error| wrong(error.to_string()))?;
         fs::write(&unfinished, text).map_err(|error| wrong(error.to_string()))?;
@@ -189,7 +192,7 @@ impl Keeper {
 
     /// The database that is written now.
     fn address(&self) -> Result<String, StoreError> {
-        let fenced = Places::read(&self.data)?.fenced;
+        let fenced = Places::read(&self.data, self.place.first_account)?.fenced;
         let is_fenced = fenced.contains(&name_of(&self.place.primary));
         let replica = self.place.replica.as_ref().filter(|_| is_fenced);
         Ok(replica.unwrap_or(&self.place.primary).clone())
@@ -215,11 +218,11 @@ impl Keeper {
     /// nobody writing rather than two.
     fn fail_over(&mut self) -> Result<(), StoreError> {
         let Some(replica) = self.place.replica.clone() else { return Ok(()) };
-        let mut places = Places::read(&self.data)?;
+        let mut places = Places::read(&self.data, self.place.first_account)?;
         let old = name_of(&self.place.primary);
         if !places.fenced.contains(&old) {
             places.fenced.push(old.clone());
-            places.write(&self.data)?;
+            places.write(&self.data, self.place.first_account)?;
         }
         match promote(&replica) {
             Ok(()) => {

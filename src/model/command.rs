@@ -129,6 +129,11 @@ coded! {
         /// `session` may trade for accounts `target` to `ordinal` as session `quantity` may, or
         /// (`quantity` 0) for none.
         SetSession = 98,
+        /// Money in the currency coded in `target` came to `account`, or (`price` below 0) went
+        /// from it; the [`CashKind`](crate::model::CashKind) is in `order_type`, and the name under
+        /// which it counts once in the `Text` line. Only the books heed it: what follows for risk
+        /// comes as `SetBuyingPower`.
+        Cash = 99,
     }
 }
 

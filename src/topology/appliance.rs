@@ -11,14 +11,22 @@ use crate::model::{Fault, Instrument, SessionId};
 use crate::outlet::OutletOptions;
 use crate::replica::Reign;
 use crate::runtime::{Clock, Core, CounterReader, StopFlag, SystemClock, log, pin};
+use crate::slow::levels::{Levels, SharedLevels};
 use crate::slow::{SlowError, SlowPath};
 use crate::stage::{Archive, Board, Dialer, Door, Gate, GatewayOptions, Release, Rule};
+#[cfg(feature = "scaled")]
+use crate::topology::ScaledConfig;
+use crate::topology::accounts::Accounts;
+use crate::topology::clearing::spawn_clearing;
 use crate::topology::scribe::{Seen, spawn_scribe};
 use crate::topology::speaker::{DatedLimits, Heard, Speaker};
 use crate::topology::standby::{Court, Lines, Vitals, spawn_court};
+#[cfg(feature = "scaled")]
+use crate::topology::stores::{Engines, spawn_engines};
 use crate::topology::wiring::PricesThread;
 use crate::topology::{
-    AdminServer, Crown, KillFile, KillSwitch, Placement, StageName, StandbyConfig, Timetable, Wired,
+    AdminServer, ClearingConfig, Crown, KillFile, KillSwitch, Placement, StageName, StandbyConfig,
+    Timetable, Wired,
 };
 
 /// How often the slow thread looks for something to do when there was nothing.
@@ -34,6 +42,12 @@ pub(super) struct Launch {
     pub(super) keepers: Vec<KeeperThread>,
     pub(super) slow: SlowPath,
     pub(super) journal: PathBuf,
+    pub(super) data: PathBuf,
+    pub(super) clearing: Option<ClearingConfig>,
+    #[cfg(feature = "scaled")]
+    pub(super) scaled: Option<ScaledConfig>,
+    #[cfg(feature = "scaled")]
+    pub(super) symbols: Vec<String>,
     pub(super) options: GatewayOptions,
     pub(super) timetables: Vec<Timetable>,
     pub(super) door: Option<Door>,
@@ -100,6 +114,8 @@ pub struct Appliance {
     pub board: Arc<Board>,
     /// How far the command log and the event log reach.
     pub progress: [Arc<Progress>; 2],
+    /// The service levels.
+    pub levels: SharedLevels,
 }
 
 /// Why an appliance did not end well.
@@ -160,7 +176,9 @@ impl Launch {
             crate::outlet::spawn(&outlet, gate, clock.clone(), stop_slow.clone())?;
         }
         spawn_kill_file(kill_file, clock.clone(), stop_slow.clone())?;
+        let levels = SharedLevels::default();
         let seen = Seen {
+            levels: levels.clone(),
             counters: wired.counters.clone(),
             latencies: wired.latencies,
             links: wired.links,
@@ -184,7 +202,28 @@ impl Launch {
             board: Arc::clone(&board),
         };
         let speaker = Speaker::new(wired.slow_requests, clock, is_short, self.timetables)
-            .answering(self.admin, self.limits, heard);
+            .answering(self.admin, self.limits, heard)
+            .judging(levels.clone(), Accounts::new(&self.journal, &self.data));
+        #[cfg(feature = "scaled")]
+        if let Some(config) = self.scaled.filter(ScaledConfig::is_used) {
+            let (is_behind, facts) = speaker.shared();
+            spawn_engines(Engines {
+                config,
+                journal: self.journal.clone(),
+                data: self.data.clone(),
+                progress: Arc::clone(&progress[1]),
+                clock: SystemClock::new(),
+                stop: stop_slow.clone(),
+                is_behind,
+                board: Arc::clone(&board),
+                symbols: self.symbols,
+                facts,
+            })?;
+        }
+        if let Some(config) = self.clearing {
+            let (journal, data) = (self.journal.clone(), self.data.clone());
+            spawn_clearing(config, journal, data, stop_slow.clone())?;
+        }
         let slow = spawn_slow(slow, speaker, placement.slow_cpu, stop_slow.clone())?;
         let archive = Archive::new(&self.journal, &self.options, wired.archive);
         let archive = spawn_archive(archive, placement.slow_cpu, stop_slow.clone())?;
@@ -203,6 +242,7 @@ impl Launch {
             kill_switch,
             board,
             progress,
+            levels,
         })
     }
 }
@@ -230,6 +270,7 @@ fn spawn_slow(
             // Read before the step: what was recorded until then is in it.
             let is_last = stop.is_raised();
             let done = slow.step()?;
+            speaker.tell(slow.books());
             speaker.speak();
             if done == 0 {
                 if is_last {
@@ -358,6 +399,11 @@ fn spawn_dialer(
 }
 
 impl Appliance {
+    /// What is new about the service levels.
+    pub fn judge(&self) -> Vec<String> {
+        self.levels.with(Levels::take_news)
+    }
+
     /// Whether a core has ended by itself.
     pub fn has_fallen(&self) -> bool {
         self.cores.iter().any(JoinHandle::is_finished) || self.slow.is_finished()

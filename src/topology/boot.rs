@@ -254,6 +254,10 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         let opening = Request::new(CommandKind::StartOfDay, clock.now());
         let _ = wired.slow_requests.push(&Group::new(opening));
     }
+    catalogue.rules.put_beside(&config.data).map_err(|source| BootError::System {
+        what: format!("cannot write the books' rules in {}", config.data.display()),
+        source,
+    })?;
     let record =
         Audit::open(&journal, &config.data, names_of(catalogue)).map_err(SlowError::from)?;
     let slow = SlowPath::open(&journal, &config.data)?.with_audit(record);
@@ -279,6 +283,12 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         keepers,
         slow,
         journal,
+        data: config.data.clone(),
+        clearing: config.slow.clearing.clone(),
+        #[cfg(feature = "scaled")]
+        scaled: config.slow.scaled.clone(),
+        #[cfg(feature = "scaled")]
+        symbols: catalogue.rules.instruments.iter().map(|known| known.symbol.clone()).collect(),
         options,
         door,
         dialer,

@@ -13,10 +13,11 @@ use toml::Spanned;
 use crate::engine::SHARDS_MAX;
 use crate::model::{Hours, SelfTrade};
 use crate::runtime::Idle;
+use crate::slow::rules::Currency;
 use crate::topology::{
-    AdminConfig, AlarmConfig, CalendarConfig, ConsoleConfig, Decimal, DeviceName, FirmConfig,
-    FixConfig, MarketDataConfig, PeersConfig, PhaseConfig, RiskConfig, StandbyConfig, Subnet,
-    VenueConfig,
+    AdminConfig, AlarmConfig, CalendarConfig, ClearingConfig, ConsoleConfig, Decimal, DeviceName,
+    FeeConfig, FirmConfig, FixConfig, MarketDataConfig, PeersConfig, PhaseConfig, RegionConfig,
+    RiskConfig, ScaledConfig, StandbyConfig, Subnet, VenueConfig,
 };
 
 /// The whole configuration.
@@ -81,6 +82,12 @@ pub struct Config {
     /// Accounts that are one firm's.
     #[schemars(with = "Vec<FirmConfig>")]
     pub firm: Vec<Spanned<FirmConfig>>,
+    /// Regions, beside those of `config/regions.toml` or in their places.
+    #[schemars(with = "Vec<RegionConfig>")]
+    pub region: Vec<Spanned<RegionConfig>>,
+    /// What venues take for trades.
+    #[schemars(with = "Vec<FeeConfig>")]
+    pub fee: Vec<Spanned<FeeConfig>>,
 }
 
 impl Default for Config {
@@ -111,6 +118,8 @@ impl Default for Config {
             console: ConsoleConfig::default(),
             alarm: AlarmConfig::default(),
             firm: Vec::new(),
+            region: Vec::new(),
+            fee: Vec::new(),
         }
     }
 }
@@ -302,6 +311,11 @@ pub struct InstrumentConfig {
     pub tick: Decimal,
     #[serde(default = "one")]
     pub lot: u32,
+    /// By whose dates it settles; absent: the appliance's own region.
+    pub region: Option<String>,
+    /// What it is paid in; absent: its region's.
+    #[schemars(with = "Option<String>")]
+    pub currency: Option<Currency>,
 }
 
 fn one_cent() -> Decimal {
@@ -319,6 +333,8 @@ fn default_instruments() -> Vec<InstrumentConfig> {
         reference_price: Decimal(price * 10_000),
         tick: one_cent(),
         lot: 1,
+        region: None,
+        currency: None,
     };
     table.into_iter().map(instrument).collect()
 }
@@ -333,6 +349,8 @@ pub struct AccountConfig {
     pub exposure_max: Decimal,
     /// Limits that differ from `[risk]`.
     pub risk: Option<RiskConfig>,
+    /// Where they are at home; absent: here.
+    pub region: Option<String>,
 }
 
 impl Default for AccountConfig {
@@ -343,6 +361,7 @@ impl Default for AccountConfig {
             buying_power: Decimal(10_000_000_000_000),
             exposure_max: Decimal(20_000_000_000_000),
             risk: None,
+            region: None,
         }
     }
 }
@@ -584,4 +603,10 @@ pub struct SlowConfig {
     pub cpu: Option<usize>,
     /// How far the clock may be from UTC before people are told; 0: nobody looks.
     pub utc_bound_us: u64,
+    /// The region whose accounts are at home here; empty: all are.
+    pub region: String,
+    /// Where the clearing house puts its files, and when they are compared (UTC).
+    pub clearing: Option<ClearingConfig>,
+    /// Engines beside the embedded stores.
+    pub scaled: Option<ScaledConfig>,
 }

@@ -1,10 +1,12 @@
 //! Which stage runs where, on this machine: configuration, wiring, placement, boot.
 
+mod accounts;
 mod admin;
 mod annotated;
 mod appliance;
 mod boot;
 mod calendar;
+mod clearing;
 mod config;
 mod console_config;
 mod deal;
@@ -17,6 +19,7 @@ mod peers;
 mod placement;
 mod ports;
 mod recovery;
+mod regions;
 mod risk_config;
 mod schema;
 mod scribe;
@@ -25,6 +28,7 @@ mod sharding;
 mod speaker;
 mod standby;
 mod state;
+mod stores;
 mod validate;
 mod venues;
 mod wiring;
@@ -41,6 +45,7 @@ pub use calendar::{
     Calendar, CalendarConfig, ChangeConfig, DayConfig, DayEnd, Due, PhaseConfig, ScheduleConfig,
     Timetable,
 };
+pub use clearing::ClearingConfig;
 pub use config::{
     Config, CoreConfig, EngineConfig, EntryConfig, FeedConfig, JournalConfig, ReleaseGate,
     ShardConfig, StageName,
@@ -56,6 +61,7 @@ pub use peers::{Destinations, PeerConfig, PeersConfig, empty_peers, peers_device
 pub use placement::{PlacedCore, Placement, place};
 pub use ports::{DeviceRequest, Subnet, open_port, start_bypass};
 pub use recovery::{Replay, ReplayError};
+pub use regions::{FeeConfig, Foreign, RegionConfig, regions};
 pub use risk_config::{AdminConfig, FirmConfig, RiskConfig};
 pub use schema::{Explained, explain, explained, schema};
 pub use sharding::{Home, Sharding};
@@ -69,6 +75,7 @@ pub use state::{
     empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings,
     meaning, risk_bound,
 };
+pub use stores::{KafkaConfig, PostgresConfig, ScaledConfig};
 pub use validate::{Catalogue, check};
 pub use venues::{VenueConfig, VenueLineConfig, open_venues, venues_options};
 pub use wiring::{

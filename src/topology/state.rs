@@ -46,7 +46,8 @@ pub fn empty_fold(config: &Config, catalogue: &Catalogue) -> Result<Fold<Shards>
         Away::new(&destinations.away, &limits)
     });
     if away.is_some() {
-        routes = routes.with_away(&destinations.instruments());
+        let sent = destinations.away.accounts.iter().map(|(first, last, _)| (*first, *last));
+        routes = routes.with_away(&destinations.instruments()).sending(sent);
     }
     let events = events_of_shards_max(&limits, routes.shards());
     let matcher = Shards::new(matchers, routes, &limits).with_away(away);

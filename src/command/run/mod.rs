@@ -186,6 +186,9 @@ fn watch(
         }
         if ticks.is_multiple_of(TICKS_PER_CLOCK) {
             say_how_the_clock_fares(bound_us, &mut clock_is_good);
+            for news in appliance.judge() {
+                eprintln!("wirematch: alert: {news}");
+            }
         }
         ticks = ticks.wrapping_add(1);
         std::thread::sleep(TICK);

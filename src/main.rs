@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use wirematch::command::{
-    Exit, Outcome, audit, bench, check, client, config, deal, fix_echo, fix_password, flow, fpga,
-    host, instrument, journal, manual, positions, replay, risk, run as run_command, simulate,
-    witness,
+    Exit, Outcome, audit, bench, check, client, config, deal, feed, fix_echo, fix_password, flow,
+    fpga, host, instrument, journal, manual, positions, replay, risk, run as run_command, simulate,
+    ticker, witness,
 };
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
@@ -26,6 +26,7 @@ enum Command {
     Completions(manual::CompletionsArguments),
     Config(config::ConfigCommand),
     Deal(deal::DealArguments),
+    Feed(feed::FeedArguments),
     FixEcho(fix_echo::FixEchoArguments),
     FixPassword(fix_password::FixPasswordArguments),
     Flow(flow::FlowArguments),
@@ -39,6 +40,7 @@ enum Command {
     Risk(risk::RiskArguments),
     Run(run_command::RunArguments),
     Simulate(simulate::SimulateArguments),
+    Ticker(ticker::TickerArguments),
     Witness(witness::WitnessArguments),
 }
 
@@ -62,6 +64,7 @@ fn run(command: &Command) -> Outcome {
         Command::Completions(arguments) => manual::completions(arguments, Arguments::command()),
         Command::Config(arguments) => config::run(arguments),
         Command::Deal(arguments) => deal::run(arguments),
+        Command::Feed(arguments) => feed::run(arguments),
         Command::FixEcho(arguments) => fix_echo::run(arguments),
         Command::FixPassword(arguments) => fix_password::run(arguments),
         Command::Flow(arguments) => flow::run(arguments),
@@ -75,6 +78,7 @@ fn run(command: &Command) -> Outcome {
         Command::Risk(arguments) => risk::run(arguments),
         Command::Run(arguments) => run_command::run(arguments),
         Command::Simulate(arguments) => simulate::run(arguments),
+        Command::Ticker(arguments) => ticker::run(arguments),
         Command::Witness(arguments) => witness::run(arguments),
     }
 }

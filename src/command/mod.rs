@@ -7,6 +7,7 @@ pub mod client;
 pub mod config;
 pub mod configuration;
 pub mod deal;
+pub mod feed;
 pub mod fix_echo;
 pub mod fix_password;
 pub mod flow;
@@ -20,6 +21,7 @@ pub mod replay;
 pub mod risk;
 pub mod run;
 pub mod simulate;
+pub mod ticker;
 pub mod witness;
 
 use std::io;

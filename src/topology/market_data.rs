@@ -3,6 +3,7 @@
 
 use std::net::SocketAddrV4;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
@@ -18,7 +19,7 @@ use crate::topology::state::feed_options;
 use crate::topology::{Catalogue, Config, ConfigError, DeviceName, DeviceRequest, journal_folder};
 
 /// Market data besides the multicast feed.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MarketDataConfig {
     /// Where WebSocket clients come in; absent: they do not.
@@ -33,6 +34,7 @@ pub struct MarketDataConfig {
     pub resume_ms: u32,
     pub grace_ms: u32,
     pub requests_per_second: u32,
+    #[schemars(with = "Vec<InletConfig>")]
     pub feed: Vec<Spanned<InletConfig>>,
 }
 
@@ -53,7 +55,7 @@ impl Default for MarketDataConfig {
 }
 
 /// An exchange's feed.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InletConfig {
     pub name: String,

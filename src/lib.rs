@@ -25,6 +25,8 @@ pub mod outlet;
 
 pub mod topology;
 
+pub mod console;
+
 pub mod client;
 
 pub mod simulate;

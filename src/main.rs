@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use wirematch::command::{
-    Exit, Outcome, audit, bench, check, client, config, deal, feed, fix_echo, fix_password, flow,
-    fpga, host, instrument, journal, manual, positions, replay, risk, run as run_command, simulate,
-    ticker, witness,
+    Exit, Outcome, audit, bench, check, client, config, console_password, deal, feed, fix_echo,
+    fix_password, flow, fpga, host, instrument, journal, manual, monitor, positions, replay, risk,
+    run as run_command, simulate, status, ticker, witness,
 };
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
@@ -25,6 +25,7 @@ enum Command {
     Client(client::ClientArguments),
     Completions(manual::CompletionsArguments),
     Config(config::ConfigCommand),
+    ConsolePassword(console_password::ConsolePasswordArguments),
     Deal(deal::DealArguments),
     Feed(feed::FeedArguments),
     FixEcho(fix_echo::FixEchoArguments),
@@ -35,11 +36,14 @@ enum Command {
     Instrument(instrument::InstrumentArguments),
     Journal(journal::JournalArguments),
     Man(manual::ManArguments),
+    Monitor(monitor::MonitorArguments),
     Positions(positions::PositionsArguments),
+    Ready(status::ReadyArguments),
     Replay(replay::ReplayArguments),
     Risk(risk::RiskArguments),
     Run(run_command::RunArguments),
     Simulate(simulate::SimulateArguments),
+    Status(status::StatusArguments),
     Ticker(ticker::TickerArguments),
     Witness(witness::WitnessArguments),
 }
@@ -63,6 +67,7 @@ fn run(command: &Command) -> Outcome {
         Command::Client(arguments) => client::run(arguments),
         Command::Completions(arguments) => manual::completions(arguments, Arguments::command()),
         Command::Config(arguments) => config::run(arguments),
+        Command::ConsolePassword(arguments) => console_password::run(arguments),
         Command::Deal(arguments) => deal::run(arguments),
         Command::Feed(arguments) => feed::run(arguments),
         Command::FixEcho(arguments) => fix_echo::run(arguments),
@@ -73,11 +78,14 @@ fn run(command: &Command) -> Outcome {
         Command::Instrument(arguments) => instrument::run(arguments),
         Command::Journal(arguments) => journal::run(arguments),
         Command::Man(arguments) => manual::man(arguments, Arguments::command()),
+        Command::Monitor(arguments) => monitor::run(arguments),
         Command::Positions(arguments) => positions::run(arguments),
+        Command::Ready(arguments) => status::ready(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Risk(arguments) => risk::run(arguments),
         Command::Run(arguments) => run_command::run(arguments),
         Command::Simulate(arguments) => simulate::run(arguments),
+        Command::Status(arguments) => status::status(arguments),
         Command::Ticker(arguments) => ticker::run(arguments),
         Command::Witness(arguments) => witness::run(arguments),
     }

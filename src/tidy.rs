@@ -26,6 +26,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "flow", "fpga", "stage", "slow", "outlet",
         ],
     ),
+    ("console", &["model", "wire", "journal", "runtime", "stage", "slow", "topology"]),
     ("client", &["model", "wire", "port", "feed", "runtime", "flow"]),
     (
         "simulate",
@@ -38,7 +39,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "command",
         &[
             "model", "link", "wire", "port", "feed", "engine", "journal", "runtime", "replica",
-            "flow", "fpga", "stage", "slow", "outlet", "topology", "client", "simulate",
+            "flow", "fpga", "stage", "slow", "outlet", "topology", "console", "client", "simulate",
         ],
     ),
 ];
@@ -56,6 +57,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "src/link/batch.rs",
     "src/journal/checksum.rs",
     "src/journal/map.rs",
+    "src/runtime/counters_file/map.rs",
     "src/runtime/memory.rs",
     "src/runtime/affinity.rs",
     "src/runtime/utc.rs",

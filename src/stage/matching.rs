@@ -9,7 +9,7 @@ use crate::model::{
     Command, CommandKind, Event, EventKind, Fault, InstrumentId, Nanos, Request, SessionId,
 };
 use crate::runtime::{Counters, LatencyRecorder, Stage};
-use crate::stage::BURST;
+use crate::stage::{BURST, DepthBoard};
 
 crate::counters! {
     /// What the matching stage counts.
@@ -53,6 +53,8 @@ pub struct Board {
     instruments: Box<[InstrumentId]>,
     /// By shard: an instrument has orders in one of them.
     shards: Box<[ShardBoard]>,
+    /// Their best prices.
+    pub depth: DepthBoard,
 }
 
 #[derive(Debug)]
@@ -74,7 +76,8 @@ impl Board {
             open_orders: AtomicU64::new(0),
         };
         let shards = (0..shards.max(1)).map(shard).collect();
-        Arc::new(Self { instruments: instruments.into(), shards })
+        let depth = DepthBoard::new(instruments.len());
+        Arc::new(Self { instruments: instruments.into(), shards, depth })
     }
 
     /// Orders resting in all books.
@@ -328,6 +331,10 @@ impl<M: Matcher + BookView, L: DealEvents> Stage for Matching<M, L> {
         Ok(work)
     }
 
+    fn held(&self) -> u64 {
+        self.counters.value(MatchingCounter::Backpressured)
+    }
+
     fn housekeep(&mut self, _now: Nanos) {
         if let Some(hardware) = self.matcher.hardware() {
             let relieved = hardware.relieved.map_or(0, |why| why as u64);
@@ -348,5 +355,6 @@ impl<M: Matcher + BookView, L: DealEvents> Stage for Matching<M, L> {
             row.ask.store(ask.0, Ordering::Relaxed);
             row.ask_quantity.store(ask.1, Ordering::Relaxed);
         }
+        self.board.depth.show(&self.board.instruments, &self.matcher);
     }
 }

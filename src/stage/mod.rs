@@ -20,6 +20,7 @@
 mod away;
 mod collector;
 mod dealer;
+mod depth_board;
 mod feed;
 mod fix;
 mod gate;
@@ -30,11 +31,13 @@ mod prices;
 mod recorder;
 mod risk;
 mod sequencer;
+mod session_board;
 mod venues;
 
 pub use away::{AwayCounter, AwayLinks, AwayStage};
 pub use collector::{Collector, CollectorCounter};
 pub use dealer::{Dealer, DealerCounter};
+pub use depth_board::{DEPTH_SHOWN, DepthBoard};
 pub use feed::{Feed, FeedCounter, FeedOptions, FeedState};
 pub use fix::{
     Acceptor, Door, FixCounter, FixGateway, FixLinks, FixOptions, FixSpec, FixState, FixView,
@@ -54,6 +57,7 @@ pub use prices::{
 pub use recorder::{Recorder, RecorderCounter};
 pub use risk::{Refusals, Risk, RiskCounter, RiskVoice};
 pub use sequencer::{Sequencer, SequencerCounter, SequencerState};
+pub use session_board::{SessionBoard, SessionRow};
 pub use venues::{
     Dialer, Dialled, LineSpec, VENUE_REPORTS_DEPTH, VenueCounter, VenueRecord, VenueSpec, Venues,
     VenuesOptions, VenuesState,

@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use crate::feed::Notice;
 use crate::journal::{KeeperThread, Progress};
-use crate::model::Fault;
+use crate::model::{Fault, Instrument, SessionId};
 use crate::outlet::OutletOptions;
 use crate::replica::Reign;
-use crate::runtime::{Clock, Core, CoreTimes, CounterReader, StopFlag, SystemClock, pin};
+use crate::runtime::{Clock, Core, CounterReader, StopFlag, SystemClock, log, pin};
 use crate::slow::{SlowError, SlowPath};
 use crate::stage::{Archive, Board, Dialer, Door, Gate, GatewayOptions, Release, Rule};
+use crate::topology::scribe::{Seen, spawn_scribe};
 use crate::topology::speaker::{DatedLimits, Heard, Speaker};
 use crate::topology::standby::{Court, Lines, Vitals, spawn_court};
 use crate::topology::wiring::PricesThread;
 use crate::topology::{
-    AdminServer, Crown, KillFile, LinkFill, Placement, StageLatency, StageName, StandbyConfig,
-    Timetable, Wired,
+    AdminServer, Crown, KillFile, KillSwitch, Placement, StageName, StandbyConfig, Timetable, Wired,
 };
 
 /// How often the slow thread looks for something to do when there was nothing.
@@ -46,6 +46,15 @@ pub(super) struct Launch {
     pub(super) feed_names: Vec<String>,
     /// Who is told of the market besides the groups, and what that waits for.
     pub(super) outlet: (OutletOptions, Gate),
+    pub(super) listing: Listing,
+}
+
+/// What there is, by its names: for people.
+pub(super) struct Listing {
+    pub(super) data: PathBuf,
+    pub(super) instruments: Vec<Instrument>,
+    pub(super) sessions: Vec<(SessionId, &'static str)>,
+    pub(super) gate: &'static str,
 }
 
 /// What the thread beside the stages is made of, but for what comes of starting them.
@@ -63,7 +72,10 @@ impl CourtParts {
     /// Complete.
     fn court(self, journal: PathBuf, vitals: Vitals) -> Court {
         let Self { config, crown, lines, release, rule, reign, progress } = self;
-        let say = |text: &str| eprintln!("wirematch: {text}");
+        let say = |text: &str| match text.strip_prefix("alert: ") {
+            Some(text) => log::alert(text),
+            None => log::say(text),
+        };
         Court { config, crown, lines, release, rule, reign, journal, progress, vitals, say }
     }
 }
@@ -76,17 +88,14 @@ pub struct Appliance {
     door: Option<JoinHandle<()>>,
     dialer: Option<JoinHandle<()>>,
     court: Option<JoinHandle<()>>,
+    scribe: JoinHandle<()>,
     keepers: Vec<KeeperThread>,
     stop: StopFlag,
     stop_slow: StopFlag,
     /// Each stage's counters.
     pub counters: Vec<(StageName, CounterReader)>,
-    /// Latencies along the road.
-    pub latencies: Vec<StageLatency>,
-    /// How full the links are.
-    pub links: Vec<LinkFill>,
-    /// Where each core's time went.
-    pub core_times: Vec<Arc<CoreTimes>>,
+    /// Stops trading past all that may be busy.
+    pub kill_switch: KillSwitch,
     /// What matching shows.
     pub board: Arc<Board>,
     /// How far the command log and the event log reach.
@@ -115,7 +124,8 @@ impl Launch {
     pub(super) fn start(self) -> std::io::Result<Appliance> {
         let Self { mut wired, placement, clock, board, progress, keepers, slow, .. } = self;
         let (stop, stop_slow) = (StopFlag::default(), StopFlag::default());
-        let (mut cores, mut core_times) = (Vec::new(), Vec::new());
+        let mut cores = Vec::new();
+        let mut times = Vec::new();
         let (counters, links) = (wired.counters.clone(), wired.links.clone());
         let mut vitals = Vitals { cores: Vec::new(), counters, links };
         for placed in &placement.cores {
@@ -124,10 +134,11 @@ impl Launch {
                 Some(wired.stages.remove(at).1)
             });
             let core = Core::new(placed.cpu, placed.idle, stages.collect());
-            core_times.push(core.times());
+            times.push((placed.cpu, placed.stages.clone(), core.times()));
             vitals.cores.push((placed.stages.clone(), core.times()));
             cores.push(spawn_core(core, clock.clone(), stop.clone())?);
         }
+        let release = self.court.as_ref().map(|parts| Arc::clone(&parts.release));
         let court = self.court.map(|parts| {
             let court = parts.court(self.journal.clone(), vitals);
             spawn_court(court, clock.clone(), stop_slow.clone(), placement.slow_cpu)
@@ -145,8 +156,26 @@ impl Launch {
         if outlet.is_used() {
             crate::outlet::spawn(&outlet, gate, clock.clone(), stop_slow.clone())?;
         }
-        let kill_file = KillFile::new(self.kill_file, wired.kill_requests);
+        let listing = self.listing;
+        let (kill_file, kill_switch) =
+            KillFile::new(self.kill_file, wired.kill_requests, listing.instruments.clone());
         spawn_kill_file(kill_file, clock.clone(), stop_slow.clone())?;
+        let seen = Seen {
+            counters: wired.counters.clone(),
+            latencies: wired.latencies,
+            links: wired.links,
+            cores: times,
+            board: Arc::clone(&board),
+            symbols: listing.instruments.iter().map(|one| one.symbol.name()).collect(),
+            sessions: wired.sessions,
+            listed: listing.sessions,
+            progress: progress.clone(),
+            refusals: wired.refusals.clone(),
+            pulse: wired.risk_pulse.clone(),
+            release,
+            gate: listing.gate,
+        };
+        let scribe = spawn_scribe(seen, &listing.data, clock.clone(), stop_slow.clone())?;
         let heard = Heard {
             alerts: wired.alerts,
             pulse: wired.risk_pulse,
@@ -166,13 +195,12 @@ impl Launch {
             door,
             dialer,
             court,
+            scribe,
             keepers,
             stop,
             stop_slow,
             counters: wired.counters,
-            latencies: wired.latencies,
-            links: wired.links,
-            core_times,
+            kill_switch,
             board,
             progress,
         })
@@ -219,7 +247,7 @@ fn spawn_kill_file(mut file: KillFile, clock: SystemClock, stop: StopFlag) -> st
     let body = move || {
         while !stop.is_raised() {
             file.look(clock.now());
-            thread::sleep(file.pause());
+            file.pause();
         }
     };
     thread::Builder::new().name("kill-file".into()).spawn(body).map(drop)
@@ -364,7 +392,7 @@ impl Appliance {
         if self.court.is_some_and(|court| court.join().is_err()) {
             outcome = outcome.and(Err(StopError::Panicked));
         }
-        if self.archive.join().is_err() {
+        if self.scribe.join().is_err() || self.archive.join().is_err() {
             outcome = outcome.and(Err(StopError::Panicked));
         }
         let slow = self.slow.join().map_err(|_| StopError::Panicked)??;

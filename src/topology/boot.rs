@@ -14,7 +14,7 @@ use crate::runtime::{Clock, SystemClock, available_cpus, lock_memory, quietest_l
 use crate::slow::audit::Audit;
 use crate::slow::{SlowError, SlowPath};
 use crate::stage::{Acceptor, Board, Door, FixOptions, FixState, Gate, Introduced, Release, Rule};
-use crate::topology::appliance::{Appliance, CourtParts, Launch};
+use crate::topology::appliance::{Appliance, CourtParts, Launch, Listing};
 use crate::topology::speaker::{DatedLimits, date_of};
 use crate::topology::standby::TcpLines;
 use crate::topology::{
@@ -287,11 +287,24 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         limits: DatedLimits { files, done: (!is_new).then(|| date_of(last)) },
         kill_file: config.data.join(KILL_FILE),
         court,
+        listing: listing_of(config, catalogue),
     };
     let appliance = launch
         .start()
         .map_err(|source| BootError::System { what: "cannot start a thread".into(), source })?;
     Ok((appliance, report))
+}
+
+/// What there is, by its names.
+fn listing_of(config: &Config, catalogue: &Catalogue) -> Listing {
+    let binary = catalogue.sessions.iter().flatten().map(|spec| (spec.id, "ouch"));
+    let fix = catalogue.fix_sessions.iter().flatten().map(|spec| (spec.id, "fix"));
+    Listing {
+        data: config.data.clone(),
+        instruments: catalogue.instruments.clone(),
+        sessions: binary.chain(fix).collect(),
+        gate: config.gate().name(),
+    }
 }
 
 /// What replies wait for, and where that is written where it may change.

@@ -14,8 +14,9 @@ use crate::engine::SHARDS_MAX;
 use crate::model::{Hours, SelfTrade};
 use crate::runtime::Idle;
 use crate::topology::{
-    AdminConfig, CalendarConfig, Decimal, DeviceName, FirmConfig, FixConfig, MarketDataConfig,
-    PeersConfig, PhaseConfig, RiskConfig, StandbyConfig, Subnet, VenueConfig,
+    AdminConfig, AlarmConfig, CalendarConfig, ConsoleConfig, Decimal, DeviceName, FirmConfig,
+    FixConfig, MarketDataConfig, PeersConfig, PhaseConfig, RiskConfig, StandbyConfig, Subnet,
+    VenueConfig,
 };
 
 /// The whole configuration.
@@ -73,6 +74,10 @@ pub struct Config {
     pub slow: SlowConfig,
     /// The operator's way in.
     pub admin: AdminConfig,
+    /// The web console.
+    pub console: ConsoleConfig,
+    /// Whom to tell when a part is down.
+    pub alarm: AlarmConfig,
     /// Accounts that are one firm's.
     #[schemars(with = "Vec<FirmConfig>")]
     pub firm: Vec<Spanned<FirmConfig>>,
@@ -103,6 +108,8 @@ impl Default for Config {
             core: unspanned(vec![CoreConfig::default()]),
             slow: SlowConfig::default(),
             admin: AdminConfig::default(),
+            console: ConsoleConfig::default(),
+            alarm: AlarmConfig::default(),
             firm: Vec::new(),
         }
     }

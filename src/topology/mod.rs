@@ -6,6 +6,7 @@ mod appliance;
 mod boot;
 mod calendar;
 mod config;
+mod console_config;
 mod deal;
 mod decimal;
 mod device_name;
@@ -18,6 +19,7 @@ mod ports;
 mod recovery;
 mod risk_config;
 mod schema;
+mod scribe;
 mod shard_wiring;
 mod sharding;
 mod speaker;
@@ -28,8 +30,9 @@ mod venues;
 mod wiring;
 
 pub use admin::{
-    AdminOptions, AdminServer, Answer, Ask, AskError, KillFile, LimitsFile, Message, SOCKET_NAME,
-    Trade, Whom, padded, parse_limits, shown,
+    AdminOptions, AdminServer, Answer, Ask, AskError, KillFile, KillSwitch, Ledger, LimitsFile,
+    Message, SOCKET_NAME, Setting, Trade, Whom, ask_admin, instant, is_operators, padded,
+    parse_limits, shown,
 };
 pub use appliance::{Appliance, StopError};
 pub(crate) use boot::mend;
@@ -42,6 +45,7 @@ pub use config::{
     Config, CoreConfig, EngineConfig, EntryConfig, FeedConfig, JournalConfig, ReleaseGate,
     ShardConfig, StageName,
 };
+pub use console_config::{AlarmConfig, ConsoleConfig, Role};
 pub use deal::{Busy, DealtShard, deal, table as deal_table};
 pub use decimal::Decimal;
 pub use device_name::DeviceName;

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::engine::risk::Alert;
 use crate::link::Producer;
 use crate::model::{CommandKind, LimitKind, Nanos, RejectCode, Request};
-use crate::runtime::{Clock, CounterReader, Pulse, SystemClock};
+use crate::runtime::{Clock, CounterReader, Pulse, SystemClock, log};
 use crate::stage::{Board, Refusals};
 use crate::topology::{AdminServer, LimitsFile, StageName, Timetable, shown};
 
@@ -47,7 +47,7 @@ impl Admin {
         self.carry_out(now);
         while let Ok(alert) = self.heard.alerts.pop() {
             let sentence = sentence_of(&alert);
-            eprintln!("wirematch: alert: {sentence}");
+            log::alert(&sentence);
             if self.alerts.len() == ALERTS_KEPT {
                 self.alerts.pop_front();
             }
@@ -77,7 +77,7 @@ impl Admin {
         if is_alarmed != self.was_alarmed {
             self.was_alarmed = is_alarmed;
             let what = if is_alarmed { "stands still: orders are refused" } else { "goes on" };
-            eprintln!("wirematch: alert: the risk stage {what}");
+            log::alert(&format!("the risk stage {what}"));
         }
     }
 }

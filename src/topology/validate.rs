@@ -62,6 +62,7 @@ impl Source<'_> {
 pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, ConfigError> {
     let source = Source { file, text };
     check_numbers(config, &source)?;
+    config.console.check(&config.alarm)?;
     let instruments = instruments(config, &source)?;
     let accounts = accounts(config, &source)?;
     let (mut sessions, mut rights) = sessions(config, &source, accounts.len())?;

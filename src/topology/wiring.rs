@@ -17,8 +17,8 @@ use crate::stage::{
     ArchiveLinks, BURST, Board, Dialled, EventLinks, Feed, FeedState, Fetcher, FixGateway,
     FixLinks, FixState, Gate, Gateway, GatewayLinks, GatewayState, Introduced, OldReply,
     PRICES_DEPTH, Peers, PeersState, Prices, PricesLinks, PricesOptions, REPORTS_DEPTH, Recorder,
-    Refusals, Risk, RiskVoice, Sequencer, SequencerState, VENUE_REPORTS_DEPTH, Venues, VenuesState,
-    Wanted,
+    Refusals, Risk, RiskVoice, Sequencer, SequencerState, SessionBoard, VENUE_REPORTS_DEPTH,
+    Venues, VenuesState, Wanted,
 };
 use crate::topology::StageName;
 use crate::topology::shard_wiring::{Depths, Unwired, wire_matching};
@@ -157,6 +157,8 @@ pub struct Wired {
     pub refusals: Refusals,
     /// What of exchanges' prices is a thread's.
     pub prices: Option<PricesThread>,
+    /// What gateways show of their sessions.
+    pub sessions: Arc<SessionBoard>,
 }
 
 /// Joins the stages. This function is the architecture.
@@ -196,6 +198,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     let journal_is_short = Arc::<AtomicBool>::default();
     let risk_pulse = Pulse::default();
     let watchman = || risk_pulse.watchman(parts.risk_bound);
+    let sessions = SessionBoard::new(parts.gateway.options().sessions.len());
     let gateway = Gateway::new(
         parts.entry_port,
         parts.gateway,
@@ -209,7 +212,8 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         Arc::clone(&journal_is_short),
         replied,
     )
-    .watching(watchman());
+    .watching(watchman())
+    .showing(Arc::clone(&sessions));
     let mut inputs = vec![gateway_sequencer, slow_sequencer, kill_sequencer];
     let (mut gateways, mut gateway_of) = (vec![gateway_events], Box::default());
     let fix = parts.fix.map(|fix| {
@@ -225,7 +229,8 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         let short = Arc::clone(&journal_is_short);
         let gate = parts.gate.clone();
         let gateway = FixGateway::new(fix.state, ends, fix.watch, gate, short, replied);
-        (gateway.hosting(fix.host).watching(watchman()), reader)
+        let gateway = gateway.hosting(fix.host).watching(watchman());
+        (gateway.showing(Arc::clone(&sessions)), reader)
     });
     let Fold { gate, feedback, matcher, .. } = parts.fold;
     let (risk_requests, risk_sequencer) = link::<Request>(SLOW_DEPTH);
@@ -336,6 +341,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         risk_pulse,
         refusals,
         prices: None,
+        sessions,
     };
     if let Some((prices, reader, thread)) = prices {
         wired.counters.push((StageName::Prices, prices.counters.reader()));

@@ -13,10 +13,14 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::command::configuration::{ConfigArguments, Loaded};
+use crate::command::host::looked_at;
 use crate::command::run::view::View;
 use crate::command::{Exit, Failure, Outcome};
+use crate::console::{ConsoleParts, ConsoleServer, spawn_alarm};
 use crate::engine::Relief;
-use crate::runtime::{SystemClock, Utc, available_cpus, stay_off, utc};
+use crate::model::Instrument;
+use crate::runtime::counters_file::COUNTERS_NAME;
+use crate::runtime::{StopFlag, SystemClock, Utc, available_cpus, log, stay_off, utc};
 use crate::topology::{
     Appliance, BootError, BootReport, Catalogue, Config, DeviceRequest, Ports, StageName,
     StandbyError, StandbyReport, boot, crown, fix_port, open_port, peers_device, price_devices,
@@ -74,10 +78,13 @@ pub fn run(arguments: &RunArguments) -> Outcome {
         }
     };
     let (appliance, report) = started.map_err(failure)?;
+    let _console = open_console(&config, &catalogue, &appliance);
     tell(&config, &report);
     let show = std::io::stdout().is_terminal() && !arguments.no_table;
     let mut view = match show {
-        true => Some(View::new(&catalogue.instruments).context("cannot draw on this terminal")?),
+        true => Some(
+            View::new(config.data.join(COUNTERS_NAME)).context("cannot draw on this terminal")?,
+        ),
         false => None,
     };
     let bound_us = config.slow.utc_bound_us;
@@ -91,6 +98,47 @@ pub fn run(arguments: &RunArguments) -> Outcome {
     let totals = slow.positions().snapshot(None).totals;
     eprintln!("wirematch: stopped; positions hold {} fills", totals.fills);
     Ok(())
+}
+
+/// Opens the web console and the alarm; trading does not need them.
+fn open_console(
+    config: &Config,
+    catalogue: &Catalogue,
+    appliance: &Appliance,
+) -> Option<ConsoleServer> {
+    let stop = StopFlag::default();
+    let alarm = spawn_alarm(config.data.join(COUNTERS_NAME), config.alarm.clone(), stop);
+    if let Err(error) = alarm {
+        log::alert(&format!("nobody will be told of alarms: {error}"));
+    }
+    if !config.console.enabled {
+        return None;
+    }
+    let hardware = catalogue.sharding.hardware(&catalogue.instruments);
+    let symbols =
+        |shard: &Vec<Instrument>| shard.iter().map(|one| one.symbol.name()).collect::<Vec<_>>();
+    let parts = ConsoleParts {
+        config: config.console.clone(),
+        data: config.data.clone(),
+        instruments: catalogue.instruments.clone(),
+        board: std::sync::Arc::clone(&appliance.board),
+        kill: appliance.kill_switch.clone(),
+        host: looked_at,
+        hardware: serde_json::json!({
+            "shards": hardware.iter().map(symbols).collect::<Vec<_>>(),
+        }),
+    };
+    match ConsoleServer::start(parts) {
+        Ok(console) => {
+            let scheme = if console.is_tls { "https" } else { "http" };
+            log::say(&format!("console at {scheme}://{}", console.address));
+            Some(console)
+        }
+        Err(error) => {
+            log::alert(&format!("no console: {error}; [console] says where it is"));
+            None
+        }
+    }
 }
 
 /// Ticks between two looks at how the clock is kept.
@@ -118,7 +166,7 @@ fn say_how_the_clock_fares(bound_us: u64, was_good: &mut bool) {
 
 /// Draws until somebody asks to stop or a thread has ended.
 fn watch(
-    mut appliance: Appliance,
+    appliance: Appliance,
     mut view: Option<&mut View>,
     stop: &AtomicBool,
     bound_us: u64,
@@ -128,7 +176,7 @@ fn watch(
     while !stop.load(Ordering::Acquire) && !appliance.has_fallen() {
         if let Some(view) = view.as_deref_mut()
             && (view.wants_to_stop()
-                || ticks.is_multiple_of(TICKS_PER_DRAW) && view.draw(&mut appliance).is_err())
+                || ticks.is_multiple_of(TICKS_PER_DRAW) && view.draw().is_err())
         {
             break;
         }

@@ -3,11 +3,11 @@
 //! for a machine that others use too.
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use wirematch::feed::exchange::{Exchange, symbols};
 use wirematch::feed::{Arbiter, ArbiterOptions, Books};
 use wirematch::model::Nanos;
+use wirematch::runtime::{Clock, SystemClock};
 use wirematch::wire::itch::Message;
 use wirematch::wire::session::{Packet, PacketWriter};
 
@@ -53,9 +53,10 @@ fn round(packets: &[Vec<u8>], lines: usize, books: Option<&mut Books>) -> (f64, 
     books.clear();
     let mut arbiter = Arbiter::new(ArbiterOptions { lines, ..ArbiterOptions::default() });
     let (mut count, mut spans) = (0u64, Vec::with_capacity(packets.len()));
-    let begin = Instant::now();
+    let clock = SystemClock::new();
+    let begin = clock.now();
     for (at, bytes) in packets.iter().enumerate() {
-        let (from, before) = (Instant::now(), count);
+        let (from, before) = (clock.now(), count);
         for line in 0..lines {
             let packet = Packet::parse(bytes, Message::LENGTH_MAX).expect("it is good");
             arbiter.receive(Some(line), &packet, Nanos(1 + at as u64), |_, message| {
@@ -67,9 +68,9 @@ fn round(packets: &[Vec<u8>], lines: usize, books: Option<&mut Books>) -> (f64, 
                 }
             });
         }
-        spans.push(from.elapsed().as_nanos() as f64 / (count - before).max(1) as f64);
+        spans.push(clock.now().saturating_sub(from).0 as f64 / (count - before).max(1) as f64);
     }
-    let whole = begin.elapsed().as_nanos() as f64 / count as f64;
+    let whole = clock.now().saturating_sub(begin).0 as f64 / count as f64;
     assert_eq!(books.faults, 0);
     spans.sort_by(f64::total_cmp);
     (whole, spans[spans.len() / 2])

@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use wirematch::command::{
-    Exit, Outcome, audit, bench, cash, check, client, config, console_password, deal, fix_echo,
-    fix_password, flow, fpga, history, host, instrument, journal, manual, monitor, positions,
-    reconcile, region, replay, risk, run as run_command, simulate, status, witness,
+    Exit, Outcome, audit, bench, cash, check, client, config, console_password, deal, feed,
+    fix_echo, fix_password, flow, fpga, history, host, instrument, journal, manual, monitor,
+    positions, reconcile, region, replay, risk, run as run_command, simulate, status, ticker,
+    witness,
 };
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
@@ -28,6 +29,7 @@ enum Command {
     Config(config::ConfigCommand),
     ConsolePassword(console_password::ConsolePasswordArguments),
     Deal(deal::DealArguments),
+    Feed(feed::FeedArguments),
     FixEcho(fix_echo::FixEchoArguments),
     FixPassword(fix_password::FixPasswordArguments),
     Flow(flow::FlowArguments),
@@ -48,6 +50,7 @@ enum Command {
     Simulate(simulate::SimulateArguments),
     Status(status::StatusArguments),
     Trades(history::HistoryArguments),
+    Ticker(ticker::TickerArguments),
     Witness(witness::WitnessArguments),
 }
 
@@ -73,6 +76,7 @@ fn run(command: &Command) -> Outcome {
         Command::Config(arguments) => config::run(arguments),
         Command::ConsolePassword(arguments) => console_password::run(arguments),
         Command::Deal(arguments) => deal::run(arguments),
+        Command::Feed(arguments) => feed::run(arguments),
         Command::FixEcho(arguments) => fix_echo::run(arguments),
         Command::FixPassword(arguments) => fix_password::run(arguments),
         Command::Flow(arguments) => flow::run(arguments),
@@ -93,6 +97,7 @@ fn run(command: &Command) -> Outcome {
         Command::Simulate(arguments) => simulate::run(arguments),
         Command::Status(arguments) => status::status(arguments),
         Command::Trades(arguments) => history::run(arguments, true),
+        Command::Ticker(arguments) => ticker::run(arguments),
         Command::Witness(arguments) => witness::run(arguments),
     }
 }

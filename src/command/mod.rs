@@ -9,6 +9,7 @@ pub mod config;
 pub mod configuration;
 pub mod console_password;
 pub mod deal;
+pub mod feed;
 pub mod fix_echo;
 pub mod fix_password;
 pub mod flow;
@@ -27,6 +28,7 @@ pub mod risk;
 pub mod run;
 pub mod simulate;
 pub mod status;
+pub mod ticker;
 pub mod witness;
 
 use std::io;

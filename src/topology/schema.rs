@@ -44,7 +44,7 @@ written_as!(Subnet, "Subnet", {
 });
 written_as!(StageName, "Stage", {
     "type": "string",
-    "pattern": "^(gateway|fix|peers|venues|sequencer|risk|dealer|matching(-[0-9]+)?|away|\
+    "pattern": "^(gateway|fix|peers|venues|prices|sequencer|risk|dealer|matching(-[0-9]+)?|away|\
                 collector|recorder|feed)$"
 });
 

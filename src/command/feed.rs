@@ -1,0 +1,288 @@
+//! `wirematch feed`: checks, plays and records ITCH 5.0 over MoldUDP64, from captures and journals.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddrV4, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::command::configuration::ConfigArguments;
+use crate::command::ticker::Hearing;
+use crate::command::{Failure, Outcome};
+use crate::feed::{Arbiter, ArbiterOptions, Books};
+use crate::journal::{LogKind, Reader};
+use crate::model::{Event, Nanos};
+use crate::port::Port;
+use crate::port::pcap::{Captured, Writer, read};
+use crate::runtime::{Clock, SystemClock};
+use crate::topology::empty_feed;
+use crate::wire::ethernet::{EtherType, Frame};
+use crate::wire::itch::Message;
+use crate::wire::session::{PACKET_MAX, Packet, PacketWriter};
+use crate::wire::{ipv4, udp};
+
+/// Checks, plays and records market data: ITCH 5.0 over MoldUDP64.
+#[derive(Args, Debug)]
+pub struct FeedArguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Reads captures: every message decodes and encodes to itself, nothing is missing, the books
+    /// built are possible
+    #[command(after_help = "Exit codes: 0 all good, 2 a file cannot be read, 3 something is \
+        wrong.\n\nExample:\n  wirematch feed check a.pcap b.pcap --json")]
+    Check {
+        /// Captures: each is a line of the same feed, or (--apart) a feed of its own
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Each file on its own
+        #[arg(long)]
+        apart: bool,
+        /// Begin in the middle of a day: unknown orders are counted and no fault
+        #[arg(long)]
+        partial: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Sends the datagrams of a capture, or the messages of a journal, to a group
+    #[command(after_help = "Examples:\n  wirematch feed play day.pcap --to 239.1.1.1:26400\n  \
+        wirematch feed play run --to 127.0.0.1:9300 --speed 10\n  \
+        wirematch feed play run --to 127.0.0.1:9300 --speed 0")]
+    Play {
+        /// A capture, or a data folder
+        from: PathBuf,
+        /// Where to
+        #[arg(long)]
+        to: SocketAddrV4,
+        /// How many times as fast as it was; 0: as fast as it goes
+        #[arg(long, default_value_t = 1.0)]
+        speed: f64,
+        #[command(flatten)]
+        config: ConfigArguments,
+    },
+    /// Writes what is heard of a feed into a capture, until the time is over
+    #[command(after_help = "Example:\n  wirematch feed record feed.pcap --listen 127.0.0.1:9201 \
+        --seconds 60")]
+    Record {
+        /// The file
+        into: PathBuf,
+        #[command(flatten)]
+        hearing: Hearing,
+        /// How long
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// A file that cannot be read, an address that cannot be had, a feed that is wrong.
+pub fn run(arguments: &FeedArguments) -> Outcome {
+    match &arguments.action {
+        Action::Check { files, apart, partial, json } => check(files, *apart, *partial, *json),
+        Action::Play { from, to, speed, config } => play(from, *to, *speed, config),
+        Action::Record { into, hearing, seconds } => record(into, hearing, *seconds),
+    }
+}
+
+/// The datagram in a frame, with or without a VLAN tag, whatever a capture's anonymiser did to
+/// addresses and checksums.
+pub(super) fn datagram(frame: &[u8]) -> Option<&[u8]> {
+    let tag = if frame.get(12..14)? == [0x81, 0x00] { 4 } else { 0 };
+    let packet = frame.get(14 + tag..)?;
+    let is_udp = packet.first()? == &0x45 && packet.get(9)? == &ipv4::UDP;
+    let length = usize::from(u16::from_be_bytes([*packet.get(2)?, *packet.get(3)?]));
+    is_udp.then(|| packet.get(ipv4::HEADER + udp::HEADER..length)).flatten()
+}
+
+#[derive(Default)]
+struct Found {
+    packets: u64,
+    messages: BTreeMap<char, u64>,
+    broken: u64,
+    differ: u64,
+    faults: u64,
+}
+
+fn check(files: &[PathBuf], apart: bool, partial: bool, json: bool) -> Outcome {
+    let mut captured = Vec::new();
+    for file in files {
+        captured.push(read(file).map_err(Failure::usage)?);
+    }
+    let groups: Vec<&[Vec<Captured>]> = match apart {
+        true => captured.chunks(1).collect(),
+        false => vec![&captured],
+    };
+    let mut bad = Vec::new();
+    for (at, lines) in groups.into_iter().enumerate() {
+        let (found, arbiter) = look(lines);
+        let missing = arbiter.missing() + if partial { 0 } else { found.faults };
+        let is_good = missing + found.broken + found.differ == 0;
+        let name = if apart { files[at].display().to_string() } else { "feed".into() };
+        if json {
+            let row = json!({
+                "name": name, "good": is_good, "packets": found.packets,
+                "messages": found.messages, "broken": found.broken, "differ": found.differ,
+                "missing": arbiter.missing(), "faults": found.faults, "lines": arbiter.lines,
+            });
+            println!("{row}");
+        } else {
+            let count: u64 = found.messages.values().sum();
+            println!(
+                "{name}: {} packets, {count} messages {:?}; {} broken, {} encode otherwise, {} \
+                 missing, {} that cannot be",
+                found.packets,
+                found.messages,
+                found.broken,
+                found.differ,
+                arbiter.missing(),
+                found.faults
+            );
+        }
+        if !is_good {
+            bad.push(name);
+        }
+    }
+    match bad.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::check(format!("not good: {}", bad.join(", ")))),
+    }
+}
+
+/// Reads captures as the lines of one feed, in the order of their times.
+fn look(files: &[Vec<Captured>]) -> (Found, Arbiter) {
+    let mut frames: Vec<(usize, &Captured)> = files
+        .iter()
+        .enumerate()
+        .flat_map(|(line, all)| all.iter().map(move |f| (line, f)))
+        .collect();
+    frames.sort_by_key(|(_, frame)| frame.at);
+    let options = ArbiterOptions { lines: files.len().min(2), ..ArbiterOptions::default() };
+    let mut arbiter = Arbiter::new(options);
+    let (mut found, mut symbols) = (Found::default(), Vec::new());
+    let mut shown = Vec::new();
+    let mut began = false;
+    for (line, frame) in frames {
+        let Some(bytes) = datagram(&frame.bytes) else { continue };
+        let Ok(packet) = Packet::parse(bytes, Message::LENGTH_MAX) else {
+            found.broken += 1;
+            continue;
+        };
+        found.packets += 1;
+        if !began && packet.block_count() > 0 {
+            // A capture may begin in the middle of a day, and its packets need not follow.
+            arbiter.resume(packet.seq(), frame.at, |_, _| {});
+            began = true;
+        }
+        let count = |bytes: &[u8]| shown.push(bytes.to_vec());
+        let mut count = count;
+        arbiter.receive(Some(line.min(1)), &packet, frame.at, |_, bytes| count(bytes));
+    }
+    for bytes in &shown {
+        match Message::decode(bytes) {
+            Ok(message) => {
+                let mut written = [0; Message::LENGTH_MAX];
+                let length = message.encode(&mut written).unwrap_or(0);
+                found.differ += u64::from(written[..length] != **bytes);
+                *found.messages.entry(char::from(bytes[0])).or_default() += 1;
+                if let Message::AddOrder(add) = message
+                    && !symbols.contains(&add.stock)
+                {
+                    symbols.push(add.stock);
+                }
+            }
+            Err(_) => found.broken += 1,
+        }
+    }
+    let mut books = Books::new(&symbols, 1 << 22, 1 << 12);
+    shown.iter().for_each(|bytes| _ = books.apply(bytes));
+    found.faults = books.faults;
+    (found, arbiter)
+}
+
+fn play(from: &Path, to: SocketAddrV4, speed: f64, config: &ConfigArguments) -> Outcome {
+    let datagrams = match from.is_dir() {
+        true => of_journal(from, config)?,
+        false => {
+            let frames = read(from).map_err(Failure::usage)?;
+            let datagram = |frame: &Captured| Some((frame.at, datagram(&frame.bytes)?.to_vec()));
+            frames.iter().filter_map(datagram).collect()
+        }
+    };
+    let socket = UdpSocket::bind("0.0.0.0:0").context("no socket")?;
+    let clock = SystemClock::new();
+    let (began, first) = (clock.now(), datagrams.first().map_or(Nanos::ZERO, |of| of.0));
+    for (at, bytes) in &datagrams {
+        if speed > 0.0 {
+            let span = (at.saturating_sub(first).0 as f64 / speed) as u64;
+            let gone = clock.now().saturating_sub(began).0;
+            std::thread::sleep(Duration::from_nanos(span.saturating_sub(gone)));
+        }
+        socket.send_to(bytes, to).with_context(|| format!("cannot send to {to}"))?;
+    }
+    println!("sent {} datagrams to {to}", datagrams.len());
+    Ok(())
+}
+
+/// The packets that a journal's feed has published, each with the time of its first event.
+fn of_journal(data: &Path, config: &ConfigArguments) -> Result<Vec<(Nanos, Vec<u8>)>, Failure> {
+    let loaded = config.load()?;
+    let mut state = empty_feed(&loaded.config, &loaded.catalogue);
+    let folder = LogKind::Events.folder(&crate::topology::journal_folder(data));
+    let mut reader = Reader::<Event>::open(&folder, 0).map_err(anyhow::Error::from)?;
+    let mut session = [b' '; 10];
+    let name = loaded.config.feed.session.as_bytes();
+    session.iter_mut().zip(name).for_each(|(to, byte)| *to = *byte);
+    let mut packets = Vec::new();
+    while let Some(event) = reader.read_event().map_err(anyhow::Error::from)? {
+        let mut number = state.next_number();
+        state.apply(&event);
+        while number < state.next_number() {
+            let mut bytes = [0; PACKET_MAX];
+            let writer = PacketWriter::new(&mut bytes, session, number);
+            let Some(mut writer) = writer else { break };
+            while let Some(message) = state.message(number)
+                && writer.push(message)
+            {
+                number += 1;
+            }
+            let length = writer.finish();
+            packets.push((event.timestamp, bytes[..length].to_vec()));
+        }
+    }
+    Ok(packets)
+}
+
+fn record(into: &Path, hearing: &Hearing, seconds: u64) -> Outcome {
+    let clock = SystemClock::new();
+    let mut port = hearing.open().map_err(Failure::usage)?;
+    let mut file = Writer::create(into, u64::MAX).map_err(Failure::usage)?;
+    let until = Nanos(clock.now().0 + seconds * 1_000_000_000);
+    let mut frames = 0u64;
+    while clock.now() < until {
+        let seen = port.receive(64, &mut |frame, _| {
+            let is_data = Frame::parse(frame).is_ok_and(|of| of.ether_type() == EtherType::Ipv4);
+            if is_data {
+                file.write(clock.now(), frame);
+                frames += 1;
+            }
+        });
+        if seen == 0 {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+    file.flush();
+    if file.left_out() > 0 {
+        return Err(Failure::from(anyhow!("{} frames found no room", file.left_out())));
+    }
+    println!("{frames} frames in {}", into.display());
+    Ok(())
+}

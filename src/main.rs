@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use wirematch::command::{
-    Exit, Outcome, audit, bench, cash, check, client, config, deal, fix_echo, fix_password, flow,
-    fpga, history, host, instrument, journal, manual, positions, reconcile, region, replay, risk,
-    run as run_command, simulate, witness,
+    Exit, Outcome, audit, bench, cash, check, client, config, console_password, deal, fix_echo,
+    fix_password, flow, fpga, history, host, instrument, journal, manual, monitor, positions,
+    reconcile, region, replay, risk, run as run_command, simulate, status, witness,
 };
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
@@ -26,6 +26,7 @@ enum Command {
     Client(client::ClientArguments),
     Completions(manual::CompletionsArguments),
     Config(config::ConfigCommand),
+    ConsolePassword(console_password::ConsolePasswordArguments),
     Deal(deal::DealArguments),
     FixEcho(fix_echo::FixEchoArguments),
     FixPassword(fix_password::FixPasswordArguments),
@@ -35,14 +36,17 @@ enum Command {
     Instrument(instrument::InstrumentArguments),
     Journal(journal::JournalArguments),
     Man(manual::ManArguments),
+    Monitor(monitor::MonitorArguments),
     Orders(history::HistoryArguments),
     Positions(positions::PositionsArguments),
+    Ready(status::ReadyArguments),
     Reconcile(reconcile::ReconcileArguments),
     Region(region::RegionArguments),
     Replay(replay::ReplayArguments),
     Risk(risk::RiskArguments),
     Run(run_command::RunArguments),
     Simulate(simulate::SimulateArguments),
+    Status(status::StatusArguments),
     Trades(history::HistoryArguments),
     Witness(witness::WitnessArguments),
 }
@@ -67,6 +71,7 @@ fn run(command: &Command) -> Outcome {
         Command::Client(arguments) => client::run(arguments),
         Command::Completions(arguments) => manual::completions(arguments, Arguments::command()),
         Command::Config(arguments) => config::run(arguments),
+        Command::ConsolePassword(arguments) => console_password::run(arguments),
         Command::Deal(arguments) => deal::run(arguments),
         Command::FixEcho(arguments) => fix_echo::run(arguments),
         Command::FixPassword(arguments) => fix_password::run(arguments),
@@ -76,14 +81,17 @@ fn run(command: &Command) -> Outcome {
         Command::Instrument(arguments) => instrument::run(arguments),
         Command::Journal(arguments) => journal::run(arguments),
         Command::Man(arguments) => manual::man(arguments, Arguments::command()),
+        Command::Monitor(arguments) => monitor::run(arguments),
         Command::Orders(arguments) => history::run(arguments, false),
         Command::Positions(arguments) => positions::run(arguments),
+        Command::Ready(arguments) => status::ready(arguments),
         Command::Reconcile(arguments) => reconcile::run(arguments),
         Command::Region(arguments) => region::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Risk(arguments) => risk::run(arguments),
         Command::Run(arguments) => run_command::run(arguments),
         Command::Simulate(arguments) => simulate::run(arguments),
+        Command::Status(arguments) => status::status(arguments),
         Command::Trades(arguments) => history::run(arguments, true),
         Command::Witness(arguments) => witness::run(arguments),
     }

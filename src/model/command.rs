@@ -59,7 +59,8 @@ coded! {
         /// `instrument` enters the [`Phase`](crate::model::Phase) in `side`. After `quantity`
         /// milliseconds (0: never) and up to `target` more, drawn from the seed in `price`,
         /// the phase in `ordinal` follows; an auction trades in between. One that the calendar asks
-        /// for has an `order_type` of 1, and does not end a halt.
+        /// for has an `order_type` of 1, and does not end a halt; one that market data asks for
+        /// has 2, and ends no halt but its own.
         SetPhase = 23,
         /// A trade, told in a `Trade` line, is undone; the head names its buyer.
         BustTrade = 24,

@@ -43,12 +43,43 @@ impl StopFlag {
 pub struct CoreTimes {
     /// Laps in which some stage did something.
     pub busy: AtomicU64,
-    /// Laps in which none did.
+    /// Laps in which none did, for there was nothing to do.
     pub idle: AtomicU64,
+    /// Laps in which none did, for there was no room behind.
+    pub held: AtomicU64,
     /// Chores.
     pub housekeeping: AtomicU64,
     /// Allocations since the core began to lap: 0, or something is wrong.
     pub allocations: AtomicU64,
+}
+
+/// Laps without work, dealt between those that had nothing to do and those that had no room.
+#[derive(Debug, Default)]
+struct Rest {
+    idle: u64,
+    held: u64,
+    /// Not dealt yet: time, and laps.
+    span: u64,
+    laps: u64,
+    /// Polls held as of the last deal.
+    polls: u64,
+}
+
+impl Rest {
+    #[inline]
+    fn take(&mut self, span: u64) {
+        self.span += span;
+        self.laps += 1;
+    }
+
+    /// Deals what was taken, by how many of its laps were held; `polls` so far were.
+    fn share_out(&mut self, polls: u64) {
+        let held_laps = polls.saturating_sub(self.polls).min(self.laps);
+        let held = u128::from(self.span) * u128::from(held_laps) / u128::from(self.laps.max(1));
+        self.held += held as u64;
+        self.idle += self.span - held as u64;
+        (self.span, self.laps, self.polls) = (0, 0, polls);
+    }
 }
 
 /// The stages placed on one CPU, in packet order.
@@ -141,7 +172,8 @@ impl Core {
 
     fn lap_until_stopped(&mut self, clock: &impl Clock, stop: &StopFlag) -> Result<(), Fault> {
         let allocations_at_start = allocations_of_this_thread();
-        let (mut busy, mut idle, mut chores) = (0, 0, 0);
+        let (mut busy, mut chores) = (0, 0);
+        let mut rest = Rest::default();
         let mut laps = 0u32;
         let mut quiet_since = None;
         let mut now = clock.now();
@@ -156,7 +188,9 @@ impl Core {
                 chores += clock.now().0 - begun.0;
                 let allocations = allocations_of_this_thread() - allocations_at_start;
                 self.times.busy.store(busy, Ordering::Relaxed);
-                self.times.idle.store(idle, Ordering::Relaxed);
+                rest.share_out(self.stages.iter().map(|stage| stage.held()).sum());
+                self.times.idle.store(rest.idle, Ordering::Relaxed);
+                self.times.held.store(rest.held, Ordering::Relaxed);
                 self.times.housekeeping.store(chores, Ordering::Relaxed);
                 self.times.allocations.store(allocations, Ordering::Relaxed);
                 if stop.is_raised() {
@@ -173,7 +207,12 @@ impl Core {
             }
             self.idle.after(work);
             let after = clock.now();
-            *(if work > 0 { &mut busy } else { &mut idle }) += after.0.saturating_sub(now.0);
+            let span = after.0.saturating_sub(now.0);
+            if work > 0 {
+                busy += span;
+            } else {
+                rest.take(span);
+            }
             now = after;
         }
     }
@@ -183,5 +222,24 @@ impl Core {
         for stage in &mut self.stages {
             stage.housekeep(now);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rest_is_dealt_by_the_laps_that_were_held_and_nothing_is_lost() {
+        let mut rest = Rest::default();
+        (0..10).for_each(|_| rest.take(100));
+        rest.share_out(3);
+        assert_eq!((rest.idle, rest.held), (700, 300));
+        // Stages may be held many times in one lap, and in laps that did other work.
+        (0..10).for_each(|_| rest.take(100));
+        rest.share_out(1000);
+        assert_eq!((rest.idle, rest.held), (700, 1300));
+        rest.share_out(1000);
+        assert_eq!((rest.idle, rest.held), (700, 1300));
     }
 }

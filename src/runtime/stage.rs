@@ -27,6 +27,11 @@ pub trait Stage: Send {
     /// Chores a few hundred times a second: publishes counters, hands over histograms.
     fn housekeep(&mut self, _now: Nanos) {}
 
+    /// Polls so far that found work and no room behind it.
+    fn held(&self) -> u64 {
+        0
+    }
+
     /// The appliance is stopping: take nothing new from outside, finish what is inside.
     fn stop(&mut self, _now: Nanos) {}
 }

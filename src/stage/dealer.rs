@@ -81,6 +81,10 @@ impl Stage for Dealer {
         if sent { Ok(work) } else { Err(Fault::LimitBroken) }
     }
 
+    fn held(&self) -> u64 {
+        self.counters.value(DealerCounter::Backpressured)
+    }
+
     fn housekeep(&mut self, _now: Nanos) {
         self.counters.publish();
         self.commands.show_fill();

@@ -9,7 +9,7 @@ use crate::model::{
     Command, CommandKind, Event, EventKind, Fault, InstrumentId, Nanos, Request, SessionId,
 };
 use crate::runtime::{Counters, LatencyRecorder, Stage};
-use crate::stage::BURST;
+use crate::stage::{BURST, DepthBoard};
 
 crate::counters! {
     /// What the matching stage counts.
@@ -18,6 +18,8 @@ crate::counters! {
         Events: "events made of them",
         Fills: "executions, each side counted",
         Backpressured: "polls that found no room behind",
+        Hardware: "commands that hardware answered",
+        Relieved: "why the software answers in its place: 1 asked, 2 differed, 3 silent, 4 unfit",
     }
 }
 
@@ -51,6 +53,8 @@ pub struct Board {
     instruments: Box<[InstrumentId]>,
     /// By shard: an instrument has orders in one of them.
     shards: Box<[ShardBoard]>,
+    /// Their best prices.
+    pub depth: DepthBoard,
 }
 
 #[derive(Debug)]
@@ -72,7 +76,8 @@ impl Board {
             open_orders: AtomicU64::new(0),
         };
         let shards = (0..shards.max(1)).map(shard).collect();
-        Arc::new(Self { instruments: instruments.into(), shards })
+        let depth = DepthBoard::new(instruments.len());
+        Arc::new(Self { instruments: instruments.into(), shards, depth })
     }
 
     /// Orders resting in all books.
@@ -326,7 +331,16 @@ impl<M: Matcher + BookView, L: DealEvents> Stage for Matching<M, L> {
         Ok(work)
     }
 
+    fn held(&self) -> u64 {
+        self.counters.value(MatchingCounter::Backpressured)
+    }
+
     fn housekeep(&mut self, _now: Nanos) {
+        if let Some(hardware) = self.matcher.hardware() {
+            let relieved = hardware.relieved.map_or(0, |why| why as u64);
+            self.counters.set(MatchingCounter::Hardware, hardware.answered);
+            self.counters.set(MatchingCounter::Relieved, relieved);
+        }
         self.counters.publish();
         self.commands.show_fill();
         self.matched.hand_over();
@@ -341,5 +355,6 @@ impl<M: Matcher + BookView, L: DealEvents> Stage for Matching<M, L> {
             row.ask.store(ask.0, Ordering::Relaxed);
             row.ask_quantity.store(ask.1, Ordering::Relaxed);
         }
+        self.board.depth.show(&self.board.instruments, &self.matcher);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  port ─► gateway ─► sequencer ─► risk ─► matching ─► gateway ─► port
-//!  line ─► fix ──────────┘                              └► fix ─► line
+//!  line ─► fix ──────────┤                              └► fix ─► line
+//!  port ─► prices ───────┘
 //!             requests │  commands   │ verdicts  │ events    (replies wait for the release gate)
 //!                      │             ▲           ├─► feed ─► port
 //!                      └─► recorder  └───────────┤
@@ -19,20 +20,24 @@
 mod away;
 mod collector;
 mod dealer;
+mod depth_board;
 mod feed;
 mod fix;
 mod gate;
 mod gateway;
 mod matching;
 mod peers;
+mod prices;
 mod recorder;
 mod risk;
 mod sequencer;
+mod session_board;
 mod venues;
 
 pub use away::{AwayCounter, AwayLinks, AwayStage};
 pub use collector::{Collector, CollectorCounter};
 pub use dealer::{Dealer, DealerCounter};
+pub use depth_board::{DEPTH_SHOWN, DepthBoard};
 pub use feed::{Feed, FeedCounter, FeedOptions, FeedState};
 pub use fix::{
     Acceptor, Door, FixCounter, FixGateway, FixLinks, FixOptions, FixSpec, FixState, FixView,
@@ -45,9 +50,14 @@ pub use gateway::{
 };
 pub use matching::{Board, DealEvents, EventLinks, Matching, MatchingCounter, TopOfBook};
 pub use peers::{PeerSpec, Peers, PeersCounter, PeersOptions, PeersState, REPORTS_DEPTH};
+pub use prices::{
+    Fetched, Fetcher, InletSpec, LineACounter, LineBCounter, PRICES_DEPTH, Prices, PricesCounter,
+    PricesLinks, PricesOptions,
+};
 pub use recorder::{Recorder, RecorderCounter};
 pub use risk::{Refusals, Risk, RiskCounter, RiskVoice};
 pub use sequencer::{Sequencer, SequencerCounter, SequencerState};
+pub use session_board::{SessionBoard, SessionRow};
 pub use venues::{
     Dialer, Dialled, LineSpec, VENUE_REPORTS_DEPTH, VenueCounter, VenueRecord, VenueSpec, Venues,
     VenuesOptions, VenuesState,

@@ -134,6 +134,10 @@ impl Stage for Recorder {
         Ok(commands + events)
     }
 
+    fn held(&self) -> u64 {
+        self.counters.value(RecorderCounter::Stalled)
+    }
+
     fn housekeep(&mut self, _now: Nanos) {
         self.say_whether_short();
         self.counters.publish();

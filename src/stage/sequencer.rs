@@ -142,6 +142,10 @@ impl Stage for Sequencer {
         Ok(work)
     }
 
+    fn held(&self) -> u64 {
+        self.counters.value(SequencerCounter::Backpressured)
+    }
+
     fn housekeep(&mut self, _now: Nanos) {
         self.counters.publish();
         self.waited.hand_over();

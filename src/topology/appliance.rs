@@ -5,24 +5,28 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::feed::Notice;
 use crate::journal::{KeeperThread, Progress};
-use crate::model::{Fault, Nanos};
+use crate::model::{Fault, Instrument, SessionId};
+use crate::outlet::OutletOptions;
 use crate::replica::Reign;
-use crate::runtime::{Clock, Core, CoreTimes, CounterReader, StopFlag, SystemClock, pin};
-use crate::slow::levels::{Level, Levels, SharedLevels};
+use crate::runtime::{Clock, Core, CounterReader, StopFlag, SystemClock, log, pin};
+use crate::slow::levels::{Levels, SharedLevels};
 use crate::slow::{SlowError, SlowPath};
-use crate::stage::{Archive, Board, Dialer, Door, GatewayOptions, Release, Rule};
+use crate::stage::{Archive, Board, Dialer, Door, Gate, GatewayOptions, Release, Rule};
 #[cfg(feature = "scaled")]
 use crate::topology::ScaledConfig;
 use crate::topology::accounts::Accounts;
 use crate::topology::clearing::spawn_clearing;
+use crate::topology::scribe::{Seen, spawn_scribe};
 use crate::topology::speaker::{DatedLimits, Heard, Speaker};
 use crate::topology::standby::{Court, Lines, Vitals, spawn_court};
 #[cfg(feature = "scaled")]
 use crate::topology::stores::{Engines, spawn_engines};
+use crate::topology::wiring::PricesThread;
 use crate::topology::{
-    AdminServer, ClearingConfig, Crown, KillFile, LinkFill, Placement, StageLatency, StageName,
-    StandbyConfig, Timetable, Wired,
+    AdminServer, ClearingConfig, Crown, KillFile, KillSwitch, Placement, StageName, StandbyConfig,
+    Timetable, Wired,
 };
 
 /// How often the slow thread looks for something to do when there was nothing.
@@ -52,6 +56,19 @@ pub(super) struct Launch {
     pub(super) limits: DatedLimits,
     pub(super) kill_file: PathBuf,
     pub(super) court: Option<CourtParts>,
+    pub(super) listing: Listing,
+    /// Exchanges' feeds, by place.
+    pub(super) feed_names: Vec<String>,
+    /// Who is told of the market besides the groups, and what that waits for.
+    pub(super) outlet: (OutletOptions, Gate),
+}
+
+/// What there is, by its names: for people.
+pub(super) struct Listing {
+    pub(super) data: PathBuf,
+    pub(super) instruments: Vec<Instrument>,
+    pub(super) sessions: Vec<(SessionId, &'static str)>,
+    pub(super) gate: &'static str,
 }
 
 /// What the thread beside the stages is made of, but for what comes of starting them.
@@ -69,7 +86,10 @@ impl CourtParts {
     /// Complete.
     fn court(self, journal: PathBuf, vitals: Vitals) -> Court {
         let Self { config, crown, lines, release, rule, reign, progress } = self;
-        let say = |text: &str| eprintln!("wirematch: {text}");
+        let say = |text: &str| match text.strip_prefix("alert: ") {
+            Some(text) => log::alert(text),
+            None => log::say(text),
+        };
         Court { config, crown, lines, release, rule, reign, journal, progress, vitals, say }
     }
 }
@@ -82,17 +102,14 @@ pub struct Appliance {
     door: Option<JoinHandle<()>>,
     dialer: Option<JoinHandle<()>>,
     court: Option<JoinHandle<()>>,
+    scribe: JoinHandle<()>,
     keepers: Vec<KeeperThread>,
     stop: StopFlag,
     stop_slow: StopFlag,
     /// Each stage's counters.
     pub counters: Vec<(StageName, CounterReader)>,
-    /// Latencies along the road.
-    pub latencies: Vec<StageLatency>,
-    /// How full the links are.
-    pub links: Vec<LinkFill>,
-    /// Where each core's time went.
-    pub core_times: Vec<Arc<CoreTimes>>,
+    /// Stops trading past all that may be busy.
+    pub kill_switch: KillSwitch,
     /// What matching shows.
     pub board: Arc<Board>,
     /// How far the command log and the event log reach.
@@ -123,7 +140,8 @@ impl Launch {
     pub(super) fn start(self) -> std::io::Result<Appliance> {
         let Self { mut wired, placement, clock, board, progress, keepers, slow, .. } = self;
         let (stop, stop_slow) = (StopFlag::default(), StopFlag::default());
-        let (mut cores, mut core_times) = (Vec::new(), Vec::new());
+        let mut cores = Vec::new();
+        let mut times = Vec::new();
         let (counters, links) = (wired.counters.clone(), wired.links.clone());
         let mut vitals = Vitals { cores: Vec::new(), counters, links };
         for placed in &placement.cores {
@@ -132,10 +150,11 @@ impl Launch {
                 Some(wired.stages.remove(at).1)
             });
             let core = Core::new(placed.cpu, placed.idle, stages.collect());
-            core_times.push(core.times());
+            times.push((placed.cpu, placed.stages.clone(), core.times()));
             vitals.cores.push((placed.stages.clone(), core.times()));
             cores.push(spawn_core(core, clock.clone(), stop.clone())?);
         }
+        let release = self.court.as_ref().map(|parts| Arc::clone(&parts.release));
         let court = self.court.map(|parts| {
             let court = parts.court(self.journal.clone(), vitals);
             spawn_court(court, clock.clone(), stop_slow.clone(), placement.slow_cpu)
@@ -146,8 +165,35 @@ impl Launch {
             self.door.map(|door| spawn_door(door, clock.clone(), stop.clone())).transpose()?;
         let dialer = self.dialer.map(|dialer| spawn_dialer(dialer, clock.clone(), stop.clone()));
         let dialer = dialer.transpose()?;
-        let kill_file = KillFile::new(self.kill_file, wired.kill_requests);
+        let listing = self.listing;
+        let (kill_file, kill_switch) =
+            KillFile::new(self.kill_file, wired.kill_requests, listing.instruments.clone());
+        if let Some(prices) = wired.prices.take() {
+            spawn_prices(prices, self.feed_names, clock.clone(), stop_slow.clone())?;
+        }
+        let (outlet, gate) = self.outlet;
+        if outlet.is_used() {
+            crate::outlet::spawn(&outlet, gate, clock.clone(), stop_slow.clone())?;
+        }
         spawn_kill_file(kill_file, clock.clone(), stop_slow.clone())?;
+        let levels = SharedLevels::default();
+        let seen = Seen {
+            levels: levels.clone(),
+            counters: wired.counters.clone(),
+            latencies: wired.latencies,
+            links: wired.links,
+            cores: times,
+            board: Arc::clone(&board),
+            symbols: listing.instruments.iter().map(|one| one.symbol.name()).collect(),
+            sessions: wired.sessions,
+            listed: listing.sessions,
+            progress: progress.clone(),
+            refusals: wired.refusals.clone(),
+            pulse: wired.risk_pulse.clone(),
+            release,
+            gate: listing.gate,
+        };
+        let scribe = spawn_scribe(seen, &listing.data, clock.clone(), stop_slow.clone())?;
         let heard = Heard {
             alerts: wired.alerts,
             pulse: wired.risk_pulse,
@@ -155,7 +201,6 @@ impl Launch {
             counters: wired.counters.clone(),
             board: Arc::clone(&board),
         };
-        let levels = SharedLevels::default();
         let speaker = Speaker::new(wired.slow_requests, clock, is_short, self.timetables)
             .answering(self.admin, self.limits, heard)
             .judging(levels.clone(), Accounts::new(&self.journal, &self.data));
@@ -189,13 +234,12 @@ impl Launch {
             door,
             dialer,
             court,
+            scribe,
             keepers,
             stop,
             stop_slow,
             counters: wired.counters,
-            latencies: wired.latencies,
-            links: wired.links,
-            core_times,
+            kill_switch,
             board,
             progress,
             levels,
@@ -244,7 +288,7 @@ fn spawn_kill_file(mut file: KillFile, clock: SystemClock, stop: StopFlag) -> st
     let body = move || {
         while !stop.is_raised() {
             file.look(clock.now());
-            thread::sleep(file.pause());
+            file.pause();
         }
     };
     thread::Builder::new().name("kill-file".into()).spawn(body).map(drop)
@@ -267,6 +311,59 @@ fn spawn_archive(
         }
     };
     thread::Builder::new().name("archive".into()).spawn(body)
+}
+
+/// Fetches snapshots of exchanges' books, and tells people how their feeds fare.
+fn spawn_prices(
+    prices: PricesThread,
+    names: Vec<String>,
+    clock: SystemClock,
+    stop: StopFlag,
+) -> std::io::Result<()> {
+    let PricesThread { mut fetcher, mut notices } = prices;
+    let body = move || {
+        while !stop.is_raised() {
+            while let Ok(notice) = notices.pop() {
+                eprintln!("wirematch: {}", sentence_of(&notice, &names));
+            }
+            let complain = &mut |why| eprintln!("wirematch: alert: {why}");
+            if fetcher.step(clock.now(), complain) == 0 {
+                thread::sleep(SLOW_PAUSE);
+            }
+        }
+    };
+    thread::Builder::new().name("prices-slow".into()).spawn(body).map(drop)
+}
+
+/// What a notice says to people.
+fn sentence_of(notice: &Notice, names: &[String]) -> String {
+    let name = |feed: &usize| names.get(*feed).map_or("?", String::as_str);
+    let line = |line: &usize| if *line == 0 { 'A' } else { 'B' };
+    match notice {
+        Notice::Stale(id) => {
+            format!("alert: no feed has prices of instrument {id}: it halts until one has")
+        }
+        Notice::Halted(id) => format!("alert: the exchange has halted instrument {id}: it halts"),
+        Notice::Resumes(id) => format!("instrument {id} has good prices again and resumes"),
+        Notice::LineLost { feed, line: at } => {
+            format!(
+                "alert: line {} of feed {} is silent; the other carries on",
+                line(at),
+                name(feed)
+            )
+        }
+        Notice::LineBack { feed, line: at } => {
+            format!("line {} of feed {} is heard again", line(at), name(feed))
+        }
+        Notice::FeedLost { feed } => format!("alert: no line of feed {} is heard", name(feed)),
+        Notice::Restarted { feed } => {
+            format!("alert: feed {} began a new session; its books begin anew", name(feed))
+        }
+        Notice::SnapshotWanted { feed } => format!("feed {}: a snapshot is wanted", name(feed)),
+        Notice::CaughtUp { feed, next } => {
+            format!("feed {}: a snapshot was taken in; it goes on from message {next}", name(feed))
+        }
+    }
 }
 
 /// Lets FIX clients in.
@@ -302,20 +399,8 @@ fn spawn_dialer(
 }
 
 impl Appliance {
-    /// Judges what takes time by the service levels; to be called about once a second.
-    pub fn judge(&mut self) -> Vec<String> {
-        let counted = [
-            (Level::Acknowledged, "replied"),
-            (Level::Matched, "matched"),
-            (Level::MarketData, "published"),
-        ];
-        for (level, name) in counted {
-            let bound = Nanos(level.within_ns());
-            let found = self.latencies.iter_mut().find(|latency| latency.name == name);
-            if let Some((total, longer)) = found.map(|latency| latency.reader.above(bound)) {
-                self.levels.with(|levels| levels.count(level, total, longer));
-            }
-        }
+    /// What is new about the service levels.
+    pub fn judge(&self) -> Vec<String> {
         self.levels.with(Levels::take_news)
     }
 
@@ -353,7 +438,7 @@ impl Appliance {
         if self.court.is_some_and(|court| court.join().is_err()) {
             outcome = outcome.and(Err(StopError::Panicked));
         }
-        if self.archive.join().is_err() {
+        if self.scribe.join().is_err() || self.archive.join().is_err() {
             outcome = outcome.and(Err(StopError::Panicked));
         }
         let slow = self.slow.join().map_err(|_| StopError::Panicked)??;

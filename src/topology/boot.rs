@@ -14,15 +14,15 @@ use crate::runtime::{Clock, SystemClock, available_cpus, lock_memory, quietest_l
 use crate::slow::audit::Audit;
 use crate::slow::{SlowError, SlowPath};
 use crate::stage::{Acceptor, Board, Door, FixOptions, FixState, Gate, Introduced, Release, Rule};
-use crate::topology::appliance::{Appliance, CourtParts, Launch};
+use crate::topology::appliance::{Appliance, CourtParts, Launch, Listing};
 use crate::topology::speaker::{DatedLimits, date_of};
 use crate::topology::standby::TcpLines;
 use crate::topology::{
     AdminOptions, AdminServer, Catalogue, Config, ConfigError, Crown, FixParts, LimitsFile, Parts,
-    PeersParts, Placement, Promoted, ReleaseGate, Replay, ReplayError, Timetable, VenuesParts,
-    empty_feed, empty_fold, empty_gateway, empty_peers, engine_limits, fix_options, identity,
-    journal_folder, journal_settings, meaning, open_fix, open_venues, parse_limits, place,
-    risk_bound, venues_options, wire,
+    PeersParts, Placement, PricesParts, Promoted, ReleaseGate, Replay, ReplayError, Timetable,
+    VenuesParts, empty_feed, empty_fold, empty_gateway, empty_peers, engine_limits, fix_options,
+    identity, journal_folder, journal_settings, meaning, open_fix, open_venues, outlet_options,
+    parse_limits, place, risk_bound, venues_options, wire,
 };
 
 /// Why an appliance did not start.
@@ -69,6 +69,8 @@ pub struct Ports<E: Port, F: Port> {
     pub peers: Option<Box<dyn Port>>,
     /// FIX clients' side, where TCP is not the kernel's.
     pub fix: Option<Box<dyn Port>>,
+    /// Exchanges' feeds: by feed, a port for each line.
+    pub prices: Vec<Vec<Box<dyn Port>>>,
 }
 
 /// What boot found and did, for people.
@@ -226,6 +228,7 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
     let calendars = catalogue.calendars.iter().cloned();
     let timetables =
         calendars.map(|calendar| Timetable::new(calendar, last, now, &phase_of)).collect();
+    let gate_of_outlet = gate.clone();
     let mut wired = wire(Parts {
         fold,
         limits: engine_limits(config, catalogue),
@@ -233,6 +236,8 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         fix,
         peers: ports.peers.map(|port| PeersParts { state: peers, port }),
         venues,
+        prices: (!ports.prices.is_empty())
+            .then(|| PricesParts { options: catalogue.prices.clone(), ports: ports.prices }),
         speaker_of: catalogue.destinations.speakers(),
         hardware: catalogue.sharding.hardware(&catalogue.instruments),
         feed,
@@ -266,8 +271,11 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         risk_bytes,
         placement: placement.clone(),
     };
+    let feed_names = catalogue.prices.inlets.iter().map(|inlet| inlet.name.clone()).collect();
     let launch = Launch {
         wired,
+        feed_names,
+        outlet: (outlet_options(config, catalogue), gate_of_outlet),
         placement,
         clock,
         board,
@@ -289,11 +297,24 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         limits: DatedLimits { files, done: (!is_new).then(|| date_of(last)) },
         kill_file: config.data.join(KILL_FILE),
         court,
+        listing: listing_of(config, catalogue),
     };
     let appliance = launch
         .start()
         .map_err(|source| BootError::System { what: "cannot start a thread".into(), source })?;
     Ok((appliance, report))
+}
+
+/// What there is, by its names.
+fn listing_of(config: &Config, catalogue: &Catalogue) -> Listing {
+    let binary = catalogue.sessions.iter().flatten().map(|spec| (spec.id, "ouch"));
+    let fix = catalogue.fix_sessions.iter().flatten().map(|spec| (spec.id, "fix"));
+    Listing {
+        data: config.data.clone(),
+        instruments: catalogue.instruments.clone(),
+        sessions: binary.chain(fix).collect(),
+        gate: config.gate().name(),
+    }
 }
 
 /// What replies wait for, and where that is written where it may change.

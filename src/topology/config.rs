@@ -15,9 +15,9 @@ use crate::model::{Hours, SelfTrade};
 use crate::runtime::Idle;
 use crate::slow::rules::Currency;
 use crate::topology::{
-    AdminConfig, CalendarConfig, ClearingConfig, Decimal, DeviceName, FeeConfig, FirmConfig,
-    FixConfig, PeersConfig, PhaseConfig, RegionConfig, RiskConfig, ScaledConfig, StandbyConfig,
-    Subnet, VenueConfig,
+    AdminConfig, AlarmConfig, CalendarConfig, ClearingConfig, ConsoleConfig, Decimal, DeviceName,
+    FeeConfig, FirmConfig, FixConfig, MarketDataConfig, PeersConfig, PhaseConfig, RegionConfig,
+    RiskConfig, ScaledConfig, StandbyConfig, Subnet, VenueConfig,
 };
 
 /// The whole configuration.
@@ -41,6 +41,8 @@ pub struct Config {
     pub venue: Vec<Spanned<VenueConfig>>,
     /// Market data out.
     pub feed: FeedConfig,
+    /// Market data in, and out to those who hear no group.
+    pub market_data: MarketDataConfig,
     /// The two logs.
     pub journal: JournalConfig,
     /// Sizes and meaning of the deterministic core.
@@ -73,6 +75,10 @@ pub struct Config {
     pub slow: SlowConfig,
     /// The operator's way in.
     pub admin: AdminConfig,
+    /// The web console.
+    pub console: ConsoleConfig,
+    /// Whom to tell when a part is down.
+    pub alarm: AlarmConfig,
     /// Accounts that are one firm's.
     #[schemars(with = "Vec<FirmConfig>")]
     pub firm: Vec<Spanned<FirmConfig>>,
@@ -95,6 +101,7 @@ impl Default for Config {
             peers: PeersConfig::default(),
             venue: Vec::new(),
             feed: FeedConfig::default(),
+            market_data: MarketDataConfig::default(),
             journal: JournalConfig::default(),
             engine: EngineConfig::default(),
             risk: RiskConfig::default(),
@@ -108,6 +115,8 @@ impl Default for Config {
             core: unspanned(vec![CoreConfig::default()]),
             slow: SlowConfig::default(),
             admin: AdminConfig::default(),
+            console: ConsoleConfig::default(),
+            alarm: AlarmConfig::default(),
             firm: Vec::new(),
             region: Vec::new(),
             fee: Vec::new(),
@@ -204,6 +213,10 @@ pub struct FeedConfig {
     pub address: SocketAddrV4,
     pub kernel_address: Option<Subnet>,
     pub group: SocketAddrV4,
+    /// The B line: the same packets once more.
+    pub group_b: Option<SocketAddrV4>,
+    /// Packets of new messages a second, at most; 0: no limit.
+    pub packets_per_second: u32,
     pub session: String,
     pub heartbeat_ms: u16,
     pub rewind_messages: u32,
@@ -218,6 +231,8 @@ impl Default for FeedConfig {
             address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9200),
             kernel_address: None,
             group: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9201),
+            group_b: None,
+            packets_per_second: 0,
             session: "WIREMATCH1".into(),
             heartbeat_ms: 10,
             rewind_messages: 1 << 18,
@@ -482,6 +497,8 @@ pub enum StageName {
     Peers,
     /// There with venues only: speaks with exchanges.
     Venues,
+    /// There with exchanges' feeds only: their prices.
+    Prices,
     Sequencer,
     Risk,
     /// With several shards: deals commands to them.
@@ -519,6 +536,7 @@ impl StageName {
             Self::Fix => "fix".into(),
             Self::Peers => "peers".into(),
             Self::Venues => "venues".into(),
+            Self::Prices => "prices".into(),
             Self::Away => "away".into(),
             Self::Sequencer => "sequencer".into(),
             Self::Risk => "risk".into(),
@@ -546,13 +564,15 @@ impl TryFrom<String> for StageName {
             Self::Fix,
             Self::Peers,
             Self::Venues,
+            Self::Prices,
             Self::Away,
         ]);
         let found = all.into_iter().find(|stage| stage.name() == name);
         found.ok_or_else(|| {
             format!(
-                "`{name}` is no stage: write gateway, fix, peers, venues, sequencer, risk, dealer, \
-                 matching, matching-2 to matching-{SHARDS_MAX}, away, collector, recorder or feed"
+                "`{name}` is no stage: write gateway, fix, peers, venues, prices, sequencer, risk, \
+                 dealer, matching, matching-2 to matching-{SHARDS_MAX}, away, collector, \
+                 recorder or feed"
             )
         })
     }

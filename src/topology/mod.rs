@@ -8,10 +8,12 @@ mod boot;
 mod calendar;
 mod clearing;
 mod config;
+mod console_config;
 mod deal;
 mod decimal;
 mod device_name;
 mod fix;
+mod market_data;
 mod parse;
 mod peers;
 mod placement;
@@ -20,6 +22,7 @@ mod recovery;
 mod regions;
 mod risk_config;
 mod schema;
+mod scribe;
 mod shard_wiring;
 mod sharding;
 mod speaker;
@@ -31,8 +34,9 @@ mod venues;
 mod wiring;
 
 pub use admin::{
-    AdminOptions, AdminServer, Answer, Ask, AskError, KillFile, LimitsFile, Message, SOCKET_NAME,
-    Trade, Whom, padded, parse_limits, shown,
+    AdminOptions, AdminServer, Answer, Ask, AskError, KillFile, KillSwitch, Ledger, LimitsFile,
+    Message, SOCKET_NAME, Setting, Trade, Whom, ask_admin, instant, is_operators, padded,
+    parse_limits, shown,
 };
 pub use appliance::{Appliance, StopError};
 pub(crate) use boot::mend;
@@ -46,10 +50,12 @@ pub use config::{
     Config, CoreConfig, EngineConfig, EntryConfig, FeedConfig, JournalConfig, ReleaseGate,
     ShardConfig, StageName,
 };
+pub use console_config::{AlarmConfig, ConsoleConfig, Role};
 pub use deal::{Busy, DealtShard, deal, table as deal_table};
 pub use decimal::Decimal;
 pub use device_name::DeviceName;
 pub use fix::{FixConfig, FixSessionConfig, fix_options, fix_port, open_fix};
+pub use market_data::{InletConfig, MarketDataConfig, outlet_options, price_devices, price_ports};
 pub use parse::{ConfigError, DEFAULT_CONFIG, load, parse};
 pub use peers::{Destinations, PeerConfig, PeersConfig, empty_peers, peers_device, peers_options};
 pub use placement::{PlacedCore, Placement, place};
@@ -72,4 +78,6 @@ pub use state::{
 pub use stores::{KafkaConfig, PostgresConfig, ScaledConfig};
 pub use validate::{Catalogue, check};
 pub use venues::{VenueConfig, VenueLineConfig, open_venues, venues_options};
-pub use wiring::{FixParts, LinkFill, Parts, PeersParts, StageLatency, VenuesParts, Wired, wire};
+pub use wiring::{
+    FixParts, LinkFill, Parts, PeersParts, PricesParts, StageLatency, VenuesParts, Wired, wire,
+};

@@ -13,7 +13,7 @@ use crate::link::Producer;
 use crate::model::{
     AccountId, Command, CommandKind, Group, LimitKind, Nanos, Note, RejectCode, Request, SeqNo,
 };
-use crate::runtime::{Clock, CounterReader, Pulse, SystemClock};
+use crate::runtime::{Clock, CounterReader, Pulse, SystemClock, log};
 use crate::slow::books::Books;
 use crate::slow::levels::{Level, Levels, SharedLevels};
 use crate::stage::{Board, Refusals};
@@ -89,6 +89,12 @@ impl Admin {
     fn step(&mut self, now: Nanos, requests: &mut Producer<Request>) {
         self.carry_out(now);
         while let Ok(alert) = self.heard.alerts.pop() {
+            let sentence = sentence_of(&alert);
+            log::alert(&sentence);
+            if self.alerts.len() == ALERTS_KEPT {
+                self.alerts.pop_front();
+            }
+            self.alerts.push_back(sentence);
             self.tell(sentence_of(&alert));
         }
         self.listen(now);
@@ -119,7 +125,7 @@ impl Admin {
         if is_alarmed != self.was_alarmed {
             self.was_alarmed = is_alarmed;
             let what = if is_alarmed { "stands still: orders are refused" } else { "goes on" };
-            eprintln!("wirematch: alert: the risk stage {what}");
+            log::alert(&format!("the risk stage {what}"));
         }
     }
 }

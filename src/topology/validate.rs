@@ -12,9 +12,10 @@ use crate::model::{
     Phase, Price, Quantity, Scope, SessionId, Symbol,
 };
 use crate::slow::rules::Rules;
-use crate::stage::{FixSpec, SessionSpec};
+use crate::stage::{FixSpec, PricesOptions, SessionSpec};
 use crate::topology::config::{AccountConfig, InstrumentConfig, RateConfig};
 use crate::topology::fix::spec_of;
+use crate::topology::market_data::prices_of;
 use crate::topology::regions;
 use crate::topology::{Calendar, Config, ConfigError, Decimal, Destinations, RiskConfig, Sharding};
 
@@ -38,6 +39,8 @@ pub struct Catalogue {
     pub sharding: Sharding,
     /// Where orders go that are not matched here.
     pub destinations: Destinations,
+    /// What is told to those who hear exchanges.
+    pub prices: PricesOptions,
     /// What the books go by.
     pub rules: Rules,
 }
@@ -63,6 +66,7 @@ impl Source<'_> {
 pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, ConfigError> {
     let source = Source { file, text };
     check_numbers(config, &source)?;
+    config.console.check(&config.alarm)?;
     let instruments = instruments(config, &source)?;
     let accounts = accounts(config, &source)?;
     let (mut sessions, mut rights) = sessions(config, &source, accounts.len())?;
@@ -120,6 +124,7 @@ pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, Confi
     elsewhere.retain(|id| !routed.contains(id));
     let (homes, rest) = (sharding.dealt(), sharding.rest());
     let risk = RiskOptions { shards, elsewhere, routed, homes, rest, ..risk };
+    let prices = prices_of(config, &instruments, file, text)?;
     Ok(Catalogue {
         instruments,
         sessions,
@@ -128,6 +133,7 @@ pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, Confi
         calendars,
         sharding,
         destinations,
+        prices,
         rules,
     })
 }

@@ -10,9 +10,7 @@ use serde_json::json;
 
 use crate::command::{Failure, Outcome};
 use crate::journal::{LogKind, Reader};
-use crate::model::{
-    CancelReason, Command, CommandKind, Event, EventKind, Group, Nanos, RejectCode, SeqNo,
-};
+use crate::model::{CancelReason, Command, Event, EventKind, Group, Nanos, RejectCode, SeqNo};
 use crate::runtime::{Clock, SystemClock};
 use crate::topology::{Answer, Ask, Message, SOCKET_NAME, Whom, journal_folder, padded};
 
@@ -271,28 +269,4 @@ fn follow(
             return Ok(effect);
         }
     }
-}
-
-/// Whether a command is an operator's.
-pub(super) fn is_operators(command: &Command) -> bool {
-    use CommandKind as K;
-    matches!(
-        command.kind(),
-        Some(
-            K::SetLimit
-                | K::Kill
-                | K::Revive
-                | K::SetAccount
-                | K::SetSession
-                | K::SetFamily
-                | K::SetBuyingPower
-                | K::SetExposureLimit
-                | K::BustTrade
-                | K::CorrectTrade
-                | K::SetPhase
-                | K::MoveInstrument
-                | K::SetReferencePrice
-                | K::Cash
-        )
-    )
 }

@@ -1,7 +1,6 @@
 //! `wirematch risk`: shows limits and states with who set them, and changes them.
 
 mod call;
-mod ledger;
 mod show;
 
 use std::path::PathBuf;

@@ -3,13 +3,14 @@
 use anyhow::Context;
 use serde_json::json;
 
-use super::ledger::{Ledger, instant};
 use crate::command::configuration::{ConfigArguments, Loaded};
 use crate::command::{Failure, Outcome};
 use crate::engine::risk::AccountState;
 use crate::journal::LogKind;
 use crate::model::{AccountId, SeqNo};
-use crate::topology::{Replay, empty_feed, empty_fold, empty_gateway, journal_folder};
+use crate::topology::{
+    Ledger, Replay, empty_feed, empty_fold, empty_gateway, instant, journal_folder,
+};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct ShowArguments {

@@ -13,12 +13,18 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::command::configuration::{ConfigArguments, Loaded};
+use crate::command::host::looked_at;
 use crate::command::run::view::View;
 use crate::command::{Exit, Failure, Outcome};
-use crate::runtime::{SystemClock, Utc, available_cpus, stay_off, utc};
+use crate::console::{ConsoleParts, ConsoleServer, spawn_alarm};
+use crate::engine::Relief;
+use crate::model::Instrument;
+use crate::runtime::counters_file::COUNTERS_NAME;
+use crate::runtime::{StopFlag, SystemClock, Utc, available_cpus, log, stay_off, utc};
 use crate::topology::{
-    Appliance, BootError, BootReport, Config, DeviceRequest, Ports, StandbyError, StandbyReport,
-    boot, crown, fix_port, open_port, peers_device, stand_by, start_bypass, take_office,
+    Appliance, BootError, BootReport, Catalogue, Config, DeviceRequest, Ports, StageName,
+    StandbyError, StandbyReport, boot, crown, fix_port, open_port, peers_device, price_devices,
+    price_ports, stand_by, start_bypass, take_office,
 };
 
 /// Starts the appliance: opens the ports, replays the journal, trades until told to stop.
@@ -60,32 +66,79 @@ pub fn run(arguments: &RunArguments) -> Outcome {
             let told = |report| tell_standby(&report);
             let promoted = stand_by(&config, &catalogue, primary, &asked_to_stop, &told);
             let Some(promoted) = promoted.map_err(not_standing)? else { return Ok(()) };
-            let ports = open_ports(&config, &clock)?;
+            let ports = open_ports(&config, &catalogue, &clock)?;
             take_office(&config, &catalogue, placement, ports, promoted)
         }
         None => {
             let Some(crown) = crown(&config, &asked_to_stop).map_err(not_standing)? else {
                 return Ok(());
             };
-            let ports = open_ports(&config, &clock)?;
+            let ports = open_ports(&config, &catalogue, &clock)?;
             boot(&config, &catalogue, placement, ports, crown)
         }
     };
     let (appliance, report) = started.map_err(failure)?;
+    let _console = open_console(&config, &catalogue, &appliance);
     tell(&config, &report);
     let show = std::io::stdout().is_terminal() && !arguments.no_table;
     let mut view = match show {
-        true => Some(View::new(&catalogue.instruments).context("cannot draw on this terminal")?),
+        true => Some(
+            View::new(config.data.join(COUNTERS_NAME)).context("cannot draw on this terminal")?,
+        ),
         false => None,
     };
     let bound_us = config.slow.utc_bound_us;
     let appliance = watch(appliance, view.as_mut(), &asked_to_stop, bound_us);
     drop(view);
+    for (stage, answered, _) in hardware(&appliance) {
+        eprintln!("wirematch: {stage}: hardware answered {answered} commands");
+    }
     eprintln!("wirematch: stopping: sessions are told, the journal is synced, positions stored");
     let slow = appliance.stop().context("it did not stop well")?;
     let totals = slow.positions().snapshot(None).totals;
     eprintln!("wirematch: stopped; positions hold {} fills", totals.fills);
     Ok(())
+}
+
+/// Opens the web console and the alarm; trading does not need them.
+fn open_console(
+    config: &Config,
+    catalogue: &Catalogue,
+    appliance: &Appliance,
+) -> Option<ConsoleServer> {
+    let stop = StopFlag::default();
+    let alarm = spawn_alarm(config.data.join(COUNTERS_NAME), config.alarm.clone(), stop);
+    if let Err(error) = alarm {
+        log::alert(&format!("nobody will be told of alarms: {error}"));
+    }
+    if !config.console.enabled {
+        return None;
+    }
+    let hardware = catalogue.sharding.hardware(&catalogue.instruments);
+    let symbols =
+        |shard: &Vec<Instrument>| shard.iter().map(|one| one.symbol.name()).collect::<Vec<_>>();
+    let parts = ConsoleParts {
+        config: config.console.clone(),
+        data: config.data.clone(),
+        instruments: catalogue.instruments.clone(),
+        board: std::sync::Arc::clone(&appliance.board),
+        kill: appliance.kill_switch.clone(),
+        host: looked_at,
+        hardware: serde_json::json!({
+            "shards": hardware.iter().map(symbols).collect::<Vec<_>>(),
+        }),
+    };
+    match ConsoleServer::start(parts) {
+        Ok(console) => {
+            let scheme = if console.is_tls { "https" } else { "http" };
+            log::say(&format!("console at {scheme}://{}", console.address));
+            Some(console)
+        }
+        Err(error) => {
+            log::alert(&format!("no console: {error}; [console] says where it is"));
+            None
+        }
+    }
 }
 
 /// Ticks between two looks at how the clock is kept.
@@ -113,22 +166,23 @@ fn say_how_the_clock_fares(bound_us: u64, was_good: &mut bool) {
 
 /// Draws until somebody asks to stop or a thread has ended.
 fn watch(
-    mut appliance: Appliance,
+    appliance: Appliance,
     mut view: Option<&mut View>,
     stop: &AtomicBool,
     bound_us: u64,
 ) -> Appliance {
     let (mut ticks, mut clock_is_good) = (0u32, true);
-    let mut complaint = None;
+    let (mut complaint, mut relieved) = (None, false);
     while !stop.load(Ordering::Acquire) && !appliance.has_fallen() {
         if let Some(view) = view.as_deref_mut()
             && (view.wants_to_stop()
-                || ticks.is_multiple_of(TICKS_PER_DRAW) && view.draw(&mut appliance).is_err())
+                || ticks.is_multiple_of(TICKS_PER_DRAW) && view.draw().is_err())
         {
             break;
         }
         if view.is_none() {
             say_how_the_journal_fares(&appliance, &mut complaint);
+            say_how_the_hardware_fares(&appliance, &mut relieved);
         }
         if ticks.is_multiple_of(TICKS_PER_CLOCK) {
             say_how_the_clock_fares(bound_us, &mut clock_is_good);
@@ -155,6 +209,29 @@ fn say_how_the_journal_fares(appliance: &Appliance, said: &mut Option<String>) {
     *said = complaint;
 }
 
+/// Each shard's hardware: commands it answered, and why it does no more, or 0.
+fn hardware(appliance: &Appliance) -> impl Iterator<Item = (String, u64, u64)> + '_ {
+    appliance.counters.iter().filter_map(|(stage, reader)| {
+        let StageName::Matching(_) = stage else { return None };
+        let (answered, relieved) = (reader.value("Hardware"), reader.value("Relieved"));
+        (answered + relieved > 0).then(|| (stage.name(), answered, relieved))
+    })
+}
+
+/// Says, once, when the software has taken over from hardware.
+fn say_how_the_hardware_fares(appliance: &Appliance, said: &mut bool) {
+    for (stage, answered, relieved) in hardware(appliance) {
+        if relieved > 0 && !*said {
+            *said = true;
+            eprintln!(
+                "wirematch: alert: {stage}: after {answered} commands the software takes over \
+                 from the hardware, because {}",
+                Relief::sentence(relieved)
+            );
+        }
+    }
+}
+
 /// A flag that the first signal sets; the second ends the process.
 fn listen_for_signals() -> std::io::Result<Arc<AtomicBool>> {
     let asked = Arc::new(AtomicBool::new(false));
@@ -167,7 +244,11 @@ fn listen_for_signals() -> std::io::Result<Arc<AtomicBool>> {
 
 type AnyPort = Box<dyn crate::port::Port>;
 
-fn open_ports(config: &Config, clock: &SystemClock) -> Result<Ports<AnyPort, AnyPort>, Failure> {
+fn open_ports(
+    config: &Config,
+    catalogue: &Catalogue,
+    clock: &SystemClock,
+) -> Result<Ports<AnyPort, AnyPort>, Failure> {
     let entry = DeviceRequest {
         device: config.entry.device.clone(),
         address: config.entry.address,
@@ -182,6 +263,7 @@ fn open_ports(config: &Config, clock: &SystemClock) -> Result<Ports<AnyPort, Any
     };
     let mut devices = vec![&entry.device, &feed.device, &config.fix.device];
     devices.extend(peers_device(config).is_some().then_some(&config.peers.device));
+    devices.extend(price_devices(config));
     if let Some(said) = start_bypass(&devices).map_err(Failure::usage)? {
         eprintln!("wirematch: {said}");
     }
@@ -190,7 +272,8 @@ fn open_ports(config: &Config, clock: &SystemClock) -> Result<Ports<AnyPort, Any
     let peers = peers_device(config).map(|peers| open_port(&peers, clock)).transpose();
     let peers = peers.map_err(|why| Failure::usage(format!("peers: {why}")))?;
     let fix = fix_port(config, clock).map_err(|why| Failure::usage(format!("fix: {why}")))?;
-    Ok(Ports { entry, feed, peers, fix })
+    let prices = price_ports(config, catalogue, clock).map_err(Failure::usage)?;
+    Ok(Ports { entry, feed, peers, fix, prices })
 }
 
 /// The address of a name and port.

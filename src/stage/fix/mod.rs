@@ -28,7 +28,8 @@ use crate::port::host::TcpHost;
 use crate::port::watch::Watch;
 use crate::runtime::{Counters, LatencyRecorder, Stage, Watchman};
 use crate::stage::fix::desk::Moment;
-use crate::stage::{BURST, Gate};
+use crate::stage::session_board::SHOWN_AT_ONCE;
+use crate::stage::{BURST, Gate, SessionBoard};
 
 crate::counters! {
     /// What a FIX gateway counts.
@@ -95,6 +96,8 @@ pub struct FixGateway {
     ready: Vec<usize>,
     /// Where bytes are read to.
     room: Box<[u8]>,
+    /// Where people look at sessions, and the place of the one that is shown next.
+    board: Option<(Arc<SessionBoard>, usize)>,
     /// The session whose timers are looked at next.
     turn: usize,
     polls: u32,
@@ -128,6 +131,7 @@ impl FixGateway {
             open: Vec::with_capacity(count),
             ready: Vec::with_capacity(count),
             room: vec![0; READ_MAX].into(),
+            board: None,
             turn: 0,
             polls: 0,
             is_started: false,
@@ -141,6 +145,25 @@ impl FixGateway {
     #[must_use]
     pub fn watching(self, watchman: Watchman) -> Self {
         Self { watchman: Some(watchman), ..self }
+    }
+
+    /// Shows its sessions to people.
+    #[must_use]
+    pub fn showing(self, board: Arc<SessionBoard>) -> Self {
+        Self { board: Some((board, 0)), ..self }
+    }
+
+    /// Shows the next few sessions.
+    fn show_sessions(&mut self) {
+        let Some((board, next)) = &mut self.board else { return };
+        for _ in 0..SHOWN_AT_ONCE {
+            let at = self.state.present.get(*next);
+            if let Some(Some(session)) = at.and_then(|&at| self.state.sessions.get(at)) {
+                let (session, row) = session.row();
+                board.show(session, row);
+            }
+            *next = if *next + 1 < self.state.present.len() { *next + 1 } else { 0 };
+        }
     }
 
     /// Speaks TCP itself, on a port.
@@ -332,6 +355,7 @@ impl Stage for FixGateway {
         self.counters.publish();
         self.links.events.show_fill();
         self.replied.hand_over();
+        self.show_sessions();
     }
 
     fn stop(&mut self, now: Nanos) {

@@ -1,8 +1,9 @@
 //! One client's FIX session as the gateway keeps it: its end of the line, its record, its desk.
 
-use crate::model::{Event, Nanos};
+use crate::model::{Event, Nanos, SessionId};
 use crate::port::stream::Stream;
 use crate::runtime::Counters;
+use crate::stage::SessionRow;
 use crate::stage::fix::desk::{Clerk, Desk, Names, Work};
 use crate::stage::fix::{FixCounter, FixOptions, FixSpec, FixView};
 use crate::stage::gateway::Symbols;
@@ -52,6 +53,17 @@ impl FixSession {
             retold: 0,
             is_listed: false,
         }
+    }
+
+    /// For people.
+    pub(super) fn row(&self) -> (SessionId, SessionRow) {
+        let row = SessionRow {
+            is_up: self.desk.is_up,
+            heard: self.endpoint.session().expected().saturating_sub(1),
+            told: self.endpoint.store().numbers().next_out.saturating_sub(1),
+            last_ordinal: self.desk.orders.next_ordinal().saturating_sub(1).into(),
+        };
+        (self.desk.spec().id, row)
     }
 
     pub(super) fn view(&self) -> FixView {

@@ -36,7 +36,8 @@ use crate::port::Port;
 use crate::port::endpoint::{ArpFrame, Opened, UdpEndpoint};
 use crate::runtime::{CounterNames, Counters, LatencyRecorder, Stage, Watchman};
 use crate::stage::gateway::session::{Brought, Moment, Session, session_of};
-use crate::stage::{BURST, Gate};
+use crate::stage::session_board::SHOWN_AT_ONCE;
+use crate::stage::{BURST, Gate, SessionBoard};
 use crate::wire::DecodeError;
 use crate::wire::ethernet::Mac;
 use crate::wire::ouch::MESSAGE_MAX;
@@ -105,6 +106,8 @@ pub struct Gateway<P: Port> {
     risk_is_stopped: bool,
     /// The old reply being read.
     old_reply: Group<OldReply>,
+    /// Where people look at sessions, and the place of the one that is shown next.
+    board: Option<(Arc<SessionBoard>, usize)>,
     /// The session whose timers are looked at next.
     turn: usize,
     polls: u32,
@@ -171,6 +174,7 @@ impl<P: Port> Gateway<P> {
             watchman: None,
             risk_is_stopped: false,
             old_reply: OldReply::none(),
+            board: None,
             turn: 0,
             polls: 0,
             is_started: false,
@@ -185,6 +189,23 @@ impl<P: Port> Gateway<P> {
     #[must_use]
     pub fn watching(self, watchman: Watchman) -> Self {
         Self { watchman: Some(watchman), ..self }
+    }
+
+    /// Shows its sessions to people.
+    #[must_use]
+    pub fn showing(self, board: Arc<SessionBoard>) -> Self {
+        Self { board: Some((board, 0)), ..self }
+    }
+
+    /// Shows the next few sessions.
+    fn show_sessions(&mut self) {
+        let Some((board, next)) = &mut self.board else { return };
+        for _ in 0..SHOWN_AT_ONCE {
+            if let Some((session, row)) = self.faces.state.row(*next) {
+                board.show(session, row);
+            }
+            *next = if *next + 1 < self.faces.state.sessions.len() { *next + 1 } else { 0 };
+        }
     }
 
     /// Takes frames, as many as the sequencer's link surely has room for.
@@ -533,11 +554,16 @@ impl<P: Port> Stage for Gateway<P> {
         Ok(told + taken)
     }
 
+    fn held(&self) -> u64 {
+        self.counters.value(GatewayCounter::Closed)
+    }
+
     fn housekeep(&mut self, _now: Nanos) {
         self.counters.publish();
         self.causes.publish();
         self.events.show_fill();
         self.replied.hand_over();
+        self.show_sessions();
     }
 
     fn stop(&mut self, _now: Nanos) {

@@ -10,6 +10,7 @@ use crate::model::{
     AccountId, Command, Event, Group, Instrument, Nanos, SelfTrade, SessionId, base36,
 };
 use crate::runtime::Counters;
+use crate::stage::SessionRow;
 use crate::stage::gateway::request::Symbols;
 use crate::stage::gateway::session::{Session, token_prefix};
 use crate::stage::gateway::{GRACE_HEARTBEATS, GatewayCounter, OldReply, Wanted};
@@ -127,6 +128,18 @@ impl GatewayState {
             last_ordinal: session.pending.last_ordinal(),
             is_up: session.is_up,
         })
+    }
+
+    /// The session at a place, for people.
+    pub(super) fn row(&self, at: usize) -> Option<(SessionId, SessionRow)> {
+        let session = self.sessions.get(at)?.as_ref()?;
+        let row = SessionRow {
+            is_up: session.is_up,
+            heard: session.machine.next_expected().saturating_sub(1),
+            told: session.machine.next_number().saturating_sub(1),
+            last_ordinal: session.pending.last_ordinal().into(),
+        };
+        Some((session.spec.id, row))
     }
 
     /// Numbers what an event tells its session, or every session if it is the market's; returns

@@ -9,11 +9,15 @@
 //! Whoever may open the socket may ask; nothing here changes hot state but through the sequencer.
 
 mod ask;
+mod caller;
 mod kill_file;
+mod ledger;
 mod limits_file;
 mod server;
 
 pub use ask::{Ask, AskError, Message, Trade, Whom, padded, shown};
-pub use kill_file::KillFile;
+pub use caller::ask_admin;
+pub use kill_file::{KillFile, KillSwitch};
+pub use ledger::{Ledger, Setting, instant, is_operators};
 pub use limits_file::{LimitsFile, parse_limits};
 pub use server::{AdminOptions, AdminServer, Answer, SOCKET_NAME};

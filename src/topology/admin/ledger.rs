@@ -5,33 +5,43 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::call::is_operators;
 use crate::journal::{JournalError, LogKind, Reader};
 use crate::model::{
     Command, CommandKind, Group, Instrument, LimitKind, Nanos, Phase, Scope, SeqNo, TradingState,
 };
-use crate::topology::shown;
+use crate::topology::admin::ask::shown;
 
 /// One thing that is set.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Setting {
-    pub(super) whom: String,
-    pub(super) what: String,
-    pub(super) value: String,
-    pub(super) actor: String,
-    pub(super) second: String,
-    pub(super) reason: String,
-    pub(super) at: Nanos,
-    pub(super) seq: SeqNo,
+pub struct Setting {
+    /// As the command log has it.
+    pub whom: String,
+    /// As the command log has it.
+    pub what: String,
+    /// As the command log has it.
+    pub value: String,
+    /// As the command log has it.
+    pub actor: String,
+    /// As the command log has it.
+    pub second: String,
+    /// As the command log has it.
+    pub reason: String,
+    /// As the command log has it.
+    pub at: Nanos,
+    /// As the command log has it.
+    pub seq: SeqNo,
 }
 
 /// All that is set: the last of its kind counts.
 #[derive(Debug, Default)]
-pub(super) struct Ledger(BTreeMap<(String, String), Setting>);
+pub struct Ledger(BTreeMap<(String, String), Setting>);
 
 impl Ledger {
     /// Reads a journal's command log from its beginning.
-    pub(super) fn read(journal: &Path, listed: &[Instrument]) -> Result<Self, JournalError> {
+    ///
+    /// # Errors
+    /// A log that cannot be read.
+    pub fn read(journal: &Path, listed: &[Instrument]) -> Result<Self, JournalError> {
         let mut ledger = Self::default();
         let mut reader = Reader::<Command>::open(&LogKind::Commands.folder(journal), 0)?;
         while let Some(group) = reader.read()? {
@@ -42,7 +52,8 @@ impl Ledger {
         Ok(ledger)
     }
 
-    fn take(&mut self, group: &Group<Command>, listed: &[Instrument]) {
+    /// Takes a command of the log.
+    pub fn take(&mut self, group: &Group<Command>, listed: &[Instrument]) {
         let command = &group.head;
         let Some((whom, what, value)) = described(command, listed) else { return };
         let note = group.note().copied().unwrap_or_default();
@@ -62,13 +73,15 @@ impl Ledger {
         );
     }
 
-    pub(super) fn settings(&self) -> impl Iterator<Item = &Setting> {
+    /// All settings.
+    pub fn settings(&self) -> impl Iterator<Item = &Setting> {
         self.0.values()
     }
 }
 
 impl Setting {
-    pub(super) fn json(&self) -> Value {
+    /// As scripts read it.
+    pub fn json(&self) -> Value {
         json!({
             "whom": self.whom, "what": self.what, "value": self.value, "actor": self.actor,
             "second": self.second, "reason": self.reason, "at": instant(self.at),
@@ -78,7 +91,7 @@ impl Setting {
 }
 
 /// An instant as people and scripts read it.
-pub(super) fn instant(at: Nanos) -> String {
+pub fn instant(at: Nanos) -> String {
     jiff::Timestamp::from_nanosecond(i128::from(at.0)).unwrap_or_default().to_string()
 }
 
@@ -147,4 +160,28 @@ fn described(command: &Command, listed: &[Instrument]) -> Option<(String, String
         }
         _ => return None,
     })
+}
+
+/// Whether a command is an operator's.
+pub fn is_operators(command: &Command) -> bool {
+    use CommandKind as K;
+    matches!(
+        command.kind(),
+        Some(
+            K::SetLimit
+                | K::Kill
+                | K::Revive
+                | K::SetAccount
+                | K::SetSession
+                | K::SetFamily
+                | K::SetBuyingPower
+                | K::SetExposureLimit
+                | K::BustTrade
+                | K::CorrectTrade
+                | K::SetPhase
+                | K::MoveInstrument
+                | K::SetReferencePrice
+                | K::Cash
+        )
+    )
 }

@@ -1,0 +1,123 @@
+//! What can be looked at: figures, books, trades, settings, the record, the host, metrics, health.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use crate::console::figures::shown_price;
+use crate::console::server::{Console, cookie_of, refusal};
+use crate::console::{CONTENT_TYPE, open_metrics, record, unready, verdicts};
+
+type Shared = State<Arc<Console>>;
+type Asked = Query<HashMap<String, String>>;
+
+/// Before the first reading there is nothing to show.
+fn nothing_yet() -> Response {
+    refusal(StatusCode::SERVICE_UNAVAILABLE, "there are no numbers yet")
+}
+
+/// `GET /api/figures`.
+pub(super) async fn figures(State(console): Shared) -> Response {
+    let figures = console.readings.borrow().figures();
+    figures.map_or_else(nothing_yet, |figures| Json(figures).into_response())
+}
+
+/// `GET /api/me`: who asks, and the token that changes need.
+pub(super) async fn me(State(console): Shared, headers: HeaderMap) -> Json<Value> {
+    let person = console.users.person(cookie_of(&headers).as_deref());
+    let needs_login = console.users.are_needed();
+    Json(match person {
+        Some(one) => json!({
+            "name": one.name, "role": one.role, "token": one.token, "needs_login": needs_login,
+        }),
+        None => json!({ "needs_login": needs_login }),
+    })
+}
+
+/// A book's best prices.
+pub(super) fn book_of(console: &Console, symbol: &str) -> Value {
+    let listed = &console.parts.instruments;
+    let Some(place) = listed.iter().position(|one| one.symbol.name() == symbol) else {
+        return Value::Null;
+    };
+    let depth = &console.parts.board.depth;
+    depth.watch(place);
+    let level = |(price, quantity): &(i64, u64)| json!({ "price": shown_price(*price), "quantity": quantity });
+    let [bids, asks] = depth.book(place).map(|side| side.iter().map(level).collect::<Vec<_>>());
+    json!({ "symbol": symbol, "bids": bids, "asks": asks })
+}
+
+/// `GET /api/book?symbol=ACME`.
+pub(super) async fn book(State(console): Shared, Query(asked): Asked) -> Response {
+    match book_of(&console, asked.get("symbol").map_or("", String::as_str)) {
+        Value::Null => refusal(StatusCode::NOT_FOUND, "there is no such instrument"),
+        book => Json(book).into_response(),
+    }
+}
+
+/// `GET /api/trades`: the last ones, newest first.
+pub(super) async fn trades(State(console): Shared) -> Json<Value> {
+    Json(console.read.lock().unwrap_or_else(|bad| bad.into_inner()).trades())
+}
+
+/// `GET /api/settings`: what operators have set, by whom and why.
+pub(super) async fn settings(State(console): Shared) -> Json<Value> {
+    Json(console.read.lock().unwrap_or_else(|bad| bad.into_inner()).settings())
+}
+
+/// Long work on a thread of its own, a little of it at a time.
+pub(super) async fn long(
+    console: &Arc<Console>,
+    work: impl FnOnce(&Console) -> Value + Send + 'static,
+) -> Json<Value> {
+    let _permit = console.long.acquire().await;
+    let own = Arc::clone(console);
+    let done = tokio::task::spawn_blocking(move || work(&own)).await;
+    Json(done.unwrap_or_else(|_| json!({ "ok": false, "message": "it failed" })))
+}
+
+/// `GET /api/audit?query=3:17`.
+pub(super) async fn audit(State(console): Shared, Query(asked): Asked) -> Json<Value> {
+    let wanted = asked.get("query").cloned().unwrap_or_default();
+    let work = move |console: &Console| {
+        record::search(&console.parts.data, wanted.trim(), &console.parts.instruments)
+    };
+    long(&console, work).await
+}
+
+/// `GET /api/audit/verify`.
+pub(super) async fn verify(State(console): Shared) -> Json<Value> {
+    long(&console, |console| record::verify(&console.parts.data)).await
+}
+
+/// `GET /api/host`.
+pub(super) async fn host(State(console): Shared) -> Json<Value> {
+    long(&console, |console| (console.parts.host)()).await
+}
+
+/// `GET /api/hardware`.
+pub(super) async fn hardware(State(console): Shared) -> Json<Value> {
+    Json(console.parts.hardware.clone())
+}
+
+/// `GET /metrics`.
+pub(super) async fn metrics(State(console): Shared) -> Response {
+    let Some(reading) = console.reading() else { return nothing_yet() };
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], open_metrics(&reading)).into_response()
+}
+
+/// `GET /readyz`.
+pub(super) async fn ready(State(console): Shared) -> Response {
+    let Some(reading) = console.reading() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "process: no numbers yet\n").into_response();
+    };
+    match unready(&verdicts(&reading)) {
+        None => "ready\n".into_response(),
+        Some(what) => (StatusCode::SERVICE_UNAVAILABLE, what + "\n").into_response(),
+    }
+}

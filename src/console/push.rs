@@ -1,0 +1,106 @@
+//! Figures pushed to pages: the counters file is read once for all of them, five times a second.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::console::Figures;
+use crate::console::look::book_of;
+use crate::console::server::Console;
+use crate::runtime::counters_file::Snapshot;
+
+/// How often the file is read and pages are told.
+const PERIOD: Duration = Duration::from_millis(200);
+
+/// Readings that rates and percentiles look back: a second.
+const LOOK_BACK: usize = 5;
+
+/// A page that takes no frame for so long is let go.
+const SEND_WITHIN: Duration = Duration::from_secs(5);
+
+/// The last readings.
+#[derive(Clone, Default)]
+pub(super) struct Readings {
+    pub(super) now: Option<Arc<Snapshot>>,
+    /// A second ago.
+    before: Option<Arc<Snapshot>>,
+}
+
+impl Readings {
+    /// What is shown of them.
+    pub(super) fn figures(&self) -> Option<Figures> {
+        Some(Figures::of(self.now.as_ref()?, self.before.as_deref()))
+    }
+}
+
+/// Reads the file for ever.
+pub(super) async fn read_on(file: PathBuf, sender: watch::Sender<Readings>) {
+    let mut past = std::collections::VecDeque::new();
+    loop {
+        let own = file.clone();
+        // Reading may wait for a writer.
+        let read = tokio::task::spawn_blocking(move || Snapshot::read(&own)).await;
+        if let Ok(Ok(now)) = read {
+            let now = Arc::new(now);
+            past.push_back(Arc::clone(&now));
+            if past.len() > LOOK_BACK + 1 {
+                past.pop_front();
+            }
+            let before = past.front().filter(|one| one.written_at < now.written_at).cloned();
+            let _ = sender.send(Readings { now: Some(now), before });
+        }
+        tokio::time::sleep(PERIOD).await;
+    }
+}
+
+/// What a page says: whose book it shows.
+#[derive(Deserialize)]
+struct Wish {
+    watch: String,
+}
+
+/// `GET /ws`.
+pub(super) async fn socket(
+    State(console): State<Arc<Console>>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    upgrade.max_message_size(1024).on_upgrade(move |socket| serve(socket, console))
+}
+
+async fn serve(mut socket: WebSocket, console: Arc<Console>) {
+    let mut readings = console.readings.clone();
+    let mut watched = console.parts.instruments.first().map(|one| one.symbol.name());
+    loop {
+        tokio::select! {
+            changed = readings.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let figures = readings.borrow_and_update().figures();
+                let book = watched.as_deref().map(|symbol| book_of(&console, symbol));
+                let trades = console.read.lock().unwrap_or_else(|bad| bad.into_inner()).trades();
+                let text = json!({ "figures": figures, "book": book, "trades": trades });
+                let sent = socket.send(Message::Text(text.to_string().into()));
+                if !matches!(tokio::time::timeout(SEND_WITHIN, sent).await, Ok(Ok(()))) {
+                    return;
+                }
+            }
+            heard = socket.recv() => match heard {
+                Some(Ok(Message::Text(text))) => {
+                    if let Ok(wish) = serde_json::from_str::<Wish>(&text) {
+                        watched = Some(wish.watch);
+                    }
+                }
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                Some(Ok(_)) => {}
+            },
+        }
+    }
+}

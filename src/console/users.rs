@@ -1,0 +1,208 @@
+//! Who may do what: a file of users, sessions by cookie, and a token against forged requests.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use crate::console::PasswordHash;
+use crate::topology::Role;
+
+/// Silence after which somebody must log in again.
+const IDLE_MAX: Duration = Duration::from_secs(30 * 60);
+
+/// Sessions at once; the oldest makes way.
+const SESSIONS_MAX: usize = 256;
+
+/// Failed logins of a name before it must wait, and how long.
+const FAILURES_MAX: u32 = 5;
+const SHUT_FOR: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    user: Vec<Entry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    name: String,
+    role: Role,
+    password: String,
+}
+
+/// A user of the file.
+#[derive(Clone, Debug)]
+struct User {
+    role: Role,
+    password: PasswordHash,
+}
+
+/// Somebody who is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Person {
+    pub(super) name: String,
+    pub(super) role: Role,
+    /// What every request that changes something must bear.
+    pub(super) token: String,
+}
+
+/// The users, and those of them who are there.
+#[derive(Debug)]
+pub(super) struct Users {
+    /// None: everybody is let in with this role.
+    users: Option<HashMap<String, User>>,
+    anybody: Person,
+    sessions: Mutex<HashMap<String, (Person, Instant)>>,
+    failures: Mutex<HashMap<String, (u32, Instant)>>,
+}
+
+/// Why somebody is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Wrong,
+    TooOften,
+}
+
+/// A name that nobody can guess.
+fn secret() -> String {
+    let mut bytes = [0u8; 24];
+    // Without the system's randomness nobody is let in: an empty name matches nothing.
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        Err(_) => String::new(),
+    }
+}
+
+impl Users {
+    /// Of a file; without one, everybody has `role`.
+    pub(super) fn open(file: Option<&Path>, role: Role) -> Result<Self, String> {
+        let users = file.map(read).transpose()?;
+        let anybody = Person { name: "console".into(), role, token: secret() };
+        Ok(Self { users, anybody, sessions: Mutex::default(), failures: Mutex::default() })
+    }
+
+    /// Whether people must say who they are.
+    pub(super) fn are_needed(&self) -> bool {
+        self.users.is_some()
+    }
+
+    /// Lets somebody in; returns the cookie. Takes as long for a name that nobody has.
+    pub(super) fn log_in(&self, name: &str, password: &str) -> Result<String, Refusal> {
+        let users = self.users.as_ref().ok_or(Refusal::Wrong)?;
+        let now = Instant::now();
+        {
+            let mut failures = self.failures.lock().unwrap_or_else(|bad| bad.into_inner());
+            failures.retain(|_, (_, at)| now.duration_since(*at) < SHUT_FOR);
+            if failures.get(name).is_some_and(|(count, _)| *count >= FAILURES_MAX) {
+                return Err(Refusal::TooOften);
+            }
+        }
+        let found = users.get(name).or_else(|| users.values().next()).ok_or(Refusal::Wrong)?;
+        let is_right = found.password.matches(password);
+        let cookie = secret();
+        if !is_right || !users.contains_key(name) || cookie.is_empty() {
+            let mut failures = self.failures.lock().unwrap_or_else(|bad| bad.into_inner());
+            let entry = failures.entry(name.to_owned()).or_insert((0, now));
+            *entry = (entry.0 + 1, now);
+            return Err(Refusal::Wrong);
+        }
+        let person = Person { name: name.to_owned(), role: found.role, token: secret() };
+        let mut sessions = self.sessions.lock().unwrap_or_else(|bad| bad.into_inner());
+        if sessions.len() >= SESSIONS_MAX {
+            let oldest = sessions.iter().min_by_key(|(_, (_, at))| *at).map(|(key, _)| key.clone());
+            oldest.map(|key| sessions.remove(&key));
+        }
+        sessions.insert(cookie.clone(), (person, now));
+        Ok(cookie)
+    }
+
+    /// Lets somebody go.
+    pub(super) fn log_out(&self, cookie: &str) {
+        self.sessions.lock().unwrap_or_else(|bad| bad.into_inner()).remove(cookie);
+    }
+
+    /// Who bears this cookie.
+    pub(super) fn person(&self, cookie: Option<&str>) -> Option<Person> {
+        if self.users.is_none() {
+            return Some(self.anybody.clone());
+        }
+        let now = Instant::now();
+        let mut sessions = self.sessions.lock().unwrap_or_else(|bad| bad.into_inner());
+        sessions.retain(|_, (_, seen)| now.duration_since(*seen) < IDLE_MAX);
+        let (person, seen) = sessions.get_mut(cookie.filter(|cookie| !cookie.is_empty())?)?;
+        *seen = now;
+        Some(person.clone())
+    }
+}
+
+fn read(path: &Path) -> Result<HashMap<String, User>, String> {
+    let file = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{file}: {error}"))?;
+    users_of(&text).map_err(|what| format!("{file}: {what}"))
+}
+
+fn users_of(text: &str) -> Result<HashMap<String, User>, String> {
+    let read: File = toml::from_str(text).map_err(|error| error.to_string())?;
+    let mut users = HashMap::new();
+    for Entry { name, role, password } in read.user {
+        let password = PasswordHash::parse(&password).ok_or_else(|| {
+            format!("the password of `{name}` is not what `wirematch console-password` prints")
+        })?;
+        if users.insert(name.clone(), User { role, password }).is_some() {
+            return Err(format!("there are two users `{name}`"));
+        }
+    }
+    Ok(users)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn users() -> Users {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("users.toml");
+        let hash = PasswordHash::new("right", [7; 16]).expect("it can be made");
+        let text = format!("[[user]]\nname = \"ada\"\nrole = \"risk\"\npassword = \"{hash}\"\n");
+        std::fs::write(&path, text).expect("the folder is ours");
+        Users::open(Some(&path), Role::Viewer).expect("they are good")
+    }
+
+    #[test]
+    fn only_who_knows_the_password_is_let_in_and_only_until_leaving() {
+        let users = users();
+        assert_eq!(users.log_in("ada", "wrong"), Err(Refusal::Wrong));
+        assert_eq!(users.log_in("eve", "right"), Err(Refusal::Wrong));
+        let cookie = users.log_in("ada", "right").expect("it is right");
+        let person = users.person(Some(&cookie)).expect("she is there");
+        assert_eq!((person.name.as_str(), person.role), ("ada", Role::Risk));
+        assert!(person.token.len() == 48 && person.token != cookie);
+        assert_eq!(users.person(Some("")), None);
+        assert_eq!(users.person(None), None);
+        users.log_out(&cookie);
+        assert_eq!(users.person(Some(&cookie)), None);
+    }
+
+    #[test]
+    fn who_guesses_must_wait() {
+        let users = users();
+        for _ in 0..FAILURES_MAX {
+            assert_eq!(users.log_in("ada", "guess"), Err(Refusal::Wrong));
+        }
+        assert_eq!(users.log_in("ada", "right"), Err(Refusal::TooOften));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_file_panic(text in ".{0,200}") {
+            let _ = users_of(&text);
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! Writes the counters file: a thread of its own reads what stages show anyway and writes it ten
+//! times a second. It shares nothing with a stage but numbers that the stage stores in passing.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::journal::{Health, Progress};
+use crate::model::{Nanos, RejectCode, SessionId};
+use crate::runtime::counters_file::{COUNTERS_NAME, CountersFile, Plan, Slot, Unit, Values};
+use crate::runtime::{Clock, CoreTimes, CounterReader, Pulse, StopFlag, SystemClock, log, utc};
+use crate::slow::levels::{Level, SharedLevels};
+use crate::stage::{Board, Refusals, Release, SessionBoard};
+use crate::topology::{LinkFill, StageLatency, StageName};
+
+/// How often the file is written.
+const PERIOD: Duration = Duration::from_millis(100);
+
+/// Books in the file, at most.
+const BOOKS_MAX: usize = 256;
+
+/// Lines of the log in the file, and bytes of each.
+const LINES: usize = 16;
+const LINE_BYTES: usize = 232;
+
+/// What the scribe reads.
+pub(super) struct Seen {
+    /// Judged by what stages took.
+    pub(super) levels: SharedLevels,
+    pub(super) counters: Vec<(StageName, CounterReader)>,
+    pub(super) latencies: Vec<StageLatency>,
+    pub(super) links: Vec<LinkFill>,
+    /// Each core's CPU, stages and times.
+    pub(super) cores: Vec<(Option<usize>, Vec<StageName>, Arc<CoreTimes>)>,
+    pub(super) board: Arc<Board>,
+    /// Instruments' symbols, in the board's order.
+    pub(super) symbols: Vec<String>,
+    pub(super) sessions: Arc<SessionBoard>,
+    /// The sessions there are, and what they speak.
+    pub(super) listed: Vec<(SessionId, &'static str)>,
+    pub(super) progress: [Arc<Progress>; 2],
+    pub(super) refusals: Refusals,
+    pub(super) pulse: Pulse,
+    /// Where there are two machines.
+    pub(super) release: Option<Arc<Release>>,
+    /// What replies wait for, as the configuration says.
+    pub(super) gate: &'static str,
+}
+
+/// A value's place, and how it is found.
+type Source = Box<dyn FnMut(&mut Values<'_>, Nanos) + Send>;
+
+/// Every value's source, with the plan of the file.
+#[derive(Default)]
+struct Sources {
+    plan: Plan,
+    sources: Vec<Source>,
+}
+
+impl Sources {
+    fn number(&mut self, slot: Slot, mut read: impl FnMut() -> u64 + Send + 'static) {
+        self.sources.push(Box::new(move |values, _| values.set(slot, read())));
+    }
+
+    fn counter(
+        &mut self,
+        (name, text, unit): (&str, &str, Unit),
+        labels: &[(&str, &str)],
+        read: impl FnMut() -> u64 + Send + 'static,
+    ) {
+        let slot = self.plan.counter(name, text, unit, labels);
+        self.number(slot, read);
+    }
+
+    fn gauge(
+        &mut self,
+        (name, text, unit): (&str, &str, Unit),
+        labels: &[(&str, &str)],
+        read: impl FnMut() -> u64 + Send + 'static,
+    ) {
+        let slot = self.plan.gauge(name, text, unit, labels);
+        self.number(slot, read);
+    }
+}
+
+/// Starts the thread; the file is in the data folder.
+pub(super) fn spawn_scribe(
+    seen: Seen,
+    data: &Path,
+    clock: SystemClock,
+    stop: StopFlag,
+) -> std::io::Result<JoinHandle<()>> {
+    let Sources { plan, mut sources } = sources_of(seen);
+    let mut file = match CountersFile::create(&data.join(COUNTERS_NAME), &plan, clock.now()) {
+        Ok(file) => file,
+        Err(error) => {
+            // Trading does not need it.
+            log::alert(&format!("no counters file ({error}): monitor and console have no numbers"));
+            return thread::Builder::new().name("scribe".into()).spawn(|| ());
+        }
+    };
+    let body = move || {
+        while !stop.is_raised() {
+            let now = clock.now();
+            file.write(now, |values| sources.iter_mut().for_each(|source| source(values, now)));
+            thread::sleep(PERIOD);
+        }
+        file.end();
+    };
+    thread::Builder::new().name("scribe".into()).spawn(body)
+}
+
+fn sources_of(seen: Seen) -> Sources {
+    let mut all = Sources::default();
+    let version = env!("CARGO_PKG_VERSION");
+    let labels = [("version", version), ("release", seen.gate)];
+    all.gauge(("build_info", "the binary, and what replies wait for", Unit::None), &labels, || 1);
+    cores(&mut all, seen.cores);
+    for link in seen.links {
+        let (labels, depth) = ([("link", link.name)], link.depth as u64);
+        let gauge = link.gauge;
+        let read = move || gauge.lines();
+        all.gauge(("link_lines", "lines that wait in a link", Unit::None), &labels, read);
+        let text = "lines a link has room for";
+        all.gauge(("link_depth_lines", text, Unit::None), &labels, move || depth);
+    }
+    stages(&mut all, seen.counters);
+    latencies(&mut all, seen.latencies, &seen.levels);
+    sessions(&mut all, &seen.sessions, &seen.listed);
+    books(&mut all, &seen.board, &seen.symbols);
+    risk(&mut all, &seen.refusals, seen.pulse);
+    journal(&mut all, seen.progress);
+    standby(&mut all, seen.release);
+    clock(&mut all);
+    for line in 0..LINES {
+        let place = line.to_string();
+        let text = "what was said last, oldest first";
+        let slot = all.plan.text("log", text, LINE_BYTES, &[("line", &place)]);
+        let read = move |values: &mut Values<'_>, _| {
+            let said = log::recent();
+            let at = said.len().saturating_sub(LINES) + line;
+            let of = |one: &log::Said| format!("{} {}", one.time, one.message);
+            values.set_text(slot, &said.get(at).map_or_else(String::new, of));
+        };
+        all.sources.push(Box::new(read));
+    }
+    all
+}
+
+fn cores(all: &mut Sources, cores: Vec<(Option<usize>, Vec<StageName>, Arc<CoreTimes>)>) {
+    for (place, (cpu, stages, times)) in cores.into_iter().enumerate() {
+        let names: Vec<String> = stages.iter().map(|stage| stage.name()).collect();
+        let (place, stages) = (place.to_string(), names.join(" "));
+        let cpu = cpu.map_or_else(|| "any".to_owned(), |cpu| cpu.to_string());
+        let text = "where a core's time went: the four states are all of it";
+        type Read = fn(&CoreTimes) -> u64;
+        let states: [(&str, Read); 4] = [
+            ("busy", |times| times.busy.load(Ordering::Relaxed)),
+            ("idle", |times| times.idle.load(Ordering::Relaxed)),
+            ("backpressure", |times| times.held.load(Ordering::Relaxed)),
+            ("housekeeping", |times| times.housekeeping.load(Ordering::Relaxed)),
+        ];
+        for (state, read) in states {
+            let labels = [("core", &*place), ("cpu", &cpu), ("stages", &stages), ("state", state)];
+            let own = Arc::clone(&times);
+            all.counter(("core_time", text, Unit::Nanoseconds), &labels, move || read(&own));
+        }
+        let labels = [("core", &*place), ("stages", &stages)];
+        let own = Arc::clone(&times);
+        let text = "allocations since a core began to lap: 0, or something is wrong";
+        let read = move || own.allocations.load(Ordering::Relaxed);
+        all.counter(("core_allocations", text, Unit::None), &labels, read);
+        let text = "how long ago a core was last seen to go on";
+        let slot = all.plan.gauge("core_silence", text, Unit::Nanoseconds, &labels);
+        let mut last = (u64::MAX, Nanos::ZERO);
+        all.sources.push(Box::new(move |values, now| {
+            let spent = states.iter().map(|(_, read)| read(&times)).sum();
+            if spent != last.0 {
+                last = (spent, now);
+            }
+            values.set(slot, now.saturating_sub(last.1).0);
+        }));
+    }
+}
+
+fn stages(all: &mut Sources, counters: Vec<(StageName, CounterReader)>) {
+    for (stage, reader) in counters {
+        let own = stage.name();
+        let base = own.split('-').next().unwrap_or(&own).to_owned();
+        let listed: Vec<_> = reader.values().map(|(name, text, _)| (name, text)).collect();
+        for (name, text) in listed {
+            let reader = reader.clone();
+            let series = format!("{base}_{}", snake(name));
+            let read = move || reader.value(name);
+            all.counter((&series, text, Unit::None), &[("stage", &own)], read);
+        }
+    }
+}
+
+/// `LoginsRefused` as `logins_refused`.
+fn snake(name: &str) -> String {
+    let mut snake = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.extend(letter.to_lowercase());
+    }
+    snake
+}
+
+fn latencies(all: &mut Sources, latencies: Vec<StageLatency>, levels: &SharedLevels) {
+    for StageLatency { name, mut reader } in latencies {
+        let judged = match name {
+            "replied" => Some(Level::Acknowledged),
+            "matched" => Some(Level::Matched),
+            "published" => Some(Level::MarketData),
+            _ => None,
+        };
+        let levels = levels.clone();
+        let text = "from the receipt of a frame to a place on its road";
+        let slot = all.plan.histogram("latency", text, &[("to", name)]);
+        let read = move |values: &mut Values<'_>, _| {
+            values.set_histogram(slot, reader.total());
+            if let Some(level) = judged {
+                let (total, longer) = reader.above(Nanos(level.within_ns()));
+                levels.with(|levels| levels.count(level, total, longer));
+            }
+        };
+        all.sources.push(Box::new(read));
+    }
+}
+
+fn sessions(all: &mut Sources, board: &Arc<SessionBoard>, listed: &[(SessionId, &'static str)]) {
+    for &(id, speaks) in listed {
+        let name = id.to_string();
+        let labels = [("session", &*name), ("protocol", speaks)];
+        let own = Arc::clone(board);
+        let read = move || u64::from(own.row(id).is_up);
+        all.gauge(("session_up", "1: a client is there", Unit::None), &labels, read);
+        let own = Arc::clone(board);
+        let read = move || own.row(id).heard;
+        all.gauge(("session_heard", "messages taken from a client", Unit::None), &labels, read);
+        let own = Arc::clone(board);
+        let read = move || own.row(id).told;
+        all.gauge(("session_told", "messages told to a client", Unit::None), &labels, read);
+        let own = Arc::clone(board);
+        let read = move || own.row(id).last_ordinal;
+        let text = "the highest order number a client has used";
+        all.gauge(("session_last_order", text, Unit::None), &labels, read);
+    }
+}
+
+fn books(all: &mut Sources, board: &Arc<Board>, symbols: &[String]) {
+    let own = Arc::clone(board);
+    let read = move || own.open_orders();
+    all.gauge(("open_orders", "orders that rest in all books", Unit::None), &[], read);
+    for (place, symbol) in symbols.iter().enumerate().take(BOOKS_MAX) {
+        let labels = [("symbol", &**symbol)];
+        let plan = &mut all.plan;
+        let slots = [
+            plan.gauge("book_bid_price", "best bid; 0: there is none", Unit::Decimal, &labels),
+            plan.gauge("book_bid_quantity", "quantity at the best bid", Unit::None, &labels),
+            plan.gauge("book_ask_price", "best offer; 0: there is none", Unit::Decimal, &labels),
+            plan.gauge("book_ask_quantity", "quantity at the best offer", Unit::None, &labels),
+        ];
+        let own = Arc::clone(board);
+        all.sources.push(Box::new(move |values, _| {
+            let Some((_, top)) = own.tops().nth(place) else { return };
+            values.set_signed(slots[0], top.bid);
+            values.set(slots[1], top.bid_quantity);
+            values.set_signed(slots[2], top.ask);
+            values.set(slots[3], top.ask_quantity);
+        }));
+    }
+}
+
+fn risk(all: &mut Sources, refusals: &Refusals, pulse: Pulse) {
+    for &code in RejectCode::ALL {
+        let own = refusals.clone();
+        let read = move || own.value(code);
+        let text = "orders that risk refused, by reason";
+        all.counter(("risk_refusals", text, Unit::None), &[("reason", code.name())], read);
+    }
+    let text = "how long ago the risk stage was last seen to go on";
+    let slot = all.plan.gauge("risk_silence", text, Unit::Nanoseconds, &[]);
+    all.sources.push(Box::new(move |values, now| {
+        let last = pulse.last();
+        let silence = if last == Nanos::ZERO { Nanos::ZERO } else { now.saturating_sub(last) };
+        values.set(slot, silence.0);
+    }));
+}
+
+fn journal(all: &mut Sources, progress: [Arc<Progress>; 2]) {
+    for (log, progress) in ["commands", "events"].into_iter().zip(progress) {
+        let labels = [("log", log)];
+        let own = Arc::clone(&progress);
+        let read = move || own.appended();
+        let text = "the last number on record in a log";
+        all.gauge(("journal_appended", text, Unit::None), &labels, read);
+        let own = Arc::clone(&progress);
+        let read = move || own.synced();
+        let text = "the last number of a log that is on the disk";
+        all.gauge(("journal_synced", text, Unit::None), &labels, read);
+        let own = Arc::clone(&progress);
+        let read = move || u64::from(own.health() == Health::Good);
+        all.gauge(("journal_good", "1: a log can be written", Unit::None), &labels, read);
+        let text = "what is wrong with a log";
+        let slot = all.plan.text("journal_complaint", text, 248, &labels);
+        all.sources.push(Box::new(move |values, _| {
+            values.set_text(slot, &progress.complaint().unwrap_or_default());
+        }));
+    }
+}
+
+fn standby(all: &mut Sources, release: Option<Arc<Release>>) {
+    let Some(release) = release else { return };
+    let own = Arc::clone(&release);
+    let read = move || u64::from(own.rule().needs_standby());
+    let text = "1: a standby is there and counts; 0: this machine goes on alone";
+    all.gauge(("standby_paired", text, Unit::None), &[], read);
+    let slot = all.plan.text("standby_rule", "what replies wait for now", 64, &[]);
+    all.sources.push(Box::new(move |values, _| values.set_text(slot, release.rule().name())));
+}
+
+fn clock(all: &mut Sources) {
+    let text = "how far the clock may be from UTC";
+    let slot = all.plan.gauge("clock_error", text, Unit::Nanoseconds, &[]);
+    let text = "1: somebody keeps the clock near UTC";
+    let kept = all.plan.gauge("clock_kept", text, Unit::None, &[]);
+    all.sources.push(Box::new(move |values, _| {
+        let Some(state) = utc() else { return };
+        values.set(slot, state.error_us.saturating_mul(1000));
+        values.set(kept, u64::from(state.is_kept));
+    }));
+}

@@ -1,0 +1,142 @@
+// The console in a real browser: each role's flow, every page by axe, at 360 px too; any console
+// error fails. Usage: node pages.mjs URL SCREENSHOTS
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const [url, pictures] = process.argv.slice(2);
+const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const pages = ["overview", "sessions", "books", "risk", "audit", "journal", "host", "hardware"];
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  headless: true,
+  args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
+});
+
+async function open(width) {
+  // The page's policy lets no script in; axe is put in past it, as a tester's tool may be.
+  const context = await browser.newContext({ bypassCSP: false, viewport: { width, height: 900 }, reducedMotion: "reduce" });
+  const page = await context.newPage();
+  page.errors = [];
+  page.on("console", (message) => message.type() === "error" && page.errors.push(message.text()));
+  page.on("pageerror", (error) => page.errors.push(String(error)));
+  page.on("request", (request) => {
+    if (new URL(request.url()).host !== new URL(url).host) page.errors.push(`asks ${request.url()}`);
+  });
+  await page.goto(url);
+  return page;
+}
+
+async function logIn(page, name) {
+  await page.locator("#login-name").fill(name);
+  await page.locator("#login-password").fill(`${name}-secret`);
+  await page.keyboard.press("Enter");
+  await page.getByText(`${name} (`).waitFor();
+  await page.locator("#state", { hasText: "running" }).waitFor();
+}
+
+async function go(page, name) {
+  await page.evaluate((hash) => { location.hash = hash; }, `#${name}`);
+  await page.locator(`[data-page="${name}"]`).waitFor();
+  await page.waitForTimeout(450);
+}
+
+async function inspect(page, name) {
+  await page.evaluate(await (await import("node:fs/promises")).readFile(axe, "utf8"));
+  const { violations } = await page.evaluate(() => window.axe.run());
+  const serious = violations.filter((one) => ["serious", "critical"].includes(one.impact));
+  assert.deepEqual(serious.map((one) => [one.id, one.nodes.map((node) => node.html)]), [], name);
+  const width = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok(width <= 0, `${name} is ${width} px too wide`);
+}
+
+async function done(page, name) {
+  assert.deepEqual(page.errors, [], `${name}: errors`);
+  await page.context().close();
+  console.log(`${name}: good`);
+}
+
+// A viewer sees everything, on a narrow screen too, and can stop nothing.
+for (const width of [1280, 360]) {
+  const page = await open(width);
+  await logIn(page, "vera");
+  assert.equal(await page.locator("#kill-open").isVisible(), false);
+  for (const name of pages) {
+    await go(page, name);
+    await inspect(page, `${name} at ${width}`);
+    if (width > 360) await page.screenshot({ path: `${pictures}/console-${name}.png` });
+    assert.equal(await page.locator(`[data-page="${name}"] form[data-role]:visible`).count(), 0);
+  }
+  await go(page, "overview");
+  assert.ok(await page.locator("#latencies tbody tr").count() >= 4);
+  await go(page, "books");
+  await page.locator("#ladder tbody tr").first().waitFor();
+  await page.locator("#trades tbody tr").first().waitFor();
+  const refused = await page.evaluate(async () => {
+    const token = (await (await fetch("/api/me")).json()).token;
+    const headers = { "content-type": "application/json", "x-token": token };
+    const body = JSON.stringify({ whom: { scope: "everything" }, reason: "no", word: "KILL" });
+    return { token: Boolean(token), headers, body };
+  });
+  assert.ok(refused.token);
+  await page.getByRole("button", { name: "Log out" }).click();
+  await page.getByRole("heading", { name: "Log in" }).waitFor();
+  await done(page, `viewer at ${width}`);
+}
+
+// Somebody from risk searches and verifies the record, sets a limit, stops one account by keyboard
+// alone and lets it go on.
+{
+  const page = await open(1280);
+  await logIn(page, "rita");
+  await go(page, "audit");
+  await page.locator("#audit-query").fill("ACME");
+  await page.keyboard.press("Enter");
+  await page.locator("#audit-table tbody tr").first().waitFor();
+  await page.getByRole("button", { name: "Verify every seal" }).click();
+  await page.locator("#audit-answer", { hasText: "holds" }).waitFor();
+  await go(page, "risk");
+  await page.locator("#limit-scope").selectOption("account");
+  await page.locator("#limit-id").fill("7");
+  await page.locator("#limit-name").fill("exposure");
+  await page.locator("#limit-value").fill("1000");
+  await page.locator("#limit-reason").fill("a drill");
+  await page.getByRole("button", { name: "Set" }).click();
+  await page.locator("#settings tbody tr", { hasText: "account 7" }).first().waitFor();
+  await page.locator("#kill-open").focus();
+  await page.keyboard.press("Enter");
+  await page.locator("#kill-scope").selectOption("account");
+  await page.locator("#kill-id").fill("9");
+  await page.locator("#kill-reason").fill("a drill");
+  await page.locator("#kill-word").fill("kill");
+  await page.keyboard.press("Enter");
+  assert.ok(await page.locator("#kill").isVisible(), "the wrong word stops nothing");
+  await inspect(page, "the dialog");
+  await page.screenshot({ path: `${pictures}/console-kill.png` });
+  await page.locator("#kill-word").fill("KILL");
+  await page.keyboard.press("Enter");
+  await page.locator("#settings tbody tr", { hasText: "account 9" }).filter({ hasText: "rita" }).first().waitFor();
+  await page.locator("#resume-scope").selectOption("account");
+  await page.locator("#resume-id").fill("9");
+  await page.locator("#resume-reason").fill("the drill is over");
+  await page.getByRole("button", { name: "Resume" }).click();
+  await page.locator("#settings tbody tr", { hasText: "the drill is over" }).first().waitFor();
+  await done(page, "risk");
+}
+
+// An operator stops everything; who is refused is told so.
+{
+  const page = await open(1280);
+  await logIn(page, "otto");
+  await go(page, "risk");
+  assert.equal(await page.locator("form[data-role]:visible").count(), 0);
+  await page.getByRole("button", { name: "Stop trading…" }).click();
+  await page.locator("#kill-reason").fill("the end");
+  await page.locator("#kill-word").fill("KILL");
+  await page.getByRole("button", { name: "Stop trading", exact: true }).click();
+  await page.locator("#settings tbody tr", { hasText: "everything" }).filter({ hasText: "otto" }).first().waitFor();
+  await done(page, "operator");
+}
+
+await browser.close();

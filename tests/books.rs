@@ -1,5 +1,6 @@
 //! The books of a running appliance: cash and what risk is told of it, fees, reconciliation, service
 //! levels; and two appliances of two regions, each in a network of its own.
+#![allow(clippy::disallowed_methods, reason = "a test waits for others by the clock")]
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,6 @@
-//! The books on real engines: PostgreSQL with a streaming replica, Redis, and a Kafka cluster in this
-//! process. Started here, as an unprivileged user, on ports and in folders of their own.
+//! The books on real engines: PostgreSQL with a streaming replica, Redis, and a Kafka cluster in
+//! this process. Started here, as an unprivileged user, on ports and in folders of their own.
+#![allow(clippy::disallowed_methods, reason = "a test waits for others by the clock")]
 #![cfg(feature = "scaled")]
 
 use std::collections::BTreeMap;

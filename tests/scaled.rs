@@ -1,5 +1,6 @@
-//! The books on real engines: PostgreSQL with a streaming replica, Redis, and a Kafka cluster in this
-//! process. Started here, as an unprivileged user, on ports and in folders of their own.
+//! The books on real engines: PostgreSQL with a streaming replica, Redis, and a Kafka cluster in
+//! this process. Started here, as an unprivileged user, on ports and in folders of their own.
+#![allow(clippy::disallowed_methods, reason = "a test waits for others by the clock")]
 #![cfg(feature = "scaled")]
 
 use std::collections::BTreeMap;
@@ -180,10 +181,22 @@ impl Postgres {
     fn kill(&self, which: usize) {
         let pid = fs::read_to_string(format!("{}/postmaster.pid", self.place(which)));
         let pid = pid.expect("it runs").lines().next().expect("a number").to_owned();
-        let killed = Command::new("kill").args(["-9", &pid]).status();
-        assert!(killed.is_ok_and(|status| status.success()));
-        // Its children notice, and then the port is free.
+        // With its children, as when the machine goes: one that outlives it keeps others out.
+        let children = Command::new("pgrep").args(["-P", &pid]).output().expect("it runs");
+        let children = String::from_utf8_lossy(&children.stdout).into_owned();
+        let all = std::iter::once(pid.as_str()).chain(children.split_whitespace());
+        let killed = Command::new("kill").arg("-9").args(all).status();
+        assert!(killed.is_ok());
         std::thread::sleep(Duration::from_millis(300));
+    }
+
+    /// Starts the primary after a crash: until the last of its children has gone it does not.
+    fn start_again(&self) {
+        let begun = Instant::now();
+        while Client::connect(&self.address(0, "postgres"), NoTls).is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "it does not start");
+            self.control(0, &["start"]);
+        }
     }
 
     fn address(&self, which: usize, database: &str) -> String {
@@ -310,7 +323,7 @@ fn positions_and_history_survive_kills_and_the_end_of_a_primary() {
     assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
     println!("writes went on {:?} after a primary was lost for good", begun.elapsed());
     check(&postgres, 1, &log);
-    postgres.control(0, &["start"]);
+    postgres.start_again();
     let mut keepers = Keeper::all(&places, &log.journal(), log.data());
     log.trade(10);
     follow(&mut keepers, &log);

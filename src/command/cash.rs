@@ -1,7 +1,7 @@
 //! `wirematch cash`: money that clients bring and take, and compensations. Each movement has a name
 //! and counts once by it, however often it is asked for.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -76,8 +76,9 @@ pub fn run(arguments: &CashArguments) -> Outcome {
     }
 }
 
-/// How long the books may take to have what the journal has.
-const BOOKED_WITHIN: Duration = Duration::from_secs(10);
+/// How often to look whether the books have what the journal has.
+const LOOKS: u32 = 1000;
+const PAUSE: Duration = Duration::from_millis(10);
 
 fn moved(kind: &str, arguments: &MoveArguments) -> Outcome {
     let MoveArguments { amount, account, name, currency, calling } = arguments;
@@ -90,18 +91,15 @@ fn moved(kind: &str, arguments: &MoveArguments) -> Outcome {
     let (account, currency) = (*account, *currency);
     let shown = name.clone();
     call(calling, Ask::Cash { kind, account, amount, currency, name })?;
-    let begun = Instant::now();
-    loop {
+    for _ in 0..LOOKS {
         let books = found(&calling.data, AsOf::Now)?;
         if let Some(movement) = books.movement(&shown) {
             return told(movement);
         }
-        if begun.elapsed() > BOOKED_WITHIN {
-            let late = "it is in the journal but not in the books after ten seconds";
-            return Err(Failure::from(anyhow::anyhow!(late)));
-        }
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(PAUSE);
     }
+    let late = "it is in the journal but not in the books after ten seconds";
+    Err(Failure::from(anyhow::anyhow!(late)))
 }
 
 fn told(movement: &Movement) -> Outcome {

@@ -258,12 +258,6 @@ impl Rules {
         self.instrument(id).map(|known| known.currency).unwrap_or_default()
     }
 
-    /// The region by whose dates an instrument settles.
-    pub fn region_of(&self, id: InstrumentId) -> Option<&Region> {
-        let name = &self.instrument(id)?.region;
-        self.regions.iter().find(|region| region.name == *name)
-    }
-
     /// The venue of an execution, as fees name it.
     pub fn venue_of(&self, event: &Event) -> &str {
         let away = event.flags.has(EventFlags::AWAY).then(|| self.instrument(event.instrument));
@@ -303,7 +297,8 @@ pub struct Dates {
 impl Dates {
     /// Trade date and settlement date of a trade in an instrument at an instant.
     pub fn of(&mut self, rules: &Rules, id: InstrumentId, at: Nanos) -> (Date, Date) {
-        let name = rules.instrument(id).map_or("", |known| known.region.as_str());
+        // What is about no instrument, as cash, goes by the region whose books these are.
+        let name = rules.instrument(id).map_or(rules.region.as_str(), |known| &known.region);
         let is_it =
             |day: &&(String, Nanos, Nanos, Date, Date)| day.0 == name && day.1 <= at && at < day.2;
         if let Some(day) = self.known.iter().find(is_it) {
@@ -316,7 +311,7 @@ impl Dates {
             settlement: Vec::new(),
             holidays: Vec::new(),
         };
-        let region = rules.region_of(id).unwrap_or(&utc);
+        let region = rules.regions.iter().find(|region| region.name == name).unwrap_or(&utc);
         let Some((date, begins, ends)) = region.day_of(at) else {
             return (Date::ZERO, Date::ZERO);
         };

@@ -68,6 +68,7 @@ impl ScaledConfig {
 pub(super) use running::{Engines, spawn_engines};
 
 #[cfg(feature = "scaled")]
+#[allow(clippy::disallowed_methods, reason = "time-outs of engines are by this machine's clock")]
 mod running {
     use std::collections::BTreeMap;
     use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 //! opened for each call, so that the command line and the daily run do not keep each other out.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::{Deserialize, Serialize};
@@ -15,8 +15,9 @@ pub const REVIEWS_NAME: &str = "reviews.redb";
 /// By the break's name, as JSON.
 const REVIEWS: TableDefinition<&str, &[u8]> = TableDefinition::new("reviews");
 
-/// How long to wait for another process that has the queue open.
-const WAIT_MAX: Duration = Duration::from_secs(5);
+/// How often to try while another process has the queue open: for five seconds.
+const TRIES_MAX: u32 = 250;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What became of a break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -62,11 +63,12 @@ impl Queue {
     }
 
     fn open(&self) -> Result<Database, ReconcileError> {
-        let begun = Instant::now();
+        let mut tries = 0;
         loop {
             match Database::create(&self.file) {
-                Err(redb::DatabaseError::DatabaseAlreadyOpen) if begun.elapsed() < WAIT_MAX => {
-                    std::thread::sleep(Duration::from_millis(20));
+                Err(redb::DatabaseError::DatabaseAlreadyOpen) if tries < TRIES_MAX => {
+                    tries += 1;
+                    std::thread::sleep(PAUSE);
                 }
                 opened => return opened.map_err(|error| self.wrong(error)),
             }

@@ -1,6 +1,7 @@
 //! The event log on a Kafka broker: accounts' history, keyed by account so that each account's
 //! order holds, by an idempotent producer. A record is the event as the journal has it, 64 bytes;
 //! where a partition ends tells how far it is, so that nothing is missing there and nothing twice.
+#![allow(clippy::disallowed_methods, reason = "time-outs of engines are by this machine's clock")]
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

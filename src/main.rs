@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use wirematch::command::{
-    Exit, Outcome, audit, bench, check, client, console_password, deal, fix_echo, fix_password,
-    flow, fpga, host, instrument, journal, monitor, positions, replay, risk, run as run_command,
-    simulate, status, witness,
+    Exit, Outcome, audit, bench, check, client, config, console_password, deal, fix_echo,
+    fix_password, flow, fpga, host, instrument, journal, manual, monitor, positions, replay, risk,
+    run as run_command, simulate, status, witness,
 };
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
@@ -23,6 +23,8 @@ enum Command {
     Bench(bench::BenchArguments),
     Check(check::CheckArguments),
     Client(client::ClientArguments),
+    Completions(manual::CompletionsArguments),
+    Config(config::ConfigCommand),
     ConsolePassword(console_password::ConsolePasswordArguments),
     Deal(deal::DealArguments),
     FixEcho(fix_echo::FixEchoArguments),
@@ -32,6 +34,7 @@ enum Command {
     Host(host::HostArguments),
     Instrument(instrument::InstrumentArguments),
     Journal(journal::JournalArguments),
+    Man(manual::ManArguments),
     Monitor(monitor::MonitorArguments),
     Positions(positions::PositionsArguments),
     Ready(status::ReadyArguments),
@@ -60,6 +63,8 @@ fn run(command: &Command) -> Outcome {
         Command::Bench(arguments) => bench::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Client(arguments) => client::run(arguments),
+        Command::Completions(arguments) => manual::completions(arguments, Arguments::command()),
+        Command::Config(arguments) => config::run(arguments),
         Command::ConsolePassword(arguments) => console_password::run(arguments),
         Command::Deal(arguments) => deal::run(arguments),
         Command::FixEcho(arguments) => fix_echo::run(arguments),
@@ -69,6 +74,7 @@ fn run(command: &Command) -> Outcome {
         Command::Host(arguments) => host::run(arguments),
         Command::Instrument(arguments) => instrument::run(arguments),
         Command::Journal(arguments) => journal::run(arguments),
+        Command::Man(arguments) => manual::man(arguments, Arguments::command()),
         Command::Monitor(arguments) => monitor::run(arguments),
         Command::Positions(arguments) => positions::run(arguments),
         Command::Ready(arguments) => status::ready(arguments),

@@ -17,6 +17,8 @@ module frame_parser (
     input  wire logic [15:0] own_port,
     // The book can take the next order; a frame that begins while it cannot is dropped.
     input  wire logic        open,
+    // The first word of a frame that is looked at.
+    output logic             begins,
     // What the order says, and that all of it that the look-ups need is there.
     output logic             asked,
     output logic [7:0]       kind,
@@ -103,6 +105,7 @@ module frame_parser (
 
     assign price = price_q;
     assign asked = asked_q;
+    assign begins = goes && first && open;
 
     // ---- fields as they come ----
     always @(posedge clock) begin

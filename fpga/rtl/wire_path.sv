@@ -64,7 +64,7 @@ module wire_path #(
         names[setting_address[SYMBOL_BITS-1:0]] <= setting_data;
 
     // ---- the frame ----
-    logic asked, sweeps, post_only, good, dropped;
+    logic begins, asked, sweeps, post_only, good, dropped;
     logic [7:0] kind, side, time_in_force, capacity;
     logic [31:0] ordinal, target, quantity, source_address;
     logic [63:0] price, symbol, number;
@@ -78,7 +78,7 @@ module wire_path #(
         .frame_valid(frame_valid), .frame_data(frame_data), .frame_keep(frame_keep),
         .frame_last(frame_last), .frame_bad(frame_bad),
         .own_mac(own_mac_q), .own_address(own_address_q), .own_port(own_port_q),
-        .open(!pending_q), .asked(asked), .kind(kind), .ordinal(ordinal), .target(target),
+        .open(!pending_q), .begins(begins), .asked(asked), .kind(kind), .ordinal(ordinal), .target(target),
         .quantity(quantity), .price(price), .symbol(symbol), .side(side),
         .time_in_force(time_in_force), .capacity(capacity), .sweeps(sweeps),
         .post_only(post_only), .token(token), .number(number),
@@ -154,7 +154,8 @@ module wire_path #(
     wire forgets = from_wire_q && begun_q && (dropped_own || (good && !commits));
 
     always @(posedge clock) begin
-        if (frame_valid && !pending_q) pending_q <= 1'b1;
+        // Not the later words of a frame that was dropped for a flood: nobody would judge them.
+        if (begins) pending_q <= 1'b1;
         if (takes_wire) begin
             begun_q <= 1'b1;
             from_wire_q <= 1'b1;

@@ -29,6 +29,8 @@ pub(super) struct Storm {
     ordinals: [u32; SESSIONS as usize + 1],
     /// Orders that may rest.
     known: Vec<(u32, u32)>,
+    /// Whether now and then a command is broken.
+    spoils: bool,
 }
 
 impl Storm {
@@ -36,7 +38,14 @@ impl Storm {
     pub(super) fn new(seed: u64, capacity: Capacity) -> Self {
         let markets = vec![i64::from(LADDER_TICKS) / 2; capacity.symbols as usize];
         let ordinals = [0; SESSIONS as usize + 1];
-        Self { dice: Dice::new(seed), capacity, seq: 0, markets, ordinals, known: Vec::new() }
+        let (dice, known) = (Dice::new(seed), Vec::new());
+        Self { dice, capacity, seq: 0, markets, ordinals, known, spoils: true }
+    }
+
+    /// Commands that the edge and risk would let through, and no others.
+    #[cfg(test)]
+    pub(super) fn sound(seed: u64, capacity: Capacity) -> Self {
+        Self { spoils: false, ..Self::new(seed, capacity) }
     }
 
     /// The next command, given how many orders rest.
@@ -55,7 +64,7 @@ impl Storm {
         command.seq = SeqNo(self.seq);
         command.timestamp = Nanos(self.seq * 1_000 + self.dice.below(1_000));
         command.client_seq = self.dice.bits() as u32;
-        if self.dice.below(200) == 0 {
+        if self.spoils && self.dice.below(200) == 0 {
             self.spoil(&mut command);
         }
         command

@@ -1,9 +1,10 @@
 //! What a core does after a lap without work.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a core does after a lap without work.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Idle {
     /// Tries again at once: for a CPU nobody else needs.

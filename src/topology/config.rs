@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
@@ -18,7 +19,7 @@ use crate::topology::{
 };
 
 /// The whole configuration.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "snake_case")]
 pub struct Config {
     /// Directory of journal and positions.
@@ -34,6 +35,7 @@ pub struct Config {
     /// Other appliances, and how we speak with them.
     pub peers: PeersConfig,
     /// Exchanges that orders are routed to.
+    #[schemars(with = "Vec<VenueConfig>")]
     pub venue: Vec<Spanned<VenueConfig>>,
     /// Market data out.
     pub feed: FeedConfig,
@@ -46,18 +48,24 @@ pub struct Config {
     /// Classes of message rate, by name.
     pub rate: BTreeMap<String, RateConfig>,
     /// What is traded.
+    #[schemars(with = "Vec<InstrumentConfig>")]
     pub instrument: Vec<Spanned<InstrumentConfig>>,
     /// Ranges of accounts.
+    #[schemars(with = "Vec<AccountConfig>")]
     pub account: Vec<Spanned<AccountConfig>>,
     /// Clients' sessions.
+    #[schemars(with = "Vec<SessionConfig>")]
     pub session: Vec<Spanned<SessionConfig>>,
     /// When what may trade; without one everything trades for ever.
+    #[schemars(with = "Vec<CalendarConfig>")]
     pub calendar: Vec<Spanned<CalendarConfig>>,
     /// The name of this appliance, where the table of shards names several.
     pub appliance: String,
     /// Instruments dealt to shards; without it there is one shard, for all.
+    #[schemars(with = "Vec<ShardConfig>")]
     pub shard: Vec<Spanned<ShardConfig>>,
     /// Stages dealt onto cores.
+    #[schemars(with = "Vec<CoreConfig>")]
     pub core: Vec<Spanned<CoreConfig>>,
     /// The slow thread.
     pub slow: SlowConfig,
@@ -68,6 +76,7 @@ pub struct Config {
     /// Whom to tell when a part is down.
     pub alarm: AlarmConfig,
     /// Accounts that are one firm's.
+    #[schemars(with = "Vec<FirmConfig>")]
     pub firm: Vec<Spanned<FirmConfig>>,
 }
 
@@ -108,7 +117,7 @@ fn unspanned<T>(values: Vec<T>) -> Vec<Spanned<T>> {
 }
 
 /// What everything that leaves the appliance waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReleaseGate {
     /// Nothing: an order may be answered and then lost with the process.
@@ -154,7 +163,7 @@ impl Config {
 }
 
 /// Binary order entry: OUCH 5.0 over the sequenced UDP session.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EntryConfig {
     pub device: DeviceName,
@@ -184,7 +193,7 @@ impl Default for EntryConfig {
 }
 
 /// Market data out: ITCH 5.0 over MoldUDP64.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FeedConfig {
     pub device: DeviceName,
@@ -214,7 +223,7 @@ impl Default for FeedConfig {
 }
 
 /// The two logs.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct JournalConfig {
     pub segment_kib: u32,
@@ -228,7 +237,7 @@ impl Default for JournalConfig {
 }
 
 /// Sizes and meaning of the deterministic core.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EngineConfig {
     pub orders_max: u32,
@@ -255,7 +264,7 @@ impl Default for EngineConfig {
 }
 
 /// A class of message rate.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RateConfig {
     pub per_second: u32,
@@ -274,7 +283,7 @@ fn default_rates() -> BTreeMap<String, RateConfig> {
 }
 
 /// One traded instrument.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InstrumentConfig {
     pub symbol: String,
@@ -305,7 +314,7 @@ fn default_instruments() -> Vec<InstrumentConfig> {
 }
 
 /// A range of accounts with the same limits.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AccountConfig {
     pub first: u32,
@@ -329,7 +338,7 @@ impl Default for AccountConfig {
 }
 
 /// A client's session.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SessionConfig {
     pub id: u32,
@@ -350,7 +359,7 @@ pub struct SessionConfig {
 }
 
 /// Which part of the day: a session may be kept to some, and a schedule says which it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HoursConfig {
     #[default]
@@ -378,7 +387,7 @@ fn yes() -> bool {
 }
 
 /// What happens when an order of the session would trade with its own account.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SelfTradeConfig {
     Allow,
@@ -422,7 +431,7 @@ fn default_sessions() -> Vec<SessionConfig> {
 }
 
 /// A shard: the instruments that one matching stage has.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ShardConfig {
     /// The appliance it is on; absent: this one.
@@ -438,7 +447,7 @@ pub struct ShardConfig {
 }
 
 /// What matches a shard's instruments.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ShardEngine {
     /// The software.
@@ -536,7 +545,7 @@ impl TryFrom<String> for StageName {
 }
 
 /// A core and the stages it laps over.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CoreConfig {
     /// The CPU; absent: one is chosen, the last ones first.
@@ -553,7 +562,7 @@ impl Default for CoreConfig {
 }
 
 /// The slow thread.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SlowConfig {
     /// The CPU; absent: where the scheduler likes.

@@ -4,6 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
@@ -20,7 +21,7 @@ use crate::wire::fix::value::Precision;
 use crate::wire::fix::{Dictionary, Version};
 
 /// FIX order entry.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FixConfig {
     pub device: DeviceName,
@@ -31,6 +32,7 @@ pub struct FixConfig {
     pub orders_per_session: u32,
     pub grace_s: u32,
     /// Clients' sessions.
+    #[schemars(with = "Vec<FixSessionConfig>")]
     pub session: Vec<Spanned<FixSessionConfig>>,
 }
 
@@ -50,7 +52,7 @@ impl Default for FixConfig {
 }
 
 /// A client's FIX session.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FixSessionConfig {
     pub id: u32,
@@ -79,7 +81,7 @@ pub struct FixSessionConfig {
 }
 
 /// How finely times are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FixPrecision {
     #[default]

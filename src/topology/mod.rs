@@ -1,6 +1,7 @@
 //! Which stage runs where, on this machine: configuration, wiring, placement, boot.
 
 mod admin;
+mod annotated;
 mod appliance;
 mod boot;
 mod calendar;
@@ -16,6 +17,7 @@ mod placement;
 mod ports;
 mod recovery;
 mod risk_config;
+mod schema;
 mod scribe;
 mod shard_wiring;
 mod sharding;
@@ -53,6 +55,7 @@ pub use placement::{PlacedCore, Placement, place};
 pub use ports::{DeviceRequest, Subnet, open_port, start_bypass};
 pub use recovery::{Replay, ReplayError};
 pub use risk_config::{AdminConfig, FirmConfig, RiskConfig};
+pub use schema::{Explained, explain, explained, schema};
 pub use sharding::{Home, Sharding};
 pub(crate) use standby::Vitals;
 pub use standby::{

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::ops::Range;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
@@ -14,7 +15,7 @@ use crate::stage::{PeerSpec, PeersOptions, PeersState, VenueSpec};
 use crate::topology::{Catalogue, Config, DeviceName, DeviceRequest, Home, Sharding, Subnet};
 
 /// How we speak with other appliances.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PeersConfig {
     pub device: DeviceName,
@@ -26,6 +27,7 @@ pub struct PeersConfig {
     /// Keeps a capture of what passed.
     pub record: Option<PathBuf>,
     /// The other appliances.
+    #[schemars(with = "Vec<PeerConfig>")]
     pub appliance: Vec<Spanned<PeerConfig>>,
 }
 
@@ -45,7 +47,7 @@ impl Default for PeersConfig {
 }
 
 /// Another appliance.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PeerConfig {
     pub name: String,

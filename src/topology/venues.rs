@@ -4,6 +4,7 @@
 use std::net::{SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::SessionId;
@@ -13,7 +14,7 @@ use crate::wire::fix::session::{FileStore, Identity, Role, Schedule, SessionConf
 use crate::wire::fix::{Dictionary, Version};
 
 /// An exchange that orders are routed to.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VenueConfig {
     pub name: String,
@@ -31,7 +32,7 @@ pub struct VenueConfig {
 }
 
 /// One of our sessions there.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VenueLineConfig {
     pub address: SocketAddrV4,

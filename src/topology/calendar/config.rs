@@ -2,6 +2,7 @@
 #![allow(missing_docs, reason = "a key is described in config/appliance.toml")]
 
 use jiff::civil::{Date, Time, Weekday};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Hours, Phase};
@@ -9,7 +10,7 @@ use crate::topology::Decimal;
 use crate::topology::config::HoursConfig;
 
 /// When what may trade, on the clock of a zone.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CalendarConfig {
     pub name: String,
@@ -20,6 +21,7 @@ pub struct CalendarConfig {
     pub instruments: Vec<String>,
     /// Dates on which nothing changes, whatever the schedules say.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     pub holidays: Vec<Date>,
     /// The first that names a date counts, or else the first that names its weekday.
     #[serde(default)]
@@ -27,19 +29,20 @@ pub struct CalendarConfig {
 }
 
 /// What changes on some days.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleConfig {
     #[serde(default)]
     pub days: Vec<DayConfig>,
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     pub dates: Vec<Date>,
     #[serde(default)]
     pub change: Vec<ChangeConfig>,
 }
 
 /// A day of the week.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DayConfig {
     Mon,
@@ -66,9 +69,11 @@ impl DayConfig {
 }
 
 /// One change, at one time of the day.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeConfig {
+    /// Local time.
+    #[schemars(with = "String")]
     pub at: Time,
     /// The market's day starts or ends here.
     pub day: Option<DayEnd>,
@@ -83,11 +88,13 @@ pub struct ChangeConfig {
     /// What follows when it ends by itself.
     #[serde(default)]
     pub then: PhaseConfig,
-    /// The part of the day that begins, and its collar; without one accounts have their own.
+    /// The part of the day that begins: which sessions may enter orders.
     pub hours: Option<HoursConfig>,
+    /// The price collar of these hours; without it, each account's own.
     pub collar_percent: Option<Decimal>,
     /// How far trades may go from where they stood `band_window_s` ago; 0: as far as they like.
     pub band_percent: Option<Decimal>,
+    /// How long ago the price is that trades are held against.
     #[serde(default = "five_minutes")]
     pub band_window_s: u32,
     /// How long the volatility auction lasts that follows.
@@ -136,7 +143,7 @@ fn five_minutes() -> u32 {
 }
 
 /// Which end of the market's day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DayEnd {
     Start,
@@ -144,7 +151,7 @@ pub enum DayEnd {
 }
 
 /// A phase by its name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PhaseConfig {
     #[default]

@@ -3,13 +3,14 @@
 
 use std::net::SocketAddr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Nanos;
 use crate::stage::Rule;
 
 /// The other machine, and the witness.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StandbyConfig {
     pub name: String,
@@ -40,7 +41,7 @@ impl Default for StandbyConfig {
 }
 
 /// What replies wait for while there is no standby.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AloneConfig {
     /// The disk of this machine.

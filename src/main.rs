@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use wirematch::command::{
-    Exit, Outcome, audit, bench, check, client, config, console_password, deal, fix_echo,
+    Exit, Outcome, audit, bench, check, client, config, console_password, deal, debug, fix_echo,
     fix_password, flow, fpga, host, instrument, journal, manual, monitor, positions, replay, risk,
     run as run_command, simulate, status, witness,
 };
@@ -27,6 +27,7 @@ enum Command {
     Config(config::ConfigCommand),
     ConsolePassword(console_password::ConsolePasswordArguments),
     Deal(deal::DealArguments),
+    Debug(debug::DebugArguments),
     FixEcho(fix_echo::FixEchoArguments),
     FixPassword(fix_password::FixPasswordArguments),
     Flow(flow::FlowArguments),
@@ -67,6 +68,7 @@ fn run(command: &Command) -> Outcome {
         Command::Config(arguments) => config::run(arguments),
         Command::ConsolePassword(arguments) => console_password::run(arguments),
         Command::Deal(arguments) => deal::run(arguments),
+        Command::Debug(arguments) => debug::run(arguments),
         Command::FixEcho(arguments) => fix_echo::run(arguments),
         Command::FixPassword(arguments) => fix_password::run(arguments),
         Command::Flow(arguments) => flow::run(arguments),

@@ -8,6 +8,7 @@ pub mod config;
 pub mod configuration;
 pub mod console_password;
 pub mod deal;
+pub mod debug;
 pub mod fix_echo;
 pub mod fix_password;
 pub mod flow;

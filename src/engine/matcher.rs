@@ -12,6 +12,40 @@ use crate::model::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
+/// What hardware does for a matcher that has some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hardware {
+    /// Commands that it answered.
+    pub answered: u64,
+    /// Why the software answers now, if it does.
+    pub relieved: Option<Relief>,
+}
+
+/// Why the software took over from hardware.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relief {
+    /// It was asked for what it does not do.
+    Asked = 1,
+    /// It said something else.
+    Differed = 2,
+    /// It did not answer.
+    Silent = 3,
+    /// The instruments, or what rested in them, were not for it.
+    Unfit = 4,
+}
+
+impl Relief {
+    /// For people, by its number.
+    pub const fn sentence(code: u64) -> &'static str {
+        match code {
+            1 => "it was asked for what it does not do",
+            2 => "it answered other than the software",
+            3 => "it did not answer",
+            _ => "its instruments, or what rests in them, are not for it",
+        }
+    }
+}
+
 /// Price-time matching of all instruments of one shard.
 ///
 /// Every command makes at least one event; the last of a command carries `EventFlags::LAST`.
@@ -48,6 +82,11 @@ pub trait Matcher: Send {
     /// The log time from which [`Self::wants_sweep`] says so without any other command.
     fn due_at(&self) -> Nanos {
         Nanos::MAX
+    }
+
+    /// What hardware does for it; `None` where it has none.
+    fn hardware(&self) -> Option<Hardware> {
+        None
     }
 
     /// Hands over finished events, oldest first, at most `budget`; returns how many.

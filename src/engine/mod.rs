@@ -24,7 +24,7 @@ pub use away::{Away, AwayOptions, LATE_ANSWERS_MAX};
 pub use fold::Fold;
 pub use id_map::{IdMap, MapFull};
 pub use limits::{EngineLimits, SetupError};
-pub use matcher::{BookView, Full, Matcher, Quote, RestingOrder, Standing, Top};
+pub use matcher::{BookView, Full, Hardware, Matcher, Quote, Relief, RestingOrder, Standing, Top};
 pub use paged_map::{PagedMap, Spot, VALUE_BOUND};
 pub use reference::ReferenceMatcher;
 pub use rules::{Room, Special};

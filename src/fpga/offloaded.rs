@@ -5,7 +5,9 @@
 //! asked what it does not do, the shadow's answer stands and the device is asked no more. Both mean
 //! the same by every command, so history reads the same whoever answered.
 
-use crate::engine::{BookView, Full, Matcher, Quote, SoftwareMatcher, Standing, Top};
+use crate::engine::{
+    BookView, Full, Hardware, Matcher, Quote, Relief, SoftwareMatcher, Standing, Top,
+};
 use crate::fpga::device::{Capacity, Device, LADDER_TICKS, Setting};
 use crate::model::{
     Command, CommandKind, Event, EventFlags, EventKind, Flags, Group, Instrument, InstrumentId,
@@ -305,6 +307,17 @@ impl<D: Device> Matcher for Offloaded<D> {
 
     fn due_at(&self) -> Nanos {
         self.shadow.due_at()
+    }
+
+    fn hardware(&self) -> Option<Hardware> {
+        let relieved = match self.answering {
+            Answering::Device => None,
+            Answering::Asked(_) => Some(Relief::Asked),
+            Answering::Differed(_) => Some(Relief::Differed),
+            Answering::Silent(_) => Some(Relief::Silent),
+            Answering::Unfit => Some(Relief::Unfit),
+        };
+        Some(Hardware { answered: self.asked, relieved })
     }
 }
 

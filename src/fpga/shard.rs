@@ -1,6 +1,6 @@
 //! The matcher of a shard, where it may be hardware: one branch more than the software alone.
 
-use crate::engine::{BookView, Full, Matcher, Quote, SoftwareMatcher, Standing, Top};
+use crate::engine::{BookView, Full, Hardware, Matcher, Quote, SoftwareMatcher, Standing, Top};
 use crate::fpga::{Offloaded, Simulated};
 use crate::model::{Command, Event, Group, InstrumentId, Line, Nanos, Phase};
 
@@ -54,6 +54,10 @@ impl Matcher for ShardMatcher {
 
     fn due_at(&self) -> Nanos {
         either!(self, matcher => matcher.due_at())
+    }
+
+    fn hardware(&self) -> Option<Hardware> {
+        either!(self, matcher => matcher.hardware())
     }
 }
 

@@ -18,6 +18,8 @@ crate::counters! {
         Events: "events made of them",
         Fills: "executions, each side counted",
         Backpressured: "polls that found no room behind",
+        Hardware: "commands that hardware answered",
+        Relieved: "why the software answers in its place: 1 asked, 2 differed, 3 silent, 4 unfit",
     }
 }
 
@@ -334,6 +336,11 @@ impl<M: Matcher + BookView, L: DealEvents> Stage for Matching<M, L> {
     }
 
     fn housekeep(&mut self, _now: Nanos) {
+        if let Some(hardware) = self.matcher.hardware() {
+            let relieved = hardware.relieved.map_or(0, |why| why as u64);
+            self.counters.set(MatchingCounter::Hardware, hardware.answered);
+            self.counters.set(MatchingCounter::Relieved, relieved);
+        }
         self.counters.publish();
         self.commands.show_fill();
         self.matched.hand_over();

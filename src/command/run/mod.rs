@@ -19,13 +19,14 @@ use crate::command::run::reload::Reload;
 use crate::command::run::view::View;
 use crate::command::{Exit, Failure, Outcome};
 use crate::console::{ConsoleParts, ConsoleServer, spawn_alarm};
+use crate::engine::Relief;
 use crate::model::Instrument;
 use crate::runtime::counters_file::COUNTERS_NAME;
 use crate::runtime::{SystemClock, Utc, available_cpus, log, stay_off, utc};
 use crate::topology::{
-    Appliance, BootError, BootReport, Catalogue, Config, DeviceRequest, Ports, StandbyError,
-    StandbyReport, boot, crown, fix_port, open_port, peers_device, stand_by, start_bypass,
-    take_office,
+    Appliance, BootError, BootReport, Catalogue, Config, DeviceRequest, Ports, StageName,
+    StandbyError, StandbyReport, boot, crown, fix_port, open_port, peers_device, stand_by,
+    start_bypass, take_office,
 };
 
 /// Starts the appliance: opens the ports, replays the journal, trades until told to stop.
@@ -98,6 +99,9 @@ pub fn run(arguments: &RunArguments) -> Outcome {
     let asked = Asked { to_stop: &asked_to_stop, to_reload: &asked_to_reload };
     let appliance = watch(appliance, view.as_mut(), &asked, &reload, &mut config);
     drop(view);
+    for (stage, answered, _) in hardware(&appliance) {
+        log::say(&format!("{stage}: hardware answered {answered} commands"));
+    }
     log::say("stopping: sessions are told, the journal is synced, positions stored");
     let slow = appliance.stop().context("it did not stop well")?;
     let totals = slow.positions().snapshot(None).totals;
@@ -179,7 +183,7 @@ fn watch(
     config: &mut Config,
 ) -> Appliance {
     let (mut ticks, mut clock_is_good) = (0u32, true);
-    let mut complaint = None;
+    let (mut complaint, mut relieved) = (None, false);
     while !asked.to_stop.load(Ordering::Acquire) && !appliance.has_fallen() {
         if let Some(view) = view.as_deref_mut()
             && (view.wants_to_stop()
@@ -189,6 +193,7 @@ fn watch(
         }
         if view.is_none() {
             say_how_the_journal_fares(&appliance, &mut complaint);
+            say_how_the_hardware_fares(&appliance, &mut relieved);
         }
         if ticks.is_multiple_of(TICKS_PER_CLOCK) {
             say_how_the_clock_fares(config.slow.utc_bound_us, &mut clock_is_good);
@@ -213,6 +218,29 @@ fn say_how_the_journal_fares(appliance: &Appliance, said: &mut Option<String>) {
         None => log::say("the journal has room again"),
     }
     *said = complaint;
+}
+
+/// Each shard's hardware: commands it answered, and why it does no more, or 0.
+fn hardware(appliance: &Appliance) -> impl Iterator<Item = (String, u64, u64)> + '_ {
+    appliance.counters.iter().filter_map(|(stage, reader)| {
+        let StageName::Matching(_) = stage else { return None };
+        let (answered, relieved) = (reader.value("Hardware"), reader.value("Relieved"));
+        (answered + relieved > 0).then(|| (stage.name(), answered, relieved))
+    })
+}
+
+/// Says, once, when the software has taken over from hardware.
+fn say_how_the_hardware_fares(appliance: &Appliance, said: &mut bool) {
+    for (stage, answered, relieved) in hardware(appliance) {
+        if relieved > 0 && !*said {
+            *said = true;
+            log::alert(&format!(
+                "{stage}: after {answered} commands the software takes over from the hardware, \
+                 because {}",
+                Relief::sentence(relieved)
+            ));
+        }
+    }
 }
 
 /// A flag that the first signal sets; the second ends the process.

@@ -1,0 +1,58 @@
+//! The order book in Verilog inside the live appliance: orders off a socket, matched by the
+//! verilated device, answered; and the software's replay of the same journal says the same.
+
+#[path = "support/process.rs"]
+#[allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
+mod process;
+
+use std::fs;
+use std::process::Command;
+
+use process::{Appliance, configuration, free_address};
+
+/// Two shards, of which the Verilog has one, and a device of 4,096 orders.
+fn with_hardware(path: &std::path::Path) {
+    let mut text = fs::read_to_string(path).expect("it was just written");
+    text = text.replace("orders_max = 4194304", "orders_max = 4096");
+    text =
+        text.replace("\"matching\",", "\"dealer\", \"matching\", \"matching-2\", \"collector\",");
+    text += "[[shard]]\ninstruments = [\"ACME\"]\nengine = \"fpga-sim\"\n[[shard]]\n";
+    fs::write(path, text).expect("the folder is ours");
+}
+
+/// Plays seeded order flow, and gives what the client printed.
+fn load(entry: &str, seed: u32, orders: u32) -> String {
+    let client = Command::new(env!("CARGO_BIN_EXE_wirematch"))
+        .args(["client", "--gateway", entry, "--session", "1", "--key", "test-key-1", "load"])
+        .args(["--orders", &orders.to_string(), "--rate", "5000", "--seed", &seed.to_string()])
+        .output()
+        .expect("the binary starts");
+    let said = String::from_utf8_lossy(&client.stdout).into_owned();
+    assert!(client.status.success(), "{said}{}", String::from_utf8_lossy(&client.stderr));
+    said
+}
+
+#[test]
+fn orders_are_matched_by_the_verilog_and_replayed_by_the_software() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let entry = free_address();
+    let config = configuration(folder.path(), entry, 1);
+    with_hardware(&config);
+    let mut appliance = Appliance::new(config);
+    appliance.start();
+    let said = load(&entry.to_string(), 1, 8_000);
+    assert!(said.contains("missing   0 answers"), "{said}");
+    assert!(appliance.stop().success());
+    let answered = appliance.said().iter().find_map(|line| {
+        let count = line.split("matching: hardware answered ").nth(1)?;
+        count.split(' ').next()?.parse::<u32>().ok()
+    });
+    assert!(answered.is_some_and(|count| count > 1_000), "{:?}", appliance.said());
+    assert!(!appliance.said().iter().any(|line| line.contains("takes over")));
+    assert!(appliance.replays());
+
+    // Started again, what rests is put into the device before the first order.
+    appliance.start();
+    assert!(appliance.stop().success());
+    assert!(!appliance.said().iter().any(|line| line.contains("takes over")));
+}

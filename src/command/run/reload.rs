@@ -35,7 +35,7 @@ impl Reload<'_> {
         let differing = differences(config, &fresh);
         let may = |key: &&String| {
             let below = |one: &&str| key.as_str() == *one || key.starts_with(&format!("{one}."));
-            MAY_CHANGE.iter().any(|one| below(one))
+            MAY_CHANGE.iter().any(below)
         };
         let (changed, kept): (Vec<_>, Vec<_>) = differing.iter().partition(may);
         if let Some(console) = self.console

@@ -6,6 +6,7 @@
 pub mod model;
 
 pub mod engine;
+pub mod feed;
 pub mod journal;
 pub mod link;
 pub mod port;
@@ -19,6 +20,8 @@ pub mod replica;
 
 pub mod slow;
 pub mod stage;
+
+pub mod outlet;
 
 pub mod topology;
 

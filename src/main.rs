@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use wirematch::command::{
-    Exit, Outcome, audit, bench, check, client, config, console_password, deal, debug, fix_echo,
-    fix_password, flow, fpga, host, instrument, journal, manual, monitor, positions, replay, risk,
-    run as run_command, simulate, status, witness,
+    Exit, Outcome, audit, bench, cash, check, client, config, console_password, deal, debug,
+    fix_echo, fix_password, flow, fpga, history, host, instrument, journal, manual, monitor,
+    positions, reconcile, region, replay, risk, run as run_command, simulate, status, witness,
 };
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
@@ -21,6 +21,7 @@ struct Arguments {
 enum Command {
     Audit(audit::AuditArguments),
     Bench(bench::BenchArguments),
+    Cash(cash::CashArguments),
     Check(check::CheckArguments),
     Client(client::ClientArguments),
     Completions(manual::CompletionsArguments),
@@ -37,13 +38,17 @@ enum Command {
     Journal(journal::JournalArguments),
     Man(manual::ManArguments),
     Monitor(monitor::MonitorArguments),
+    Orders(history::HistoryArguments),
     Positions(positions::PositionsArguments),
     Ready(status::ReadyArguments),
+    Reconcile(reconcile::ReconcileArguments),
+    Region(region::RegionArguments),
     Replay(replay::ReplayArguments),
     Risk(risk::RiskArguments),
     Run(run_command::RunArguments),
     Simulate(simulate::SimulateArguments),
     Status(status::StatusArguments),
+    Trades(history::HistoryArguments),
     Witness(witness::WitnessArguments),
 }
 
@@ -62,6 +67,7 @@ fn run(command: &Command) -> Outcome {
     match command {
         Command::Audit(arguments) => audit::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
+        Command::Cash(arguments) => cash::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Client(arguments) => client::run(arguments),
         Command::Completions(arguments) => manual::completions(arguments, Arguments::command()),
@@ -78,13 +84,17 @@ fn run(command: &Command) -> Outcome {
         Command::Journal(arguments) => journal::run(arguments),
         Command::Man(arguments) => manual::man(arguments, Arguments::command()),
         Command::Monitor(arguments) => monitor::run(arguments),
+        Command::Orders(arguments) => history::run(arguments, false),
         Command::Positions(arguments) => positions::run(arguments),
         Command::Ready(arguments) => status::ready(arguments),
+        Command::Reconcile(arguments) => reconcile::run(arguments),
+        Command::Region(arguments) => region::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Risk(arguments) => risk::run(arguments),
         Command::Run(arguments) => run_command::run(arguments),
         Command::Simulate(arguments) => simulate::run(arguments),
         Command::Status(arguments) => status::status(arguments),
+        Command::Trades(arguments) => history::run(arguments, true),
         Command::Witness(arguments) => witness::run(arguments),
     }
 }

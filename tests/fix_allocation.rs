@@ -163,6 +163,7 @@ fn fix_orders_allocate_nothing_after_boot() {
         gateway: empty_gateway(&config, &catalogue),
         peers: None,
         venues: None,
+        prices: None,
         speaker_of: Box::default(),
         hardware: Vec::new(),
         fix: Some(FixParts { state, introduced, watch, host: None }),

@@ -10,7 +10,7 @@ use wirematch::model::{
     AccountId, Event, EventFlags, EventId, EventKind, Group, InstrumentId, Price, Quantity, SeqNo,
     Side,
 };
-use wirematch::slow::{STORE_NAME, SlowPath, Source, Store, read_positions};
+use wirematch::slow::{AsOf, STORE_NAME, SlowPath, Source, Store, read_books};
 
 /// An event log below a data folder, with so many trades between accounts 1 and 2.
 fn write_log(data: &Path, trades: u64) -> Opened<Event> {
@@ -55,12 +55,16 @@ fn positions_add_up_with_and_without_a_store() {
     let folded = out(&positions(data.path(), &[]));
     let rows: Vec<Vec<&str>> =
         folded.lines().map(|line| line.split_whitespace().collect()).collect();
-    let first = ["1", "9", "200", "100.75", "101.00", "0.00", "50.00", "-20150.00", "2"];
-    let second = ["2", "9", "-200", "100.75", "101.00", "0.00", "-50.00", "20150.00", "2"];
+    let first =
+        ["1", "9", "200", "100.75", "101.00", "0.00", "50.00", "-20150.00", "0.00", "200", "2"];
+    let second =
+        ["2", "9", "-200", "100.75", "101.00", "0.00", "-50.00", "20150.00", "0.00", "-200", "2"];
     assert_eq!(rows[1], first, "{folded}");
     assert_eq!(rows[2], second, "{folded}");
-    assert_eq!(rows[3], ["total", "0.00", "0.00", "0.00", "4"], "{folded}");
-    assert_eq!(rows[4].join(" "), "as of event 2.1");
+    assert_eq!(rows[3], ["total", "0.00", "0.00", "0.00", "0.00", "4"], "{folded}");
+    let money: Vec<String> = rows[5..7].iter().map(|row| row.join(" ")).collect();
+    assert_eq!(money[0], "1 USD 0.00 -20150.00 0.00 -20150.00", "{folded}");
+    assert_eq!(rows[7].join(" "), "as of event 2.1");
 
     let mut slow = SlowPath::open(&data.path().join("journal"), data.path()).unwrap();
     while slow.step().unwrap() > 0 {}
@@ -71,9 +75,11 @@ fn positions_add_up_with_and_without_a_store() {
     let json = out(&positions(data.path(), &["--account", "2", "--json"]));
     let rows: Vec<serde_json::Value> =
         json.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
-    assert_eq!(rows.len(), 2, "{json}");
-    assert_eq!(rows[0]["quantity"], "-200");
-    assert_eq!(rows[1]["cash"], "20150.00");
+    assert_eq!(rows.len(), 3, "{json}");
+    assert_eq!((&rows[0]["quantity"], &rows[1]["balance"]), (&"-200".into(), &"20150.00".into()));
+    assert_eq!(rows[2]["cash"], "20150.00");
+    let before = out(&positions(data.path(), &["--account", "2", "--as-of", "1", "--json"]));
+    assert!(before.contains("\"quantity\":\"-100\""), "{before}");
     let nothing = positions(&data.path().join("nothing"), &[]);
     assert_eq!(nothing.status.code(), Some(2));
 }
@@ -94,7 +100,7 @@ fn child_that_stores() {
 fn a_killed_process_leaves_a_good_store() {
     let data = tempfile::tempdir().unwrap();
     let _log = write_log(data.path(), 30_000);
-    let expected = read_positions(&data.path().join("journal"), data.path()).unwrap();
+    let expected = read_books(&data.path().join("journal"), data.path(), AsOf::Now).unwrap();
     assert!(matches!(expected.source, Source::Journal(_)));
     for round in 0..24 {
         let mut child = Process::new(std::env::current_exe().unwrap())
@@ -107,13 +113,13 @@ fn a_killed_process_leaves_a_good_store() {
         child.kill().unwrap();
         child.wait().unwrap();
         // Whoever asks now is told the same, whatever state the store is in.
-        let found = read_positions(&data.path().join("journal"), data.path()).unwrap();
-        assert_eq!(found.positions.snapshot(None), expected.positions.snapshot(None));
+        let found = read_books(&data.path().join("journal"), data.path(), AsOf::Now).unwrap();
+        assert_eq!(found.books.positions.snapshot(None), expected.books.positions.snapshot(None));
     }
     let mut slow = SlowPath::open(&data.path().join("journal"), data.path()).unwrap();
     while slow.step().unwrap() > 0 {}
     slow.store().unwrap();
-    let stored = Store::read(&data.path().join(STORE_NAME)).unwrap().positions;
-    assert_eq!(stored.snapshot(None), expected.positions.snapshot(None));
+    let stored = Store::read(&data.path().join(STORE_NAME)).unwrap().books.positions;
+    assert_eq!(stored.snapshot(None), expected.books.positions.snapshot(None));
     assert!(fs::metadata(data.path().join(STORE_NAME)).unwrap().len() > 0);
 }

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod bench;
+pub mod cash;
 pub mod check;
 pub mod client;
 pub mod config;
@@ -13,12 +14,15 @@ pub mod fix_echo;
 pub mod fix_password;
 pub mod flow;
 pub mod fpga;
+pub mod history;
 pub mod host;
 pub mod instrument;
 pub mod journal;
 pub mod manual;
 pub mod monitor;
 pub mod positions;
+pub mod reconcile;
+pub mod region;
 pub mod replay;
 pub mod risk;
 pub mod run;

@@ -9,7 +9,8 @@ use crate::engine::{
     Away, BookView, EngineLimits, Full, Matcher, Quote, SoftwareMatcher, Standing, Top,
 };
 use crate::model::{
-    Command, CommandKind, Event, EventFlags, Group, InstrumentId, Nanos, Phase, RejectCode,
+    AccountId, Command, CommandKind, Event, EventFlags, Group, InstrumentId, Nanos, Phase,
+    RejectCode,
 };
 
 /// The most shards one appliance has: each has as large a part of the numbers that events of a
@@ -36,12 +37,14 @@ pub struct Routes {
     shards: usize,
     /// The shard that sends orders on to destinations, where there is one.
     away: Option<u8>,
+    /// Accounts in rows, first and last, whose orders it sends on whatever the instrument.
+    sent: Box<[(AccountId, AccountId)]>,
 }
 
 impl Routes {
     /// Every instrument in one shard.
     pub fn single() -> Self {
-        Self { shard_of: Box::new([]), shards: 1, away: None }
+        Self { shard_of: Box::new([]), shards: 1, away: None, sent: Box::new([]) }
     }
 
     /// As dealt: instruments and their shards, below `shards`.
@@ -52,7 +55,7 @@ impl Routes {
         for &(id, shard) in dealt {
             shard_of[id.index()] = shard.min(shards as u8 - 1);
         }
-        Self { shard_of: shard_of.into(), shards, away: None }
+        Self { shard_of: shard_of.into(), shards, away: None, sent: Box::new([]) }
     }
 
     /// With one shard more, the last, for what rests elsewhere: these instruments, and what
@@ -67,6 +70,18 @@ impl Routes {
         self.shard_of = shard_of.into();
         (self.away, self.shards) = (Some(away), away as usize + 1);
         self
+    }
+
+    /// With accounts whose orders are sent on, whatever the instrument.
+    #[must_use]
+    pub fn sending(mut self, accounts: impl Iterator<Item = (AccountId, AccountId)>) -> Self {
+        self.sent = accounts.collect();
+        self
+    }
+
+    /// Whether an account's orders are sent on.
+    fn sends(&self, account: AccountId) -> bool {
+        self.sent.iter().any(|(first, last)| (*first..=*last).contains(&account))
     }
 
     /// The shard that sends orders on to destinations.
@@ -107,7 +122,7 @@ impl Routes {
             return Route::One((command.target as usize).min(self.shards - 1));
         }
         if let Some(away) = self.away
-            && (command.is_away() || names_destination(command))
+            && (command.is_away() || names_destination(command) || self.sends(command.account))
         {
             return Route::One(away as usize);
         }

@@ -123,6 +123,7 @@ impl<M> Whole<M> {
             shards: 1,
             homes: Vec::new(),
             rest: None,
+            sends_accounts: false,
             feedback_lag: lag,
             feedback_window: window,
         });

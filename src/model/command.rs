@@ -59,7 +59,8 @@ coded! {
         /// `instrument` enters the [`Phase`](crate::model::Phase) in `side`. After `quantity`
         /// milliseconds (0: never) and up to `target` more, drawn from the seed in `price`,
         /// the phase in `ordinal` follows; an auction trades in between. One that the calendar asks
-        /// for has an `order_type` of 1, and does not end a halt.
+        /// for has an `order_type` of 1, and does not end a halt; one that market data asks for
+        /// has 2, and ends no halt but its own.
         SetPhase = 23,
         /// A trade, told in a `Trade` line, is undone; the head names its buyer.
         BustTrade = 24,
@@ -128,6 +129,11 @@ coded! {
         /// `session` may trade for accounts `target` to `ordinal` as session `quantity` may, or
         /// (`quantity` 0) for none.
         SetSession = 98,
+        /// Money in the currency coded in `target` came to `account`, or (`price` below 0) went
+        /// from it; the [`CashKind`](crate::model::CashKind) is in `order_type`, and the name under
+        /// which it counts once in the `Text` line. Only the books heed it: what follows for risk
+        /// comes as `SetBuyingPower`.
+        Cash = 99,
     }
 }
 

@@ -61,6 +61,8 @@ coded! {
         /// One side of a trade that was undone is `quantity` at `price` instead.
         Corrected = 27,
         FamilySet = 28,
+        /// Money came to `account`, or went from it: `price`, in the currency coded in `target`.
+        CashMoved = 29,
         /// What a client asked was sent on to the destination that has the instrument; `reason` is
         /// the kind of its command. The answer follows when the destination has spoken, as an event
         /// that answers no message (`client_seq` is 0).

@@ -12,6 +12,18 @@ coded! {
 }
 
 coded! {
+    /// Why money moved.
+    CashKind {
+        /// The client brought it.
+        Deposit = 1,
+        /// The client took it.
+        Withdrawal = 2,
+        /// It makes good for something, in either direction.
+        Compensation = 3,
+    }
+}
+
+coded! {
     /// A limit, or a switch, that is set as an absolute value.
     LimitKind {
         /// Money for purchases.

@@ -20,7 +20,7 @@ pub use event::{CancelReason, Event, EventFlags, EventId, EventKind};
 pub use fault::Fault;
 pub use ids::{AccountId, InstrumentId, OrderId, SessionId};
 pub use instrument::Instrument;
-pub use limit::{LimitKind, TradingState, Unit};
+pub use limit::{CashKind, LimitKind, TradingState, Unit};
 pub use line::{
     Group, Head, LINES_MAX, Line, LineKind, MODEL_VERSION, Note, Parties, TermFlags, Terms, Text,
     TradeDetail,

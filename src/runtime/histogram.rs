@@ -118,6 +118,13 @@ impl LatencyReader {
         &self.total
     }
 
+    /// How many were handed over so far, and how many of them were longer than `bound`.
+    pub fn above(&mut self, bound: Nanos) -> (u64, u64) {
+        let total = self.total();
+        let longer = total.count_between(bound.0.saturating_add(1), HIGHEST);
+        (total.len(), longer)
+    }
+
     /// The usual percentiles of everything handed over so far.
     pub fn percentiles(&mut self) -> Percentiles {
         Percentiles::of(self.total())

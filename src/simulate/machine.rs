@@ -299,6 +299,7 @@ impl Machine {
             fix: None,
             peers: None,
             venues: None,
+            prices: None,
             speaker_of: catalogue.destinations.speakers(),
             feed,
             entry_port,

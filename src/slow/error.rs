@@ -18,6 +18,20 @@ pub enum SlowError {
     /// An execution without a side.
     #[error("event {}.{}: an execution whose side is neither buy nor sell", .0.seq(), .0.index())]
     Malformed(EventId),
+    /// A command whose event is there is not there itself yet.
+    #[error("event {}.{}: its command cannot be read yet", .0.seq(), .0.index())]
+    NotYet(EventId),
+    /// The rules that the books are kept by cannot be read.
+    #[error("{0}. Delete the file: the next start writes it again")]
+    Rules(String),
+    /// Alerts of a watcher cannot be written.
+    #[error("{}: alerts cannot be written: {source}", file.display())]
+    Watch {
+        /// The file.
+        file: PathBuf,
+        /// What the disk said.
+        source: std::io::Error,
+    },
     /// A position grew beyond what 64 bits hold.
     #[error("account {account}, instrument {instrument}: the position does not fit 64 bits")]
     Overflow {

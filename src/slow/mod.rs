@@ -1,7 +1,7 @@
 //! The slow path: one thread that follows the event log and keeps what follows from it.
 //!
 //! ```text
-//!  event log ──► Reader ──► Positions (a pure fold) ──► Store (embedded, one transaction)
+//!  event log ──► Reader ──► Books (a pure fold) ──► Store (embedded, one transaction)
 //!  both logs ──► Reader ──► audit::Ledger (a pure fold) ──► audit::Trail (sealed, by day)
 //! ```
 //!
@@ -10,18 +10,27 @@
 //! nothing counts twice. The hot path never waits for any of this.
 
 pub mod audit;
+pub mod books;
 mod error;
+pub mod levels;
+mod look;
 mod money;
+pub mod people;
 mod positions;
 mod read;
+pub mod reconcile;
+pub mod rules;
 mod store;
+#[cfg(feature = "scaled")]
+pub mod stores;
 mod tail;
 #[cfg(test)]
 mod tests;
+pub mod watch;
 
 pub use error::SlowError;
 pub use money::Money;
 pub use positions::{Holding, Position, Positions, Snapshot, Totals};
-pub use read::{Found, Source, read_positions};
+pub use read::{AsOf, Found, Source, read_books};
 pub use store::{STORE_NAME, Store};
 pub use tail::SlowPath;

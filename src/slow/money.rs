@@ -70,6 +70,32 @@ impl std::fmt::Display for Money {
     }
 }
 
+/// Why a text is no money.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no amount: write digits, with at most four decimals, as 150.25")]
+pub struct NoMoney(String);
+
+impl std::str::FromStr for Money {
+    type Err = NoMoney;
+
+    fn from_str(text: &str) -> Result<Self, NoMoney> {
+        let wrong = || NoMoney(text.to_owned());
+        let (sign, digits) = match text.strip_prefix('-') {
+            Some(rest) => (-1, rest),
+            None => (1, text),
+        };
+        let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let is_short = whole.len() <= 30 && part.len() <= 4;
+        if whole.is_empty() || !is_short || !is_number(whole) || !is_number(part) {
+            return Err(wrong());
+        }
+        let whole: i128 = whole.parse().map_err(|_| wrong())?;
+        let part: i128 = format!("{part:0<4}").parse().map_err(|_| wrong())?;
+        Ok(Self(sign * (whole * i128::from(PRICE_ONE) + part)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +104,12 @@ mod tests {
     fn money_prints_as_prices_do_and_holds_any_product() {
         for price in [1_234_500, -15_001, 0, i64::MIN] {
             assert_eq!(Money(price.into()).to_string(), Price(price).to_string());
+        }
+        for money in [Money(0), Money(-15_001), Money(1_234_500), Money(i128::from(i64::MIN) * 9)] {
+            assert_eq!(money.to_string().parse(), Ok(money));
+        }
+        for wrong in ["", "-", ".5", "1.23456", "1,5", "1e3", "--1", "٣"] {
+            assert!(wrong.parse::<Money>().is_err(), "{wrong}");
         }
         let most = Money::of(Price(i64::MIN), Quantity(u32::MAX));
         assert_eq!(most.to_string(), "-3961408124790879675991719.9360");

@@ -27,6 +27,8 @@ pub struct Position {
     pub volume: u64,
     /// Executions.
     pub fills: u64,
+    /// What venues took for them, less what they paid. Not in `cash` and not in the cost.
+    pub fees: Money,
 }
 
 impl Position {
@@ -122,26 +124,40 @@ impl Positions {
     /// # Errors
     /// An execution without a side, and a position that does not fit; neither changes anything.
     pub fn apply(&mut self, event: &Event) -> Result<bool, SlowError> {
+        self.take_in(event, Money::ZERO)
+    }
+
+    /// The same, with what the venue took for it; for a trade undone, what it gives back.
+    ///
+    /// # Errors
+    /// As [`Positions::apply`].
+    pub fn take_in(&mut self, event: &Event, fee: Money) -> Result<bool, SlowError> {
         if event.id <= self.last_applied {
             return Ok(false);
         }
         match EventKind::from_code(event.kind) {
             Some(EventKind::Executed) => {
-                self.change(event, Position::fill)?;
+                self.change(event, fee, Position::fill)?;
                 self.last_prices.insert(event.instrument, event.price);
             }
-            Some(EventKind::Busted) => self.change(event, Position::undo)?,
-            Some(EventKind::Corrected) => self.change(event, Position::fill)?,
+            Some(EventKind::Busted) => self.change(event, -fee, Position::undo)?,
+            Some(EventKind::Corrected) => self.change(event, fee, Position::fill)?,
             _ => {}
         }
         self.last_applied = event.id;
         Ok(true)
     }
 
+    /// Goes past an event that changes nothing here.
+    pub(crate) fn pass(&mut self, id: EventId) {
+        self.last_applied = self.last_applied.max(id);
+    }
+
     /// Changes the position that one side of a trade is about.
     fn change(
         &mut self,
         event: &Event,
+        fee: Money,
         by: impl FnOnce(Position, bool, Quantity, Price) -> Option<Position>,
     ) -> Result<(), SlowError> {
         let side = event.side().ok_or(SlowError::Malformed(event.id))?;
@@ -149,7 +165,9 @@ impl Positions {
         let key = (account, instrument);
         let before = self.held.get(&key).copied().unwrap_or_default();
         let after = by(before, side.is_buy(), event.quantity, event.price);
-        self.held.insert(key, after.ok_or(SlowError::Overflow { account, instrument })?);
+        let mut after = after.ok_or(SlowError::Overflow { account, instrument })?;
+        after.fees += fee;
+        self.held.insert(key, after);
         self.changed.insert(key);
         Ok(())
     }
@@ -157,6 +175,11 @@ impl Positions {
     /// The last event taken in.
     pub fn last_applied(&self) -> EventId {
         self.last_applied
+    }
+
+    /// Every position.
+    pub fn all(&self) -> impl Iterator<Item = (AccountId, InstrumentId, &Position)> {
+        self.held.iter().map(|((account, instrument), position)| (*account, *instrument, position))
     }
 
     /// One position; nothing where the account never traded the instrument.
@@ -219,6 +242,8 @@ pub struct Totals {
     pub turnover: Money,
     /// Executions.
     pub fills: u64,
+    /// What venues took, less what they paid.
+    pub fees: Money,
 }
 
 /// Positions for display, as of one event.
@@ -240,6 +265,7 @@ impl Snapshot {
             totals.unrealised += *unrealised;
             totals.cash += position.cash;
             totals.turnover += position.turnover;
+            totals.fees += position.fees;
             totals.fills = totals.fills.saturating_add(position.fills);
         }
         Self { last_applied, holdings, totals }

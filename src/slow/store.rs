@@ -1,4 +1,4 @@
-//! Where positions live on disk: an embedded store, written in transactions that carry the id of
+//! Where the books live on disk: an embedded store, written in transactions that carry the id of
 //! the last event with them. Others may read it while it is written.
 
 use std::collections::BTreeMap;
@@ -6,9 +6,16 @@ use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use redb::{Builder, ConcurrencyMode, Database, ReadableDatabase, ReadableTable, TableDefinition};
+use jiff::civil::Date;
+use redb::{
+    Builder, ConcurrencyMode, Database, ReadTransaction, ReadableDatabase, ReadableTable,
+    TableDefinition, WriteTransaction,
+};
 
-use crate::model::{AccountId, EventId, InstrumentId, Price};
+use crate::model::{AccountId, EventId, InstrumentId, Nanos, Price};
+use crate::slow::books::{Books, Changed, Counts, Due, DueKey, Fact, Purse};
+use crate::slow::positions::Changes;
+use crate::slow::rules::Currency;
 use crate::slow::{Money, Position, Positions, SlowError};
 
 /// The store's file in the data folder.
@@ -18,25 +25,37 @@ pub const STORE_NAME: &str = "positions.redb";
 type Key = (u32, u32);
 
 /// A [`Position`], field by field.
-type Value = (i64, i128, i128, i128, i128, u64, u64);
+type Value = (i64, i128, i128, i128, i128, u64, u64, i128);
 
 const POSITIONS: TableDefinition<Key, Value> = TableDefinition::new("positions");
 const LAST_PRICES: TableDefinition<u32, i64> = TableDefinition::new("last_prices");
+/// Account and currency; moved, traded, fees.
+const PURSES: TableDefinition<Key, (i128, i128, i128)> = TableDefinition::new("purses");
+/// Account, currency, venue, whether it was resting.
+const FEES: TableDefinition<(u32, u32, &str, bool), i128> = TableDefinition::new("fees");
+/// Day as 20261123, account, instrument; shares and money.
+const DUE: TableDefinition<(i32, u32, u32), (i64, i128)> = TableDefinition::new("due");
+/// By name, as JSON.
+const MOVEMENTS: TableDefinition<&str, &[u8]> = TableDefinition::new("movements");
+const FACTS: TableDefinition<u32, (i64, u64, u64)> = TableDefinition::new("facts");
+const UNDONE: TableDefinition<u64, u64> = TableDefinition::new("undone");
 const ABOUT: TableDefinition<&str, u64> = TableDefinition::new("about");
 
 /// Version of the tables above.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// Memory the store may use for its cache.
 const CACHE_BYTES: usize = 64 << 20;
 
-/// What a store holds: which journal it was made from, and the positions.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What a store holds: which journal and which rules it was made from, and the books.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Held {
     /// The checksum of the event log's first segment header, which is another for every log.
     pub journal: u64,
-    /// The positions.
-    pub positions: Positions,
+    /// Tells the rules from others.
+    pub rules: u64,
+    /// The books, kept by no rules yet.
+    pub books: Books,
 }
 
 /// An open store.
@@ -79,36 +98,27 @@ impl Store {
     ///
     /// # Errors
     /// What the disk or the store said; the changes then wait for the next call.
-    pub fn commit(&mut self, journal: u64, positions: &mut Positions) -> Result<(), SlowError> {
+    pub fn commit(&mut self, journal: u64, books: &mut Books) -> Result<(), SlowError> {
         let database = match self.database.take() {
             Some(database) => database,
             None => open(&self.file)?,
         };
-        let changes = positions.take_changes();
+        let (changes, changed) = (books.positions.take_changes(), books.take_changed());
+        let gone = books.take_settled();
         let written = guarded(&self.file, || {
             let transaction = database.begin_write()?;
-            {
-                let mut table = transaction.open_table(POSITIONS)?;
-                let mut prices = transaction.open_table(LAST_PRICES)?;
-                for &(account, instrument) in &changes {
-                    if let Some(position) = positions.get(account, instrument) {
-                        table.insert((account.0, instrument.0), value(position))?;
-                    }
-                    if let Some(price) = positions.last_price(instrument) {
-                        prices.insert(instrument.0, price.0)?;
-                    }
-                }
-                let mut about = transaction.open_table(ABOUT)?;
-                about.insert("format", FORMAT)?;
-                about.insert("journal", journal)?;
-                about.insert("last_applied", positions.last_applied().0)?;
-            }
+            write_positions(&transaction, &books.positions, &changes)?;
+            write_books(&transaction, books, &changed, &gone)?;
+            write_about(&transaction, journal, books)?;
             transaction.commit()?;
             Ok(())
         });
         match written {
             Ok(()) => self.database = Some(database),
-            Err(_) => positions.put_back(changes),
+            Err(_) => {
+                books.positions.put_back(changes);
+                books.put_back(changed);
+            }
         }
         written
     }
@@ -121,9 +131,9 @@ impl Store {
         let Some(database) = &self.database else { return Ok(()) };
         guarded(&self.file, || {
             let transaction = database.begin_write()?;
-            transaction.delete_table(POSITIONS)?;
-            transaction.delete_table(LAST_PRICES)?;
-            transaction.delete_table(ABOUT)?;
+            for table in transaction.list_tables()?.collect::<Vec<_>>() {
+                transaction.delete_table(table)?;
+            }
             transaction.commit()?;
             Ok(())
         })
@@ -164,6 +174,110 @@ fn create(file: &Path) -> Result<(), redb::Error> {
     Ok(File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?)
 }
 
+fn write_positions(
+    transaction: &WriteTransaction,
+    positions: &Positions,
+    changes: &Changes,
+) -> Result<(), redb::Error> {
+    let mut table = transaction.open_table(POSITIONS)?;
+    let mut prices = transaction.open_table(LAST_PRICES)?;
+    for &(account, instrument) in changes {
+        if let Some(position) = positions.get(account, instrument) {
+            table.insert((account.0, instrument.0), value(position))?;
+        }
+        if let Some(price) = positions.last_price(instrument) {
+            prices.insert(instrument.0, price.0)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_books(
+    transaction: &WriteTransaction,
+    books: &Books,
+    changed: &Changed,
+    gone: &[DueKey],
+) -> Result<(), redb::Error> {
+    let mut purses = transaction.open_table(PURSES)?;
+    for key in &changed.purses {
+        if let Some(Purse { moved, traded, fees }) = books.purses.get(key) {
+            purses.insert((key.0.0, key.1.code()), (moved.0, traded.0, fees.0))?;
+        }
+    }
+    let mut fees = transaction.open_table(FEES)?;
+    for key in &changed.fees {
+        if let Some(fee) = books.fees.get(key) {
+            fees.insert((key.0.0, key.1.code(), key.2.as_str(), key.3), fee.0)?;
+        }
+    }
+    let mut due = transaction.open_table(DUE)?;
+    for key in &changed.due {
+        if let Some(Due { quantity, cash }) = books.due.get(key) {
+            due.insert((day(key.0), key.1.0, key.2.0), (*quantity, cash.0))?;
+        }
+    }
+    for key in gone {
+        due.remove((day(key.0), key.1.0, key.2.0))?;
+    }
+    let mut movements = transaction.open_table(MOVEMENTS)?;
+    for name in &changed.movements {
+        if let Some(movement) = books.movements.get(name) {
+            let text = serde_json::to_vec(movement).unwrap_or_default();
+            movements.insert(name.as_str(), text.as_slice())?;
+        }
+    }
+    let mut facts = transaction.open_table(FACTS)?;
+    for account in &changed.facts {
+        if let Some(Fact { value, changed_at, told }) = books.facts.get(account) {
+            facts.insert(account.0, (*value, *changed_at, *told))?;
+        }
+    }
+    let mut undone = transaction.open_table(UNDONE)?;
+    for number in &changed.undone {
+        undone.insert(number, books.undone.get(number).copied().unwrap_or(0))?;
+    }
+    Ok(())
+}
+
+fn write_about(
+    transaction: &WriteTransaction,
+    journal: u64,
+    books: &Books,
+) -> Result<(), redb::Error> {
+    let mut about = transaction.open_table(ABOUT)?;
+    let Counts { undone_again, repeated, overdrawn, elsewhere } = books.counts;
+    let numbers = [
+        ("format", FORMAT),
+        ("journal", journal),
+        ("rules", books.rules.digest()),
+        ("last_applied", books.last_applied().0),
+        ("last_time", books.last_time.0),
+        ("undone_again", undone_again),
+        ("repeated", repeated),
+        ("overdrawn", overdrawn),
+        ("elsewhere", elsewhere),
+    ];
+    for (name, number) in numbers {
+        about.insert(name, number)?;
+    }
+    Ok(())
+}
+
+/// A date as a number in which dates are in order.
+fn day(date: Date) -> i32 {
+    i32::from(date.year()) * 10_000 + i32::from(date.month()) * 100 + i32::from(date.day())
+}
+
+fn date(day: i32) -> Result<Date, redb::Error> {
+    let parts = (day / 10_000, day / 100 % 100, day % 100);
+    Date::new(parts.0 as i16, parts.1 as i8, parts.2 as i8)
+        .map_err(|error| redb::Error::Corrupted(error.to_string()))
+}
+
+fn currency(code: u32) -> Result<Currency, redb::Error> {
+    Currency::from_code(code).ok_or_else(|| redb::Error::Corrupted("no currency".into()))
+}
+
 fn load(database: &impl ReadableDatabase) -> Result<Held, redb::Error> {
     let transaction = database.begin_read()?;
     let about = match transaction.open_table(ABOUT) {
@@ -178,6 +292,23 @@ fn load(database: &impl ReadableDatabase) -> Result<Held, redb::Error> {
     if format != FORMAT {
         return Err(redb::Error::Corrupted(format!("format {format}, this build reads {FORMAT}")));
     }
+    let mut books = Books::default();
+    books.positions = load_positions(&transaction, EventId(number("last_applied")?))?;
+    books.last_time = Nanos(number("last_time")?);
+    books.counts = Counts {
+        undone_again: number("undone_again")?,
+        repeated: number("repeated")?,
+        overdrawn: number("overdrawn")?,
+        elsewhere: number("elsewhere")?,
+    };
+    load_books(&transaction, &mut books)?;
+    Ok(Held { journal: number("journal")?, rules: number("rules")?, books })
+}
+
+fn load_positions(
+    transaction: &ReadTransaction,
+    last_applied: EventId,
+) -> Result<Positions, redb::Error> {
     let mut held = BTreeMap::new();
     for entry in transaction.open_table(POSITIONS)?.iter()? {
         let (key, value) = entry?;
@@ -189,19 +320,54 @@ fn load(database: &impl ReadableDatabase) -> Result<Held, redb::Error> {
         let (key, value) = entry?;
         prices.insert(InstrumentId(key.value()), Price(value.value()));
     }
-    let positions = Positions::restored(held, prices, EventId(number("last_applied")?));
-    Ok(Held { journal: number("journal")?, positions })
+    Ok(Positions::restored(held, prices, last_applied))
+}
+
+fn load_books(transaction: &ReadTransaction, books: &mut Books) -> Result<(), redb::Error> {
+    for entry in transaction.open_table(PURSES)?.iter()? {
+        let ((account, code), (moved, traded, fees)) =
+            entry.map(|(k, v)| (k.value(), v.value()))?;
+        let [moved, traded, fees] = [moved, traded, fees].map(Money);
+        let key = (AccountId(account), currency(code)?);
+        books.purses.insert(key, Purse { moved, traded, fees });
+    }
+    for entry in transaction.open_table(FEES)?.iter()? {
+        let (key, value) = entry?;
+        let (account, code, venue, is_maker) = key.value();
+        let key = (AccountId(account), currency(code)?, venue.to_owned(), is_maker);
+        books.fees.insert(key, Money(value.value()));
+    }
+    for entry in transaction.open_table(DUE)?.iter()? {
+        let ((day, account, id), (quantity, cash)) = entry.map(|(k, v)| (k.value(), v.value()))?;
+        let key = (date(day)?, AccountId(account), InstrumentId(id));
+        books.due.insert(key, Due { quantity, cash: Money(cash) });
+    }
+    for entry in transaction.open_table(MOVEMENTS)?.iter()? {
+        let (name, text) = entry?;
+        let movement = serde_json::from_slice(text.value())
+            .map_err(|error| redb::Error::Corrupted(format!("a movement of cash: {error}")))?;
+        books.movements.insert(name.value().to_owned(), movement);
+    }
+    for entry in transaction.open_table(FACTS)?.iter()? {
+        let (account, (value, changed_at, told)) = entry.map(|(k, v)| (k.value(), v.value()))?;
+        books.facts.insert(AccountId(account), Fact { value, changed_at, told });
+    }
+    for entry in transaction.open_table(UNDONE)?.iter()? {
+        let (number, by) = entry?;
+        books.undone.insert(number.value(), by.value());
+    }
+    Ok(())
 }
 
 fn value(position: &Position) -> Value {
-    let Position { quantity, cost, realised, cash, turnover, volume, fills } = *position;
-    (quantity, cost.0, realised.0, cash.0, turnover.0, volume, fills)
+    let Position { quantity, cost, realised, cash, turnover, volume, fills, fees } = *position;
+    (quantity, cost.0, realised.0, cash.0, turnover.0, volume, fills, fees.0)
 }
 
 fn position(value: Value) -> Position {
-    let (quantity, cost, realised, cash, turnover, volume, fills) = value;
-    let [cost, realised, cash, turnover] = [cost, realised, cash, turnover].map(Money);
-    Position { quantity, cost, realised, cash, turnover, volume, fills }
+    let (quantity, cost, realised, cash, turnover, volume, fills, fees) = value;
+    let [cost, realised, cash, turnover, fees] = [cost, realised, cash, turnover, fees].map(Money);
+    Position { quantity, cost, realised, cash, turnover, volume, fills, fees }
 }
 
 fn unusable(file: &Path) -> impl Fn(&str) -> SlowError {

@@ -1,10 +1,14 @@
 //! The loop's body: read on in the event log, fold, store. Called again and again by a thread.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::journal::{JournalError, LogKind, Reader, summary};
 use crate::model::{Event, EventId};
 use crate::slow::audit::Audit;
+use crate::slow::books::Books;
+use crate::slow::look::Journal;
+use crate::slow::rules::Rules;
 use crate::slow::{Positions, STORE_NAME, SlowError, Store};
 
 /// The most events one step takes in.
@@ -23,7 +27,10 @@ const WAITING_MAX: usize = 4 * 1024 * 1024;
 #[derive(Debug)]
 pub struct SlowPath {
     reader: Reader<Event>,
-    positions: Positions,
+    books: Books,
+    look: Journal,
+    /// An event whose command cannot be read yet.
+    held: Option<Event>,
     store: Store,
     /// Tells this event log from every other; 0 while the log is empty.
     journal: u64,
@@ -47,15 +54,21 @@ impl SlowPath {
         let mut store = Store::open(&data.join(STORE_NAME))?;
         let mut held = store.load()?;
         let identity = identity(&folder)?;
-        let is_ours = held.journal == identity && held.positions.last_applied() <= end(&folder)?;
+        let rules = Arc::new(Rules::beside(data).map_err(SlowError::Rules)?);
+        let is_ours = held.journal == identity
+            && held.rules == rules.digest()
+            && held.books.last_applied() <= end(&folder)?;
         if !is_ours {
             store.clear()?;
-            held.positions = Positions::default();
+            held.books = Books::default();
         }
-        let next = held.positions.last_applied().0.saturating_add(1);
+        held.books.rules = rules;
+        let next = held.books.last_applied().0.saturating_add(1);
         Ok(Self {
             reader: Reader::open(&folder, next)?,
-            positions: held.positions,
+            books: held.books,
+            look: Journal::new(journal),
+            held: None,
             store,
             journal: identity,
             folder,
@@ -81,9 +94,15 @@ impl SlowPath {
     pub fn step(&mut self) -> Result<usize, SlowError> {
         let mut count = 0;
         while count < STEP_EVENTS
-            && let Some(event) = self.reader.read_event()?
+            && let Some(event) = self.next_event()?
         {
-            self.positions.apply(&event)?;
+            match self.books.apply(&event, &self.look) {
+                Err(SlowError::NotYet(_)) => {
+                    self.held = Some(event);
+                    break;
+                }
+                applied => drop(applied?),
+            }
             count += 1;
         }
         self.waiting += count;
@@ -97,6 +116,13 @@ impl SlowPath {
         Ok(count.max(recorded))
     }
 
+    fn next_event(&mut self) -> Result<Option<Event>, SlowError> {
+        match self.held.take() {
+            Some(event) => Ok(Some(event)),
+            None => Ok(self.reader.read_event()?),
+        }
+    }
+
     /// Stores what waits, now.
     ///
     /// # Errors
@@ -105,7 +131,7 @@ impl SlowPath {
         if self.journal == 0 {
             self.journal = identity(&self.folder)?;
         }
-        match self.store.commit(self.journal, &mut self.positions) {
+        match self.store.commit(self.journal, &mut self.books) {
             Ok(()) => {
                 self.waiting = 0;
                 self.complaint = None;
@@ -121,12 +147,17 @@ impl SlowPath {
 
     /// The positions as of the last event taken in.
     pub fn positions(&self) -> &Positions {
-        &self.positions
+        &self.books.positions
+    }
+
+    /// The books as of the last event taken in.
+    pub fn books(&self) -> &Books {
+        &self.books
     }
 
     /// How many commands the positions are behind an event log that reaches `appended`.
     pub fn lag(&self, appended: EventId) -> u64 {
-        appended.seq().0.saturating_sub(self.positions.last_applied().seq().0)
+        appended.seq().0.saturating_sub(self.books.last_applied().seq().0)
     }
 
     /// Events taken in and not yet stored.

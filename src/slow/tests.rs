@@ -10,7 +10,7 @@ use crate::journal::{LogKind, Meaning, Opened, Settings, UtcMapping, open};
 use crate::model::{
     AccountId, Event, EventId, EventKind, Group, InstrumentId, Price, Quantity, SeqNo, Side,
 };
-use crate::slow::{Positions, STORE_NAME, SlowError, SlowPath, Source, Store, read_positions};
+use crate::slow::{AsOf, Positions, STORE_NAME, SlowError, SlowPath, Source, Store, read_books};
 
 fn open_log(journal: &Path) -> Opened<Event> {
     open_log_of(journal, 64 * 1024)
@@ -88,8 +88,8 @@ proptest! {
                 prop_assert_eq!(slow.lag(EventId(log.writer.last())), 0);
             }
         }
-        let found = read_positions(folder.path(), folder.path()).unwrap();
-        let snapshot = found.positions.snapshot(None);
+        let found = read_books(folder.path(), folder.path(), AsOf::Now).unwrap();
+        let snapshot = found.books.positions.snapshot(None);
         prop_assert_eq!(snapshot, expected(total).snapshot(None));
     }
 }
@@ -102,10 +102,10 @@ fn a_store_may_be_read_while_it_is_written_but_has_one_writer() {
     let mut slow = SlowPath::open(folder.path(), folder.path()).unwrap();
     assert_eq!(settled(&mut slow), expected(50));
     let held = Store::read(&folder.path().join(STORE_NAME)).unwrap();
-    assert_eq!(held.positions, expected(50));
+    assert_eq!(held.books.positions, expected(50));
     append(&mut log, 5);
-    let found = read_positions(folder.path(), folder.path()).unwrap();
-    assert_eq!((found.source, found.positions.last_applied()), (Source::Store, fill(55).id));
+    let found = read_books(folder.path(), folder.path(), AsOf::Now).unwrap();
+    assert_eq!((found.source, found.books.positions.last_applied()), (Source::Store, fill(55).id));
     let second = SlowPath::open(folder.path(), folder.path());
     assert!(matches!(second, Err(SlowError::Locked { .. })), "{second:?}");
 }
@@ -124,11 +124,11 @@ fn a_store_of_another_journal_or_ahead_of_it_is_written_again() {
     log.writer.append(&Group::new(Event { price: Price(1), ..fill(2) })).unwrap();
     log.writer.commit();
     append(&mut log, 40);
-    let found = read_positions(folder.path(), folder.path()).unwrap();
+    let found = read_books(folder.path(), folder.path(), AsOf::Now).unwrap();
     assert!(matches!(found.source, Source::Journal(_)));
     let mut slow = SlowPath::open(folder.path(), folder.path()).unwrap();
     let ours = settled(&mut slow).snapshot(None);
-    assert_eq!(ours, found.positions.snapshot(None));
+    assert_eq!(ours, found.books.positions.snapshot(None));
     assert_ne!(ours, expected(42).snapshot(None));
     drop((slow, log));
 
@@ -157,7 +157,7 @@ fn a_damaged_store_is_told_and_never_believed() {
         let file = OpenOptions::new().write(true).open(&store).unwrap();
         file.write_all_at(&[good[offset] ^ 0x11], offset as u64).unwrap();
         match Store::open(&store).and_then(|store| store.load()) {
-            Ok(held) if held.positions == expected(60) => {}
+            Ok(held) if held.books.positions == expected(60) => {}
             // As good as empty: folded again from the journal.
             Ok(held) if held.journal == 0 => told += 1,
             Ok(_) => wrong.push(offset),
@@ -170,8 +170,8 @@ fn a_damaged_store_is_told_and_never_believed() {
     fs::write(&store, b"not a store at all, but a text that somebody put here").unwrap();
     let error = SlowPath::open(folder.path(), folder.path()).unwrap_err().to_string();
     assert!(error.contains(STORE_NAME) && error.contains("Delete it"), "{error}");
-    let found = read_positions(folder.path(), folder.path()).unwrap();
-    assert_eq!(found.positions.snapshot(None), expected(60).snapshot(None));
+    let found = read_books(folder.path(), folder.path(), AsOf::Now).unwrap();
+    assert_eq!(found.books.positions.snapshot(None), expected(60).snapshot(None));
     fs::remove_file(&store).unwrap();
     let mut slow = SlowPath::open(folder.path(), folder.path()).unwrap();
     assert_eq!(settled(&mut slow), expected(60));
@@ -214,7 +214,7 @@ fn a_full_disk_holds_up_the_store_and_nothing_else() {
     slow.store().unwrap();
     let after = (slow.complaint().map(str::to_owned), slow.waiting());
     drop(slow);
-    let stored = Store::read(&data.path().join(STORE_NAME)).unwrap().positions;
+    let stored = Store::read(&data.path().join(STORE_NAME)).unwrap().books.positions;
     assert!(run(&["umount"]) && grown);
     assert!(complaint.is_some() && waiting > 0, "the disk was not full");
     assert_eq!((after, fills), ((None, 0), 30_010));

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  port ─► gateway ─► sequencer ─► risk ─► matching ─► gateway ─► port
-//!  line ─► fix ──────────┘                              └► fix ─► line
+//!  line ─► fix ──────────┤                              └► fix ─► line
+//!  port ─► prices ───────┘
 //!             requests │  commands   │ verdicts  │ events    (replies wait for the release gate)
 //!                      │             ▲           ├─► feed ─► port
 //!                      └─► recorder  └───────────┤
@@ -26,6 +27,7 @@ mod gate;
 mod gateway;
 mod matching;
 mod peers;
+mod prices;
 mod recorder;
 mod risk;
 mod sequencer;
@@ -48,6 +50,10 @@ pub use gateway::{
 };
 pub use matching::{Board, DealEvents, EventLinks, Matching, MatchingCounter, TopOfBook};
 pub use peers::{PeerSpec, Peers, PeersCounter, PeersOptions, PeersState, REPORTS_DEPTH};
+pub use prices::{
+    Fetched, Fetcher, InletSpec, LineACounter, LineBCounter, PRICES_DEPTH, Prices, PricesCounter,
+    PricesLinks, PricesOptions,
+};
 pub use recorder::{Recorder, RecorderCounter};
 pub use risk::{Refusals, Risk, RiskCounter, RiskVoice};
 pub use sequencer::{Sequencer, SequencerCounter, SequencerState};

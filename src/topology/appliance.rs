@@ -5,17 +5,28 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::feed::Notice;
 use crate::journal::{KeeperThread, Progress};
 use crate::model::{Fault, Instrument, SessionId};
+use crate::outlet::OutletOptions;
 use crate::replica::Reign;
 use crate::runtime::{Clock, Core, CounterReader, StopFlag, SystemClock, log, pin};
+use crate::slow::levels::{Levels, SharedLevels};
 use crate::slow::{SlowError, SlowPath};
-use crate::stage::{Archive, Board, Dialer, Door, GatewayOptions, Release, Rule};
+use crate::stage::{Archive, Board, Dialer, Door, Gate, GatewayOptions, Release, Rule};
+#[cfg(feature = "scaled")]
+use crate::topology::ScaledConfig;
+use crate::topology::accounts::Accounts;
+use crate::topology::clearing::spawn_clearing;
 use crate::topology::scribe::{Seen, spawn_scribe};
 use crate::topology::speaker::{DatedLimits, Heard, Speaker};
 use crate::topology::standby::{Court, Lines, Vitals, spawn_court};
+#[cfg(feature = "scaled")]
+use crate::topology::stores::{Engines, spawn_engines};
+use crate::topology::wiring::PricesThread;
 use crate::topology::{
-    AdminServer, Crown, KillFile, KillSwitch, Placement, StageName, StandbyConfig, Timetable, Wired,
+    AdminServer, ClearingConfig, Crown, KillFile, KillSwitch, Placement, StageName, StandbyConfig,
+    Timetable, Wired,
 };
 
 /// How often the slow thread looks for something to do when there was nothing.
@@ -31,6 +42,12 @@ pub(super) struct Launch {
     pub(super) keepers: Vec<KeeperThread>,
     pub(super) slow: SlowPath,
     pub(super) journal: PathBuf,
+    pub(super) data: PathBuf,
+    pub(super) clearing: Option<ClearingConfig>,
+    #[cfg(feature = "scaled")]
+    pub(super) scaled: Option<ScaledConfig>,
+    #[cfg(feature = "scaled")]
+    pub(super) symbols: Vec<String>,
     pub(super) options: GatewayOptions,
     pub(super) timetables: Vec<Timetable>,
     pub(super) door: Option<Door>,
@@ -40,6 +57,10 @@ pub(super) struct Launch {
     pub(super) kill_file: PathBuf,
     pub(super) court: Option<CourtParts>,
     pub(super) listing: Listing,
+    /// Exchanges' feeds, by place.
+    pub(super) feed_names: Vec<String>,
+    /// Who is told of the market besides the groups, and what that waits for.
+    pub(super) outlet: (OutletOptions, Gate),
 }
 
 /// What there is, by its names: for people.
@@ -93,6 +114,8 @@ pub struct Appliance {
     pub board: Arc<Board>,
     /// How far the command log and the event log reach.
     pub progress: [Arc<Progress>; 2],
+    /// The service levels.
+    pub levels: SharedLevels,
 }
 
 /// Why an appliance did not end well.
@@ -145,8 +168,17 @@ impl Launch {
         let listing = self.listing;
         let (kill_file, kill_switch) =
             KillFile::new(self.kill_file, wired.kill_requests, listing.instruments.clone());
+        if let Some(prices) = wired.prices.take() {
+            spawn_prices(prices, self.feed_names, clock.clone(), stop_slow.clone())?;
+        }
+        let (outlet, gate) = self.outlet;
+        if outlet.is_used() {
+            crate::outlet::spawn(&outlet, gate, clock.clone(), stop_slow.clone())?;
+        }
         spawn_kill_file(kill_file, clock.clone(), stop_slow.clone())?;
+        let levels = SharedLevels::default();
         let seen = Seen {
+            levels: levels.clone(),
             counters: wired.counters.clone(),
             latencies: wired.latencies,
             links: wired.links,
@@ -170,7 +202,28 @@ impl Launch {
             board: Arc::clone(&board),
         };
         let speaker = Speaker::new(wired.slow_requests, clock, is_short, self.timetables)
-            .answering(self.admin, self.limits, heard);
+            .answering(self.admin, self.limits, heard)
+            .judging(levels.clone(), Accounts::new(&self.journal, &self.data));
+        #[cfg(feature = "scaled")]
+        if let Some(config) = self.scaled.filter(ScaledConfig::is_used) {
+            let (is_behind, facts) = speaker.shared();
+            spawn_engines(Engines {
+                config,
+                journal: self.journal.clone(),
+                data: self.data.clone(),
+                progress: Arc::clone(&progress[1]),
+                clock: SystemClock::new(),
+                stop: stop_slow.clone(),
+                is_behind,
+                board: Arc::clone(&board),
+                symbols: self.symbols,
+                facts,
+            })?;
+        }
+        if let Some(config) = self.clearing {
+            let (journal, data) = (self.journal.clone(), self.data.clone());
+            spawn_clearing(config, journal, data, stop_slow.clone())?;
+        }
         let slow = spawn_slow(slow, speaker, placement.slow_cpu, stop_slow.clone())?;
         let archive = Archive::new(&self.journal, &self.options, wired.archive);
         let archive = spawn_archive(archive, placement.slow_cpu, stop_slow.clone())?;
@@ -189,6 +242,7 @@ impl Launch {
             kill_switch,
             board,
             progress,
+            levels,
         })
     }
 }
@@ -216,6 +270,7 @@ fn spawn_slow(
             // Read before the step: what was recorded until then is in it.
             let is_last = stop.is_raised();
             let done = slow.step()?;
+            speaker.tell(slow.books());
             speaker.speak();
             if done == 0 {
                 if is_last {
@@ -258,6 +313,59 @@ fn spawn_archive(
     thread::Builder::new().name("archive".into()).spawn(body)
 }
 
+/// Fetches snapshots of exchanges' books, and tells people how their feeds fare.
+fn spawn_prices(
+    prices: PricesThread,
+    names: Vec<String>,
+    clock: SystemClock,
+    stop: StopFlag,
+) -> std::io::Result<()> {
+    let PricesThread { mut fetcher, mut notices } = prices;
+    let body = move || {
+        while !stop.is_raised() {
+            while let Ok(notice) = notices.pop() {
+                eprintln!("wirematch: {}", sentence_of(&notice, &names));
+            }
+            let complain = &mut |why| eprintln!("wirematch: alert: {why}");
+            if fetcher.step(clock.now(), complain) == 0 {
+                thread::sleep(SLOW_PAUSE);
+            }
+        }
+    };
+    thread::Builder::new().name("prices-slow".into()).spawn(body).map(drop)
+}
+
+/// What a notice says to people.
+fn sentence_of(notice: &Notice, names: &[String]) -> String {
+    let name = |feed: &usize| names.get(*feed).map_or("?", String::as_str);
+    let line = |line: &usize| if *line == 0 { 'A' } else { 'B' };
+    match notice {
+        Notice::Stale(id) => {
+            format!("alert: no feed has prices of instrument {id}: it halts until one has")
+        }
+        Notice::Halted(id) => format!("alert: the exchange has halted instrument {id}: it halts"),
+        Notice::Resumes(id) => format!("instrument {id} has good prices again and resumes"),
+        Notice::LineLost { feed, line: at } => {
+            format!(
+                "alert: line {} of feed {} is silent; the other carries on",
+                line(at),
+                name(feed)
+            )
+        }
+        Notice::LineBack { feed, line: at } => {
+            format!("line {} of feed {} is heard again", line(at), name(feed))
+        }
+        Notice::FeedLost { feed } => format!("alert: no line of feed {} is heard", name(feed)),
+        Notice::Restarted { feed } => {
+            format!("alert: feed {} began a new session; its books begin anew", name(feed))
+        }
+        Notice::SnapshotWanted { feed } => format!("feed {}: a snapshot is wanted", name(feed)),
+        Notice::CaughtUp { feed, next } => {
+            format!("feed {}: a snapshot was taken in; it goes on from message {next}", name(feed))
+        }
+    }
+}
+
 /// Lets FIX clients in.
 fn spawn_door(
     mut door: Door,
@@ -291,6 +399,11 @@ fn spawn_dialer(
 }
 
 impl Appliance {
+    /// What is new about the service levels.
+    pub fn judge(&self) -> Vec<String> {
+        self.levels.with(Levels::take_news)
+    }
+
     /// Whether a core has ended by itself.
     pub fn has_fallen(&self) -> bool {
         self.cores.iter().any(JoinHandle::is_finished) || self.slow.is_finished()

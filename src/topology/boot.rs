@@ -19,10 +19,10 @@ use crate::topology::speaker::{DatedLimits, date_of};
 use crate::topology::standby::TcpLines;
 use crate::topology::{
     AdminOptions, AdminServer, Catalogue, Config, ConfigError, Crown, FixParts, LimitsFile, Parts,
-    PeersParts, Placement, Promoted, ReleaseGate, Replay, ReplayError, Timetable, VenuesParts,
-    empty_feed, empty_fold, empty_gateway, empty_peers, engine_limits, fix_options, identity,
-    journal_folder, journal_settings, meaning, open_fix, open_venues, parse_limits, place,
-    risk_bound, venues_options, wire,
+    PeersParts, Placement, PricesParts, Promoted, ReleaseGate, Replay, ReplayError, Timetable,
+    VenuesParts, empty_feed, empty_fold, empty_gateway, empty_peers, engine_limits, fix_options,
+    identity, journal_folder, journal_settings, meaning, open_fix, open_venues, outlet_options,
+    parse_limits, place, risk_bound, venues_options, wire,
 };
 
 /// Why an appliance did not start.
@@ -69,6 +69,8 @@ pub struct Ports<E: Port, F: Port> {
     pub peers: Option<Box<dyn Port>>,
     /// FIX clients' side, where TCP is not the kernel's.
     pub fix: Option<Box<dyn Port>>,
+    /// Exchanges' feeds: by feed, a port for each line.
+    pub prices: Vec<Vec<Box<dyn Port>>>,
 }
 
 /// What boot found and did, for people.
@@ -226,6 +228,7 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
     let calendars = catalogue.calendars.iter().cloned();
     let timetables =
         calendars.map(|calendar| Timetable::new(calendar, last, now, &phase_of)).collect();
+    let gate_of_outlet = gate.clone();
     let mut wired = wire(Parts {
         fold,
         limits: engine_limits(config, catalogue),
@@ -233,6 +236,8 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         fix,
         peers: ports.peers.map(|port| PeersParts { state: peers, port }),
         venues,
+        prices: (!ports.prices.is_empty())
+            .then(|| PricesParts { options: catalogue.prices.clone(), ports: ports.prices }),
         speaker_of: catalogue.destinations.speakers(),
         hardware: catalogue.sharding.hardware(&catalogue.instruments),
         feed,
@@ -249,6 +254,10 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         let opening = Request::new(CommandKind::StartOfDay, clock.now());
         let _ = wired.slow_requests.push(&Group::new(opening));
     }
+    catalogue.rules.put_beside(&config.data).map_err(|source| BootError::System {
+        what: format!("cannot write the books' rules in {}", config.data.display()),
+        source,
+    })?;
     let record =
         Audit::open(&journal, &config.data, names_of(catalogue)).map_err(SlowError::from)?;
     let slow = SlowPath::open(&journal, &config.data)?.with_audit(record);
@@ -262,8 +271,11 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         risk_bytes,
         placement: placement.clone(),
     };
+    let feed_names = catalogue.prices.inlets.iter().map(|inlet| inlet.name.clone()).collect();
     let launch = Launch {
         wired,
+        feed_names,
+        outlet: (outlet_options(config, catalogue), gate_of_outlet),
         placement,
         clock,
         board,
@@ -271,6 +283,12 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         keepers,
         slow,
         journal,
+        data: config.data.clone(),
+        clearing: config.slow.clearing.clone(),
+        #[cfg(feature = "scaled")]
+        scaled: config.slow.scaled.clone(),
+        #[cfg(feature = "scaled")]
+        symbols: catalogue.rules.instruments.iter().map(|known| known.symbol.clone()).collect(),
         options,
         door,
         dialer,

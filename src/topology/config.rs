@@ -10,12 +10,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use crate::engine::SHARDS_MAX;
 use crate::model::{Hours, SelfTrade};
 use crate::runtime::Idle;
+use crate::slow::rules::Currency;
 use crate::topology::{
-    AdminConfig, AlarmConfig, CalendarConfig, ConsoleConfig, Decimal, DeviceName, FirmConfig,
-    FixConfig, PeersConfig, PhaseConfig, RiskConfig, StandbyConfig, Subnet, VenueConfig,
+    AdminConfig, AlarmConfig, CalendarConfig, ClearingConfig, ConsoleConfig, Decimal, DeviceName,
+    FeeConfig, FirmConfig, FixConfig, MarketDataConfig, PeersConfig, PhaseConfig, RegionConfig,
+    RiskConfig, ScaledConfig, StageName, StandbyConfig, Subnet, VenueConfig,
 };
 
 /// The whole configuration.
@@ -39,6 +40,8 @@ pub struct Config {
     pub venue: Vec<Spanned<VenueConfig>>,
     /// Market data out.
     pub feed: FeedConfig,
+    /// Market data in, and out to those who hear no group.
+    pub market_data: MarketDataConfig,
     /// The two logs.
     pub journal: JournalConfig,
     /// Sizes and meaning of the deterministic core.
@@ -78,6 +81,12 @@ pub struct Config {
     /// Accounts that are one firm's.
     #[schemars(with = "Vec<FirmConfig>")]
     pub firm: Vec<Spanned<FirmConfig>>,
+    /// Regions, beside those of `config/regions.toml` or in their places.
+    #[schemars(with = "Vec<RegionConfig>")]
+    pub region: Vec<Spanned<RegionConfig>>,
+    /// What venues take for trades.
+    #[schemars(with = "Vec<FeeConfig>")]
+    pub fee: Vec<Spanned<FeeConfig>>,
 }
 
 impl Default for Config {
@@ -91,6 +100,7 @@ impl Default for Config {
             peers: PeersConfig::default(),
             venue: Vec::new(),
             feed: FeedConfig::default(),
+            market_data: MarketDataConfig::default(),
             journal: JournalConfig::default(),
             engine: EngineConfig::default(),
             risk: RiskConfig::default(),
@@ -107,6 +117,8 @@ impl Default for Config {
             console: ConsoleConfig::default(),
             alarm: AlarmConfig::default(),
             firm: Vec::new(),
+            region: Vec::new(),
+            fee: Vec::new(),
         }
     }
 }
@@ -200,6 +212,10 @@ pub struct FeedConfig {
     pub address: SocketAddrV4,
     pub kernel_address: Option<Subnet>,
     pub group: SocketAddrV4,
+    /// The B line: the same packets once more.
+    pub group_b: Option<SocketAddrV4>,
+    /// Packets of new messages a second, at most; 0: no limit.
+    pub packets_per_second: u32,
     pub session: String,
     pub heartbeat_ms: u16,
     pub rewind_messages: u32,
@@ -214,6 +230,8 @@ impl Default for FeedConfig {
             address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9200),
             kernel_address: None,
             group: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9201),
+            group_b: None,
+            packets_per_second: 0,
             session: "WIREMATCH1".into(),
             heartbeat_ms: 10,
             rewind_messages: 1 << 18,
@@ -292,6 +310,11 @@ pub struct InstrumentConfig {
     pub tick: Decimal,
     #[serde(default = "one")]
     pub lot: u32,
+    /// By whose dates it settles; absent: the appliance's own region.
+    pub region: Option<String>,
+    /// What it is paid in; absent: its region's.
+    #[schemars(with = "Option<String>")]
+    pub currency: Option<Currency>,
 }
 
 fn one_cent() -> Decimal {
@@ -309,6 +332,8 @@ fn default_instruments() -> Vec<InstrumentConfig> {
         reference_price: Decimal(price * 10_000),
         tick: one_cent(),
         lot: 1,
+        region: None,
+        currency: None,
     };
     table.into_iter().map(instrument).collect()
 }
@@ -323,6 +348,8 @@ pub struct AccountConfig {
     pub exposure_max: Decimal,
     /// Limits that differ from `[risk]`.
     pub risk: Option<RiskConfig>,
+    /// Where they are at home; absent: here.
+    pub region: Option<String>,
 }
 
 impl Default for AccountConfig {
@@ -333,6 +360,7 @@ impl Default for AccountConfig {
             buying_power: Decimal(10_000_000_000_000),
             exposure_max: Decimal(20_000_000_000_000),
             risk: None,
+            region: None,
         }
     }
 }
@@ -457,93 +485,6 @@ pub enum ShardEngine {
     FpgaSim,
 }
 
-/// The name of a stage, in packet order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
-#[serde(into = "String", try_from = "String")]
-pub enum StageName {
-    Gateway,
-    /// There with FIX sessions only.
-    Fix,
-    /// There with other appliances only: speaks with them.
-    Peers,
-    /// There with venues only: speaks with exchanges.
-    Venues,
-    Sequencer,
-    Risk,
-    /// With several shards: deals commands to them.
-    Dealer,
-    /// A shard's, by its place.
-    Matching(u8),
-    /// There with other appliances only: the shard of what rests there.
-    Away,
-    /// With several shards: collects their events.
-    Collector,
-    Recorder,
-    Feed,
-}
-
-impl StageName {
-    /// Those of every appliance with one shard, in packet order.
-    pub const ALL: [Self; 6] =
-        [Self::Gateway, Self::Sequencer, Self::Risk, Self::Matching(0), Self::Recorder, Self::Feed];
-
-    /// The stages of an appliance with so many shards, in packet order.
-    pub fn of(shards: usize) -> Vec<Self> {
-        let mut all = Self::ALL.to_vec();
-        if shards > 1 {
-            all.extend([Self::Dealer, Self::Collector]);
-            all.extend((1..shards.min(SHARDS_MAX)).map(|shard| Self::Matching(shard as u8)));
-            all.sort();
-        }
-        all
-    }
-
-    /// As the configuration writes it.
-    pub fn name(self) -> String {
-        match self {
-            Self::Gateway => "gateway".into(),
-            Self::Fix => "fix".into(),
-            Self::Peers => "peers".into(),
-            Self::Venues => "venues".into(),
-            Self::Away => "away".into(),
-            Self::Sequencer => "sequencer".into(),
-            Self::Risk => "risk".into(),
-            Self::Dealer => "dealer".into(),
-            Self::Matching(0) => "matching".into(),
-            Self::Matching(shard) => format!("matching-{}", u32::from(shard) + 1),
-            Self::Collector => "collector".into(),
-            Self::Recorder => "recorder".into(),
-            Self::Feed => "feed".into(),
-        }
-    }
-}
-
-impl From<StageName> for String {
-    fn from(stage: StageName) -> Self {
-        stage.name()
-    }
-}
-
-impl TryFrom<String> for StageName {
-    type Error = String;
-
-    fn try_from(name: String) -> Result<Self, String> {
-        let all = Self::of(SHARDS_MAX).into_iter().chain([
-            Self::Fix,
-            Self::Peers,
-            Self::Venues,
-            Self::Away,
-        ]);
-        let found = all.into_iter().find(|stage| stage.name() == name);
-        found.ok_or_else(|| {
-            format!(
-                "`{name}` is no stage: write gateway, fix, peers, venues, sequencer, risk, dealer, \
-                 matching, matching-2 to matching-{SHARDS_MAX}, away, collector, recorder or feed"
-            )
-        })
-    }
-}
-
 /// A core and the stages it laps over.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -569,4 +510,10 @@ pub struct SlowConfig {
     pub cpu: Option<usize>,
     /// How far the clock may be from UTC before people are told; 0: nobody looks.
     pub utc_bound_us: u64,
+    /// The region whose accounts are at home here; empty: all are.
+    pub region: String,
+    /// Where the clearing house puts its files, and when they are compared (UTC).
+    pub clearing: Option<ClearingConfig>,
+    /// Engines beside the embedded stores.
+    pub scaled: Option<ScaledConfig>,
 }

@@ -1,29 +1,35 @@
 //! Which stage runs where, on this machine: configuration, wiring, placement, boot.
 
+mod accounts;
 mod admin;
 mod annotated;
 mod appliance;
 mod boot;
 mod calendar;
+mod clearing;
 mod config;
 mod console_config;
 mod deal;
 mod decimal;
 mod device_name;
 mod fix;
+mod market_data;
 mod parse;
 mod peers;
 mod placement;
 mod ports;
 mod recovery;
+mod regions;
 mod risk_config;
 mod schema;
 mod scribe;
 mod shard_wiring;
 mod sharding;
 mod speaker;
+mod stage_name;
 mod standby;
 mod state;
+mod stores;
 mod validate;
 mod venues;
 mod wiring;
@@ -40,23 +46,27 @@ pub use calendar::{
     Calendar, CalendarConfig, ChangeConfig, DayConfig, DayEnd, Due, PhaseConfig, ScheduleConfig,
     Timetable,
 };
+pub use clearing::ClearingConfig;
 pub use config::{
     Config, CoreConfig, EngineConfig, EntryConfig, FeedConfig, JournalConfig, ReleaseGate,
-    ShardConfig, StageName,
+    ShardConfig,
 };
 pub use console_config::{AlarmConfig, ConsoleConfig, Role};
 pub use deal::{Busy, DealtShard, deal, table as deal_table};
 pub use decimal::Decimal;
 pub use device_name::DeviceName;
 pub use fix::{FixConfig, FixSessionConfig, fix_options, fix_port, open_fix};
+pub use market_data::{InletConfig, MarketDataConfig, outlet_options, price_devices, price_ports};
 pub use parse::{ConfigError, DEFAULT_CONFIG, load, parse};
 pub use peers::{Destinations, PeerConfig, PeersConfig, empty_peers, peers_device, peers_options};
 pub use placement::{PlacedCore, Placement, place};
 pub use ports::{DeviceRequest, Subnet, open_port, start_bypass};
 pub use recovery::{Replay, ReplayError};
+pub use regions::{FeeConfig, Foreign, RegionConfig, regions};
 pub use risk_config::{AdminConfig, FirmConfig, RiskConfig};
 pub use schema::{Explained, explain, explained, schema};
 pub use sharding::{Home, Sharding};
+pub use stage_name::StageName;
 pub(crate) use standby::Vitals;
 pub use standby::{
     AloneConfig, AtTheDoor, Court, Crown, Deposed, Ending, Folding, Line, Lines, Promoted,
@@ -67,6 +77,9 @@ pub use state::{
     empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings,
     meaning, risk_bound,
 };
+pub use stores::{KafkaConfig, PostgresConfig, ScaledConfig};
 pub use validate::{Catalogue, check};
 pub use venues::{VenueConfig, VenueLineConfig, open_venues, venues_options};
-pub use wiring::{FixParts, LinkFill, Parts, PeersParts, StageLatency, VenuesParts, Wired, wire};
+pub use wiring::{
+    FixParts, LinkFill, Parts, PeersParts, PricesParts, StageLatency, VenuesParts, Wired, wire,
+};

@@ -83,6 +83,19 @@ impl Destinations {
         speakers.into()
     }
 
+    /// The name of the destination that an instrument is sent on to.
+    pub fn name_of(&self, instrument: InstrumentId) -> Option<String> {
+        let (_, to) = self.away.homes.iter().find(|(id, _)| *id == instrument)?;
+        let peer = self.peers.iter().find(|peer| peer.session == *to).map(|peer| &peer.name);
+        let venue = || self.venues.iter().find(|venue| venue.session == *to).map(|v| &v.name);
+        peer.or_else(venue).cloned()
+    }
+
+    /// Our session at another appliance.
+    pub fn session_of(&self, appliance: &str) -> Option<SessionId> {
+        self.peers.iter().find(|peer| peer.name == appliance).map(|peer| peer.session)
+    }
+
     /// The instruments that are sent on.
     pub fn instruments(&self) -> Vec<InstrumentId> {
         self.away.homes.iter().map(|(id, _)| *id).collect()
@@ -138,6 +151,7 @@ impl Destinations {
         let away = AwayOptions {
             destinations: sessions.chain(venues.iter().map(|venue| venue.session)).collect(),
             homes: homes.chain(to_venues).collect(),
+            accounts: Vec::new(),
             orders_max: keys.orders_max,
             in_flight_max: keys.in_flight_max,
             executions_max: keys.executions_max,

@@ -54,6 +54,7 @@ pub fn place(
         config.core.iter().map(|core| placed(core.get_ref())).collect();
     place_fix(config, &mut cores);
     place_peers(config, &mut cores);
+    place_prices(config, &mut cores);
     fuse_spinners(&mut cores, cpus, &mut notes);
     assign_cpus(&mut cores, cpus, config.slow.cpu);
     Ok(Placement { cores, slow_cpu: config.slow.cpu, notes })
@@ -108,6 +109,18 @@ fn place_peers(config: &Config, cores: &mut [PlacedCore]) {
     }
 }
 
+/// Exchanges' prices, where no core names them, have a core of their own that sleeps between looks:
+/// they are sampled, and orders do not wait for a burst of them.
+fn place_prices(config: &Config, cores: &mut Vec<PlacedCore>) {
+    let prices = StageName::Prices;
+    if config.market_data.feed.is_empty() {
+        cores.iter_mut().for_each(|core| core.stages.retain(|stage| *stage != prices));
+        cores.retain(|core| !core.stages.is_empty());
+    } else if !cores.iter().any(|core| core.stages.contains(&prices)) {
+        cores.push(PlacedCore { cpu: None, idle: Idle::Sleep, stages: vec![prices] });
+    }
+}
+
 fn check_stages(config: &Config, file: &str, text: &str) -> Result<(), ConfigError> {
     let mut homes = BTreeMap::new();
     for core in &config.core {
@@ -133,7 +146,8 @@ fn check_stages(config: &Config, file: &str, text: &str) -> Result<(), ConfigErr
     ];
     let known = |stage: &StageName| {
         let is_for_peers = with_peers && for_peers.contains(stage);
-        wanted.contains(stage) || *stage == StageName::Fix || is_for_peers
+        let is_optional = matches!(stage, StageName::Fix | StageName::Prices);
+        wanted.contains(stage) || is_optional || is_for_peers
     };
     if let Some((stage, span)) = homes.iter().find(|(stage, _)| !known(stage)) {
         let message = format!("stage `{}` is for more shards than there are", stage.name());

@@ -95,6 +95,19 @@ pub fn start_bypass(_devices: &[&DeviceName]) -> Result<Option<String>, String> 
 /// # Errors
 /// Why it cannot be had, and how to mend it.
 pub fn open_port(request: &DeviceRequest, clock: &SystemClock) -> Result<Box<dyn Port>, String> {
+    open_port_hearing(request, Some(request.address.port()), &[], clock)
+}
+
+/// The same for one that hears groups; a socket is bound to `own_port` too, where there is one.
+///
+/// # Errors
+/// As [`open_port`].
+pub(super) fn open_port_hearing(
+    request: &DeviceRequest,
+    own_port: Option<u16>,
+    groups: &[SocketAddrV4],
+    clock: &SystemClock,
+) -> Result<Box<dyn Port>, String> {
     let now = || {
         let clock = clock.clone();
         Box::new(move || clock.now())
@@ -103,8 +116,8 @@ pub fn open_port(request: &DeviceRequest, clock: &SystemClock) -> Result<Box<dyn
         DeviceName::Socket => {
             let config = SocketConfig {
                 address: *request.address.ip(),
-                ports: vec![request.address.port()],
-                groups: Vec::new(),
+                ports: own_port.into_iter().collect(),
+                groups: groups.to_vec(),
             };
             Box::new(SocketPort::open(&config).map_err(|error| error.to_string())?)
         }

@@ -7,8 +7,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value};
 
+use crate::topology::StageName;
 use crate::topology::annotated::{Note, notes};
-use crate::topology::config::StageName;
 use crate::topology::{Config, Decimal, DeviceName, Subnet};
 
 /// Keys that are the same as others elsewhere, and described there.

@@ -11,6 +11,7 @@ use crate::journal::{Health, Progress};
 use crate::model::{Nanos, RejectCode, SessionId};
 use crate::runtime::counters_file::{COUNTERS_NAME, CountersFile, Plan, Slot, Unit, Values};
 use crate::runtime::{Clock, CoreTimes, CounterReader, Pulse, StopFlag, SystemClock, log, utc};
+use crate::slow::levels::{Level, SharedLevels};
 use crate::stage::{Board, Refusals, Release, SessionBoard};
 use crate::topology::{LinkFill, StageLatency, StageName};
 
@@ -26,6 +27,8 @@ const LINE_BYTES: usize = 232;
 
 /// What the scribe reads.
 pub(super) struct Seen {
+    /// Judged by what stages took.
+    pub(super) levels: SharedLevels,
     pub(super) counters: Vec<(StageName, CounterReader)>,
     pub(super) latencies: Vec<StageLatency>,
     pub(super) links: Vec<LinkFill>,
@@ -124,7 +127,7 @@ fn sources_of(seen: Seen) -> Sources {
         all.gauge(("link_depth_lines", text, Unit::None), &labels, move || depth);
     }
     stages(&mut all, seen.counters);
-    latencies(&mut all, seen.latencies);
+    latencies(&mut all, seen.latencies, &seen.levels);
     sessions(&mut all, &seen.sessions, &seen.listed);
     books(&mut all, &seen.board, &seen.symbols);
     risk(&mut all, &seen.refusals, seen.pulse);
@@ -208,11 +211,24 @@ fn snake(name: &str) -> String {
     snake
 }
 
-fn latencies(all: &mut Sources, latencies: Vec<StageLatency>) {
+fn latencies(all: &mut Sources, latencies: Vec<StageLatency>, levels: &SharedLevels) {
     for StageLatency { name, mut reader } in latencies {
+        let judged = match name {
+            "replied" => Some(Level::Acknowledged),
+            "matched" => Some(Level::Matched),
+            "published" => Some(Level::MarketData),
+            _ => None,
+        };
+        let levels = levels.clone();
         let text = "from the receipt of a frame to a place on its road";
         let slot = all.plan.histogram("latency", text, &[("to", name)]);
-        let read = move |values: &mut Values<'_>, _| values.set_histogram(slot, reader.total());
+        let read = move |values: &mut Values<'_>, _| {
+            values.set_histogram(slot, reader.total());
+            if let Some(level) = judged {
+                let (total, longer) = reader.above(Nanos(level.within_ns()));
+                levels.with(|levels| levels.count(level, total, longer));
+            }
+        };
         all.sources.push(Box::new(read));
     }
 }

@@ -2,18 +2,23 @@
 //! limits on their dates, the operator's wishes, alerts.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::civil::Date;
 use serde_json::json;
 
 use crate::engine::risk::Alert;
 use crate::link::Producer;
-use crate::model::{CommandKind, LimitKind, Nanos, RejectCode, Request};
+use crate::model::{
+    AccountId, Command, CommandKind, Group, LimitKind, Nanos, Note, RejectCode, Request, SeqNo,
+};
 use crate::runtime::{Clock, CounterReader, Pulse, SystemClock, log};
+use crate::slow::books::Books;
+use crate::slow::levels::{Level, Levels, SharedLevels};
 use crate::stage::{Board, Refusals};
-use crate::topology::{AdminServer, LimitsFile, StageName, Timetable, shown};
+use crate::topology::accounts::Accounts;
+use crate::topology::{AdminServer, LimitsFile, StageName, Timetable, padded, shown};
 
 /// Alerts shown to whoever asks how things stand.
 const ALERTS_KEPT: usize = 64;
@@ -40,9 +45,47 @@ struct Admin {
     heard: Heard,
     alerts: VecDeque<String>,
     was_alarmed: bool,
+    levels: SharedLevels,
+    accounts: Option<Accounts>,
+    judged_at: Nanos,
+    /// Seconds of market hours, and those in which no orders were taken.
+    seconds: (u64, u64),
 }
 
 impl Admin {
+    /// Once a second: whether orders are taken, how market orders fare, how right the books are.
+    fn judge(&mut self, now: Nanos, is_short: bool) {
+        if now.saturating_sub(self.judged_at) < SECOND {
+            return;
+        }
+        let is_new_minute = now.0 / MINUTE.0 != self.judged_at.0 / MINUTE.0;
+        self.judged_at = now;
+        let heard = &self.heard;
+        if self.accounts.as_ref().is_none_or(Accounts::is_market_open) {
+            self.seconds.0 += 1;
+            self.seconds.1 += u64::from(is_short || is_silent(&heard.pulse, now));
+        }
+        let (total, failed) = self.seconds;
+        self.levels.with(|levels| levels.count(Level::Available, total, failed));
+        if let Some(accounts) = &mut self.accounts {
+            accounts.judge(&self.levels, now, is_new_minute);
+        }
+        if is_new_minute {
+            self.levels.with(Levels::begin_window);
+        }
+        for news in self.levels.with(Levels::take_news) {
+            self.tell(news);
+        }
+    }
+
+    fn tell(&mut self, sentence: String) {
+        eprintln!("wirematch: alert: {sentence}");
+        if self.alerts.len() == ALERTS_KEPT {
+            self.alerts.pop_front();
+        }
+        self.alerts.push_back(sentence);
+    }
+
     fn step(&mut self, now: Nanos, requests: &mut Producer<Request>) {
         self.carry_out(now);
         while let Ok(alert) = self.heard.alerts.pop() {
@@ -52,10 +95,15 @@ impl Admin {
                 self.alerts.pop_front();
             }
             self.alerts.push_back(sentence);
+            self.tell(sentence_of(&alert));
         }
         self.listen(now);
-        let Self { server, heard, alerts, .. } = self;
-        server.poll(now, requests, &mut || status(heard, alerts, now));
+        let Self { server, heard, alerts, levels, .. } = self;
+        server.poll(now, requests, &mut || {
+            let mut status = status(heard, alerts, now);
+            status["service_levels"] = levels.with(|levels| levels.json());
+            status
+        });
     }
 
     /// Sends limits whose date has come.
@@ -81,6 +129,9 @@ impl Admin {
         }
     }
 }
+
+const SECOND: Nanos = Nanos(1_000_000_000);
+const MINUTE: Nanos = Nanos(60_000_000_000);
 
 /// Silence of the risk stage that people are told of.
 const SILENCE_MAX: Nanos = Nanos(100_000_000);
@@ -132,10 +183,22 @@ pub(super) struct Speaker {
     requests: Producer<Request>,
     clock: SystemClock,
     is_short: Arc<AtomicBool>,
+    /// Set by whoever finds the stores too far behind.
+    is_behind: Arc<AtomicBool>,
+    /// Buying powers that the books have settled, for those who show them.
+    facts: SharedFacts,
     is_throttled: bool,
     timetables: Vec<Timetable>,
     admin: Option<Admin>,
+    /// What risk was told of whose money and when, and is not in the books yet.
+    told: BTreeMap<AccountId, (SeqNo, Nanos)>,
 }
+
+/// Buying powers, by account.
+pub(super) type SharedFacts = Arc<Mutex<BTreeMap<AccountId, i64>>>;
+
+/// After how long risk is told again what never came into history.
+const TELL_AGAIN: Nanos = Nanos(1_000_000_000);
 
 impl Speaker {
     pub(super) fn new(
@@ -144,14 +207,36 @@ impl Speaker {
         is_short: Arc<AtomicBool>,
         timetables: Vec<Timetable>,
     ) -> Self {
-        Self { requests, clock, is_short, is_throttled: false, timetables, admin: None }
+        let (is_behind, facts, told) = Default::default();
+        let (is_throttled, admin) = (false, None);
+        Self { requests, clock, is_short, is_behind, facts, is_throttled, timetables, admin, told }
     }
 
     /// With people to answer.
     #[must_use]
     pub(super) fn answering(self, server: AdminServer, limits: DatedLimits, heard: Heard) -> Self {
         let alerts = VecDeque::with_capacity(ALERTS_KEPT);
-        Self { admin: Some(Admin { server, limits, heard, alerts, was_alarmed: false }), ..self }
+        let admin = Admin {
+            server,
+            limits,
+            heard,
+            alerts,
+            was_alarmed: false,
+            levels: SharedLevels::default(),
+            accounts: None,
+            judged_at: Nanos::ZERO,
+            seconds: (0, 0),
+        };
+        Self { admin: Some(admin), ..self }
+    }
+
+    /// With service levels that are counted here.
+    #[must_use]
+    pub(super) fn judging(mut self, levels: SharedLevels, accounts: Accounts) -> Self {
+        if let Some(admin) = &mut self.admin {
+            (admin.levels, admin.accounts) = (levels, Some(accounts));
+        }
+        self
     }
 
     /// Asks for what the calendars want now.
@@ -164,13 +249,56 @@ impl Speaker {
         }
     }
 
+    /// Where it is written that the stores are too far behind, and where buying powers are shown.
+    #[cfg(feature = "scaled")]
+    pub(super) fn shared(&self) -> (Arc<AtomicBool>, SharedFacts) {
+        (Arc::clone(&self.is_behind), Arc::clone(&self.facts))
+    }
+
+    /// Tells risk of the money that moved, as absolute values; each is in the journal then, and
+    /// what the journal says counts.
+    pub(super) fn tell(&mut self, books: &Books) {
+        let now = self.clock.now();
+        let Self { requests, told, .. } = self;
+        if cfg!(feature = "scaled") {
+            books.show_facts(&mut self.facts.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        let mut due = books.tellings().peekable();
+        if due.peek().is_none() {
+            told.clear();
+            return;
+        }
+        for telling in due {
+            let is_under_way = told.get(&telling.account).is_some_and(|(seq, at)| {
+                *seq == telling.changed_at && now.saturating_sub(*at) < TELL_AGAIN
+            });
+            if is_under_way {
+                continue;
+            }
+            let note = Note {
+                actor: padded("books"),
+                reason: padded(&format!("cash, command {}", telling.changed_at)),
+                ..Note::default()
+            };
+            let head = Command { timestamp: now, lines: 2, ..telling.command() };
+            let mut group = Group::new(Request(head));
+            group.rest_mut()[0] = note.line();
+            if !requests.push(&group) {
+                return;
+            }
+            told.insert(telling.account, (telling.changed_at, now));
+        }
+    }
+
     pub(super) fn speak(&mut self) {
         self.keep_time();
         let now = self.clock.now();
+        let is_behind = self.is_behind.load(Ordering::Relaxed);
+        let is_short = self.is_short.load(Ordering::Relaxed) || is_behind;
         if let Some(admin) = &mut self.admin {
             admin.step(now, &mut self.requests);
+            admin.judge(now, is_short);
         }
-        let is_short = self.is_short.load(Ordering::Relaxed);
         if is_short == self.is_throttled {
             return;
         }

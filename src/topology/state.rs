@@ -46,7 +46,8 @@ pub fn empty_fold(config: &Config, catalogue: &Catalogue) -> Result<Fold<Shards>
         Away::new(&destinations.away, &limits)
     });
     if away.is_some() {
-        routes = routes.with_away(&destinations.instruments());
+        let sent = destinations.away.accounts.iter().map(|(first, last, _)| (*first, *last));
+        routes = routes.with_away(&destinations.instruments()).sending(sent);
     }
     let events = events_of_shards_max(&limits, routes.shards());
     let matcher = Shards::new(matchers, routes, &limits).with_away(away);
@@ -81,19 +82,26 @@ pub fn risk_bound(config: &Config) -> Nanos {
 
 /// The feed before the first message.
 pub fn empty_feed(config: &Config, catalogue: &Catalogue) -> FeedState {
+    FeedState::new(&feed_options(config, catalogue))
+}
+
+/// What the feed is told.
+pub(super) fn feed_options(config: &Config, catalogue: &Catalogue) -> FeedOptions {
     let feed = &config.feed;
     let mut session = [b' '; 10];
     let name = feed.session.as_bytes();
     let length = name.len().min(session.len());
     session[..length].copy_from_slice(&name[..length]);
-    FeedState::new(&FeedOptions {
+    FeedOptions {
         address: feed.address,
         group: feed.group,
+        group_b: feed.group_b,
+        packets_per_second: feed.packets_per_second,
         session,
         instruments: catalogue.instruments.clone(),
         heartbeat: Nanos(feed.heartbeat_ms as u64 * 1_000_000),
         rewind_messages: feed.rewind_messages as usize,
-    })
+    }
 }
 
 /// The values that history depends on, as the journal's headers keep them.

@@ -11,9 +11,12 @@ use crate::model::{
     AccountId, Command, CommandKind, Hours, Instrument, InstrumentId, LimitKind, Nanos, Notional,
     Phase, Price, Quantity, Scope, SessionId, Symbol,
 };
-use crate::stage::{FixSpec, SessionSpec};
+use crate::slow::rules::Rules;
+use crate::stage::{FixSpec, PricesOptions, SessionSpec};
 use crate::topology::config::{AccountConfig, InstrumentConfig, RateConfig};
 use crate::topology::fix::spec_of;
+use crate::topology::market_data::prices_of;
+use crate::topology::regions;
 use crate::topology::{Calendar, Config, ConfigError, Decimal, Destinations, RiskConfig, Sharding};
 
 /// The most sessions an appliance has: their numbers fit the session token's first characters.
@@ -36,6 +39,10 @@ pub struct Catalogue {
     pub sharding: Sharding,
     /// Where orders go that are not matched here.
     pub destinations: Destinations,
+    /// What is told to those who hear exchanges.
+    pub prices: PricesOptions,
+    /// What the books go by.
+    pub rules: Rules,
 }
 
 /// Where a mistake stands.
@@ -77,6 +84,7 @@ pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, Confi
         routed: Vec::new(),
         homes: Vec::new(),
         rest: None,
+        sends_accounts: false,
         instruments_of: session_lists(config, &source, &instruments)?,
         firms: firms(config, &source)?,
         settings: settings(config, &instruments),
@@ -91,6 +99,20 @@ pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, Confi
     let is_client = |id: u32| risk.sessions.get(id as usize).is_some_and(Option::is_some);
     let destinations = Destinations::new(config, &sharding, &instruments, is_client)
         .map_err(|(span, message)| source.error(span, message))?;
+    let rules = regions::rules(config, &instruments, &destinations)
+        .map_err(|(span, message)| source.error(span, message))?;
+    let foreign = regions::foreign(config, &rules, &destinations)
+        .map_err(|(span, message)| source.error(span, message))?;
+    let mut destinations = destinations;
+    let sent = foreign.iter().filter_map(|range| Some((range.first, range.last, range.to?)));
+    destinations.away.accounts = sent.collect();
+    let mut risk = risk;
+    for range in foreign.iter().filter(|range| range.to.is_none()) {
+        let places = risk.accounts.iter_mut().skip(range.first.index());
+        let count = (range.last.0 - range.first.0) as usize + 1;
+        places.take(count).flatten().for_each(|limits| limits.more.is_foreign = true);
+    }
+    risk.sends_accounts = !destinations.away.accounts.is_empty();
     // What rests elsewhere is a shard too.
     let shards = sharding.shards() + usize::from(!destinations.is_empty());
     if shards > SHARDS_MAX {
@@ -102,7 +124,18 @@ pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, Confi
     elsewhere.retain(|id| !routed.contains(id));
     let (homes, rest) = (sharding.dealt(), sharding.rest());
     let risk = RiskOptions { shards, elsewhere, routed, homes, rest, ..risk };
-    Ok(Catalogue { instruments, sessions, fix_sessions, risk, calendars, sharding, destinations })
+    let prices = prices_of(config, &instruments, file, text)?;
+    Ok(Catalogue {
+        instruments,
+        sessions,
+        fix_sessions,
+        risk,
+        calendars,
+        sharding,
+        destinations,
+        prices,
+        rules,
+    })
 }
 
 /// Pairs of account and instrument the gate keeps room for: 32 bytes each and an index.
@@ -285,6 +318,7 @@ fn account_limits(range: &AccountConfig, risk: &RiskConfig, rate: RateClass) -> 
             no_market_orders: !risk.market_orders,
             marked_shorts: risk.short_marking,
             soft_bps: (risk.soft_percent.0 / 100).clamp(0, 10_000) as u32,
+            is_foreign: false,
         },
     }
 }

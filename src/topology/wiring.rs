@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::engine::risk::Alert;
 use crate::engine::{EngineLimits, Fold, Shards};
+use crate::feed::Notice;
 use crate::journal::Writer;
 use crate::link::{Consumer, Gauge, Producer, link};
 use crate::model::{Command, Event, Head, Instrument, LINES_MAX, Nanos, Request};
@@ -13,10 +14,11 @@ use crate::port::host::TcpHost;
 use crate::port::watch::Watch;
 use crate::runtime::{CounterReader, LatencyReader, Pulse, Stage, latency};
 use crate::stage::{
-    ArchiveLinks, BURST, Board, Dialled, EventLinks, Feed, FeedState, FixGateway, FixLinks,
-    FixState, Gate, Gateway, GatewayLinks, GatewayState, Introduced, OldReply, Peers, PeersState,
-    REPORTS_DEPTH, Recorder, Refusals, Risk, RiskVoice, Sequencer, SequencerState, SessionBoard,
-    VENUE_REPORTS_DEPTH, Venues, VenuesState, Wanted,
+    ArchiveLinks, BURST, Board, Dialled, EventLinks, Feed, FeedState, Fetcher, FixGateway,
+    FixLinks, FixState, Gate, Gateway, GatewayLinks, GatewayState, Introduced, OldReply,
+    PRICES_DEPTH, Peers, PeersState, Prices, PricesLinks, PricesOptions, REPORTS_DEPTH, Recorder,
+    Refusals, Risk, RiskVoice, Sequencer, SequencerState, SessionBoard, VENUE_REPORTS_DEPTH,
+    Venues, VenuesState, Wanted,
 };
 use crate::topology::StageName;
 use crate::topology::shard_wiring::{Depths, Unwired, wire_matching};
@@ -35,6 +37,8 @@ pub struct Parts<E: Port, F: Port> {
     pub peers: Option<PeersParts>,
     /// Our sessions at exchanges, where there are any.
     pub venues: Option<VenuesParts>,
+    /// Exchanges' feeds, where there are any.
+    pub prices: Option<PricesParts>,
     /// Who speaks with which destination.
     pub speaker_of: Box<[u8]>,
     /// By shard: the instruments that hardware matches.
@@ -87,6 +91,22 @@ pub struct VenuesParts {
     pub dialled: rtrb::Consumer<Dialled>,
 }
 
+/// What the stage that hears exchanges is made of.
+pub struct PricesParts {
+    /// Its feeds.
+    pub options: PricesOptions,
+    /// By feed: each line's port.
+    pub ports: Vec<Vec<Box<dyn Port>>>,
+}
+
+/// What of exchanges' prices is a thread's.
+pub struct PricesThread {
+    /// Fetches snapshots.
+    pub fetcher: Fetcher,
+    /// What people are told.
+    pub notices: rtrb::Consumer<Notice>,
+}
+
 /// A latency, from the receipt of a frame to a place on the road.
 #[derive(Debug)]
 pub struct StageLatency {
@@ -137,6 +157,8 @@ pub struct Wired {
     pub refusals: Refusals,
     /// What gateways show of their sessions.
     pub sessions: Arc<SessionBoard>,
+    /// What of exchanges' prices is a thread's.
+    pub prices: Option<PricesThread>,
 }
 
 /// Joins the stages. This function is the architecture.
@@ -250,6 +272,12 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         let VenuesParts { state, dialled } = venues;
         (Venues::new(state, dialled, routed, requests, parts.gate.clone()), away_routed)
     });
+    let prices = parts.prices.map(|parts| {
+        let (requests, prices_sequencer) = link::<Request>(PRICES_DEPTH);
+        links.push(fill("prices_sequencer", &prices_sequencer));
+        inputs.push(prices_sequencer);
+        wire_prices(parts, requests)
+    });
     let (peers, to_peers) = peers.unzip();
     let (venues, to_venues) = venues.unzip();
     let routed = to_peers.into_iter().chain(to_venues).collect();
@@ -313,7 +341,16 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         risk_pulse,
         refusals,
         sessions,
+        prices: None,
     };
+    if let Some((prices, reader, thread)) = prices {
+        wired.counters.push((StageName::Prices, prices.counters.reader()));
+        wired.counters.push((StageName::Prices, prices.line_a.reader()));
+        wired.counters.push((StageName::Prices, prices.line_b.reader()));
+        wired.latencies.push(StageLatency { name: "priced", reader });
+        wired.stages.insert(1, (StageName::Prices, Box::new(prices)));
+        wired.prices = Some(thread);
+    }
     if let Some(peers) = peers {
         wired.counters.push((StageName::Peers, peers.counters.reader()));
         wired.stages.insert(1, (StageName::Peers, Box::new(peers)));
@@ -328,6 +365,18 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         wired.stages.insert(1, (StageName::Fix, Box::new(fix)));
     }
     wired
+}
+
+/// The stage that hears exchanges, its latency, and what of it is a thread's.
+fn wire_prices(
+    parts: PricesParts,
+    requests: Producer<Request>,
+) -> (Prices, LatencyReader, PricesThread) {
+    let (priced, reader) = latency();
+    let (notice, notices) = rtrb::RingBuffer::new(SLOW_DEPTH);
+    let links = PricesLinks { requests, notices: notice, priced };
+    let (stage, fetcher) = Prices::new(&parts.options, parts.ports, links);
+    (stage, reader, PricesThread { fetcher, notices })
 }
 
 /// Lines of the links between a client and matching: some bursts, so that the ring stays in the

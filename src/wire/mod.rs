@@ -14,6 +14,7 @@ pub mod itch;
 pub mod moldudp64;
 pub mod ouch;
 pub mod session;
+pub mod soupbintcp;
 pub mod tcp;
 pub mod udp;
 

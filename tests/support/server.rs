@@ -79,6 +79,7 @@ impl Server {
             fix: None,
             peers: peers_port.map(|port| PeersParts { state: peers, port }),
             venues: None,
+            prices: None,
             speaker_of: catalogue.destinations.speakers(),
             hardware: catalogue.sharding.hardware(&catalogue.instruments),
             feed,

@@ -1,5 +1,6 @@
 //! `wirematch audit`: the regulator's record: shown, followed for one order, verified, exported.
 
+mod parquet;
 mod row;
 mod trace;
 
@@ -12,8 +13,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use crate::command::audit::parquet::Table;
 use crate::command::audit::row::{COLUMNS, Row};
 use crate::command::{Failure, Outcome};
+use crate::model::EventKind;
 use crate::slow::audit::{
     AUDIT_NAME, AuditError, Entry, HEAD_NAME, RETENTION_REASON, RETENTION_YEARS, Verified, read_all,
 };
@@ -88,6 +91,8 @@ enum Format {
     Csv,
     /// One JSON object per line.
     Json,
+    /// Apache Parquet, every column text.
+    Parquet,
 }
 
 #[derive(Args, Debug)]
@@ -180,6 +185,31 @@ pub fn run(arguments: &AuditArguments) -> Outcome {
     }
 }
 
+/// An account's history, or its trades alone, between two moments.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn history(
+    data: &Path,
+    account: u32,
+    (from, to): (Option<Timestamp>, Option<Timestamp>),
+    trades: bool,
+    as_json: bool,
+    out: &mut impl Write,
+) -> Outcome {
+    let place = Place { folder: data.to_owned() };
+    let filter = Filter { from, to, account: Some(account), ..Filter::default() };
+    each_row(&place.record()?, |row| {
+        let is_trade = row.kind() == Some(EventKind::Executed);
+        if !filter.takes(row) || trades && !is_trade {
+            return Ok(());
+        }
+        let line = if as_json { object(row).to_string() } else { row.line() };
+        writeln!(out, "{line}").map_err(Failure::from_output)
+    })
+    .map(|_| ())
+}
+
 impl From<AuditError> for Failure {
     fn from(error: AuditError) -> Self {
         match error {
@@ -224,6 +254,9 @@ fn object(row: &Row<'_>) -> Value {
 }
 
 fn export(record: &Path, filter: &Filter, format: Format, out: &mut impl Write) -> Outcome {
+    if let Format::Parquet = format {
+        return export_parquet(record, filter, out);
+    }
     if let Format::Csv = format {
         let names: Vec<_> = COLUMNS.iter().map(|(name, _)| *name).collect();
         write!(out, "{}\r\n", names.join(",")).map_err(Failure::from_output)?;
@@ -237,11 +270,29 @@ fn export(record: &Path, filter: &Filter, format: Format, out: &mut impl Write) 
                 let cells: Vec<_> = COLUMNS.iter().map(|(_, value)| cell(&value(row))).collect();
                 write!(out, "{}\r\n", cells.join(","))
             }
-            Format::Json => writeln!(out, "{}", object(row)),
+            Format::Json | Format::Parquet => writeln!(out, "{}", object(row)),
         };
         written.map_err(Failure::from_output)
     })
     .map(|_| ())
+}
+
+fn export_parquet(record: &Path, filter: &Filter, out: &mut impl Write) -> Outcome {
+    let names = COLUMNS.iter().map(|(name, _)| *name).collect();
+    let mut table = Table::new(out, names).map_err(Failure::from_output)?;
+    let text = |value: Value| match value {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        other => Some(other.to_string()),
+    };
+    each_row(record, |row| {
+        if !filter.takes(row) {
+            return Ok(());
+        }
+        let cells = COLUMNS.iter().map(|(_, value)| text(value(row)));
+        table.row(cells).map_err(Failure::from_output)
+    })?;
+    table.finish().map_err(Failure::from_output)
 }
 
 /// A value as a cell of a CSV: quoted where it must be.

@@ -290,6 +290,7 @@ impl<'a> Bench<'a> {
             fix: None,
             peers: None,
             venues: None,
+            prices: None,
             speaker_of: Box::default(),
             hardware: Vec::new(),
             feed: empty_feed(config, catalogue),

@@ -25,8 +25,8 @@ use crate::runtime::counters_file::COUNTERS_NAME;
 use crate::runtime::{SystemClock, Utc, available_cpus, log, stay_off, utc};
 use crate::topology::{
     Appliance, BootError, BootReport, Catalogue, Config, DeviceRequest, Ports, StageName,
-    StandbyError, StandbyReport, boot, crown, fix_port, open_port, peers_device, stand_by,
-    start_bypass, take_office,
+    StandbyError, StandbyReport, boot, crown, fix_port, open_port, peers_device, price_devices,
+    price_ports, stand_by, start_bypass, take_office,
 };
 
 /// Starts the appliance: opens the ports, replays the journal, trades until told to stop.
@@ -71,14 +71,14 @@ pub fn run(arguments: &RunArguments) -> Outcome {
             let told = |report| tell_standby(&report);
             let promoted = stand_by(&config, &catalogue, primary, &asked_to_stop, &told);
             let Some(promoted) = promoted.map_err(not_standing)? else { return Ok(()) };
-            let ports = open_ports(&config, &clock)?;
+            let ports = open_ports(&config, &catalogue, &clock)?;
             take_office(&config, &catalogue, placement, ports, promoted)
         }
         None => {
             let Some(crown) = crown(&config, &asked_to_stop).map_err(not_standing)? else {
                 return Ok(());
             };
-            let ports = open_ports(&config, &clock)?;
+            let ports = open_ports(&config, &catalogue, &clock)?;
             boot(&config, &catalogue, placement, ports, crown)
         }
     };
@@ -197,6 +197,9 @@ fn watch(
         }
         if ticks.is_multiple_of(TICKS_PER_CLOCK) {
             say_how_the_clock_fares(config.slow.utc_bound_us, &mut clock_is_good);
+            for news in appliance.judge() {
+                log::alert(&news);
+            }
         }
         if asked.to_reload.swap(false, Ordering::AcqRel) {
             reload.now(config);
@@ -255,7 +258,11 @@ fn listen_for_signals() -> std::io::Result<Arc<AtomicBool>> {
 
 type AnyPort = Box<dyn crate::port::Port>;
 
-fn open_ports(config: &Config, clock: &SystemClock) -> Result<Ports<AnyPort, AnyPort>, Failure> {
+fn open_ports(
+    config: &Config,
+    catalogue: &Catalogue,
+    clock: &SystemClock,
+) -> Result<Ports<AnyPort, AnyPort>, Failure> {
     let entry = DeviceRequest {
         device: config.entry.device.clone(),
         address: config.entry.address,
@@ -270,6 +277,7 @@ fn open_ports(config: &Config, clock: &SystemClock) -> Result<Ports<AnyPort, Any
     };
     let mut devices = vec![&entry.device, &feed.device, &config.fix.device];
     devices.extend(peers_device(config).is_some().then_some(&config.peers.device));
+    devices.extend(price_devices(config));
     if let Some(said) = start_bypass(&devices).map_err(Failure::usage)? {
         log::say(&said);
     }
@@ -278,7 +286,8 @@ fn open_ports(config: &Config, clock: &SystemClock) -> Result<Ports<AnyPort, Any
     let peers = peers_device(config).map(|peers| open_port(&peers, clock)).transpose();
     let peers = peers.map_err(|why| Failure::usage(format!("peers: {why}")))?;
     let fix = fix_port(config, clock).map_err(|why| Failure::usage(format!("fix: {why}")))?;
-    Ok(Ports { entry, feed, peers, fix })
+    let prices = price_ports(config, catalogue, clock).map_err(Failure::usage)?;
+    Ok(Ports { entry, feed, peers, fix, prices })
 }
 
 /// The address of a name and port.

@@ -13,7 +13,7 @@ impl Away {
         let command = &group.head;
         let side = command.side().ok_or(RejectCode::InvalidSide)?;
         let place = match command.target {
-            0 => self.home.get(command.instrument.index()).copied().unwrap_or(0).checked_sub(1),
+            0 => self.home_of(command),
             named => self.destinations.iter().position(|d| d.id.0 == named).map(|at| at as u8),
         };
         let place = place.ok_or(RejectCode::Elsewhere)? as usize;
@@ -21,6 +21,14 @@ impl Away {
         let order = rules::entered(command, side);
         self.send_order(group, place, order, State::Entering);
         Ok(())
+    }
+
+    /// The destination of an order that names none: its account's home, or its instrument's.
+    fn home_of(&self, command: &Command) -> Option<u8> {
+        let has = |(first, last, _): &&(_, _, u8)| (*first..=*last).contains(&command.account);
+        let of_instrument = self.home.get(command.instrument.index()).copied().unwrap_or(0);
+        let of_account = self.accounts.iter().find(has).map(|(.., place)| *place);
+        of_account.or_else(|| of_instrument.checked_sub(1))
     }
 
     pub(super) fn replace(&mut self, group: &Group<Command>) -> Result<(), RejectCode> {

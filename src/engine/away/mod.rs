@@ -26,8 +26,8 @@ use crate::engine::outbox::Outbox;
 use crate::engine::rules::{self, Room, Special, Sweep, Task};
 use crate::engine::{BookView, EngineLimits, Full, Matcher, Quote, Standing, Top};
 use crate::model::{
-    Command, CommandKind, Event, EventKind, Group, InstrumentId, OrderId, Phase, RejectCode,
-    SessionId,
+    AccountId, Command, CommandKind, Event, EventKind, Group, InstrumentId, OrderId, Phase,
+    RejectCode, SessionId,
 };
 
 /// What is told at boot of the orders that rest elsewhere.
@@ -37,6 +37,8 @@ pub struct AwayOptions {
     pub destinations: Vec<SessionId>,
     /// Which of them has an instrument.
     pub homes: Vec<(InstrumentId, SessionId)>,
+    /// Which of them has accounts, first and last, whatever the instrument.
+    pub accounts: Vec<(AccountId, AccountId, SessionId)>,
     /// Orders there at once, over all destinations.
     pub orders_max: u32,
     /// Messages to one destination that it may not have on record yet. Orders take up to a quarter
@@ -81,6 +83,8 @@ pub struct Away {
     destinations: Vec<Destination>,
     /// By instrument: the place of its destination above, and one more; 0 is none.
     home: Box<[u8]>,
+    /// Accounts in rows, and the place of their destination.
+    accounts: Box<[(AccountId, AccountId, u8)]>,
     orders: Orders,
     waiting: Waiting,
     executions: Executions,
@@ -108,9 +112,14 @@ impl Away {
             let place = options.destinations.iter().position(|id| id == session);
             home[instrument.index()] = place.map_or(0, |place| place as u8 + 1);
         }
+        let of_accounts = options.accounts.iter().filter_map(|(first, last, session)| {
+            let place = options.destinations.iter().position(|id| id == session)?;
+            Some((*first, *last, place as u8))
+        });
         Self {
             destinations,
             home: home.into(),
+            accounts: of_accounts.collect(),
             orders: Orders::new(options.orders_max as usize),
             waiting: Waiting::new(limits.sessions_max),
             executions: Executions::new(options.executions_max as usize),

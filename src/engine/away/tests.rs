@@ -21,6 +21,7 @@ impl Desk {
         let options = AwayOptions {
             destinations: vec![THERE],
             homes: vec![(InstrumentId(7), THERE)],
+            accounts: Vec::new(),
             orders_max: 64,
             in_flight_max,
             executions_max: 4,

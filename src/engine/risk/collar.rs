@@ -28,6 +28,8 @@ pub(super) struct Listed {
     pub(super) guards: GuardSet,
     /// The phase it is in, as far as the gate has been told.
     pub(super) phase: Phase,
+    /// Market data halted it: the phase it would be in.
+    pub(super) held_from: Option<Phase>,
 }
 
 /// The instruments with their reference prices, by id.
@@ -52,6 +54,7 @@ impl Collar {
                 collar_bps: 0,
                 guards: GuardSet::default(),
                 phase: Phase::Continuous,
+                held_from: None,
             });
         }
         Self { listed: listed.into() }
@@ -163,6 +166,7 @@ mod tests {
             collar_bps: 0,
             guards: GuardSet::default(),
             phase: Phase::Continuous,
+            held_from: None,
         }
     }
 

@@ -17,6 +17,7 @@ impl Controls {
     pub(super) const MARKET: Self = Self(1 << 5);
     pub(super) const MARKING: Self = Self(1 << 6);
     pub(super) const SOFT: Self = Self(1 << 7);
+    pub(super) const FOREIGN: Self = Self(1 << 8);
 
     /// Those that limits ask for.
     pub(super) const fn of(more: &MoreLimits) -> Self {
@@ -44,6 +45,9 @@ impl Controls {
         }
         if more.soft_bps != 0 {
             set |= Self::SOFT.0;
+        }
+        if more.is_foreign {
+            set |= Self::FOREIGN.0;
         }
         Self(set)
     }

@@ -38,6 +38,8 @@ pub struct RiskGate {
     pub(super) throttled: bool,
     pub(super) shards: usize,
     pub(super) rest: Option<u8>,
+    /// Orders of some accounts go where those are at home.
+    sends_accounts: bool,
     pub(super) guards: Guards,
     pub(super) paces: Paces,
     pub(super) duplicates: Duplicates,
@@ -83,6 +85,7 @@ impl RiskGate {
             throttled: false,
             shards: options.shards,
             rest: options.rest,
+            sends_accounts: options.sends_accounts,
         };
         for setting in &options.settings {
             gate.check(&mut setting.clone());
@@ -130,6 +133,9 @@ impl RiskGate {
             Some(CommandKind::Cancel | CommandKind::Modify) if self.shards > 1 => {
                 let held = self.exposure.order(command.target_id());
                 command.instrument = held.map_or(InstrumentId(0), |order| order.instrument);
+                if self.sends_accounts {
+                    command.account = held.map_or(AccountId(0), |order| order.account);
+                }
                 Ok(())
             }
             Some(CommandKind::Cancel) | None => Ok(()),

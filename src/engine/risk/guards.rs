@@ -219,7 +219,8 @@ impl Guards {
     /// An instrument is asked to be in a phase: what was wanted is there, or a person resumes.
     pub(super) fn phase_asked(&mut self, command: &Command, guards: &mut GuardSet, last: Price) {
         let Some(guard) = self.rows.get_mut(command.instrument.index()) else { return };
-        let is_scheduled = command.order_type == 1;
+        // By the calendar, or by market data.
+        let is_scheduled = command.order_type != 0;
         let phase = Phase::from_code(command.side);
         if guard.wanted.is_some_and(|wanted| Some(wanted.phase) == phase) {
             guard.wanted = None;

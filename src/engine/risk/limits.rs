@@ -47,6 +47,8 @@ pub struct MoreLimits {
     pub marked_shorts: bool,
     /// Beyond this share of a limit an alert is given, in hundredths of a percent; 0: none is.
     pub soft_bps: u32,
+    /// It is at home in another region, and its orders are refused here.
+    pub is_foreign: bool,
 }
 
 impl MoreLimits {
@@ -62,6 +64,7 @@ impl MoreLimits {
         no_market_orders: false,
         marked_shorts: false,
         soft_bps: 0,
+        is_foreign: false,
     };
 
     /// Sets one of them; below 0 is no limit.
@@ -235,6 +238,8 @@ pub struct RiskOptions {
     pub homes: Vec<(InstrumentId, u8)>,
     /// With several: the one that knows all instruments.
     pub rest: Option<u8>,
+    /// Orders of some accounts are sent on to the appliance of their home.
+    pub sends_accounts: bool,
     /// An event is applied at the latest this many commands after its own.
     pub feedback_window: u32,
 }

@@ -8,6 +8,10 @@ use crate::model::{
     SessionId,
 };
 
+/// `order_type` of a phase that the calendar asks for, and of one that market data does.
+const BY_CALENDAR: u8 = 1;
+const BY_MARKET_DATA: u8 = 2;
+
 impl RiskGate {
     /// Does what an operator's command asks, as far as risk is concerned.
     #[cold]
@@ -43,10 +47,7 @@ impl RiskGate {
                 let hours = Hours::from_code(command.side).ok_or(RejectCode::Unsupported)?;
                 self.collar.set_hours(command.instrument, hours, command.quantity.0)
             }
-            CommandKind::SetPhase => {
-                self.note_phase(command);
-                Ok(())
-            }
+            CommandKind::SetPhase => self.note_phase(command),
             CommandKind::MoveInstrument => self.check_move(command),
             CommandKind::Throttle => {
                 self.throttled = true;
@@ -148,9 +149,30 @@ impl RiskGate {
         Ok(())
     }
 
-    fn note_phase(&mut self, command: &Command) {
-        let Some(listed) = self.collar.listed_mut(command.instrument) else { return };
+    /// A phase is asked for. What market data halted it lets go on, in the phase there would be by
+    /// now; a halt of anybody else's it neither makes nor ends.
+    fn note_phase(&mut self, command: &mut Command) -> Result<(), RejectCode> {
+        let Some(listed) = self.collar.listed_mut(command.instrument) else { return Ok(()) };
+        let asked = Phase::from_code(command.side);
+        let is_halted = listed.phase == Phase::Halt;
+        match (command.order_type, asked) {
+            (BY_MARKET_DATA, Some(Phase::Halt)) if !is_halted => {
+                listed.held_from = Some(listed.phase);
+            }
+            (BY_MARKET_DATA, Some(Phase::Halt)) => return Err(RejectCode::Halted),
+            (BY_MARKET_DATA, _) => {
+                let from = listed.held_from.take().ok_or(RejectCode::Halted)?;
+                let is_open = matches!(from, Phase::Extended | Phase::Closed);
+                command.side = if is_open { from } else { Phase::Continuous }.code();
+            }
+            (BY_CALENDAR, Some(phase)) if listed.held_from.is_some() => {
+                listed.held_from = Some(phase);
+            }
+            (BY_CALENDAR, _) => {}
+            _ => listed.held_from = None,
+        }
         self.guards.phase_asked(command, &mut listed.guards, listed.reference);
+        Ok(())
     }
 
     fn end_day(&mut self) {

@@ -76,6 +76,9 @@ impl RiskGate {
     ) -> Result<(), RejectCode> {
         let Self { exposure, paces, duplicates, .. } = self;
         let more = exposure.more(command.account).ok_or(RejectCode::UnknownAccount)?;
+        if controls.has(Controls::FOREIGN) {
+            return Err(RejectCode::Elsewhere);
+        }
         if controls.has(Controls::RATE) {
             paces.take(command.account, more, command.timestamp)?;
         }

@@ -92,6 +92,7 @@ pub(super) fn sort(command: &Command) -> Task {
         }
         K::Throttle | K::Unthrottle | K::Tick => EventKind::Nothing,
         K::SetLimit | K::SetAccount | K::SetSession => EventKind::Nothing,
+        K::Cash => EventKind::CashMoved,
         // Of orders that were routed away no book knows anything.
         K::AwayAccepted | K::AwayExecuted | K::AwayCancelled | K::AwayReplaced => {
             EventKind::Nothing

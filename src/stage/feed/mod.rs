@@ -32,8 +32,15 @@ crate::counters! {
 /// Retransmission requests answered per poll; a flood of them waits, the market does not.
 const REQUESTS_PER_POLL: usize = 4;
 
+/// Messages an event may make in the middle of a day, at most; its first and last make more, when
+/// nothing waits.
+const MESSAGES_PER_EVENT: u64 = 2;
+
 /// The pause after a packet that could not be sent.
 const RETRY: Nanos = Nanos(50_000);
+
+/// How far a throttled channel may catch up at once, in nanoseconds of its pace.
+const BURST_SPAN: u64 = 1_000_000;
 
 /// Retransmitted packets a second, at most, all clients together.
 const RESENDS_PER_SECOND: u64 = 20_000;
@@ -45,6 +52,10 @@ pub struct FeedOptions {
     pub address: SocketAddrV4,
     /// Where it sends to.
     pub group: SocketAddrV4,
+    /// Where it sends the same once more.
+    pub group_b: Option<SocketAddrV4>,
+    /// Packets of new messages a second, at most; 0: no limit.
+    pub packets_per_second: u32,
     /// The MoldUDP64 session.
     pub session: Token,
     /// What is traded.
@@ -67,6 +78,13 @@ impl FeedState {
     pub fn new(options: &FeedOptions) -> Self {
         let publisher = Publisher::new(&options.instruments, options.rewind_messages);
         Self { options: options.clone(), publisher }
+    }
+
+    /// In the middle of history: the next message has this number.
+    pub fn before(options: &FeedOptions, number: u64) -> Self {
+        let mut state = Self::new(options);
+        state.publisher.store.begin_at(number);
+        state
     }
 
     /// Publishes what an event shows to the market.
@@ -138,10 +156,12 @@ impl<P: Port> Feed<P> {
 
     /// Publishes what the gate has released.
     fn publish(&mut self, now: Nanos) -> usize {
-        let Self { events, gate, state, published, .. } = self;
+        let Self { events, gate, state, published, unsent, .. } = self;
         let released = gate.released(now);
         let mut first = None;
-        let mut most = 8 * BURST;
+        // What is not sent yet must still be kept: a channel that is throttled holds back.
+        let room = state.publisher.store.room(*unsent) / MESSAGES_PER_EVENT;
+        let mut most = (8 * BURST).min(room as usize);
         let count = events.take_each(|event, _| {
             if most == 0 || event.id.seq() > released {
                 return Taken::No;
@@ -166,18 +186,29 @@ impl<P: Port> Feed<P> {
         let mut packets = 0;
         let next = self.state.next_number();
         while self.unsent < next && packets < BURST && now >= self.retry_at {
-            let group = self.state.options.group;
+            let FeedOptions { group, group_b, packets_per_second, .. } = self.state.options;
             let Some(count) = self.send_packet(group, self.unsent, u16::MAX - 1) else {
                 self.retry_at = now.saturating_add(RETRY);
                 break;
             };
+            if let Some(group_b) = group_b {
+                // One line may lose it; whoever listens has the other, and requests.
+                self.send_packet(group_b, self.unsent, count);
+            }
+            if let Some(pause) = 1_000_000_000u64.checked_div(packets_per_second.into()) {
+                self.retry_at =
+                    Nanos(self.retry_at.0.max(now.0.saturating_sub(BURST_SPAN)) + pause);
+            }
             self.counters.add(FeedCounter::Messages, count as u64);
             self.unsent += count as u64;
             packets += 1;
         }
         if packets > 0 || now >= self.heartbeat_due {
             if packets == 0 {
-                self.send_packet(self.state.options.group, self.unsent, 0);
+                let FeedOptions { group, group_b, .. } = self.state.options;
+                for group in std::iter::once(group).chain(group_b) {
+                    self.send_packet(group, self.unsent, 0);
+                }
             }
             self.heartbeat_due = now.saturating_add(self.state.options.heartbeat);
             self.port.flush();

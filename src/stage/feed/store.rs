@@ -25,6 +25,11 @@ impl Store {
         Self { slots: vec![empty; messages.next_power_of_two()].into(), next: 1 }
     }
 
+    /// The next message has this number; there were none before it.
+    pub(super) fn begin_at(&mut self, number: u64) {
+        self.next = number.max(1);
+    }
+
     /// The number the next message will have.
     #[inline]
     pub(super) fn next(&self) -> u64 {
@@ -35,6 +40,12 @@ impl Store {
     #[inline]
     pub(super) fn oldest(&self) -> u64 {
         self.next.saturating_sub(self.slots.len() as u64).max(1)
+    }
+
+    /// Messages that fit before the one with this number is forgotten.
+    #[inline]
+    pub(super) fn room(&self, number: u64) -> u64 {
+        (self.slots.len() as u64).saturating_sub(self.next.saturating_sub(number))
     }
 
     #[inline]

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    AccountId, Command, CommandKind, Group, Instrument, InstrumentId, LimitKind, Nanos, Note,
-    Phase, Price, Quantity, Request, Scope, SessionId, Side, TermFlags, Terms, TradeDetail,
-    TradingState, Unit,
+    AccountId, CashKind, Command, CommandKind, Group, Instrument, InstrumentId, LimitKind, Nanos,
+    Note, Phase, Price, Quantity, Request, Scope, SessionId, Side, TermFlags, Terms, Text,
+    TradeDetail, TradingState, Unit,
 };
+use crate::slow::rules::Currency;
 use crate::topology::Decimal;
 
 /// Whom something is about.
@@ -48,6 +49,8 @@ pub enum Ask {
     Move { symbol: String, shard: u32, phase: String, last: String },
     /// An instrument's reference price, or without a symbol the market's index.
     Reference { symbol: String, price: String },
+    /// Money moves: `kind` is deposit, withdrawal or compensation; it counts once by its name.
+    Cash { kind: String, account: u32, amount: String, currency: Currency, name: String },
     /// Limits of a file, all or none.
     Load { file: String, text: String },
     /// How things stand.
@@ -304,6 +307,13 @@ impl Ask {
                 let price = price_of(price)?;
                 Ok(Command { instrument, price, ..Command::new(CommandKind::SetReferencePrice) })
             }
+            Self::Cash { kind, account, amount, currency, name } => {
+                let code = cash_kind(kind)?;
+                let head = cash(code, amount, name)?;
+                let text = Text { client_order_id: padded(name), ..Text::default() };
+                *line = Some(text.line());
+                Ok(Command { account: AccountId(*account), target: currency.code(), ..head })
+            }
             Self::Load { .. } | Self::Status => Err(AskError("this is no single request".into())),
         }
     }
@@ -312,6 +322,34 @@ impl Ask {
     pub fn lifts(&self) -> bool {
         matches!(self, Self::Resume { .. })
     }
+}
+
+fn cash_kind(word: &str) -> Result<CashKind, AskError> {
+    let found = CashKind::ALL.iter().find(|kind| kind.name().eq_ignore_ascii_case(word));
+    found.copied().ok_or_else(|| {
+        AskError(format!("`{word}` is none of deposit, withdrawal and compensation"))
+    })
+}
+
+/// A movement of cash: deposits come, withdrawals go, compensations do either.
+fn cash(kind: CashKind, amount: &str, name: &str) -> Result<Command, AskError> {
+    let Price(amount) = price_of(amount)?;
+    if name.is_empty() || name.len() > 32 || name.contains('\0') {
+        return Err(AskError(
+            "a movement has a name of 1 to 32 bytes: it counts once by it".into(),
+        ));
+    }
+    let price = match kind {
+        _ if amount == 0 => return Err(AskError("the amount is 0".into())),
+        CashKind::Compensation => amount,
+        _ if amount < 0 => {
+            return Err(AskError("the amount of a deposit or withdrawal is above 0".into()));
+        }
+        CashKind::Deposit => amount,
+        CashKind::Withdrawal => -amount,
+    };
+    let (price, order_type) = (Price(price), kind.code());
+    Ok(Command { price, order_type, ..Command::new(CommandKind::Cash) })
 }
 
 /// A cancel on behalf: of one order, a session's or an account's.

@@ -181,6 +181,7 @@ pub fn is_operators(command: &Command) -> bool {
                 | K::SetPhase
                 | K::MoveInstrument
                 | K::SetReferencePrice
+                | K::Cash
         )
     )
 }

@@ -81,6 +81,7 @@ pub(super) fn options(account: AccountLimits) -> RiskOptions {
         shards: 1,
         homes: Vec::new(),
         rest: None,
+        sends_accounts: false,
         feedback_window: 1,
     }
 }

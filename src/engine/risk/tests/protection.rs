@@ -199,3 +199,45 @@ fn after_a_fall_short_sales_rest_above_the_bid_for_two_days() {
     assert_eq!(world.order(short(last)), None);
     assert!(world.events[events..].iter().any(|event| event.kind == EventKind::Executed.code()));
 }
+
+fn by_market_data(world: &mut World, phase: Phase) -> Option<RejectCode> {
+    let command = Command {
+        instrument: InstrumentId(1),
+        side: phase.code(),
+        order_type: 2,
+        ..Command::new(CommandKind::SetPhase)
+    };
+    let events = world.tell(command);
+    world.sweep();
+    events.iter().find_map(|event| match event.kind() {
+        Ok(crate::model::EventKind::Rejected) => event.reject_code(),
+        _ => None,
+    })
+}
+
+#[test]
+fn market_data_ends_no_halt_but_its_own() {
+    let mut world = World::new(&options(account()));
+    by_market_data(&mut world, Phase::Continuous);
+    assert_eq!(phase(&world), Phase::Continuous, "nothing to end");
+    by_market_data(&mut world, Phase::Halt);
+    assert_eq!(phase(&world), Phase::Halt);
+    world.settle();
+    by_market_data(&mut world, Phase::Continuous);
+    assert_eq!(phase(&world), Phase::Continuous, "its own it ends");
+    world.settle();
+    set_phase(&mut world, Phase::Halt);
+    world.settle();
+    by_market_data(&mut world, Phase::Continuous);
+    assert_eq!(phase(&world), Phase::Halt, "a person's it does not end");
+    by_market_data(&mut world, Phase::Halt);
+    by_market_data(&mut world, Phase::Continuous);
+    assert_eq!(phase(&world), Phase::Halt, "nor makes it its own");
+    set_phase(&mut world, Phase::Continuous);
+    world.settle();
+    by_market_data(&mut world, Phase::Halt);
+    world.settle();
+    set_phase(&mut world, Phase::Halt);
+    by_market_data(&mut world, Phase::Continuous);
+    assert_eq!(phase(&world), Phase::Halt, "a person has taken it over");
+}

@@ -1,0 +1,187 @@
+//! Two lines with every fault a network has, against the numbers there should be.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::wire::session::PacketWriter;
+
+const SESSION: Token = *b"TEST000001";
+
+fn packet(bytes: &mut [u8], session: Token, from: u64, count: u64) -> usize {
+    let mut writer = PacketWriter::new(bytes, session, from).unwrap();
+    for number in from..from + count {
+        assert!(writer.push(&number.to_be_bytes()));
+    }
+    writer.finish()
+}
+
+/// A listener behind an arbiter: what it was shown, by number.
+struct World {
+    arbiter: Arbiter,
+    got: Vec<(u64, u64)>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self { arbiter: Arbiter::new(ArbiterOptions::default()), got: Vec::new() }
+    }
+
+    fn bring(&mut self, line: Option<usize>, from: u64, count: u64, now: u64) -> bool {
+        self.bring_of(SESSION, line, from, count, now)
+    }
+
+    fn bring_of(
+        &mut self,
+        token: Token,
+        line: Option<usize>,
+        from: u64,
+        count: u64,
+        now: u64,
+    ) -> bool {
+        let mut bytes = [0; 1400];
+        let length = packet(&mut bytes, token, from, count);
+        let packet = Packet::parse(&bytes[..length], 64).unwrap();
+        let began = self.arbiter.begins_anew(line, &packet, Nanos(now));
+        if began {
+            self.got.clear();
+        }
+        let got = &mut self.got;
+        self.arbiter.receive(line, &packet, Nanos(now), |number, block| {
+            got.push((number, u64::from_be_bytes(block.try_into().unwrap())));
+        });
+        began
+    }
+
+    /// Answers what is asked until nothing is missing; says how many requests that took.
+    fn close(&mut self, total: u64, mut now: u64) -> u64 {
+        let mut asked = 0;
+        self.bring(Some(0), total, 0, now);
+        while self.arbiter.expected() < total {
+            now += 30_000_000;
+            let need = self.arbiter.need(Nanos(now)).expect("something is missing");
+            let Need::Request(request) = need else { panic!("{need:?}") };
+            assert_eq!(request.sequence_number, self.arbiter.expected());
+            self.bring(None, request.sequence_number, request.requested_message_count.into(), now);
+            asked += 1;
+            assert!(asked < 10_000);
+        }
+        asked
+    }
+}
+
+fn numbers(total: u64) -> Vec<(u64, u64)> {
+    (1..total).map(|number| (number, number)).collect()
+}
+
+/// What becomes of one packet on one line.
+#[derive(Clone, Copy, Debug)]
+struct Fate {
+    is_lost: bool,
+    copies: u8,
+    delay: u64,
+}
+
+fn fate(loss_percent: u32, delay_max: u64) -> impl Strategy<Value = Fate> {
+    (0..100u32, 0..100u32, 0..=delay_max).prop_map(move |(lost, again, delay)| Fate {
+        is_lost: lost < loss_percent,
+        copies: if again < 10 { 2 } else { 1 },
+        delay,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Losses of up to 30 % on each line, repeats, reordering, skew: every message once, in order;
+    /// where each packet came by one line nothing is asked for, else the gap is closed.
+    #[test]
+    fn both_lines_make_one(
+        sizes in prop::collection::vec(1u64..6, 1..80),
+        fates in (0u32..=30, 0u64..4_000).prop_flat_map(|(loss, skew)| prop::collection::vec(
+            (fate(loss, 3_000), fate(loss, 3_000), Just(skew)), 80)),
+    ) {
+        let mut world = World::new();
+        let (mut arrivals, mut from, mut always_one) = (Vec::new(), 1, true);
+        for (at, (size, (a, b, skew))) in sizes.iter().zip(&fates).enumerate() {
+            always_one &= !(a.is_lost && b.is_lost);
+            for (line, fate, skew) in [(0, a, 0), (1, b, *skew)] {
+                for copy in 0..u64::from(fate.copies) {
+                    let when = at as u64 * 500 + 1 + fate.delay + skew + copy * 700;
+                    arrivals.extend((!fate.is_lost).then_some((when, line, from, *size)));
+                }
+            }
+            from += size;
+        }
+        arrivals.sort();
+        for (when, line, first, count) in arrivals {
+            world.bring(Some(line), first, count, when);
+        }
+        let asked = world.close(from, 1_000_000);
+        prop_assert_eq!(world.got, numbers(from));
+        prop_assert!(!always_one || asked == 0, "{} requests for what was there", asked);
+    }
+
+    #[test]
+    fn arbitrary_packets_never_panic_and_never_go_back(
+        packets in prop::collection::vec(
+            (prop_oneof![0u64..300, any::<u64>()], 0u64..9, 0usize..3, 0u8..3), 0..60),
+    ) {
+        let mut world = World::new();
+        for (at, (from, count, line, session)) in packets.into_iter().enumerate() {
+            let from = from.min(u64::MAX - 10);
+            let line = (line < 2).then_some(line);
+            let token = [b'A' + session; 10];
+            world.bring_of(token, line, from, count, at as u64 * 1_000_000_000);
+            world.arbiter.need(Nanos(at as u64 * 1_000_000_000));
+        }
+        prop_assert!(world.got.is_sorted());
+    }
+}
+
+#[test]
+fn a_snapshot_goes_before_a_long_gap() {
+    let mut world = World::new();
+    world.bring(Some(0), 500_000, 3, 10);
+    assert_eq!(world.arbiter.need(Nanos(1_000_000)), Some(Need::Snapshot));
+    world.bring(Some(1), 500_003, 2, 20);
+    assert!(world.got.is_empty() && !world.arbiter.is_sound(Nanos(30_000_000)));
+    let World { arbiter, got } = &mut world;
+    arbiter.resume(500_001, Nanos(2_000_000), |number, _| got.push((number, number)));
+    let held = std::mem::take(&mut world.got);
+    assert_eq!(held, (500_001..500_005).map(|number| (number, number)).collect::<Vec<_>>());
+    world.bring(Some(0), 500_005, 1, 3_000_000);
+    assert_eq!(world.got, [(500_005, 500_005)]);
+}
+
+#[test]
+fn a_session_is_left_only_when_it_is_silent() {
+    let mut world = World::new();
+    world.bring(Some(0), 1, 2, 1);
+    assert!(!world.bring_of(*b"OTHER00001", Some(1), 1, 9, 2));
+    assert_eq!(world.arbiter.lines[1].foreign, 1);
+    let later = 1 + ArbiterOptions::default().silence.0 + 1;
+    assert!(world.bring_of(*b"OTHER00001", Some(1), 1, 1, later), "the venue has restarted");
+    assert_eq!((world.arbiter.expected(), world.arbiter.restarts), (2, 1));
+}
+
+#[test]
+fn one_packet_far_ahead_is_not_believed() {
+    let mut world = World::new();
+    world.bring(Some(0), 1, 2, 1);
+    world.bring(Some(0), 1 << 40, 2, 2);
+    assert_eq!((world.arbiter.missing(), world.arbiter.jumps), (0, 1));
+    world.bring(Some(1), (1 << 40) + 2, 1, 3);
+    assert!(world.arbiter.missing() > 1 << 39, "two agree");
+}
+
+#[test]
+fn a_line_that_is_behind_says_so() {
+    let mut world = World::new();
+    for at in 0..100 {
+        world.bring(Some(0), 1 + at, 1, 1_000 + at * 1_000);
+        world.bring(Some(1), 1 + at, 1, 1_000 + at * 1_000 + 300);
+    }
+    let [a, b] = world.arbiter.lines;
+    assert_eq!((a.first, a.late, b.first, b.late), (100, 0, 0, 100));
+    assert!((200..=300).contains(&b.behind_ns) && b.behind_max_ns == 300, "{b:?}");
+}

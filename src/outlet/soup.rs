@@ -1,0 +1,153 @@
+//! Snapshots and the day again, over SoupBinTCP. A snapshot is a book as messages that add its
+//! orders, and the number to go on from; the rewinder folds the event log anew from where the
+//! client wants to begin, so nothing of the day is too old.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, timeout};
+
+use crate::journal::Reader;
+use crate::model::Event;
+use crate::outlet::OutletOptions;
+use crate::outlet::tail::{Asks, Index, folding};
+use crate::runtime::{Clock, SystemClock};
+use crate::stage::{FeedState, Gate};
+use crate::wire::soupbintcp::{Login, Packet};
+
+/// How long a client may take to say who it is, and to take what it is sent.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Silence after which a heartbeat is sent.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// The pause when there was nothing new.
+const PAUSE: Duration = Duration::from_millis(5);
+/// Events folded at once, between two turns of other clients.
+const SLICE: usize = 1024;
+/// Clients at a time.
+const CLIENTS_MAX: usize = 64;
+
+/// What a port gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Service {
+    /// Books as they stand.
+    Snapshot,
+    /// The stream from a number on.
+    Rewinder,
+}
+
+/// What serving takes.
+pub(super) struct Servers {
+    pub(super) options: OutletOptions,
+    pub(super) gate: Gate,
+    pub(super) clock: SystemClock,
+    pub(super) asks: Asks,
+    pub(super) index: Index,
+}
+
+/// Lets clients in until the thread ends.
+pub(super) async fn serve(listener: std::net::TcpListener, of: Arc<Servers>, service: Service) {
+    let Ok(listener) = TcpListener::from_std(listener) else { return };
+    let seats = Arc::new(tokio::sync::Semaphore::new(CLIENTS_MAX));
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        };
+        let Ok(seat) = Arc::clone(&seats).try_acquire_owned() else { continue };
+        let of = Arc::clone(&of);
+        tokio::spawn(async move {
+            // A client that goes, or is broken, is only let go.
+            let _ = converse(stream, &of, service).await;
+            drop(seat);
+        });
+    }
+}
+
+async fn converse(mut stream: TcpStream, of: &Servers, service: Service) -> Option<()> {
+    let _ = stream.set_nodelay(true);
+    let login = timeout(PATIENCE, login_of(&mut stream)).await.ok()??;
+    let session = of.options.feed.session;
+    let mut bytes = Vec::new();
+    let blank = [b' '; 10];
+    if login.session != blank && login.session != session {
+        Packet::Rejected(b'S').write(&mut bytes);
+        return write(&mut stream, &bytes).await;
+    }
+    match service {
+        Service::Snapshot => {
+            let (ask, answer) = tokio::sync::oneshot::channel();
+            of.asks.send(ask).ok()?;
+            Packet::Accepted { session, next: 1 }.write(&mut bytes);
+            bytes.extend(timeout(PATIENCE, answer).await.ok()?.ok()?);
+            write(&mut stream, &bytes).await
+        }
+        Service::Rewinder => rewind(stream, of, &login).await,
+    }
+}
+
+/// Sends the stream from where the client wants it, and goes on with what is new.
+async fn rewind(mut stream: TcpStream, of: &Servers, login: &Login) -> Option<()> {
+    let session = of.options.feed.session;
+    let last = of.index.lock().ok()?.last().copied();
+    let wanted = if login.next == 0 { last.map_or(1, |(_, number)| number) } else { login.next };
+    let start = of.index.lock().ok()?.iter().rfind(|(_, number)| *number <= wanted).copied();
+    let (event, number) = start.map_or((0, 1), |(event, number)| (event.0, number));
+    let mut state = FeedState::before(&folding(&of.options.feed), number);
+    let mut reader = Reader::<Event>::open(&of.options.events, event).ok()?;
+    let mut bytes = Vec::new();
+    Packet::Accepted { session, next: wanted }.write(&mut bytes);
+    write(&mut stream, &bytes).await?;
+    let (mut waiting, mut said_at) = (None, Instant::now());
+    loop {
+        bytes.clear();
+        let released = of.gate.released(of.clock.now());
+        for _ in 0..SLICE {
+            let event = match waiting.take() {
+                Some(event) => event,
+                None => match reader.read_event().ok()? {
+                    Some(event) => event,
+                    None => break,
+                },
+            };
+            if event.id.seq() > released {
+                waiting = Some(event);
+                break;
+            }
+            let before = state.next_number();
+            state.apply(&event);
+            for number in before.max(wanted)..state.next_number() {
+                Packet::Sequenced(state.message(number)?).write(&mut bytes);
+            }
+        }
+        if bytes.is_empty() && said_at.elapsed() >= HEARTBEAT {
+            Packet::ServerHeartbeat.write(&mut bytes);
+        }
+        if bytes.is_empty() {
+            tokio::time::sleep(PAUSE).await;
+        } else {
+            said_at = Instant::now();
+            write(&mut stream, &bytes).await?;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn write(stream: &mut TcpStream, bytes: &[u8]) -> Option<()> {
+    timeout(PATIENCE, stream.write_all(bytes)).await.ok()?.ok()
+}
+
+/// What a client says first; `None` where it is no login.
+async fn login_of(stream: &mut TcpStream) -> Option<Login> {
+    let (mut arrived, mut room) = (Vec::new(), [0; 256]);
+    loop {
+        let count = stream.read(&mut room).await.ok().filter(|count| *count > 0)?;
+        arrived.extend_from_slice(&room[..count]);
+        match Packet::parse(&arrived) {
+            Ok(Some((Packet::Login(login), _))) => return Some(login),
+            Ok(None) => {}
+            _ => return None,
+        }
+    }
+}

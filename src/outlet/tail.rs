@@ -1,0 +1,196 @@
+//! Follows the event log with the feed's own fold: the same messages, the same numbers, and the
+//! books they make.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Mutex};
+
+use crate::feed::Books;
+use crate::journal::{JournalError, Reader};
+use crate::model::{Event, EventId, Nanos};
+use crate::outlet::OutletOptions;
+use crate::outlet::hub::{Hub, Told, View};
+use crate::stage::{FeedOptions, FeedState, Gate};
+use crate::wire::itch::Message;
+use crate::wire::soupbintcp::{Packet, snapshot_end};
+
+/// Events taken in a step, at most.
+const STEP_EVENTS: usize = 4096;
+/// Events between two entries of the index.
+const INDEX_EVERY: u64 = 16_384;
+/// How often the tops are told again, so that a cache of a second never lacks them.
+const REFRESH: Nanos = Nanos(300_000_000);
+
+/// Where in the event log which message number begins.
+pub(super) type Index = Arc<Mutex<Vec<(EventId, u64)>>>;
+
+/// A snapshot is wanted: its packets are sent back.
+pub(super) type Ask = tokio::sync::oneshot::Sender<Vec<u8>>;
+
+/// Follows the event log.
+pub(super) struct Tail {
+    reader: Reader<Event>,
+    waiting: Option<Event>,
+    state: FeedState,
+    books: Books,
+    gate: Gate,
+    hub: Arc<Hub>,
+    asked: Receiver<Ask>,
+    index: Index,
+    events: u64,
+    /// By locate: the instrument's directory message, and the last of its trading state.
+    listed: BTreeMap<u16, [Option<Message>; 2]>,
+    /// Places whose book changed, with the time of the first change.
+    dirty: BTreeMap<usize, Nanos>,
+    refresh_at: Nanos,
+}
+
+/// The feed as a tail folds it: little is kept for sending again.
+pub(super) fn folding(options: &FeedOptions) -> FeedOptions {
+    let rewind_messages = (4 * options.instruments.len() + 64).max(1 << 12);
+    FeedOptions { rewind_messages, ..options.clone() }
+}
+
+impl Tail {
+    pub(super) fn open(
+        options: &OutletOptions,
+        gate: Gate,
+        hub: Arc<Hub>,
+        asked: Receiver<Ask>,
+    ) -> std::io::Result<Self> {
+        let symbols: Vec<_> = options.instruments.iter().map(|of| of.symbol.0).collect();
+        let reader = Reader::open(&options.events, 0).map_err(std::io::Error::other)?;
+        Ok(Self {
+            reader,
+            waiting: None,
+            state: FeedState::new(&folding(&options.feed)),
+            books: Books::new(&symbols, ORDERS_MAX, LEVELS_MAX),
+            gate,
+            hub,
+            asked,
+            index: Arc::default(),
+            events: 0,
+            listed: BTreeMap::new(),
+            dirty: BTreeMap::new(),
+            refresh_at: Nanos::ZERO,
+        })
+    }
+
+    pub(super) fn index(&self) -> Index {
+        Arc::clone(&self.index)
+    }
+
+    /// Takes in what the gate has released, and tells the hub; says how many events.
+    pub(super) fn step(&mut self, now: Nanos) -> Result<usize, JournalError> {
+        let released = self.gate.released(now);
+        let mut count = 0;
+        while count < STEP_EVENTS {
+            let event = match self.waiting.take() {
+                Some(event) => event,
+                None => match self.reader.read_event()? {
+                    Some(event) => event,
+                    None => break,
+                },
+            };
+            if event.id.seq() > released {
+                self.waiting = Some(event);
+                break;
+            }
+            self.take(&event, now);
+            count += 1;
+        }
+        // While there is more to catch up with, nobody is told of what is old.
+        if count < STEP_EVENTS {
+            self.tell(now);
+        }
+        while let Ok(ask) = self.asked.try_recv() {
+            let _ = ask.send(self.snapshot());
+        }
+        Ok(count)
+    }
+
+    fn take(&mut self, event: &Event, now: Nanos) {
+        let before = self.state.next_number();
+        if self.events.is_multiple_of(INDEX_EVERY)
+            && let Ok(mut index) = self.index.lock()
+        {
+            index.push((event.id, before));
+        }
+        self.events += 1;
+        self.state.apply(event);
+        for number in before..self.state.next_number() {
+            let Some(bytes) = self.state.message(number) else { continue };
+            let Ok(message) = Message::decode(bytes) else { continue };
+            match message {
+                Message::StockDirectory(of) => {
+                    self.listed.entry(of.stock_locate).or_default()[0] = Some(message);
+                }
+                Message::StockTradingAction(of) => {
+                    self.listed.entry(of.stock_locate).or_default()[1] = Some(message);
+                }
+                _ => {}
+            }
+            if let Ok(Some(place)) = self.books.apply_message(&message) {
+                self.dirty.entry(place).or_insert(event.timestamp);
+                let is_trade = matches!(
+                    message,
+                    Message::OrderExecuted(_)
+                        | Message::OrderExecutedWithPrice(_)
+                        | Message::Trade(_)
+                );
+                if is_trade && let Some(book) = self.books.book(place) {
+                    let last = book.last;
+                    self.hub.traded(place, Told { last, number, at: event.timestamp });
+                }
+            }
+        }
+        if self.state.next_number() > before {
+            self.hub.lag.folded(event.timestamp, now);
+        }
+    }
+
+    /// Tells the hub of the books that changed, each once.
+    fn tell(&mut self, now: Nanos) {
+        let number = self.state.next_number() - 1;
+        let is_refresh = now >= self.refresh_at;
+        if is_refresh {
+            self.refresh_at = now.saturating_add(REFRESH);
+        }
+        for (place, at) in std::mem::take(&mut self.dirty) {
+            if let Some(book) = self.books.book(place) {
+                self.hub.changed(place, View::of(book, number, at), now);
+            }
+        }
+        if is_refresh {
+            self.hub.refresh(now);
+        }
+    }
+
+    /// A snapshot as packets: what is listed, then every order in its place in line, then the
+    /// number of the first message after it.
+    fn snapshot(&self) -> Vec<u8> {
+        let mut packets = Vec::new();
+        let mut push = |message: &Message| {
+            let mut bytes = [0; Message::LENGTH_MAX];
+            if let Some(length) = message.encode(&mut bytes) {
+                Packet::Sequenced(&bytes[..length]).write(&mut packets);
+            }
+        };
+        self.listed.values().flatten().flatten().for_each(&mut push);
+        let locate = |place: usize| place as u16 + 1;
+        for add in self.books.snapshot(locate) {
+            push(&Message::AddOrder(add));
+        }
+        let end = snapshot_end(self.state.next_number());
+        Packet::Sequenced(&end).write(&mut packets);
+        Packet::EndOfSession.write(&mut packets);
+        packets
+    }
+}
+
+/// The sending end of snapshots' questions.
+pub(super) type Asks = Sender<Ask>;
+
+/// Orders in all books, and prices a side, that are followed.
+const ORDERS_MAX: usize = 1 << 20;
+const LEVELS_MAX: usize = 1 << 10;

@@ -1,0 +1,195 @@
+//! WebSocket clients, a task each. One that does not read holds up nobody: what it is told is
+//! conflated, and after a while it is let go.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde::Deserialize;
+
+use crate::outlet::frame::{Format, Frame};
+use crate::outlet::hub::{Client, Hub, Wants};
+use crate::runtime::{Clock, SystemClock};
+
+/// A client that takes nothing for so long is hopeless.
+const HOPELESS: Duration = Duration::from_secs(5);
+/// Bytes of a client's own message, at most.
+const ASK_MAX: usize = 64 * 1024;
+/// Clients at a time, at most.
+const CLIENTS_MAX: usize = 4096;
+/// Bytes that wait for a client in the process before it counts as not reading.
+const BUFFER_MAX: usize = 256 * 1024;
+
+#[derive(Clone)]
+struct Served {
+    hub: Arc<Hub>,
+    clock: SystemClock,
+    seats: Arc<tokio::sync::Semaphore>,
+}
+
+/// Serves until the thread ends.
+pub(super) async fn serve(listener: std::net::TcpListener, hub: Arc<Hub>, clock: SystemClock) {
+    let seats = Arc::new(tokio::sync::Semaphore::new(CLIENTS_MAX));
+    let router = Router::new()
+        .route("/ws", get(enter))
+        .route("/lag", get(lag))
+        .route("/top/{symbol}", get(top))
+        .with_state(Served { hub, clock, seats });
+    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+    if let Err(error) = axum::serve(listener, router).await {
+        eprintln!("wirematch: alert: WebSocket clients are not served: {error}");
+    }
+}
+
+async fn lag(State(served): State<Served>) -> Response {
+    axum::Json(served.hub.lag.json()).into_response()
+}
+
+/// The top of a book, from the cache.
+async fn top(State(served): State<Served>, Path(symbol): Path<String>) -> Response {
+    let Some(place) = served.hub.place(&symbol) else {
+        return (StatusCode::NOT_FOUND, "no such instrument").into_response();
+    };
+    let Some(view) = served.hub.cache.get(place, served.clock.now()) else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "nothing newer than a second").into_response();
+    };
+    let json = [("content-type", "application/json")];
+    (json, Frame::Top { place, view }.json(&served.hub)).into_response()
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Entrance {
+    format: String,
+}
+
+async fn enter(
+    State(served): State<Served>,
+    Query(entrance): Query<Entrance>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let format = match entrance.format.as_str() {
+        "" | "json" => Format::Json,
+        "binary" => Format::Binary,
+        _ => return (StatusCode::BAD_REQUEST, "format is json or binary").into_response(),
+    };
+    let Ok(seat) = Arc::clone(&served.seats).try_acquire_owned() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "all seats are taken").into_response();
+    };
+    let upgrade = upgrade.max_message_size(ASK_MAX).max_write_buffer_size(BUFFER_MAX);
+    upgrade.on_upgrade(move |socket| async move {
+        let client = served.hub.enter(format);
+        converse(socket, &served, &client).await;
+        served.hub.leave(&client);
+        drop(seat);
+    })
+}
+
+/// What a client asks.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Ask {
+    subscribe: Vec<String>,
+    unsubscribe: Vec<String>,
+    channels: Vec<String>,
+}
+
+async fn converse(mut socket: WebSocket, served: &Served, client: &Arc<Client>) {
+    loop {
+        match race(client.bell.notified(), socket.recv()).await {
+            Either::Left(()) => {
+                let frames = served.hub.take(client);
+                if send(&mut socket, served, client, &frames).await.is_none() {
+                    return;
+                }
+            }
+            Either::Right(Some(Ok(message))) => {
+                let answer = match &message {
+                    Message::Text(text) => ask(served, client, text.as_str()),
+                    Message::Close(_) => return,
+                    _ => None,
+                };
+                if let Some(why) = answer {
+                    let text = serde_json::json!({ "type": "error", "message": why }).to_string();
+                    let sending = socket.send(Message::text(text));
+                    if !matches!(tokio::time::timeout(HOPELESS, sending).await, Ok(Ok(()))) {
+                        return;
+                    }
+                }
+            }
+            Either::Right(_) => return,
+        }
+    }
+}
+
+/// Writes frames; `None` where the client is gone, or hopeless.
+async fn send(
+    socket: &mut WebSocket,
+    served: &Served,
+    client: &Client,
+    frames: &[Frame],
+) -> Option<()> {
+    for frame in frames {
+        let message = match client.format {
+            Format::Json => Message::text(frame.json(&served.hub)),
+            Format::Binary => Message::binary(frame.binary()),
+        };
+        tokio::time::timeout(HOPELESS, socket.send(message)).await.ok()?.ok()?;
+        if let Some(at) = frame.at() {
+            served.hub.lag.written(at, served.clock.now());
+        }
+    }
+    Some(())
+}
+
+/// Does what a client asks; says what is wrong with it.
+fn ask(served: &Served, client: &Arc<Client>, text: &str) -> Option<String> {
+    let ask: Ask = match serde_json::from_str(text) {
+        Ok(ask) => ask,
+        Err(error) => return Some(format!("this cannot be read: {error}")),
+    };
+    let wants = match ask.channels.is_empty() {
+        true => Wants::ALL,
+        false => match Wants::of(ask.channels.iter().map(String::as_str)) {
+            Some(wants) => wants,
+            None => return Some("channels are top, depth, trades and status".into()),
+        },
+    };
+    let mut unknown = Vec::new();
+    let mut each = |symbols: &[String], act: &dyn Fn(usize)| {
+        for symbol in symbols {
+            match served.hub.place(symbol) {
+                Some(place) => act(place),
+                None => unknown.push(symbol.clone()),
+            }
+        }
+    };
+    each(&ask.subscribe, &|place| served.hub.subscribe(client, place, wants));
+    each(&ask.unsubscribe, &|place| served.hub.unsubscribe(client, place));
+    (!unknown.is_empty()).then(|| format!("no such instrument: {}", unknown.join(", ")))
+}
+
+enum Either<A, B> {
+    Left(A),
+    Right(B),
+}
+
+/// Whichever comes first; the other is dropped.
+async fn race<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) -> Either<A, B> {
+    let (mut a, mut b) = (pin!(a), pin!(b));
+    poll_fn(|context| {
+        if let Poll::Ready(outcome) = a.as_mut().poll(context) {
+            return Poll::Ready(Either::Left(outcome));
+        }
+        b.as_mut().poll(context).map(Either::Right)
+    })
+    .await
+}

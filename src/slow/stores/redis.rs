@@ -1,0 +1,120 @@
+//! What others read often, in Redis: risk limits, and the top of each book. Everything there dies
+//! by itself when it is not renewed, so that nobody reads what is old: limits after 300 ms, tops
+//! after a second. A cache alone: nothing is ever read back.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::model::AccountId;
+use crate::slow::stores::StoreError;
+
+/// The hash of buying powers, by account.
+pub const LIMITS_KEY: &str = "wirematch:limits";
+
+/// How long limits live.
+const LIMITS_MS: i64 = 300;
+
+/// How long a top lives.
+const TOP_MS: u64 = 1000;
+
+/// How long Redis may take.
+const TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The top of one book.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+pub struct CachedTop {
+    /// The instrument's symbol.
+    pub symbol: String,
+    /// Best bid, in ten-thousandths.
+    pub bid: i64,
+    /// Quantity there.
+    pub bid_quantity: u64,
+    /// Best offer, in ten-thousandths.
+    pub ask: i64,
+    /// Quantity there.
+    pub ask_quantity: u64,
+}
+
+/// A cache that is written.
+pub struct Cache {
+    address: String,
+    connection: Option<redis::Connection>,
+}
+
+impl Cache {
+    /// Not yet connected.
+    pub fn new(address: &str) -> Self {
+        Self { address: address.to_owned(), connection: None }
+    }
+
+    /// Its address, without a password.
+    fn name(&self) -> String {
+        let host = self.address.rsplit('@').next().unwrap_or_default();
+        format!("redis {}", host.trim_start_matches("redis://"))
+    }
+
+    fn failure(&self, error: &redis::RedisError) -> StoreError {
+        let (store, what) = (self.name(), error.to_string());
+        match error.kind() {
+            redis::ErrorKind::AuthenticationFailed => StoreError::Denied { store, what },
+            redis::ErrorKind::Server(redis::ServerErrorKind::ReadOnly) => {
+                StoreError::ReadOnly { store }
+            }
+            _ if what.contains("NOAUTH") || what.contains("WRONGPASS") => {
+                StoreError::Denied { store, what }
+            }
+            _ if what.contains("OOM") => StoreError::Full { store, what },
+            _ => StoreError::Down { store, what },
+        }
+    }
+
+    /// Writes limits and tops, all in one go.
+    ///
+    /// # Errors
+    /// What Redis says; the next call connects again.
+    pub fn put(
+        &mut self,
+        limits: &BTreeMap<AccountId, i64>,
+        tops: &[CachedTop],
+    ) -> Result<(), StoreError> {
+        let outcome = self.try_put(limits, tops);
+        if outcome.is_err() {
+            self.connection = None;
+        }
+        outcome.map_err(|error| self.failure(&error))
+    }
+
+    fn try_put(
+        &mut self,
+        limits: &BTreeMap<AccountId, i64>,
+        tops: &[CachedTop],
+    ) -> redis::RedisResult<()> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            None => {
+                let client = redis::Client::open(self.address.as_str())?;
+                let connection = client.get_connection_with_timeout(TIMEOUT)?;
+                connection.set_read_timeout(Some(TIMEOUT))?;
+                connection.set_write_timeout(Some(TIMEOUT))?;
+                self.connection.insert(connection)
+            }
+        };
+        let mut pipe = redis::pipe();
+        if !limits.is_empty() {
+            let fields: Vec<_> =
+                limits.iter().map(|(account, value)| (account.0, *value)).collect();
+            pipe.hset_multiple(LIMITS_KEY, &fields).ignore();
+            pipe.pexpire(LIMITS_KEY, LIMITS_MS).ignore();
+        }
+        for top in tops {
+            let text = serde_json::to_string(top).unwrap_or_default();
+            pipe.pset_ex(top_key(&top.symbol), text, TOP_MS).ignore();
+        }
+        pipe.query::<()>(connection)
+    }
+}
+
+/// The key of a book's top.
+pub fn top_key(symbol: &str) -> String {
+    format!("wirematch:top:{symbol}")
+}

@@ -1,0 +1,195 @@
+//! Fetches snapshots of exchanges' books over SoupBinTCP, as GLIMPSE gives them: a thread that
+//! waits so that no core does. What it fetched comes back to it when it is used up.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, SocketAddrV4, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::model::Nanos;
+use crate::wire::soupbintcp::{Login, Packet, snapshot_ends};
+
+/// How long a server may take to say the next thing.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The pause after an attempt.
+const PAUSE: Nanos = Nanos(1_000_000_000);
+/// Bytes of a snapshot, at most.
+const BYTES_MAX: usize = 1 << 30;
+
+/// A snapshot: every message with its length before it.
+#[derive(Debug, Default)]
+pub struct Fetched {
+    /// The wish it answers.
+    wish: u64,
+    /// The first message of the stream that is not in it.
+    pub next: u64,
+    bytes: Vec<u8>,
+}
+
+impl Fetched {
+    /// Bytes of it.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The message at a place, which then is the next one's.
+    pub(super) fn message(&self, at: &mut usize) -> Option<&[u8]> {
+        let (length, rest) = self.bytes.get(*at..)?.split_first_chunk::<2>()?;
+        let message = rest.get(..usize::from(u16::from_be_bytes(*length)))?;
+        *at += 2 + message.len();
+        Some(message)
+    }
+
+    fn push(&mut self, message: &[u8]) {
+        self.bytes.extend_from_slice(&(message.len() as u16).to_be_bytes());
+        self.bytes.extend_from_slice(message);
+    }
+}
+
+/// The stage's ends.
+pub(super) struct Ends {
+    is_there: bool,
+    /// The number of the last wish; it is open until this is forgotten.
+    wish: u64,
+    is_open: bool,
+    wished: Arc<AtomicU64>,
+    fetched: rtrb::Consumer<Fetched>,
+    spent: rtrb::Producer<Fetched>,
+}
+
+impl Ends {
+    /// Whether snapshots are to be had.
+    pub(super) fn is_there(&self) -> bool {
+        self.is_there
+    }
+
+    /// Wishes for a snapshot; `false` where that is on its way, or none is to be had.
+    pub(super) fn want(&mut self) -> bool {
+        if self.is_open || !self.is_there {
+            return false;
+        }
+        (self.wish, self.is_open) = (self.wish + 1, true);
+        self.wished.store(self.wish, Ordering::Release);
+        true
+    }
+
+    /// The wish is over: what comes for it is not taken.
+    pub(super) fn forget(&mut self) {
+        self.is_open = false;
+        self.wished.store(0, Ordering::Release);
+    }
+
+    /// What was fetched for the open wish.
+    pub(super) fn fetched(&mut self) -> Option<Fetched> {
+        let fetched = self.fetched.pop().ok()?;
+        if self.is_open && fetched.wish == self.wish {
+            return Some(fetched);
+        }
+        self.give_back(fetched);
+        None
+    }
+
+    /// What is used up is let go of by the thread that made it.
+    pub(super) fn give_back(&mut self, fetched: Fetched) {
+        let _ = self.spent.push(fetched);
+    }
+}
+
+/// What is fetched for one feed.
+struct Errand {
+    server: Option<(SocketAddrV4, String, String)>,
+    wished: Arc<AtomicU64>,
+    done: u64,
+    fetched: rtrb::Producer<Fetched>,
+    spent: rtrb::Consumer<Fetched>,
+    next: Nanos,
+}
+
+/// The thread's body.
+#[derive(Default)]
+pub struct Fetcher {
+    errands: Vec<Errand>,
+}
+
+impl Fetcher {
+    pub(super) fn add(&mut self, server: Option<(SocketAddrV4, String, String)>) -> Ends {
+        let (fetched, fetched_out) = rtrb::RingBuffer::new(2);
+        let (spent, spent_out) = rtrb::RingBuffer::new(4);
+        let wished = Arc::<AtomicU64>::default();
+        let is_there = server.is_some();
+        self.errands.push(Errand {
+            server,
+            wished: Arc::clone(&wished),
+            done: 0,
+            fetched,
+            spent: spent_out,
+            next: Nanos::ZERO,
+        });
+        Ends { is_there, wish: 0, is_open: false, wished, fetched: fetched_out, spent }
+    }
+
+    /// Fetches what is wished for; says how much it did, and what went wrong.
+    pub fn step(&mut self, now: Nanos, complain: &mut dyn FnMut(String)) -> usize {
+        let mut work = 0;
+        for errand in &mut self.errands {
+            while errand.spent.pop().is_ok() {}
+            let wish = errand.wished.load(Ordering::Acquire);
+            let Some((address, user, password)) = &errand.server else { continue };
+            if wish == 0 || wish == errand.done || now < errand.next {
+                continue;
+            }
+            errand.next = now.saturating_add(PAUSE);
+            work += 1;
+            match fetch(*address, user, password) {
+                Ok(fetched) => {
+                    let _ = errand.fetched.push(Fetched { wish, ..fetched });
+                    errand.done = wish;
+                }
+                Err(why) => complain(format!("no snapshot from {address}: {why}")),
+            }
+        }
+        work
+    }
+}
+
+/// Fetches one snapshot.
+fn fetch(address: SocketAddrV4, user: &str, password: &str) -> Result<Fetched, String> {
+    let stream = TcpStream::connect_timeout(&SocketAddr::V4(address), PATIENCE);
+    let mut stream = stream.map_err(|error| error.to_string())?;
+    stream.set_read_timeout(Some(PATIENCE)).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    Packet::Login(Login::new(user, password, 1)).write(&mut bytes);
+    stream.write_all(&bytes).map_err(|error| error.to_string())?;
+    let mut snapshot = Fetched::default();
+    let (mut arrived, mut room) = (Vec::new(), vec![0; 64 * 1024]);
+    loop {
+        let count = stream.read(&mut room).map_err(|error| error.to_string())?;
+        if count == 0 {
+            return Err("the server went before the end".into());
+        }
+        arrived.extend_from_slice(&room[..count]);
+        let mut at = 0;
+        while let Some((packet, length)) =
+            Packet::parse(&arrived[at..]).map_err(|cause| cause.sentence())?
+        {
+            match packet {
+                Packet::Sequenced(message) => match snapshot_ends(message) {
+                    Some(next) => {
+                        snapshot.next = next;
+                        return Ok(snapshot);
+                    }
+                    None => snapshot.push(message),
+                },
+                Packet::Rejected(code) => return Err(format!("refused: {}", char::from(code))),
+                Packet::EndOfSession => return Err("it ended without its last message".into()),
+                _ => {}
+            }
+            at += length;
+        }
+        arrived.drain(..at);
+        if snapshot.len() > BYTES_MAX {
+            return Err("it has no end".into());
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! One exchange's feed: its lines' ports, its arbiter, its books, a snapshot when one is needed.
+
+use std::net::SocketAddrV4;
+
+use crate::feed::{Arbiter, ArbiterOptions, Book, Books, LINES_MAX, Need, Notice};
+use crate::model::{Instrument, Nanos};
+use crate::port::Port;
+use crate::port::endpoint::{ArpFrame, Opened, UdpEndpoint};
+use crate::runtime::LatencyRecorder;
+use crate::stage::InletSpec;
+use crate::stage::gateway::since_midnight;
+use crate::stage::prices::fetcher::{Ends, Fetched};
+use crate::wire::ethernet::Mac;
+use crate::wire::itch::{self, Message};
+use crate::wire::moldudp64::{REQUEST_LENGTH, Request};
+use crate::wire::session::Packet;
+
+/// Frames taken off a line in a poll.
+const FRAMES: usize = 8;
+/// Messages of a snapshot taken in, in a poll.
+const SNAPSHOT_MESSAGES: usize = 128;
+
+const DAY: u64 = 86_400_000_000_000;
+
+/// One line: a port, and what is heard there.
+struct LineEnd {
+    port: Box<dyn Port>,
+    endpoint: UdpEndpoint,
+    heard: SocketAddrV4,
+    own: SocketAddrV4,
+    was_heard: Option<bool>,
+}
+
+/// One exchange's feed.
+pub(super) struct Inlet {
+    pub(super) at: usize,
+    pub(super) halts: bool,
+    pub(super) arbiter: Arbiter,
+    pub(super) snapshots: u64,
+    pub(super) clock_jumps: u64,
+    lines: Vec<LineEnd>,
+    requests: Option<SocketAddrV4>,
+    books: Books,
+    ends: Ends,
+    /// A snapshot that is being taken in, and how far.
+    taking: Option<(Fetched, usize)>,
+    silence: Nanos,
+    midnight: u64,
+    was_heard: Option<bool>,
+    faults_seen: u64,
+}
+
+impl Inlet {
+    pub(super) fn new(
+        at: usize,
+        spec: &InletSpec,
+        listed: &[Instrument],
+        ports: Vec<Box<dyn Port>>,
+        ends: Ends,
+    ) -> Self {
+        let symbols: Vec<[u8; 8]> = spec
+            .instruments
+            .iter()
+            .map(|id| listed.iter().find(|of| of.id == *id).map_or([0; 8], |of| of.symbol.0))
+            .collect();
+        let ends_of = |(port, (heard, own)): (Box<dyn Port>, (&SocketAddrV4, &SocketAddrV4))| {
+            let mut endpoint = UdpEndpoint::new(Mac::local(*own.ip()), *own.ip());
+            if heard.ip().is_multicast() {
+                endpoint.join(*heard.ip());
+            }
+            LineEnd { port, endpoint, heard: *heard, own: *own, was_heard: None }
+        };
+        let lines: Vec<_> =
+            ports.into_iter().zip(spec.lines.iter().zip(&spec.own)).map(ends_of).collect();
+        let mut options = ArbiterOptions { lines: lines.len().min(LINES_MAX), ..spec.arbiter };
+        if spec.snapshots.is_none() {
+            (options.tries_max, options.request_max) = (u32::MAX, u64::MAX);
+        }
+        Self {
+            at,
+            halts: spec.halts,
+            arbiter: Arbiter::new(options),
+            snapshots: 0,
+            clock_jumps: 0,
+            lines,
+            requests: spec.requests,
+            books: Books::new(&symbols, spec.orders_max, spec.levels_max),
+            ends,
+            taking: None,
+            silence: spec.arbiter.silence,
+            midnight: spec.midnight,
+            was_heard: None,
+            faults_seen: 0,
+        }
+    }
+
+    /// Whether its prices can be used now.
+    pub(super) fn is_sound(&self, now: Nanos) -> bool {
+        self.taking.is_none() && self.arbiter.is_sound(now)
+    }
+
+    pub(super) fn book(&self, place: usize) -> Option<&Book> {
+        self.books.book(place)
+    }
+
+    pub(super) fn faults(&self) -> u64 {
+        self.books.faults
+    }
+
+    /// Takes what came, asks for what is missing, tells what changed.
+    pub(super) fn poll(
+        &mut self,
+        now: Nanos,
+        priced: &mut LatencyRecorder,
+        tell: &mut dyn FnMut(Notice),
+    ) -> usize {
+        let mut work = 0;
+        for line in 0..self.lines.len() {
+            work += self.receive(line, now, priced, tell);
+        }
+        work += self.take_snapshot(now, tell);
+        if self.books.faults != self.faults_seen {
+            self.faults_seen = self.books.faults;
+            if self.ends.is_there() {
+                self.arbiter.distrust(now);
+            }
+        }
+        match self.arbiter.need(now) {
+            Some(Need::Request(request)) => self.ask(&request),
+            Some(Need::Snapshot) if self.ends.want() => {
+                tell(Notice::SnapshotWanted { feed: self.at });
+            }
+            _ => {}
+        }
+        self.notice(now, tell);
+        work
+    }
+
+    fn receive(
+        &mut self,
+        line: usize,
+        now: Nanos,
+        priced: &mut LatencyRecorder,
+        tell: &mut dyn FnMut(Notice),
+    ) -> usize {
+        let Self { lines, arbiter, books, requests, midnight, clock_jumps, .. } = self;
+        let Some(end) = lines.get_mut(line) else { return 0 };
+        let LineEnd { port, endpoint, heard, own, .. } = end;
+        let (mut reply, mut last): (Option<ArpFrame>, Option<u64>) = (None, None);
+        let mut restarted = false;
+        let seen = port.receive(FRAMES, &mut |frame, _| {
+            let datagram = match endpoint.open(frame) {
+                Opened::Datagram(datagram) => datagram,
+                Opened::ArpReply(frame) => return reply = Some(frame),
+                Opened::Malformed(_) => return arbiter.malformed(Some(line)),
+                Opened::Learned | Opened::NotForUs => return,
+            };
+            let is_answer = Some(datagram.source) == *requests && datagram.destination == *own;
+            let from = match datagram.destination == *heard {
+                true => Some(line),
+                false if is_answer => None,
+                false => return,
+            };
+            let Ok(packet) = Packet::parse(datagram.payload, Message::LENGTH_MAX) else {
+                return arbiter.malformed(from.or(Some(line)));
+            };
+            if arbiter.begins_anew(from, &packet, now) {
+                books.clear();
+                restarted = true;
+            }
+            arbiter.receive(from, &packet, now, |_, bytes| {
+                last = time_of(bytes).or(last);
+                // What cannot be is counted by the books and spoils the one it is for.
+                let _ = books.apply(bytes);
+            });
+        });
+        if let Some(at) = last {
+            let lag = (since_midnight(now) + DAY + *midnight - at % DAY) % DAY;
+            match lag < DAY / 2 {
+                true => priced.record(Nanos(now.0 - lag.min(now.0)), now),
+                false => *clock_jumps += 1,
+            }
+        }
+        if restarted {
+            self.taking = None;
+            self.ends.forget();
+            tell(Notice::Restarted { feed: self.at });
+        }
+        if let Some(frame) = reply
+            && let Some(end) = self.lines.get_mut(line)
+        {
+            let _ = frame.send(&mut *end.port);
+            end.port.flush();
+        }
+        seen
+    }
+
+    /// Sends a request by the first line's network; one that is not sent is made again.
+    fn ask(&mut self, request: &Request) {
+        let (Some(to), Some(end)) = (self.requests, self.lines.first_mut()) else { return };
+        let bytes = request.bytes();
+        let fill = &mut |space: &mut [u8]| space.copy_from_slice(&bytes);
+        let _ = end.endpoint.send(&mut *end.port, end.own.port(), to, REQUEST_LENGTH, fill);
+        end.port.flush();
+    }
+
+    /// Takes in a part of a snapshot; after the last, the stream goes on.
+    fn take_snapshot(&mut self, now: Nanos, tell: &mut dyn FnMut(Notice)) -> usize {
+        if self.taking.is_none() {
+            let Some(fetched) = self.ends.fetched() else { return 0 };
+            if fetched.next < self.arbiter.expected() {
+                // It is older than what is here; another one is wanted.
+                self.ends.give_back(fetched);
+                self.ends.forget();
+                return 1;
+            }
+            self.books.clear();
+            self.taking = Some((fetched, 0));
+        }
+        let Some((fetched, at)) = &mut self.taking else { return 0 };
+        for _ in 0..SNAPSHOT_MESSAGES {
+            let Some(message) = fetched.message(at) else { break };
+            let _ = self.books.apply(message);
+        }
+        if *at < fetched.len() {
+            return SNAPSHOT_MESSAGES;
+        }
+        let next = fetched.next;
+        let books = &mut self.books;
+        self.arbiter.resume(next, now, |_, bytes| _ = books.apply(bytes));
+        self.faults_seen = self.books.faults;
+        if let Some((fetched, _)) = self.taking.take() {
+            self.ends.give_back(fetched);
+        }
+        self.ends.forget();
+        self.snapshots += 1;
+        tell(Notice::CaughtUp { feed: self.at, next });
+        1
+    }
+
+    /// Tells people of lines that fell silent or came back.
+    fn notice(&mut self, now: Nanos, tell: &mut dyn FnMut(Notice)) {
+        let (feed, silence) = (self.at, self.silence);
+        let is_heard = self.arbiter.is_heard(now);
+        for (line, end) in self.lines.iter_mut().enumerate() {
+            let quality = self.arbiter.lines.get(line);
+            let hears = quality.is_some_and(|line| line.is_heard(now, silence));
+            match end.was_heard.replace(hears) {
+                Some(true) if !hears && is_heard => tell(Notice::LineLost { feed, line }),
+                Some(false) if hears && quality.is_some_and(|line| line.packets > 1) => {
+                    tell(Notice::LineBack { feed, line });
+                }
+                _ => {}
+            }
+        }
+        if self.was_heard.replace(is_heard) == Some(true) && !is_heard {
+            tell(Notice::FeedLost { feed });
+        }
+    }
+}
+
+/// The time a message carries.
+#[inline]
+fn time_of(bytes: &[u8]) -> Option<u64> {
+    let time: [u8; 6] = bytes.get(5..11)?.try_into().ok()?;
+    Some(itch::since_midnight(time))
+}

@@ -1,0 +1,342 @@
+//! Market data in: exchanges' feeds off their lines into books, and what follows from the books to
+//! the sequencer. However much comes in, a poll takes a bounded part of it and says a bounded part.
+//!
+//! ```text
+//!  port A ─┐
+//!  port B ─┴► Inlet (arbiter, books) ─► Watch ─► sequencer
+//!   ▲  requests │        ▲ snapshots
+//!   └───────────┘     Fetcher, a thread
+//! ```
+
+mod fetcher;
+mod inlet;
+
+use std::net::SocketAddrV4;
+
+pub use fetcher::{Fetched, Fetcher};
+
+use crate::feed::{ArbiterOptions, Notice, Quotes, Seen, Watch, WatchOptions};
+use crate::link::Producer;
+use crate::model::{Fault, Instrument, InstrumentId, Nanos, Request};
+use crate::port::Port;
+use crate::runtime::{Counters, LatencyRecorder, Stage};
+use crate::stage::prices::fetcher::Ends;
+use crate::stage::prices::inlet::Inlet;
+
+crate::counters! {
+    /// What is counted of exchanges' prices as a whole.
+    pub PricesCounter {
+        References: "reference prices told to the sequencer",
+        Halts: "halts asked for: no feed has prices, or the exchange halted",
+        Resumes: "ends of such halts asked for",
+        Crossed: "looks at an instrument whose venues crossed: no price",
+        Faults: "messages that could not be: not applied, and the book is not used",
+        Gaps: "gaps that no line closed in time",
+        Asked: "requests for what was missing",
+        Recovered: "messages that came as answers to requests",
+        Snapshots: "snapshots taken in",
+        Restarts: "sessions that began anew",
+        Jumps: "packets too far ahead to be believed",
+        ClockJumps: "messages whose time is far from ours",
+        NoticesLost: "notices to people that found no room",
+    }
+}
+
+crate::counters! {
+    /// What is counted of all feeds' A lines.
+    pub LineACounter {
+        APackets: "packets of A lines", AMessages: "messages in them",
+        AFirst: "packets that brought something new", ALate: "packets that brought nothing new",
+        AHeartbeats: "heartbeats", ALost: "messages the line skipped",
+        AForeign: "packets of other sessions", AMalformed: "packets that were broken",
+        ABehindNs: "how far behind the other line, as a rule", ABehindMaxNs: "and at most",
+    }
+}
+
+crate::counters! {
+    /// What is counted of all feeds' B lines.
+    pub LineBCounter {
+        BPackets: "packets of B lines", BMessages: "messages in them",
+        BFirst: "packets that brought something new", BLate: "packets that brought nothing new",
+        BHeartbeats: "heartbeats", BLost: "messages the line skipped",
+        BForeign: "packets of other sessions", BMalformed: "packets that were broken",
+        BBehindNs: "how far behind the other line, as a rule", BBehindMaxNs: "and at most",
+    }
+}
+
+/// A feed, as configured.
+#[derive(Clone, Debug)]
+pub struct InletSpec {
+    /// Its name.
+    pub name: String,
+    /// Where its lines are heard: groups, or addresses of ours.
+    pub lines: Vec<SocketAddrV4>,
+    /// Our address on each line's network; requests leave from the first.
+    pub own: Vec<SocketAddrV4>,
+    /// Who sends again what was missed.
+    pub requests: Option<SocketAddrV4>,
+    /// Who gives snapshots: where, user, password.
+    pub snapshots: Option<(SocketAddrV4, String, String)>,
+    /// The instruments it prices.
+    pub instruments: Vec<InstrumentId>,
+    /// Whether its halts are halts here.
+    pub halts: bool,
+    /// How its lines are arbitrated.
+    pub arbiter: ArbiterOptions,
+    /// Orders in its books, at most.
+    pub orders_max: usize,
+    /// Prices a side, at most.
+    pub levels_max: usize,
+    /// How far the exchange's midnight is from UTC's, in nanoseconds of time of day.
+    pub midnight: u64,
+}
+
+/// What is told at boot.
+#[derive(Clone, Debug)]
+pub struct PricesOptions {
+    /// What is traded.
+    pub instruments: Vec<Instrument>,
+    /// The feeds.
+    pub inlets: Vec<InletSpec>,
+    /// How prices are watched.
+    pub watch: WatchOptions,
+}
+
+impl PricesOptions {
+    /// The numbers of instruments that some feed prices.
+    fn priced(&self) -> Vec<InstrumentId> {
+        let mut ids: Vec<_> =
+            self.inlets.iter().flat_map(|inlet| inlet.instruments.iter().copied()).collect();
+        ids.sort();
+        ids.dedup();
+        ids
+    }
+}
+
+/// What the stage is joined by.
+pub struct PricesLinks {
+    /// To the sequencer.
+    pub requests: Producer<Request>,
+    /// To people.
+    pub notices: rtrb::Producer<Notice>,
+    /// From the exchange's time to the book.
+    pub priced: LatencyRecorder,
+}
+
+/// Lines of the link to the sequencer.
+pub const PRICES_DEPTH: usize = 64;
+
+/// Instruments looked at in a poll.
+const LOOKS: usize = 16;
+
+/// How often a round of looks begins.
+const ROUND_EVERY: Nanos = Nanos(200_000);
+
+/// The stage.
+pub struct Prices {
+    inlets: Vec<Inlet>,
+    /// By row of the watch: each inlet that prices it, with the place in its books.
+    venues: Box<[Vec<(usize, usize)>]>,
+    watch: Watch,
+    links: PricesLinks,
+    /// The next row to look at.
+    row: usize,
+    round_at: Nanos,
+    /// Counters, for whoever shows them.
+    pub counters: Counters<PricesCounter>,
+    /// Of A lines.
+    pub line_a: Counters<LineACounter>,
+    /// Of B lines.
+    pub line_b: Counters<LineBCounter>,
+}
+
+impl Prices {
+    /// The stage, and the thread's end that fetches snapshots. Each feed has a port for each line.
+    pub fn new(
+        options: &PricesOptions,
+        ports: Vec<Vec<Box<dyn Port>>>,
+        links: PricesLinks,
+    ) -> (Self, Fetcher) {
+        let ids = options.priced();
+        let mut venues = vec![Vec::new(); ids.len()];
+        let (mut inlets, mut fetcher) = (Vec::new(), Fetcher::default());
+        for (at, (spec, ports)) in options.inlets.iter().zip(ports).enumerate() {
+            for (place, id) in spec.instruments.iter().enumerate() {
+                if let Ok(row) = ids.binary_search(id) {
+                    venues[row].push((at, place));
+                }
+            }
+            let ends: Ends = fetcher.add(spec.snapshots.clone());
+            inlets.push(Inlet::new(at, spec, &options.instruments, ports, ends));
+        }
+        let watch = Watch::new(options.watch, &ids);
+        let stage = Self {
+            inlets,
+            venues: venues.into(),
+            watch,
+            links,
+            row: 0,
+            round_at: Nanos::ZERO,
+            counters: Counters::default(),
+            line_a: Counters::default(),
+            line_b: Counters::default(),
+        };
+        (stage, fetcher)
+    }
+
+    /// Looks at the next rows, and says what follows.
+    fn look(&mut self, now: Nanos) -> usize {
+        if self.row == 0 && now < self.round_at {
+            return 0;
+        }
+        let Self { inlets, venues, watch, links, counters, .. } = self;
+        let PricesLinks { requests, notices, .. } = links;
+        let end = (self.row + LOOKS).min(venues.len());
+        let mut said = 0;
+        for row in self.row..end {
+            let mut seen = Seen::default();
+            let mut quotes = Quotes::default();
+            for &(inlet, place) in venues.get(row).into_iter().flatten() {
+                let Some(inlet) = inlets.get(inlet) else { continue };
+                let (is_sound, book) = (inlet.is_sound(now), inlet.book(place));
+                let Some(book) = book.filter(|book| is_sound && !book.is_spoiled) else { continue };
+                seen.is_heard = true;
+                seen.is_halted |= inlet.halts && !book.trades();
+                quotes.consider(inlet.at, book);
+            }
+            if quotes.is_crossed() {
+                counters.count(PricesCounter::Crossed);
+            }
+            seen.quotes = quotes;
+            let notice = watch.look(row, &seen, now, &mut |request| {
+                let sent = requests.push_head(request);
+                said += usize::from(sent);
+                sent
+            });
+            if let Some(notice) = notice
+                && notices.push(notice).is_err()
+            {
+                counters.count(PricesCounter::NoticesLost);
+            }
+        }
+        self.row = end;
+        if end == venues.len() {
+            (self.row, self.round_at) = (0, now.saturating_add(ROUND_EVERY));
+        }
+        said
+    }
+
+    fn count(&mut self) {
+        use PricesCounter as C;
+        let sum = |of: &dyn Fn(&Inlet) -> u64| self.inlets.iter().map(of).sum::<u64>();
+        let values = [
+            (C::References, self.watch.references),
+            (C::Halts, self.watch.halts),
+            (C::Resumes, self.watch.resumes),
+            (C::Faults, sum(&|inlet| inlet.faults())),
+            (C::Gaps, sum(&|inlet| inlet.arbiter.gaps)),
+            (C::Asked, sum(&|inlet| inlet.arbiter.requests)),
+            (C::Recovered, sum(&|inlet| inlet.arbiter.recovered)),
+            (C::Snapshots, sum(&|inlet| inlet.snapshots)),
+            (C::Restarts, sum(&|inlet| inlet.arbiter.restarts)),
+            (C::Jumps, sum(&|inlet| inlet.arbiter.jumps)),
+            (C::ClockJumps, sum(&|inlet| inlet.clock_jumps)),
+        ];
+        values.into_iter().for_each(|(counter, value)| self.counters.set(counter, value));
+        count_lines(&self.inlets, &mut self.line_a, &mut self.line_b);
+    }
+}
+
+/// Sums over all feeds, line by line.
+fn count_lines(
+    inlets: &[Inlet],
+    line_a: &mut Counters<LineACounter>,
+    line_b: &mut Counters<LineBCounter>,
+) {
+    let of = |line: usize| {
+        let mut sums = [0u64; 10];
+        for quality in inlets.iter().filter_map(|inlet| inlet.arbiter.lines.get(line)) {
+            let q = quality;
+            let values = [
+                q.packets,
+                q.messages,
+                q.first,
+                q.late,
+                q.heartbeats,
+                q.lost,
+                q.foreign,
+                q.malformed,
+            ];
+            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+            sums[8] = sums[8].max(q.behind_ns);
+            sums[9] = sums[9].max(q.behind_max_ns);
+        }
+        sums
+    };
+    use LineACounter as A;
+    use LineBCounter as B;
+    let a = [
+        A::APackets,
+        A::AMessages,
+        A::AFirst,
+        A::ALate,
+        A::AHeartbeats,
+        A::ALost,
+        A::AForeign,
+        A::AMalformed,
+        A::ABehindNs,
+        A::ABehindMaxNs,
+    ];
+    a.into_iter().zip(of(0)).for_each(|(counter, value)| line_a.set(counter, value));
+    let b = [
+        B::BPackets,
+        B::BMessages,
+        B::BFirst,
+        B::BLate,
+        B::BHeartbeats,
+        B::BLost,
+        B::BForeign,
+        B::BMalformed,
+        B::BBehindNs,
+        B::BBehindMaxNs,
+    ];
+    b.into_iter().zip(of(1)).for_each(|(counter, value)| line_b.set(counter, value));
+}
+
+impl Stage for Prices {
+    fn name(&self) -> &str {
+        "prices"
+    }
+
+    fn tells_time(&self) -> bool {
+        true
+    }
+
+    /// Orders go first: prices are sampled anyway.
+    fn is_background(&self) -> bool {
+        true
+    }
+
+    fn poll(&mut self, now: Nanos) -> Result<usize, Fault> {
+        let Self { inlets, links, counters, .. } = self;
+        let PricesLinks { notices, priced, .. } = links;
+        let mut tell = |notice| {
+            if notices.push(notice).is_err() {
+                counters.count(PricesCounter::NoticesLost);
+            }
+        };
+        let mut work = 0;
+        for inlet in inlets {
+            work += inlet.poll(now, priced, &mut tell);
+        }
+        Ok(work + self.look(now))
+    }
+
+    fn housekeep(&mut self, _now: Nanos) {
+        self.count();
+        self.counters.publish();
+        self.line_a.publish();
+        self.line_b.publish();
+        self.links.priced.hand_over();
+    }
+}

@@ -93,6 +93,7 @@ package message_pkg;
     localparam logic [7:0] COMMAND_SET_LIMIT = 8'd96;
     localparam logic [7:0] COMMAND_SET_ACCOUNT = 8'd97;
     localparam logic [7:0] COMMAND_SET_SESSION = 8'd98;
+    localparam logic [7:0] COMMAND_CASH = 8'd99;
 
     localparam logic [7:0] EVENT_NOTHING = 8'd0;
     localparam logic [7:0] EVENT_ACCEPTED = 8'd1;
@@ -122,6 +123,7 @@ package message_pkg;
     localparam logic [7:0] EVENT_BUSTED = 8'd26;
     localparam logic [7:0] EVENT_CORRECTED = 8'd27;
     localparam logic [7:0] EVENT_FAMILY_SET = 8'd28;
+    localparam logic [7:0] EVENT_CASH_MOVED = 8'd29;
     localparam logic [7:0] EVENT_ROUTED = 8'd32;
     localparam logic [7:0] EVENT_DESTINATION_UP = 8'd33;
     localparam logic [7:0] EVENT_DESTINATION_DOWN = 8'd34;

@@ -128,10 +128,10 @@ mod tests {
         let root = env!("CARGO_MANIFEST_DIR");
         let there = std::fs::read_to_string(std::path::Path::new(root).join(PATH))
             .expect("fpga/rtl/message_pkg.sv is there");
-        assert_eq!(there, text(), "stale: wirematch fpga package > {PATH}");
+        assert!(there == text(), "stale: wirematch fpga package > {PATH}");
         let there = std::fs::read_to_string(std::path::Path::new(root).join(REASONS_PATH));
         let there = there.expect("fpga/rtl/reject_reasons.svh is there");
-        assert_eq!(there, reasons(), "stale: wirematch fpga package --reasons > {REASONS_PATH}");
+        assert!(there == reasons(), "stale: wirematch fpga package --reasons > {REASONS_PATH}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The top of each book for those who only ask: an entry lives for a second and is renewed while
-//! the books are followed, so that nobody is ever given what may be old. In the process; in Redis too,
-//! where there are several.
+//! the books are followed, so that nobody is ever given what may be old. In the process; in Redis
+//! too, where there are several.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, SocketAddrV4, TcpStream};

@@ -1,7 +1,7 @@
-//! Who is behind the codes: kept apart from journal and record, by region, and erasable. Each person
-//! has a key of their own; the entry is enciphered with it, and to erase is to destroy the key. What
-//! copies of the entries there are cannot be read then, and the record, which has codes alone, stays
-//! whole.
+//! Who is behind the codes: kept apart from journal and record, by region, and erasable. Each
+//! person has a key of their own; the entry is enciphered with it, and to erase is to destroy the
+//! key. What copies of the entries there are cannot be read then, and the record, which has codes
+//! alone, stays whole.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};

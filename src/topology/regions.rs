@@ -44,7 +44,9 @@ pub struct RegionConfig {
 #[derive(JsonSchema)]
 #[allow(dead_code, reason = "a schema is made of it, never a value")]
 struct SettlementKeys {
+    /// The first trade date it counts for.
     from: String,
+    /// Business days after the trade date.
     days: u8,
 }
 

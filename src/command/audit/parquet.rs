@@ -1,5 +1,5 @@
-//! A table as a Parquet file: optional columns of text, plain pages, nothing compressed. The crate of
-//! that name brings sixty others for what is two pages here.
+//! A table as a Parquet file: optional columns of text, plain pages, nothing compressed. The crate
+//! of that name brings sixty others for what is two pages here.
 
 use std::io::{self, Write};
 

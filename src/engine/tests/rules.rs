@@ -225,7 +225,7 @@ fn an_order_that_asks_for_the_impossible_is_refused_with_its_reason() {
         (flagged(good, Flags::HIDDEN.with(Flags::POST_ONLY)), RejectCode::NotTogether),
         (Command { side: 7, ..good }, RejectCode::InvalidSide),
         (Command { kind: CommandKind::Split.code(), ..good }, RejectCode::Unsupported),
-        (Command { kind: 99, ..good }, RejectCode::Unsupported),
+        (Command { kind: 200, ..good }, RejectCode::Unsupported),
     ];
     for (command, code) in cases {
         let mut market = Market::with(&[(100, 5)]);

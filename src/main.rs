@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use wirematch::command::{
-    Exit, Outcome, audit, bench, cash, check, client, config, console_password, deal, feed,
+    Exit, Outcome, audit, bench, cash, check, client, config, console_password, deal, debug, feed,
     fix_echo, fix_password, flow, fpga, history, host, instrument, journal, manual, monitor,
     positions, reconcile, region, replay, risk, run as run_command, simulate, status, ticker,
     witness,
@@ -30,6 +30,7 @@ enum Command {
     ConsolePassword(console_password::ConsolePasswordArguments),
     Deal(deal::DealArguments),
     Feed(feed::FeedArguments),
+    Debug(debug::DebugArguments),
     FixEcho(fix_echo::FixEchoArguments),
     FixPassword(fix_password::FixPasswordArguments),
     Flow(flow::FlowArguments),
@@ -77,6 +78,7 @@ fn run(command: &Command) -> Outcome {
         Command::ConsolePassword(arguments) => console_password::run(arguments),
         Command::Deal(arguments) => deal::run(arguments),
         Command::Feed(arguments) => feed::run(arguments),
+        Command::Debug(arguments) => debug::run(arguments),
         Command::FixEcho(arguments) => fix_echo::run(arguments),
         Command::FixPassword(arguments) => fix_password::run(arguments),
         Command::Flow(arguments) => flow::run(arguments),

@@ -9,6 +9,7 @@ pub mod config;
 pub mod configuration;
 pub mod console_password;
 pub mod deal;
+pub mod debug;
 pub mod feed;
 pub mod fix_echo;
 pub mod fix_password;

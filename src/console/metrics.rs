@@ -138,6 +138,9 @@ pub fn reference(snapshot: &Snapshot) -> String {
     rows.push(
         "| `wirematch_up` | gauge |  | 1: the process that writes the numbers is there |".into(),
     );
+    let paired = "| `wirematch_standby_paired` | gauge |  |";
+    rows.retain(|row| !row.starts_with(paired));
+    rows.push(format!("{paired} with two machines: 1: a standby counts; 0: this one is alone |"));
     rows.sort();
     text += &rows.join("\n");
     text.push('\n');
@@ -159,6 +162,24 @@ mod tests {
         ] {
             assert_eq!(scaled(value, unit), expected);
         }
+    }
+
+    #[test]
+    fn dashboard_and_rules_ask_for_what_there_is() {
+        let known = include_str!("../../docs/metrics.md");
+        let asked =
+            [include_str!("../../config/grafana.json"), include_str!("../../config/alerts.yml")];
+        let mut count = 0;
+        for text in asked {
+            for (at, _) in text.match_indices("wirematch_") {
+                let word = |one: &char| one.is_ascii_alphanumeric() || *one == '_';
+                let name: String = text[at..].chars().take_while(word).collect();
+                let name = name.trim_end_matches("_bucket");
+                assert!(known.contains(&format!("`{name}`")), "nobody writes {name}");
+                count += 1;
+            }
+        }
+        assert!(count > 20);
     }
 
     #[test]

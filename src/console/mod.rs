@@ -16,7 +16,7 @@ mod server;
 mod tls;
 mod users;
 
-pub use alarm::spawn_alarm;
+pub use alarm::{Bellman, spawn_alarm};
 pub use figures::{
     BookFigures, CoreFigures, Figures, JournalFigures, LatencyFigures, LinkFigures, SessionFigures,
     StandbyFigures, age_of,

@@ -58,14 +58,20 @@ pub(super) struct Console {
     port: u16,
 }
 
-/// A console that serves; it ends with the process or its flag.
-#[derive(Debug)]
+/// A console that serves; it ends when this is dropped.
 pub struct ConsoleServer {
     /// Where it is.
     pub address: SocketAddr,
     /// Whether by TLS.
     pub is_tls: bool,
+    console: Arc<Console>,
     stop: StopFlag,
+}
+
+impl std::fmt::Debug for ConsoleServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ConsoleServer({})", self.address)
+    }
 }
 
 impl Drop for ConsoleServer {
@@ -75,6 +81,17 @@ impl Drop for ConsoleServer {
 }
 
 impl ConsoleServer {
+    /// Reads the file of users again, where there is one.
+    ///
+    /// # Errors
+    /// What is wrong with it; the users stay as they were.
+    pub fn reload_users(&self, file: Option<&std::path::Path>) -> Result<(), String> {
+        match file {
+            Some(file) if self.console.users.are_needed() => self.console.users.reload(file),
+            _ => Ok(()),
+        }
+    }
+
     /// Starts the thread.
     ///
     /// # Errors
@@ -97,6 +114,7 @@ impl ConsoleServer {
         let console =
             Arc::new(Console { users, read, long, readings, port: address.port(), parts });
         let own = stop.clone();
+        let served = Arc::clone(&console);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(8)
@@ -106,7 +124,7 @@ impl ConsoleServer {
             runtime.block_on(async move {
                 let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
                 tokio::spawn(push::read_on(file, sender));
-                let app = routes(console);
+                let app = routes(served);
                 match acceptor {
                     None => drop(tokio::spawn(async move { axum::serve(listener, app).await })),
                     Some(acceptor) => {
@@ -121,7 +139,7 @@ impl ConsoleServer {
         };
         let thread = std::thread::Builder::new().name("console".into()).spawn(body);
         thread.map_err(|error| error.to_string())?;
-        Ok(Self { address, is_tls, stop })
+        Ok(Self { address, is_tls, console, stop })
     }
 }
 

@@ -2,23 +2,24 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, RwLock};
 
 use serde::Deserialize;
 
 use crate::console::PasswordHash;
+use crate::model::Nanos;
+use crate::runtime::{Clock, SystemClock};
 use crate::topology::Role;
 
 /// Silence after which somebody must log in again.
-const IDLE_MAX: Duration = Duration::from_secs(30 * 60);
+const IDLE_MAX: Nanos = Nanos(30 * 60 * 1_000_000_000);
 
 /// Sessions at once; the oldest makes way.
 const SESSIONS_MAX: usize = 256;
 
 /// Failed logins of a name before it must wait, and how long.
 const FAILURES_MAX: u32 = 5;
-const SHUT_FOR: Duration = Duration::from_secs(30);
+const SHUT_FOR: Nanos = Nanos(30 * 1_000_000_000);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,10 +56,11 @@ pub(super) struct Person {
 #[derive(Debug)]
 pub(super) struct Users {
     /// None: everybody is let in with this role.
-    users: Option<HashMap<String, User>>,
+    users: RwLock<Option<HashMap<String, User>>>,
     anybody: Person,
-    sessions: Mutex<HashMap<String, (Person, Instant)>>,
-    failures: Mutex<HashMap<String, (u32, Instant)>>,
+    sessions: Mutex<HashMap<String, (Person, Nanos)>>,
+    failures: Mutex<HashMap<String, (u32, Nanos)>>,
+    clock: SystemClock,
 }
 
 /// Why somebody is not let in.
@@ -81,37 +83,48 @@ fn secret() -> String {
 impl Users {
     /// Of a file; without one, everybody has `role`.
     pub(super) fn open(file: Option<&Path>, role: Role) -> Result<Self, String> {
-        let users = file.map(read).transpose()?;
+        let users = RwLock::new(file.map(read).transpose()?);
+        let clock = SystemClock::new();
         let anybody = Person { name: "console".into(), role, token: secret() };
-        Ok(Self { users, anybody, sessions: Mutex::default(), failures: Mutex::default() })
+        Ok(Self { users, anybody, sessions: Mutex::default(), failures: Mutex::default(), clock })
     }
 
     /// Whether people must say who they are.
     pub(super) fn are_needed(&self) -> bool {
-        self.users.is_some()
+        self.users.read().unwrap_or_else(|bad| bad.into_inner()).is_some()
+    }
+
+    /// Reads the file again; who is not in it any more, or has another role, is let go.
+    pub(super) fn reload(&self, file: &Path) -> Result<(), String> {
+        let fresh = read(file)?;
+        let mut sessions = self.sessions.lock().unwrap_or_else(|bad| bad.into_inner());
+        sessions.retain(|_, (person, _)| {
+            fresh.get(&person.name).is_some_and(|user| user.role == person.role)
+        });
+        *self.users.write().unwrap_or_else(|bad| bad.into_inner()) = Some(fresh);
+        Ok(())
     }
 
     /// Lets somebody in; returns the cookie. Takes as long for a name that nobody has.
     pub(super) fn log_in(&self, name: &str, password: &str) -> Result<String, Refusal> {
-        let users = self.users.as_ref().ok_or(Refusal::Wrong)?;
-        let now = Instant::now();
+        let now = self.clock.now();
         {
             let mut failures = self.failures.lock().unwrap_or_else(|bad| bad.into_inner());
-            failures.retain(|_, (_, at)| now.duration_since(*at) < SHUT_FOR);
+            failures.retain(|_, (_, at)| now.saturating_sub(*at) < SHUT_FOR);
             if failures.get(name).is_some_and(|(count, _)| *count >= FAILURES_MAX) {
                 return Err(Refusal::TooOften);
             }
         }
-        let found = users.get(name).or_else(|| users.values().next()).ok_or(Refusal::Wrong)?;
-        let is_right = found.password.matches(password);
+        let found = self.found(name).ok_or(Refusal::Wrong)?;
+        let is_right = found.1.password.matches(password);
         let cookie = secret();
-        if !is_right || !users.contains_key(name) || cookie.is_empty() {
+        if !is_right || !found.0 || cookie.is_empty() {
             let mut failures = self.failures.lock().unwrap_or_else(|bad| bad.into_inner());
             let entry = failures.entry(name.to_owned()).or_insert((0, now));
             *entry = (entry.0 + 1, now);
             return Err(Refusal::Wrong);
         }
-        let person = Person { name: name.to_owned(), role: found.role, token: secret() };
+        let person = Person { name: name.to_owned(), role: found.1.role, token: secret() };
         let mut sessions = self.sessions.lock().unwrap_or_else(|bad| bad.into_inner());
         if sessions.len() >= SESSIONS_MAX {
             let oldest = sessions.iter().min_by_key(|(_, (_, at))| *at).map(|(key, _)| key.clone());
@@ -121,6 +134,16 @@ impl Users {
         Ok(cookie)
     }
 
+    /// A user; for a name that nobody has, some other, so that the answer takes as long.
+    fn found(&self, name: &str) -> Option<(bool, User)> {
+        let users = self.users.read().unwrap_or_else(|bad| bad.into_inner());
+        let users = users.as_ref()?;
+        match users.get(name) {
+            Some(user) => Some((true, user.clone())),
+            None => users.values().next().map(|user| (false, user.clone())),
+        }
+    }
+
     /// Lets somebody go.
     pub(super) fn log_out(&self, cookie: &str) {
         self.sessions.lock().unwrap_or_else(|bad| bad.into_inner()).remove(cookie);
@@ -128,12 +151,12 @@ impl Users {
 
     /// Who bears this cookie.
     pub(super) fn person(&self, cookie: Option<&str>) -> Option<Person> {
-        if self.users.is_none() {
+        if !self.are_needed() {
             return Some(self.anybody.clone());
         }
-        let now = Instant::now();
+        let now = self.clock.now();
         let mut sessions = self.sessions.lock().unwrap_or_else(|bad| bad.into_inner());
-        sessions.retain(|_, (_, seen)| now.duration_since(*seen) < IDLE_MAX);
+        sessions.retain(|_, (_, seen)| now.saturating_sub(*seen) < IDLE_MAX);
         let (person, seen) = sessions.get_mut(cookie.filter(|cookie| !cookie.is_empty())?)?;
         *seen = now;
         Some(person.clone())

@@ -5,9 +5,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, OnceLock};
-use std::time::{Duration, Instant};
 
 use serde::Serialize;
+
+use crate::model::Nanos;
+use crate::runtime::{Clock, SystemClock};
 
 /// How much somebody should care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -43,13 +45,13 @@ pub struct Said {
 pub const KEPT: usize = 64;
 /// A sentence is said so often within [`WINDOW`].
 const OFTEN: u32 = 5;
-const WINDOW: Duration = Duration::from_secs(10);
+const WINDOW: Nanos = Nanos(10_000_000_000);
 /// Sentences told apart, at most; then all are forgotten.
 const SENTENCES_MAX: usize = 1024;
 
 /// Which sentences came how often.
 #[derive(Debug, Default)]
-struct Limiter(HashMap<String, (Instant, u32)>);
+struct Limiter(HashMap<String, (Nanos, u32)>);
 
 /// What to do with a sentence.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,13 +64,13 @@ enum Verdict {
 
 impl Limiter {
     /// Sentences that differ in numbers alone are the same.
-    fn judge(&mut self, message: &str, now: Instant) -> Verdict {
+    fn judge(&mut self, message: &str, now: Nanos) -> Verdict {
         let plain: String = message.chars().filter(|one| !one.is_ascii_digit()).collect();
         if self.0.len() >= SENTENCES_MAX && !self.0.contains_key(&plain) {
             self.0.clear();
         }
         let (since, count) = self.0.entry(plain).or_insert((now, 0));
-        if now.duration_since(*since) >= WINDOW {
+        if now.saturating_sub(*since) >= WINDOW {
             let unsaid = count.saturating_sub(OFTEN);
             (*since, *count) = (now, 1);
             return if unsaid > 0 { Verdict::SayAfter(unsaid) } else { Verdict::Say };
@@ -83,6 +85,7 @@ struct Log {
     limiter: Limiter,
     kept: VecDeque<Said>,
     format: Option<LogFormat>,
+    clock: Option<SystemClock>,
 }
 
 fn log() -> &'static Mutex<Log> {
@@ -111,10 +114,10 @@ pub fn recent() -> Vec<Said> {
     log.kept.iter().cloned().collect()
 }
 
-#[allow(clippy::disallowed_methods, reason = "what people read bears the system's time")]
 fn write(level: Level, message: &str) {
     let mut log = log().lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let message = match log.limiter.judge(message, Instant::now()) {
+    let now = log.clock.get_or_insert_with(SystemClock::new).now();
+    let message = match log.limiter.judge(message, now) {
         Verdict::Keep => return,
         Verdict::Say => message.to_owned(),
         Verdict::SayAfter(count) => format!("{message} (and {count} times more, unsaid)"),
@@ -146,12 +149,12 @@ mod tests {
 
     #[test]
     fn a_sentence_that_comes_again_is_said_a_few_times_and_then_counted() {
-        let (mut limiter, begin) = (Limiter::default(), Instant::now());
+        let (mut limiter, begin) = (Limiter::default(), Nanos(5));
         let said = (0..100)
             .filter(|at| limiter.judge(&format!("link {at} is full"), begin) == Verdict::Say);
         assert_eq!(said.count(), OFTEN as usize);
         assert_eq!(limiter.judge("another", begin), Verdict::Say);
-        let later = begin + WINDOW;
+        let later = begin.saturating_add(WINDOW);
         assert_eq!(limiter.judge("link 7 is full", later), Verdict::SayAfter(100 - OFTEN));
         assert_eq!(limiter.judge("link 8 is full", later), Verdict::Say);
     }

@@ -26,6 +26,7 @@ mod scribe;
 mod shard_wiring;
 mod sharding;
 mod speaker;
+mod stage_name;
 mod standby;
 mod state;
 mod stores;
@@ -48,7 +49,7 @@ pub use calendar::{
 pub use clearing::ClearingConfig;
 pub use config::{
     Config, CoreConfig, EngineConfig, EntryConfig, FeedConfig, JournalConfig, ReleaseGate,
-    ShardConfig, StageName,
+    ShardConfig,
 };
 pub use console_config::{AlarmConfig, ConsoleConfig, Role};
 pub use deal::{Busy, DealtShard, deal, table as deal_table};
@@ -65,6 +66,7 @@ pub use regions::{FeeConfig, Foreign, RegionConfig, regions};
 pub use risk_config::{AdminConfig, FirmConfig, RiskConfig};
 pub use schema::{Explained, explain, explained, schema};
 pub use sharding::{Home, Sharding};
+pub use stage_name::StageName;
 pub(crate) use standby::Vitals;
 pub use standby::{
     AloneConfig, AtTheDoor, Court, Crown, Deposed, Ending, Folding, Line, Lines, Promoted,

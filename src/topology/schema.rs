@@ -7,8 +7,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value};
 
+use crate::topology::StageName;
 use crate::topology::annotated::{Note, notes};
-use crate::topology::config::StageName;
 use crate::topology::{Config, Decimal, DeviceName, Subnet};
 
 /// Keys that are the same as others elsewhere, and described there.
@@ -119,9 +119,7 @@ pub fn explained() -> Vec<Explained> {
 }
 
 fn collect(schema: &Value, path: &str, all: &mut Vec<Explained>) {
-    for part in ["items"] {
-        schema.get(part).into_iter().for_each(|items| collect(items, path, all));
-    }
+    schema.get("items").into_iter().for_each(|items| collect(items, path, all));
     for choice in schema.get("anyOf").and_then(Value::as_array).into_iter().flatten() {
         collect(choice, path, all);
     }

@@ -1,5 +1,6 @@
 //! `wirematch run`: starts the appliance and shows it at work.
 
+mod reload;
 mod view;
 
 use std::io::IsTerminal;
@@ -9,18 +10,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::command::configuration::{ConfigArguments, Loaded};
 use crate::command::host::looked_at;
+use crate::command::run::reload::Reload;
 use crate::command::run::view::View;
 use crate::command::{Exit, Failure, Outcome};
 use crate::console::{ConsoleParts, ConsoleServer, spawn_alarm};
 use crate::engine::Relief;
 use crate::model::Instrument;
 use crate::runtime::counters_file::COUNTERS_NAME;
-use crate::runtime::{StopFlag, SystemClock, Utc, available_cpus, log, stay_off, utc};
+use crate::runtime::{SystemClock, Utc, available_cpus, log, stay_off, utc};
 use crate::topology::{
     Appliance, BootError, BootReport, Catalogue, Config, DeviceRequest, Ports, StageName,
     StandbyError, StandbyReport, boot, crown, fix_port, open_port, peers_device, price_devices,
@@ -31,6 +33,7 @@ use crate::topology::{
 ///
 /// On a terminal it shows a live table; `q` stops it. SIGTERM and SIGINT stop it in order:
 /// sessions are told, the journal is synced, positions are stored; a second one ends it at once.
+/// SIGHUP reads the configuration again: what may change while trading does.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0 stopped as asked, 1 failed while running, 2 wrong \
     configuration.\n\nExamples:\n  wirematch run\n  wirematch run --config my.toml --no-table\n  \
@@ -55,8 +58,10 @@ const TICKS_PER_DRAW: u32 = 10;
 /// # Errors
 /// What keeps it from starting, and what ended it.
 pub fn run(arguments: &RunArguments) -> Outcome {
-    let Loaded { config, catalogue, placement } = arguments.config.load()?;
+    let Loaded { mut config, catalogue, placement } = arguments.config.load()?;
     let asked_to_stop = listen_for_signals().context("cannot listen for signals")?;
+    let asked_to_reload = Arc::<AtomicBool>::default();
+    flag::register(SIGHUP, Arc::clone(&asked_to_reload)).context("cannot listen for signals")?;
     let clock = SystemClock::new();
     // All that follows here and all that it starts; a core pins itself.
     stay_off(&placement.spinning_cpus(), &available_cpus());
@@ -78,7 +83,9 @@ pub fn run(arguments: &RunArguments) -> Outcome {
         }
     };
     let (appliance, report) = started.map_err(failure)?;
-    let _console = open_console(&config, &catalogue, &appliance);
+    let console = open_console(&config, &catalogue, &appliance);
+    let bellman = spawn_alarm(config.data.join(COUNTERS_NAME), config.alarm.clone());
+    let bellman = bellman.context("cannot start a thread")?;
     tell(&config, &report);
     let show = std::io::stdout().is_terminal() && !arguments.no_table;
     let mut view = match show {
@@ -87,30 +94,27 @@ pub fn run(arguments: &RunArguments) -> Outcome {
         ),
         false => None,
     };
-    let bound_us = config.slow.utc_bound_us;
-    let appliance = watch(appliance, view.as_mut(), &asked_to_stop, bound_us);
+    let reload =
+        Reload { arguments: &arguments.config, console: console.as_ref(), bellman: &bellman };
+    let asked = Asked { to_stop: &asked_to_stop, to_reload: &asked_to_reload };
+    let appliance = watch(appliance, view.as_mut(), &asked, &reload, &mut config);
     drop(view);
     for (stage, answered, _) in hardware(&appliance) {
-        eprintln!("wirematch: {stage}: hardware answered {answered} commands");
+        log::say(&format!("{stage}: hardware answered {answered} commands"));
     }
-    eprintln!("wirematch: stopping: sessions are told, the journal is synced, positions stored");
+    log::say("stopping: sessions are told, the journal is synced, positions stored");
     let slow = appliance.stop().context("it did not stop well")?;
     let totals = slow.positions().snapshot(None).totals;
-    eprintln!("wirematch: stopped; positions hold {} fills", totals.fills);
+    log::say(&format!("stopped; positions hold {} fills", totals.fills));
     Ok(())
 }
 
-/// Opens the web console and the alarm; trading does not need them.
+/// Opens the web console; trading does not need it.
 fn open_console(
     config: &Config,
     catalogue: &Catalogue,
     appliance: &Appliance,
 ) -> Option<ConsoleServer> {
-    let stop = StopFlag::default();
-    let alarm = spawn_alarm(config.data.join(COUNTERS_NAME), config.alarm.clone(), stop);
-    if let Err(error) = alarm {
-        log::alert(&format!("nobody will be told of alarms: {error}"));
-    }
     if !config.console.enabled {
         return None;
     }
@@ -155,25 +159,32 @@ fn say_how_the_clock_fares(bound_us: u64, was_good: &mut bool) {
     *was_good = is_good;
     let Utc { is_kept, error_us, .. } = state;
     match is_good {
-        true => eprintln!("wirematch: the clock is within {bound_us} µs of UTC again"),
-        false => eprintln!(
-            "wirematch: ALARM: the clock may be {error_us} µs from UTC ({}), the bound is \
+        true => log::say(&format!("the clock is within {bound_us} µs of UTC again")),
+        false => log::alert(&format!(
+            "the clock may be {error_us} µs from UTC ({}), the bound is \
              {bound_us} µs: look at chrony or ptp4l (wirematch host check)",
             if is_kept { "kept" } else { "kept by nobody" }
-        ),
+        )),
     }
+}
+
+/// What signals ask for.
+struct Asked<'a> {
+    to_stop: &'a AtomicBool,
+    to_reload: &'a AtomicBool,
 }
 
 /// Draws until somebody asks to stop or a thread has ended.
 fn watch(
     appliance: Appliance,
     mut view: Option<&mut View>,
-    stop: &AtomicBool,
-    bound_us: u64,
+    asked: &Asked<'_>,
+    reload: &Reload<'_>,
+    config: &mut Config,
 ) -> Appliance {
     let (mut ticks, mut clock_is_good) = (0u32, true);
     let (mut complaint, mut relieved) = (None, false);
-    while !stop.load(Ordering::Acquire) && !appliance.has_fallen() {
+    while !asked.to_stop.load(Ordering::Acquire) && !appliance.has_fallen() {
         if let Some(view) = view.as_deref_mut()
             && (view.wants_to_stop()
                 || ticks.is_multiple_of(TICKS_PER_DRAW) && view.draw().is_err())
@@ -185,10 +196,13 @@ fn watch(
             say_how_the_hardware_fares(&appliance, &mut relieved);
         }
         if ticks.is_multiple_of(TICKS_PER_CLOCK) {
-            say_how_the_clock_fares(bound_us, &mut clock_is_good);
+            say_how_the_clock_fares(config.slow.utc_bound_us, &mut clock_is_good);
             for news in appliance.judge() {
-                eprintln!("wirematch: alert: {news}");
+                log::alert(&news);
             }
+        }
+        if asked.to_reload.swap(false, Ordering::AcqRel) {
+            reload.now(config);
         }
         ticks = ticks.wrapping_add(1);
         std::thread::sleep(TICK);
@@ -203,8 +217,8 @@ fn say_how_the_journal_fares(appliance: &Appliance, said: &mut Option<String>) {
         return;
     }
     match &complaint {
-        Some(complaint) => eprintln!("wirematch: {complaint}"),
-        None => eprintln!("wirematch: the journal has room again"),
+        Some(complaint) => log::alert(complaint),
+        None => log::say("the journal has room again"),
     }
     *said = complaint;
 }
@@ -223,11 +237,11 @@ fn say_how_the_hardware_fares(appliance: &Appliance, said: &mut bool) {
     for (stage, answered, relieved) in hardware(appliance) {
         if relieved > 0 && !*said {
             *said = true;
-            eprintln!(
-                "wirematch: alert: {stage}: after {answered} commands the software takes over \
-                 from the hardware, because {}",
+            log::alert(&format!(
+                "{stage}: after {answered} commands the software takes over from the hardware, \
+                 because {}",
                 Relief::sentence(relieved)
-            );
+            ));
         }
     }
 }
@@ -265,7 +279,7 @@ fn open_ports(
     devices.extend(peers_device(config).is_some().then_some(&config.peers.device));
     devices.extend(price_devices(config));
     if let Some(said) = start_bypass(&devices).map_err(Failure::usage)? {
-        eprintln!("wirematch: {said}");
+        log::say(&said);
     }
     let entry = open_port(&entry, clock).map_err(|why| Failure::usage(format!("entry: {why}")))?;
     let feed = open_port(&feed, clock).map_err(|why| Failure::usage(format!("feed: {why}")))?;
@@ -294,18 +308,18 @@ fn not_standing(error: StandbyError) -> Failure {
 
 fn tell_standby(report: &StandbyReport) {
     match report {
-        StandbyReport::Joined(heard) => eprintln!(
-            "wirematch: {} is primary, in epoch {}; what it has is fetched from command {} on",
+        StandbyReport::Joined(heard) => log::say(&format!(
+            "{} is primary, in epoch {}; what it has is fetched from command {} on",
             heard.name,
             heard.epoch,
             heard.keep + 1
-        ),
+        )),
         StandbyReport::Ready { seq } => {
-            eprintln!("wirematch: ready to take over, at command {seq}");
+            log::say(&format!("ready to take over, at command {seq}"));
         }
-        StandbyReport::Lost(why) => eprintln!("wirematch: alert: the primary is lost: {why}"),
+        StandbyReport::Lost(why) => log::alert(&format!("the primary is lost: {why}")),
         StandbyReport::TakesOver { epoch } => {
-            eprintln!("wirematch: alert: this machine takes over, in epoch {epoch}");
+            log::alert(&format!("this machine takes over, in epoch {epoch}"));
         }
     }
 }
@@ -320,31 +334,31 @@ fn failure(error: BootError) -> Failure {
 }
 
 fn tell(config: &Config, report: &BootReport) {
-    eprint!("{}", report.placement);
+    report.placement.to_string().lines().for_each(log::say);
     for note in &report.notes {
-        eprintln!("note: {note}");
+        log::say(&format!("note: {note}"));
     }
     for torn in &report.torn {
-        eprintln!("note: {torn}");
+        log::say(&format!("note: {torn}"));
     }
     let kib = report.risk_bytes / 1024;
-    eprintln!("wirematch: risk keeps {kib} KiB of accounts, firms, holdings, orders and guards");
+    log::say(&format!("risk keeps {kib} KiB of accounts, firms, holdings, orders and guards"));
     if report.commands > 0 {
-        eprintln!(
+        log::say(&format!(
             "replayed {} commands and {} events ({} written again), {} orders open",
             report.commands, report.events, report.mended, report.open_orders
-        );
+        ));
     }
     if !config.fix.session.is_empty() {
         let (count, keys) = (config.fix.session.len(), &config.fix);
-        eprintln!("wirematch: {count} FIX sessions at {} by {}", keys.address, keys.device);
+        log::say(&format!("{count} FIX sessions at {} by {}", keys.address, keys.device));
     }
-    eprintln!(
-        "wirematch: ready; orders at {}, market data from {} to {}, journal in {}, release {}",
+    log::say(&format!(
+        "ready; orders at {}, market data from {} to {}, journal in {}, release {}",
         config.entry.address,
         config.feed.address,
         config.feed.group,
         config.data.display(),
         config.gate().name()
-    );
+    ));
 }

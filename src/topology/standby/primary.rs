@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::journal::Progress;
 use crate::model::Nanos;
 use crate::replica::{Channel, Feeder, Name, Reign, Tenant, Vigil, Wish};
-use crate::runtime::{Clock, StopFlag, SystemClock, pin};
+use crate::runtime::{Clock, StopFlag, SystemClock, log, pin};
 use crate::stage::{Release, Rule};
 use crate::topology::standby::StandbyError;
 use crate::topology::standby::identity::life;
@@ -59,11 +59,11 @@ pub fn crown(config: &Config, stop: &AtomicBool) -> Result<Option<Crown>, Standb
                     return Err(StandbyError::OtherIsPrimary { holder, epoch });
                 }
                 Some(_) if !has_said => {
-                    eprintln!("wirematch: the witness waits for the standby, which may know more");
+                    log::say("the witness waits for the standby, which may know more");
                     has_said = true;
                 }
                 None if !has_said => {
-                    eprintln!("wirematch: waiting for the witness at {address}");
+                    log::say(&format!("waiting for the witness at {address}"));
                     has_said = true;
                 }
                 _ => {}
@@ -108,9 +108,7 @@ pub(crate) fn spawn_court(
                 Ok(work) => idle = if work > 0 { 0 } else { idle + 1 },
                 Err(Deposed(why)) => {
                     // Its lines end with this process, the one to the witness too.
-                    eprintln!(
-                        "wirematch: alert: {why}; this machine is primary no longer, and stops"
-                    );
+                    log::alert(&format!("{why}; this machine is primary no longer, and stops"));
                     std::process::exit(1)
                 }
             }

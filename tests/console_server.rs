@@ -1,0 +1,324 @@
+//! The console, the counters file and its readers, against an appliance in a process of its own.
+
+#[path = "support/process.rs"]
+#[allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
+mod process;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use process::{Appliance, configuration, free_address};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A TCP port that nobody uses just now.
+fn free_port() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
+    listener.local_addr().expect("it is bound")
+}
+
+struct World {
+    folder: TempDir,
+    config: PathBuf,
+    console: SocketAddr,
+}
+
+impl World {
+    fn new(keys: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = configuration(folder.path(), free_address(), 2);
+        let console = free_port();
+        let mut text = std::fs::read_to_string(&config).expect("it was written");
+        text += &format!("\n[console]\naddress = \"{console}\"\n{keys}");
+        std::fs::write(&config, text).expect("the folder is ours");
+        Self { folder, config, console }
+    }
+
+    fn users() -> Self {
+        let world = Self::new("users = \"USERS\"\n");
+        let users = world.folder.path().join("users.toml");
+        let text = std::fs::read_to_string(&world.config).expect("it was written");
+        let text = text.replace("USERS", &users.display().to_string());
+        std::fs::write(&world.config, text).expect("the folder is ours");
+        let all: String = ["viewer", "operator", "risk"].map(user).concat();
+        std::fs::write(users, all).expect("the folder is ours");
+        world
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn start(&self) -> Appliance {
+        let mut appliance = Appliance::new(self.config.clone());
+        appliance.start();
+        until("it is ready", || run(&["ready"], &self.data()).0 == 0);
+        appliance
+    }
+
+    /// Status and body.
+    fn get(&self, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
+        request(self.console, "GET", path, headers, "")
+    }
+
+    fn post(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> (u16, String) {
+        let headers = [headers, &[("Content-Type", "application/json")]].concat();
+        request(self.console, "POST", path, &headers, &body.to_string())
+    }
+
+    /// The cookie and the token of somebody.
+    fn log_in(&self, name: &str) -> (String, String) {
+        let body = json!({ "name": name, "password": format!("{name}-secret") });
+        let (status, answer) = self.post("/api/login", &[], &body);
+        assert_eq!(status, 200, "{answer}");
+        let (_, rest) = answer.split_once("set-cookie: ").expect("there is a cookie");
+        assert!(rest.contains("HttpOnly; SameSite=Strict"), "{rest}");
+        let cookie = rest.split(';').next().expect("it has a value").to_owned();
+        let me = body_of(&self.get("/api/me", &[("Cookie", &cookie)]).1);
+        assert_eq!(me["role"].as_str(), Some(name));
+        (cookie, me["token"].as_str().expect("there is a token").to_owned())
+    }
+}
+
+/// A user whose name is the role.
+fn user(role: &str) -> String {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_wirematch"))
+        .args(["console-password", role, "--role", role])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    writeln!(stdin, "{role}-secret").expect("it listens");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    String::from_utf8(output.stdout).expect("it is text")
+}
+
+/// Exit code, what it printed, and what it complained of.
+fn run(arguments: &[&str], data: &Path) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_wirematch"))
+        .args(arguments)
+        .arg("--data")
+        .arg(data)
+        .output()
+        .expect("the binary starts");
+    let text = |bytes| String::from_utf8(bytes).expect("it is text");
+    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..400 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("never: {what}");
+}
+
+fn request(
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> (u16, String) {
+    let mut stream = TcpStream::connect(to).expect("it listens");
+    let own = to.to_string();
+    let host = headers.iter().find(|(name, _)| *name == "Host").map_or(&*own, |(_, host)| host);
+    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+    for (name, value) in headers.iter().filter(|(name, _)| *name != "Host") {
+        text += &format!("{name}: {value}\r\n");
+    }
+    text += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
+    stream.write_all(text.as_bytes()).expect("it listens");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers in text");
+    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok());
+    (status.expect("it has a status"), answer)
+}
+
+fn body_of(answer: &str) -> Value {
+    let (_, body) = answer.split_once("\r\n\r\n").expect("there is a body");
+    serde_json::from_str(body).unwrap_or(Value::Null)
+}
+
+#[test]
+fn the_counters_file_is_read_from_outside_and_after_the_end() {
+    let world = World::new("");
+    let mut appliance = world.start();
+    let (code, text, _) = run(&["monitor", "--json"], &world.data());
+    assert_eq!(code, 0);
+    let read: Value = serde_json::from_str(&text).expect("it is JSON");
+    let core = &read["cores"][0];
+    let parts = ["busy", "idle", "backpressure", "housekeeping"];
+    let whole: f64 = parts.iter().filter_map(|part| core[part].as_f64()).sum();
+    assert!((whole - 100.0).abs() < 0.01, "{core}");
+    assert_eq!(read["sessions"].as_array().map(Vec::len), Some(2));
+    assert!(run(&["monitor", "--once"], &world.data()).1.contains("gateway_sequencer"));
+    assert_eq!(run(&["status"], &world.data()).0, 0);
+    appliance.kill();
+    let (code, _, why) = run(&["ready"], &world.data());
+    assert_eq!(code, 3);
+    assert!(why.contains("process: process ") && why.contains(" died"), "{why}");
+    let (code, text, _) = run(&["monitor", "--json"], &world.data());
+    let read: Value = serde_json::from_str(&text).expect("it is JSON");
+    assert_eq!((code, read["state"].as_str()), (0, Some("dead")));
+    let mut appliance = world.start();
+    assert!(appliance.stop().success());
+    let (code, _, why) = run(&["ready"], &world.data());
+    assert!(code == 3 && why.contains("it stopped in order"), "{why}");
+}
+
+#[test]
+fn metrics_are_open_metrics_and_the_page_lists_them_all() {
+    let world = World::new("");
+    let _appliance = world.start();
+    until("there are metrics", || world.get("/metrics", &[]).0 == 200);
+    let (_, answer) = world.get("/metrics", &[]);
+    assert!(answer.contains("application/openmetrics-text; version=1.0.0"));
+    let (_, text) = answer.split_once("\r\n\r\n").expect("there is a body");
+    let lines: Vec<&str> =
+        text.lines().filter(|line| line.contains("wirematch_") || line.starts_with('#')).collect();
+    assert_eq!(lines.last(), Some(&"# EOF"));
+    let mut family = "";
+    for line in lines.iter().filter(|line| **line != "# EOF") {
+        if let Some(rest) = line.strip_prefix("# ") {
+            family = rest.split(' ').nth(1).expect("it names a family");
+            continue;
+        }
+        assert!(line.starts_with(family), "{line} stands below {family}");
+        let value = line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok());
+        assert!(value.is_some(), "{line}");
+    }
+    let bucket = "wirematch_latency_seconds_bucket{to=\"replied\",le=\"+Inf\"}";
+    assert!(text.contains(bucket), "{text}");
+    assert_eq!(world.get("/healthz", &[]).0, 200);
+    assert_eq!(world.get("/readyz", &[]).0, 200);
+
+    let file = wirematch::runtime::counters_file::COUNTERS_NAME;
+    let snapshot = wirematch::runtime::counters_file::Snapshot::read(&world.data().join(file));
+    let reference = wirematch::console::reference(&snapshot.expect("it is good"));
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+    if std::env::var_os("WIREMATCH_BLESS").is_some() {
+        std::fs::write(&page, &reference).expect("the page is ours");
+    }
+    let told = std::fs::read_to_string(&page).unwrap_or_default();
+    assert_eq!(told, reference, "docs/metrics.md is stale: run this test with WIREMATCH_BLESS=1");
+}
+
+#[test]
+fn roles_tokens_origins_and_names_are_kept() {
+    let world = World::users();
+    let _appliance = world.start();
+    assert_eq!(world.get("/api/figures", &[]).0, 401);
+    assert_eq!(world.get("/metrics", &[]).0, 401);
+    assert_eq!(world.get("/readyz", &[]).0, 200);
+    assert_eq!(world.get("/", &[("Host", "evil.example")]).0, 421);
+    assert_eq!(world.get("/", &[("Origin", "http://evil.example")]).0, 403);
+    let page = world.get("/", &[]).1;
+    assert!(page.contains("content-security-policy: default-src 'none'; script-src 'self'"));
+    let kill = json!({ "whom": { "scope": "everything" }, "reason": "a drill", "word": "KILL" });
+    let (cookie, token) = world.log_in("viewer");
+    let as_viewer = [("Cookie", &*cookie), ("X-Token", &*token)];
+    assert_eq!(world.post("/api/kill", &as_viewer, &kill).0, 403);
+    let resume =
+        json!({ "reason": "x", "ask": { "ask": "resume", "whom": { "scope": "everything" } } });
+    let (cookie, token) = world.log_in("operator");
+    assert_eq!(world.post("/api/kill", &[("Cookie", &cookie)], &kill).0, 403, "without token");
+    let as_operator = [("Cookie", &*cookie), ("X-Token", &*token)];
+    let evil = [as_operator[0], as_operator[1], ("Origin", "http://evil.example")];
+    assert_eq!(world.post("/api/kill", &evil, &kill).0, 403);
+    let mut wrong = kill.clone();
+    wrong["word"] = json!("kill");
+    assert_eq!(world.post("/api/kill", &as_operator, &wrong).0, 400);
+    assert_eq!(world.post("/api/ask", &as_operator, &resume).0, 403);
+    assert_eq!(world.post("/api/kill", &as_operator, &kill).0, 200);
+    let settings = || body_of(&world.get("/api/settings", &as_operator).1);
+    until("the kill is on record", || {
+        settings()["settings"].as_array().is_some_and(|all| {
+            all.iter().any(|one| one["whom"] == "everything" && one["actor"] == "operator")
+        })
+    });
+    let (cookie, token) = world.log_in("risk");
+    let as_risk = [("Cookie", &*cookie), ("X-Token", &*token)];
+    assert_eq!(world.post("/api/ask", &as_risk, &resume).0, 200);
+    until("trading goes on", || {
+        settings()["settings"].as_array().is_some_and(|all| {
+            all.iter().any(|one| one["whom"] == "everything" && one["actor"] == "risk")
+        })
+    });
+    assert_eq!(world.post("/api/logout", &as_risk, &json!({})).0, 200);
+    assert_eq!(world.get("/api/figures", &as_risk).0, 401);
+}
+
+#[test]
+fn a_kill_passes_while_the_rest_is_busy() {
+    let world = World::new("role = \"operator\"\n");
+    let _appliance = world.start();
+    let token = body_of(&world.get("/api/me", &[]).1)["token"].as_str().unwrap_or("").to_owned();
+    // Long work on every thread for it, and a queue behind, as long as this test goes on.
+    let console = world.console;
+    for _ in 0..16 {
+        std::thread::spawn(move || {
+            loop {
+                let Ok(mut stream) = TcpStream::connect(console) else { return };
+                let text = format!(
+                    "GET /api/host HTTP/1.1\r\nHost: {console}\r\nConnection: close\r\n\r\n"
+                );
+                if stream.write_all(text.as_bytes()).is_err() {
+                    return;
+                }
+                let _ = stream.read_to_end(&mut Vec::new());
+            }
+        });
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    let kill =
+        json!({ "whom": { "scope": "account", "id": 3 }, "reason": "a drill", "word": "KILL" });
+    let (status, answer) = world.post("/api/kill", &[("X-Token", &token)], &kill);
+    assert_eq!(status, 200, "{answer}");
+    until("it is in force", || {
+        let (_, text, _) = run(&["risk", "show"], &world.data());
+        text.contains("account 3") || world.get("/api/settings", &[]).1.contains("account 3")
+    });
+}
+
+#[test]
+fn a_hangup_reloads_what_may_change_and_names_the_rest() {
+    let world = World::users();
+    let mut appliance = world.start();
+    let pid = std::fs::read_to_string(world.data().join("pid")).ok();
+    let snapshot =
+        wirematch::runtime::counters_file::Snapshot::read(&world.data().join("counters"));
+    let pid = pid.unwrap_or_else(|| snapshot.expect("it is good").pid.to_string());
+    let hang_up = || {
+        let sent = Command::new("kill").args(["-HUP", &pid]).status();
+        assert!(sent.expect("`kill` is there").success());
+    };
+    let said = |word: &str| appliance.said().iter().any(|line| line.contains(word));
+    let good = std::fs::read_to_string(&world.config).expect("it was written");
+    std::fs::write(&world.config, format!("{good}\nnonsense = 1\n")).expect("it is ours");
+    hang_up();
+    until("a wrong file is refused", || said("the configuration stays as it was"));
+    let changed =
+        good.replace("heartbeat_ms = 20", "heartbeat_ms = 30") + "[alarm]\nrepeat_s = 7\n";
+    std::fs::write(&world.config, changed).expect("it is ours");
+    let users = world.folder.path().join("users.toml");
+    std::fs::write(users, user("risk")).expect("the folder is ours");
+    hang_up();
+    until("the rest is named", || said("these need a restart: entry.heartbeat_ms"));
+    assert!(said("changed: alarm.repeat_s"), "{:?}", appliance.said());
+    let body = json!({ "name": "viewer", "password": "viewer-secret" });
+    assert_eq!(world.post("/api/login", &[], &body).0, 401, "the viewer is not in the file now");
+    world.log_in("risk");
+    let lines = appliance.said();
+    for line in &lines {
+        assert!(serde_json::from_str::<Value>(line).is_ok(), "a log for machines is JSON: {line}");
+    }
+    assert!(appliance.stop().success());
+}

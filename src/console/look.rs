@@ -47,7 +47,10 @@ pub(super) fn book_of(console: &Console, symbol: &str) -> Value {
     };
     let depth = &console.parts.board.depth;
     depth.watch(place);
-    let level = |(price, quantity): &(i64, u64)| json!({ "price": shown_price(*price), "quantity": quantity });
+    let level = |(price, quantity): &(i64, u64)| {
+        let price = shown_price(*price);
+        json!({ "price": price, "quantity": quantity })
+    };
     let [bids, asks] = depth.book(place).map(|side| side.iter().map(level).collect::<Vec<_>>());
     json!({ "symbol": symbol, "bids": bids, "asks": asks })
 }

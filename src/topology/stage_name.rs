@@ -9,6 +9,7 @@ use crate::engine::SHARDS_MAX;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum StageName {
+    /// Binary order entry.
     Gateway,
     /// There with FIX sessions only.
     Fix,
@@ -18,7 +19,9 @@ pub enum StageName {
     Venues,
     /// There with exchanges' feeds only: their prices.
     Prices,
+    /// Gives requests their place in history.
     Sequencer,
+    /// Checks commands.
     Risk,
     /// With several shards: deals commands to them.
     Dealer,
@@ -28,7 +31,9 @@ pub enum StageName {
     Away,
     /// With several shards: collects their events.
     Collector,
+    /// Writes both logs.
     Recorder,
+    /// Market data out.
     Feed,
 }
 

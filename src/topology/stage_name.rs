@@ -9,7 +9,7 @@ use crate::engine::SHARDS_MAX;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum StageName {
-    /// Clients' binary sessions, both ways.
+    /// Binary order entry.
     Gateway,
     /// There with FIX sessions only.
     Fix,
@@ -19,9 +19,9 @@ pub enum StageName {
     Venues,
     /// There with exchanges' feeds only: their prices.
     Prices,
-    /// The one door in.
+    /// Gives requests their place in history.
     Sequencer,
-    /// The gate that every order passes.
+    /// Checks commands.
     Risk,
     /// With several shards: deals commands to them.
     Dealer,
@@ -31,7 +31,7 @@ pub enum StageName {
     Away,
     /// With several shards: collects their events.
     Collector,
-    /// The two logs.
+    /// Writes both logs.
     Recorder,
     /// Market data out.
     Feed,

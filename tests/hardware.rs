@@ -56,3 +56,41 @@ fn orders_are_matched_by_the_verilog_and_replayed_by_the_software() {
     assert!(appliance.stop().success());
     assert!(!appliance.said().iter().any(|line| line.contains("takes over")));
 }
+
+#[test]
+fn two_million_commands_in_lockstep_show_no_difference() {
+    let lockstep = Command::new(env!("CARGO_BIN_EXE_wirematch"))
+        .args(["fpga", "lockstep", "--commands", "2000000", "--seed", "1"])
+        .output()
+        .expect("the binary starts");
+    let said = String::from_utf8_lossy(&lockstep.stdout);
+    assert!(lockstep.status.success(), "{said}{}", String::from_utf8_lossy(&lockstep.stderr));
+    assert!(said.contains("2000000 commands") && said.contains("no difference"), "{said}");
+}
+
+#[test]
+fn frames_through_the_verilog_are_answered_in_time_and_read_by_tshark() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (orders, answers) = (folder.path().join("orders.pcap"), folder.path().join("answers.pcap"));
+    let wire = Command::new(env!("CARGO_BIN_EXE_wirematch"))
+        .args(["fpga", "wire", "--make", "1000", "--seed", "1"])
+        .args([&orders, &answers])
+        .output()
+        .expect("the binary starts");
+    let said = String::from_utf8_lossy(&wire.stdout);
+    assert!(wire.status.success(), "{said}{}", String::from_utf8_lossy(&wire.stderr));
+    assert!(said.contains("1000  orders given a place in history"), "{said}");
+    let reports = said.lines().find_map(|line| line.trim().strip_suffix("  report frames"));
+    let Ok(tshark) = Command::new("tshark")
+        .args(["-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE"])
+        .args(["-T", "fields", "-e", "ip.checksum.status", "-e", "udp.srcport", "-r"])
+        .arg(&answers)
+        .output()
+    else {
+        println!("skipped: tshark is not installed");
+        return;
+    };
+    let read = String::from_utf8_lossy(&tshark.stdout).into_owned();
+    assert_eq!(Some(read.lines().count().to_string().as_str()), reports, "{read}");
+    assert!(read.lines().all(|line| line == "1\t9000"), "{read}");
+}

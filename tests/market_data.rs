@@ -188,6 +188,7 @@ fn counter(data: &Path, name: &str) -> u64 {
 
 /// Waits for something that comes soon as a rule; the bound is for a machine that is very busy.
 fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    #[allow(clippy::disallowed_methods, reason = "a test waits for others by the clock")]
     let begin = Instant::now();
     while !is_so() {
         assert!(begin.elapsed() < Duration::from_secs(60), "never: {what}");

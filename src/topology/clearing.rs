@@ -19,6 +19,7 @@ use crate::slow::reconcile::{Queue, ReconcileError, compare, parse_statement};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClearingConfig {
+    /// Where the clearing house's files are put.
     pub folder: PathBuf,
     /// Time of the day, in UTC.
     #[schemars(with = "String")]

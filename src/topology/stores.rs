@@ -36,6 +36,7 @@ pub struct PostgresConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaConfig {
+    /// Addresses of some of its brokers, with commas between.
     pub brokers: String,
     pub topic: Option<String>,
     pub partitions: Option<i32>,

@@ -297,7 +297,7 @@ fn positions_and_history_survive_kills_and_the_end_of_a_primary() {
         keepers.iter_mut().for_each(|keeper| {
             keeper.step().expect("down is no error");
         });
-        postgres.control(0, &["start"]);
+        postgres.start_again();
         // Whoever follows dies in the middle too.
         keepers = Keeper::all(&places, &log.journal(), log.data());
         keepers.iter_mut().for_each(|keeper| {

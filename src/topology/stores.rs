@@ -38,7 +38,9 @@ pub struct PostgresConfig {
 pub struct KafkaConfig {
     /// Addresses of some of its brokers, with commas between.
     pub brokers: String,
+    /// Absent: `wirematch-events`.
     pub topic: Option<String>,
+    /// Of a topic that is made; absent: 6.
     pub partitions: Option<i32>,
 }
 

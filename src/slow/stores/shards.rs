@@ -202,6 +202,8 @@ impl Keeper {
     /// The database is lost for now; when it is for long, its replica takes its place.
     fn lose(&mut self, error: StoreError) -> Result<(), StoreError> {
         self.complaint = Some(error.to_string());
+        // What was read and not taken is behind again, and counts as lag.
+        self.read = self.database.as_ref().map_or(self.read, Database::last);
         (self.database, self.reader) = (None, None);
         self.batch.clear();
         if !matches!(error, StoreError::Down { .. } | StoreError::Full { .. }) {

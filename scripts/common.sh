@@ -39,14 +39,6 @@ need_dpdk() {
   [ -e /usr/include/dpdk/rte_ethdev.h ] || need dpdk-headers libdpdk-dev
 }
 
-# Installs what compiles the order book in Verilog into the program.
-need_verilator() {
-  need g++ g++
-  need make make
-  need verilator verilator
-  [ -e /usr/include/zlib.h ] || need zlib-headers zlib1g-dev
-}
-
 # Waits until a file holds a word: wait_for WORD FILE.
 wait_for() {
   local _

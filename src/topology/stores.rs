@@ -17,7 +17,9 @@ pub struct ScaledConfig {
     pub redis: Option<String>,
     /// Records waiting, beyond what one group commit takes, before orders are slowed.
     pub lag_records: Option<u64>,
+    /// The same in bytes.
     pub lag_bytes: Option<u64>,
+    /// The same by the age of the oldest.
     pub lag_ms: Option<u64>,
     /// Orders are refused at so many times that.
     pub refuse_at: Option<u64>,
@@ -28,8 +30,11 @@ pub struct ScaledConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PostgresConfig {
+    /// The first account of its range; the next one's ends it.
     pub first_account: u32,
+    /// Where it is written: host, port, user and database.
     pub primary: String,
+    /// Where it is read, and what takes the primary's place.
     pub replica: Option<String>,
 }
 

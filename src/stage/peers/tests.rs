@@ -105,8 +105,10 @@ proptest! {
         prop_assert_eq!(head.verdict, 0);
         prop_assert_eq!((head.quantity, head.order_type), (sent.quantity, sent.order_type));
         // At once, and all of it at least: the same is said in one word.
-        let says_all = (sent.time_in_force(), head.time_in_force())
-            == (Some(TimeInForce::Ioc), Some(TimeInForce::Fok));
+        let wants_all = order.terms().is_some_and(|terms| terms.minimum == sent.quantity);
+        let says_all = wants_all
+            && (sent.time_in_force(), head.time_in_force())
+                == (Some(TimeInForce::Ioc), Some(TimeInForce::Fok));
         prop_assert!(says_all || head.time_in_force == sent.time_in_force);
         prop_assert_eq!(head.flags.0 & 0x31, sent.flags.0 & 0x31);
         if !replaces {
@@ -124,7 +126,7 @@ proptest! {
         if !replaces {
             prop_assert_eq!(terms.group, asked.group);
         }
-        if sent.time_in_force() != Some(TimeInForce::Fok) {
+        if head.time_in_force() != Some(TimeInForce::Fok) {
             prop_assert_eq!(terms.minimum, asked.minimum);
         }
         let moves = [OrderType::PegPrimary, OrderType::PegMarket, OrderType::PegMidpoint];

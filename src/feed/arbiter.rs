@@ -83,6 +83,8 @@ pub struct Arbiter {
     pub lines: [LineQuality; LINES_MAX],
     gap_since: Option<Nanos>,
     asked_at: Option<Nanos>,
+    /// What was asked for last, answered or not; 0 is nothing.
+    asked: u64,
     tries: u32,
     doubted: Option<u64>,
     has_ended: bool,
@@ -113,6 +115,7 @@ impl Arbiter {
             lines: [LineQuality::default(); LINES_MAX],
             gap_since: None,
             asked_at: None,
+            asked: 0,
             tries: 0,
             doubted: None,
             has_ended: false,
@@ -248,7 +251,7 @@ impl Arbiter {
         self.session = Some(session);
         (self.expected, self.known) = (1, 1);
         self.held.iter_mut().for_each(|held| held.number = 0);
-        (self.gap_since, self.asked_at, self.tries) = (None, None, 0);
+        (self.gap_since, self.asked_at, self.tries, self.asked) = (None, None, 0, 0);
         (self.has_ended, self.is_waiting, self.doubted) = (false, false, None);
         self.lines.iter_mut().for_each(LineQuality::begin);
     }
@@ -342,10 +345,17 @@ impl Arbiter {
         }
         let count = self.gap_length().min(ASK_MAX) as u16;
         (self.asked_at, self.tries) = (Some(now), self.tries + 1);
+        self.asked = self.expected;
         self.requests += 1;
         let session = self.session?;
         let (sequence_number, requested_message_count) = (self.expected, count);
         Some(Need::Request(Request { session, sequence_number, requested_message_count }))
+    }
+
+    /// Whether this is the number that was asked for last: an answer begins with it.
+    #[inline]
+    pub fn has_asked(&self, number: u64) -> bool {
+        self.asked > 0 && self.asked == number
     }
 
     /// Messages from the one expected to the first one held.

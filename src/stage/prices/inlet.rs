@@ -156,14 +156,17 @@ impl Inlet {
                 Opened::Learned | Opened::NotForUs => return,
             };
             let is_answer = Some(datagram.source) == *requests && datagram.destination == *own;
-            let from = match datagram.destination == *heard {
-                true => Some(line),
-                false if is_answer => None,
-                false => return,
-            };
+            if datagram.destination != *heard && !is_answer {
+                return;
+            }
             let Ok(packet) = Packet::parse(datagram.payload, Message::LENGTH_MAX) else {
-                return arbiter.malformed(from.or(Some(line)));
+                return arbiter.malformed(Some(line));
             };
+            // Where a line and answers come to one address, an answer must not pass for the line:
+            // one that is dead would seem to be heard.
+            let is_line =
+                datagram.destination == *heard && !(is_answer && arbiter.has_asked(packet.seq()));
+            let from = is_line.then_some(line);
             if arbiter.begins_anew(from, &packet, now) {
                 books.clear();
                 restarted = true;

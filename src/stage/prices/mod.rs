@@ -142,6 +142,7 @@ pub struct Prices {
     /// The next row to look at.
     row: usize,
     round_at: Nanos,
+    is_stopping: bool,
     /// Counters, for whoever shows them.
     pub counters: Counters<PricesCounter>,
     /// Of A lines.
@@ -177,6 +178,7 @@ impl Prices {
             links,
             row: 0,
             round_at: Nanos::ZERO,
+            is_stopping: false,
             counters: Counters::default(),
             line_a: Counters::default(),
             line_b: Counters::default(),
@@ -318,6 +320,9 @@ impl Stage for Prices {
     }
 
     fn poll(&mut self, now: Nanos) -> Result<usize, Fault> {
+        if self.is_stopping {
+            return Ok(0);
+        }
         let Self { inlets, links, counters, .. } = self;
         let PricesLinks { notices, priced, .. } = links;
         let mut tell = |notice| {
@@ -330,6 +335,11 @@ impl Stage for Prices {
             work += inlet.poll(now, priced, &mut tell);
         }
         Ok(work + self.look(now))
+    }
+
+    /// An exchange never falls silent: who stops must not wait for it to.
+    fn stop(&mut self, _now: Nanos) {
+        self.is_stopping = true;
     }
 
     fn housekeep(&mut self, _now: Nanos) {

@@ -22,6 +22,8 @@ impl Desk {
             destinations: vec![THERE],
             homes: vec![(InstrumentId(7), THERE)],
             accounts: Vec::new(),
+            here_first: Vec::new(),
+            asked: vec![THERE],
             orders_max: 64,
             in_flight_max,
             executions_max: 4,

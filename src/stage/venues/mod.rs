@@ -65,6 +65,15 @@ pub struct VenueSpec {
     pub lines: Vec<LineSpec>,
 }
 
+impl VenueSpec {
+    /// What an order in OUCH calls it: the first four letters of its name, padded with blanks.
+    pub fn route(&self) -> [u8; 4] {
+        let mut route = [b' '; 4];
+        route.iter_mut().zip(self.name.bytes()).for_each(|(place, byte)| *place = byte);
+        route
+    }
+}
+
 /// What is told at boot.
 #[derive(Clone, Debug)]
 pub struct VenuesOptions {

@@ -120,7 +120,11 @@ impl Venue {
         now: Nanos,
         hands: &mut HandsOf<'_>,
     ) -> bool {
-        if !matches!(head.kind(), Some(CommandKind::Enter | CommandKind::Replace)) {
+        let order = match head.kind() {
+            Some(CommandKind::AskStatus) => head.target,
+            _ => head.ordinal,
+        };
+        if matches!(head.kind(), Some(CommandKind::Cancel | CommandKind::Modify)) {
             // Cancelling twice does no harm; it is asked again under a new number.
             let mut hands = hands.of(self.session, now, &mut self.ring);
             if !hands.has_room() {
@@ -134,7 +138,7 @@ impl Venue {
         let symbol = symbols.name(head.instrument);
         hands.counters.count(VenueCounter::Questions);
         let asked = line.endpoint.add(b"H", now, &mut |writer| {
-            ask_status(head, &symbol, writer);
+            ask_status(order, head, &symbol, writer);
         });
         asked.is_ok()
     }

@@ -82,9 +82,9 @@ coded! {
         MoveInstrument = 29,
         /// The destination `session` has taken order `ordinal`, its number there, and has it at
         /// `price` (0: as asked). `side` 1: it says so because it was asked where the order is, and
-        /// `quantity` is what is left of it there. This and the next ones are what a destination reports;
-        /// `client_seq` is its own number of the report (0: none), and what it says again is not
-        /// counted again.
+        /// `quantity` is what is left of it there. This and the next ones are what a destination
+        /// reports; `client_seq` is its own number of the report (0: none), and what it says again
+        /// is not counted again.
         AwayAccepted = 32,
         /// `quantity` of order `ordinal` traded at `price`; the `Trade` line has the destination's
         /// number of the execution, which counts once. `side` 1: the order took liquidity.
@@ -112,7 +112,7 @@ coded! {
         AwayDown = 42,
         /// Destination `session` has our messages below `target` on record.
         AwayHeard = 43,
-        /// Where order `target` is, its number there: sent on to a destination, and never a request.
+        /// Where order `target` is, its number there: sent to a destination, and never a request.
         AskStatus = 44,
         /// Reserved: an order of several legs; its legs are further commands under one seq.
         MultiLegEnter = 64,

@@ -91,6 +91,11 @@ impl Destinations {
         peer.or_else(venue).cloned()
     }
 
+    /// The destinations that an order may name: exchanges, and our sessions there.
+    pub fn named(&self) -> Vec<(String, SessionId)> {
+        self.venues.iter().map(|venue| (venue.name.clone(), venue.session)).collect()
+    }
+
     /// Our session at another appliance.
     pub fn session_of(&self, appliance: &str) -> Option<SessionId> {
         self.peers.iter().find(|peer| peer.name == appliance).map(|peer| peer.session)

@@ -84,6 +84,7 @@ pub fn empty_gateway(config: &Config, catalogue: &Catalogue) -> GatewayState {
     GatewayState::new(&GatewayOptions {
         address: entry.address,
         instruments: catalogue.instruments.clone(),
+        destinations: catalogue.destinations.named(),
         sessions: catalogue.sessions.clone(),
         heartbeat: Nanos(entry.heartbeat_ms as u64 * 1_000_000),
         hold: Nanos(entry.hold_us as u64 * 1_000),

@@ -70,7 +70,7 @@ struct Destination {
     is_up: bool,
     /// It is asked where orders are when it is heard again.
     is_asked: bool,
-    /// The order that is looked at next: to be marked as in doubt, or, where it is heard, asked for.
+    /// The order that is looked at next: to be marked as in doubt, or where it is heard asked for.
     doubts: Option<Slot>,
 }
 

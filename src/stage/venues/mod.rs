@@ -40,6 +40,7 @@ crate::counters! {
         Logons: "sessions that came up",
         Failovers: "times another session of a venue was taken into use",
         Lost: "times a venue was not heard by any session: its orders are refused",
+        Unheard: "venues that no session hears now: trading there is halted",
         Foreign: "messages that were about no order of ours",
         Unrecorded: "times a session's record failed",
     }
@@ -280,6 +281,8 @@ impl Stage for Venues {
     }
 
     fn housekeep(&mut self, _now: Nanos) {
+        let unheard = self.state.venues.iter().filter(|venue| !venue.is_told_up()).count();
+        self.counters.set(VenueCounter::Unheard, unheard as u64);
         self.counters.publish();
         self.routed.show_fill();
     }

@@ -69,6 +69,11 @@ impl Venue {
         self.lines.get(self.active).is_some_and(|line| line.is_up) && self.asking == 0
     }
 
+    /// Whether orders for it are taken, as far as history knows.
+    pub(super) fn is_told_up(&self) -> bool {
+        self.is_up
+    }
+
     /// Another session is used if this one is gone; a session that has come up asks what became of
     /// what nobody has answered.
     pub(super) fn choose(

@@ -109,7 +109,7 @@ impl Away {
             let is_own = event.order_id() == id;
             let is_end = is_own && event.kind == EventKind::Cancelled.code();
             let is_entry = is_own && event.kind == EventKind::Accepted.code();
-            left.is_none() || !is_end && !(is_entry && traded == Quantity::ZERO)
+            left.is_none() || !(is_end || is_entry && traded == Quantity::ZERO)
         };
         tell(books.finished(), &is_told, &mut |event| outbox.push(event));
         books.release(usize::MAX);

@@ -32,7 +32,48 @@ struct Stand {
     exchange: Exchange,
     appliance: Appliance,
     client: FixClient,
+    /// Sessions 102, a client's, and 300, a firm's drop copy, where a test wants them.
+    others: Vec<FixClient>,
+    address: SocketAddr,
     clock: SystemClock,
+}
+
+/// An order that says more than what it is for.
+struct Entry {
+    symbol: &'static str,
+    side: u8,
+    quantity: u64,
+    /// ExDestination.
+    to: Option<&'static str>,
+}
+
+impl Entry {
+    const fn new(symbol: &'static str, side: u8, quantity: u64) -> Self {
+        Self { symbol, side, quantity, to: None }
+    }
+
+    const fn to(self, name: &'static str) -> Self {
+        Self { to: Some(name), ..self }
+    }
+
+    fn send(&self, client: &mut FixClient, now: Nanos) -> u64 {
+        client.sent += 1;
+        let id = client.sent;
+        client.say(b"D", now, &mut |writer| {
+            writer.number(tag::CL_ORD_ID, id);
+            writer.byte(tag::HANDL_INST, b'1');
+            if let Some(name) = self.to {
+                writer.bytes(tag::EX_DESTINATION, name.as_bytes());
+            }
+            writer.bytes(tag::SYMBOL, self.symbol.as_bytes());
+            writer.byte(tag::SIDE, self.side);
+            writer.time(tag::TRANSACT_TIME, now, Default::default());
+            writer.number(tag::ORDER_QTY, self.quantity);
+            writer.byte(tag::ORD_TYPE, b'2');
+            writer.price(tag::PRICE, PRICE);
+        });
+        id
+    }
 }
 
 fn configuration(
@@ -41,13 +82,16 @@ fn configuration(
     to: &[SocketAddr],
 ) -> (std::path::PathBuf, SocketAddr) {
     let more = "cancel_on_disconnect = false";
-    let (path, address) = fix_client::configuration(folder, 1, version.name(), more);
+    let (path, address) = fix_client::configuration(folder, 2, version.name(), more);
     let mut file = std::fs::OpenOptions::new().append(true).open(&path).expect("it is there");
     let name = version.name();
     writeln!(
         file,
-        "[[venue]]\nname = \"EXCH\"\nsession = 950\nversion = \"{name}\"\n\
-         instruments = [\"ACME\"]\nfailover_s = 5\n\
+        "[[firm]]\nname = \"ONE\"\nfirst_account = 1\nlast_account = 1000\n\
+         [[fix.session]]\nid = 300\nversion = \"FIX.5.0SP2\"\ntarget = \"CLIENT300\"\n\
+         firm = \"ONE\"\nrate = \"load-test\"\ndrop_copy = true\n\
+         [[venue]]\nname = \"EXCH\"\nsession = 950\nversion = \"{name}\"\n\
+         instruments = [\"ACME\"]\nremainders = [\"BOLT\"]\nfailover_s = 5\n\
          [venue.primary]\naddress = \"{}\"\nsender = \"WIREMATCH\"\ntarget = \"EXCH\"\n\
          [venue.backup]\naddress = \"{}\"\nsender = \"WIREMATCH2\"\ntarget = \"EXCH\"",
         to[0], to[1]
@@ -64,7 +108,8 @@ impl Stand {
         let mut appliance = Appliance::new(config);
         appliance.start();
         let client = FixClient::new(client_config(101, version), address);
-        let mut stand = Self { exchange, appliance, client, clock: SystemClock::new() };
+        let (others, clock) = (Vec::new(), SystemClock::new());
+        let mut stand = Self { exchange, appliance, client, others, address, clock };
         stand.until("both sessions and the client are up", |stand| {
             stand.exchange.is_up(0) && stand.exchange.is_up(1) && stand.client.is_up()
         });
@@ -79,10 +124,33 @@ impl Stand {
     fn poll(&mut self) {
         let now = self.now();
         self.exchange.poll(now);
-        if !self.client.is_connected() {
-            self.client.connect(now);
+        for client in std::iter::once(&mut self.client).chain(&mut self.others) {
+            if !client.is_connected() {
+                client.connect(now);
+            }
+            client.poll(now);
         }
-        self.client.poll(now);
+    }
+
+    /// Another client and the drop copy come up.
+    fn with_others(&mut self, version: Version) {
+        let sessions = [(102, version), (300, Version::Fix50Sp2)];
+        let client = |(id, version)| FixClient::new(client_config(id, version), self.address);
+        self.others = sessions.map(client).into();
+        self.until("the others are up", |stand| stand.others.iter().all(FixClient::is_up));
+    }
+
+    fn enter(&mut self, entry: &Entry) -> u64 {
+        let now = self.now();
+        entry.send(&mut self.client, now)
+    }
+
+    /// Somebody else's order rests here.
+    fn rests_here(&mut self, quantity: u64) {
+        let now = self.now();
+        let entry = Entry::new("BOLT", b'2', quantity).to("HERE");
+        let id = entry.send(&mut self.others[0], now);
+        self.until("it rests here", |stand| stand.others[0].told.answered.contains(&id));
     }
 
     fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
@@ -213,6 +281,120 @@ fn fill_of(stand: &Stand, name: &[u8]) -> u64 {
     2 * (names.iter().position(|other| other == name).expect("it traded") as u64 + 1)
 }
 
+/// What a drop copy was told: type, and how much traded, of whichever order.
+fn copied(copy: &FixClient, exec_type: u8, quantity: u64) -> usize {
+    let of = |report: &&(u8, u64, u64)| report.0 == exec_type && report.2 == quantity;
+    copy.told.reports.values().filter(of).count()
+}
+
+#[test]
+fn what_does_not_match_here_goes_to_the_exchange_and_the_firms_copy_shows_all_of_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut stand = Stand::up(folder.path(), Version::Fix44);
+    stand.with_others(Version::Fix44);
+    stand.rests_here(30);
+    let id = stand.enter(&Entry::new("BOLT", b'1', 100));
+    stand.until("all of it trades", |stand| stand.traded().get(&id) == Some(&100));
+    assert_eq!(stand.reports_of(id), *b"0FF", "taken here, traded here, traded there");
+    let (name, there) = stand.the_order();
+    assert_eq!((there.quantity, &there.symbol[..]), (70, &b"BOLT"[..]));
+    let copies =
+        |stand: &Stand| (copied(&stand.others[1], b'F', 30), copied(&stand.others[1], b'F', 70));
+    stand.until("both sides are copied", |stand| copies(stand) == (2, 1));
+    // With nobody here it is the exchange's alone.
+    let whole = stand.enter(&Entry::new("BOLT", b'1', 20));
+    stand.until("it trades", |stand| stand.traded().get(&whole) == Some(&20));
+    assert_eq!(stand.reports_of(whole), *b"A0F");
+    // The exchange undoes its part, then corrects it; the copy is away meanwhile.
+    let copy = stand.others.pop().expect("the copy");
+    let (exec_ref, now) = (Some(fill_of(&stand, &name)), stand.now());
+    let bust = News { exec_type: b'H', id: &name, exec_ref, ..News::default() };
+    stand.exchange.tell(0, &name, bust, now);
+    stand.until("it is undone", |stand| stand.reports_of(id).last() == Some(&b'H'));
+    let fix = News { exec_type: b'G', id: &name, exec_ref, traded: 60, ..News::default() };
+    stand.exchange.tell(1, &name, fix, now);
+    stand.until("it is corrected", |stand| stand.reports_of(id).last() == Some(&b'G'));
+    stand.others.push(copy);
+    let undone =
+        |stand: &Stand| (copied(&stand.others[1], b'H', 70), copied(&stand.others[1], b'G', 60));
+    stand.until("the copy is complete", |stand| undone(stand) == (1, 1));
+    assert!(stand.others[1].told.twice.is_empty());
+    stand.appliance.stop();
+    assert!(stand.appliance.replays());
+}
+
+#[test]
+fn an_order_goes_where_it_says_and_whoever_cancels_finds_it_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut stand = Stand::up(folder.path(), Version::Fix44);
+    stand.exchange.market.manner = Manner::Rests;
+    let named = || Entry::new("CRUX", b'1', 10).to("EXCH");
+    let first = stand.enter(&named());
+    stand.until("it rests there", |stand| stand.client.told.answered.contains(&first));
+    assert_eq!(stand.reports_of(first), *b"A0");
+    let (name, there) = stand.the_order();
+    assert_eq!((there.quantity, &there.symbol[..], there.status), (10, &b"CRUX"[..], b'0'));
+    let cancel = |stand: &mut Stand, kind: &[u8], original: Option<u64>| {
+        let now = stand.now();
+        stand.client.sent += 1;
+        let id = stand.client.sent;
+        stand.client.say(kind, now, &mut |writer| {
+            writer.number(tag::CL_ORD_ID, id);
+            match original {
+                Some(original) => writer.number(tag::ORIG_CL_ORD_ID, original),
+                None => writer.byte(tag::MASS_CANCEL_REQUEST_TYPE, b'1'),
+            }
+            writer.bytes(tag::SYMBOL, b"CRUX");
+            if original.is_some() {
+                writer.byte(tag::SIDE, b'1');
+                writer.number(tag::ORDER_QTY, 10);
+            }
+            writer.time(tag::TRANSACT_TIME, now, Default::default());
+        });
+        id
+    };
+    let gone = cancel(&mut stand, b"F", Some(first));
+    stand.until("it is cancelled", |stand| stand.reports_of(gone).contains(&b'4'));
+    assert_eq!(stand.exchange.market.orders[&name].status, b'4');
+    // A mass cancel of the instrument, whose book is here, reaches there too.
+    let second = stand.enter(&named());
+    let here = stand.enter(&Entry::new("CRUX", b'1', 10).to("HERE"));
+    stand.until("they rest", |stand| {
+        [second, here].iter().all(|id| stand.client.told.answered.contains(id))
+    });
+    assert_eq!(stand.reports_of(here), *b"0", "it is matched here, as without the word");
+    cancel(&mut stand, b"q", None);
+    stand.until("both are cancelled", |stand| {
+        [second, here].iter().all(|id| stand.reports_of(*id).last() == Some(&b'4'))
+    });
+    let nowhere = stand.enter(&Entry::new("CRUX", b'1', 10).to("NOBODY"));
+    stand.until("it is refused", |stand| stand.reports_of(nowhere) == [b'8']);
+    stand.appliance.stop();
+    assert!(stand.appliance.replays());
+}
+
+#[test]
+fn what_does_not_match_here_goes_to_quickfix() {
+    let Some(peer) = quickfix_peer::peer() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let version = Version::Fix44;
+    let (mut stand, mut venue) = stand_before_quickfix(peer, folder.path(), version, "FIX.4.4");
+    stand.with_others(version);
+    let before: u64 = venue.orders().values().sum();
+    stand.rests_here(30);
+    let id = stand.enter(&Entry::new("BOLT", b'1', 100));
+    let named = stand.enter(&Entry::new("CRUX", b'1', 7).to("EXCH"));
+    stand.until("they trade", |stand| {
+        let traded = stand.traded();
+        (traded.get(&id), traded.get(&named)) == (Some(&100), Some(&7))
+    });
+    assert_eq!(stand.reports_of(id), *b"0FF");
+    assert_eq!(venue.orders().values().sum::<u64>() - before, 70 + 7);
+    venue.kill();
+    stand.appliance.stop();
+    assert!(stand.appliance.replays());
+}
+
 #[test]
 fn an_order_in_doubt_is_asked_for_on_the_other_session_and_not_sent_again() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -237,11 +419,18 @@ fn an_order_in_doubt_is_asked_for_on_the_other_session_and_not_sent_again() {
     stand.exchange.break_line(1);
     let pause = stand.now().0 + SECOND / 2;
     stand.until("it is noticed", |stand| stand.now().0 > pause);
+    let says = |stand: &Stand, words: &str| {
+        let of = format!("11={resting}");
+        let told = stand.client.told.others.iter();
+        told.filter(|said| said.contains(&of) && said.contains(words)).count()
+    };
+    stand.until("its client is told", |stand| says(stand, "58=unknown until reconciled") == 1);
     let refused = stand.client.order(b'1', 30, PRICE, stand.now());
     stand.until("it is refused", |stand| stand.reports_of(refused) == [b'8']);
     // Both are back, and what rested is still there to be traded.
     stand.exchange.doors.iter_mut().for_each(|door| door.is_shut = false);
     stand.until("they are up", |stand| stand.exchange.is_up(0) && stand.exchange.is_up(1));
+    stand.until("it was asked for", |stand| says(stand, "58=reconciled") == 1);
     stand.heard();
     let (name, _) =
         stand.exchange.market.orders.iter().find(|(_, o)| o.quantity == 10).expect("it");
@@ -353,23 +542,35 @@ impl QuickFix {
     }
 }
 
-/// Routes to QuickFIX and kills either side in between.
-fn route_to_quickfix(version: Version, begin: &'static str, orders: u32, kills: u32) {
-    let Some(peer) = quickfix_peer::peer() else { return };
-    let folder = tempfile::tempdir().expect("a folder");
+/// A stand whose exchange is QuickFIX.
+fn stand_before_quickfix(
+    peer: &Path,
+    folder: &Path,
+    version: Version,
+    begin: &'static str,
+) -> (Stand, QuickFix) {
     let port = process::free_address().port();
-    let mut venue = QuickFix::start(peer, begin, port, folder.path().join("peer"));
+    let venue = QuickFix::start(peer, begin, port, folder.join("peer"));
     // The stand's own exchange is the backup that nobody opens.
     let mut exchange = Exchange::open(version);
     exchange.doors.iter_mut().for_each(|door| door.is_shut = true);
     let to = [SocketAddr::from(([127, 0, 0, 1], port)), exchange.addresses()[1]];
-    let (config, address) = configuration(folder.path(), version, &to);
+    let (config, address) = configuration(folder, version, &to);
     let mut appliance = Appliance::new(config);
     appliance.start();
     let client = FixClient::new(client_config(101, version), address);
-    let mut stand = Stand { exchange, appliance, client, clock: SystemClock::new() };
+    let (others, clock) = (Vec::new(), SystemClock::new());
+    let mut stand = Stand { exchange, appliance, client, others, address, clock };
     stand.until("the client is up", |stand| stand.client.is_up());
     stand.heard();
+    (stand, venue)
+}
+
+/// Routes to QuickFIX and kills either side in between.
+fn route_to_quickfix(version: Version, begin: &'static str, orders: u32, kills: u32) {
+    let Some(peer) = quickfix_peer::peer() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut stand, mut venue) = stand_before_quickfix(peer, folder.path(), version, begin);
     let every = orders / (kills + 1).max(1) + 1;
     for number in 1..=orders {
         let now = stand.now();

@@ -10,7 +10,7 @@ use crate::runtime::{Clock, SystemClock};
 /// A part, and whether it does its work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verdict {
-    /// process, risk, matching, journal, feed, gateway, sequencer, standby, clock.
+    /// process, risk, matching, journal, feed, gateway, sequencer, standby, venues, clock.
     pub component: String,
     /// It does.
     pub is_good: bool,
@@ -57,6 +57,14 @@ fn verdicts_at(snapshot: &Snapshot, now: Nanos) -> Vec<Verdict> {
     if let Some(paired) = snapshot.one("standby_paired") {
         let what = if paired.number() == 1 { "" } else { "this machine goes on alone" };
         all.push(verdict("standby", false, what.to_owned()));
+    }
+    if let Some(unheard) = snapshot.one("venues_unheard") {
+        let what = match unheard.number() {
+            0 => String::new(),
+            1 => "an exchange is not heard: its orders are refused".into(),
+            many => format!("{many} exchanges are not heard: their orders are refused"),
+        };
+        all.push(verdict("venues", false, what));
     }
     let error = snapshot.number("clock_error");
     let is_off = snapshot.number("clock_kept") == 1 && error > CLOCK_ERROR_MAX;
@@ -170,6 +178,11 @@ mod tests {
         assert!(
             complaint(|one| one.pid = u32::MAX).starts_with("process: process 4294967295 died")
         );
+        let mut lost = good();
+        lost.samples.push(sample("venues_unheard", &[("stage", "venues")], 1));
+        let told = verdicts_at(&lost, Nanos(200));
+        let venues = told.iter().find(|one| one.component == "venues").expect("it is judged");
+        assert!(!venues.is_good && !venues.is_vital, "what is matched here goes on: {venues:?}");
         assert!(complaint(|one| one.is_ended = true).contains("stopped in order"));
     }
 }

@@ -31,6 +31,7 @@ pub use rules::{Room, Special};
 pub use shards::{
     EVENTS_PER_SHARD, Route, Routes, SHARDS_MAX, Shards, events_of_shards_max, without_last,
 };
+use shards::{as_listed, names_destination, sent};
 pub use software::{NotAtRest, SnapshotError, SoftwareMatcher};
 pub use tick::Tick;
 #[cfg(test)]

@@ -122,7 +122,10 @@ impl Routes {
             return Route::One((command.target as usize).min(self.shards - 1));
         }
         if let Some(away) = self.away
-            && (command.is_away() || names_destination(command) || self.sends(command.account))
+            && (command.is_away()
+                || names_destination(command)
+                || is_sent(command.instrument)
+                || self.sends(command.account))
         {
             return Route::One(away as usize);
         }
@@ -131,8 +134,27 @@ impl Routes {
 }
 
 /// Whether a new order says where it is to go.
-const fn names_destination(command: &Command) -> bool {
-    command.kind == CommandKind::Enter.code() && command.target != 0
+pub(in crate::engine) const fn names_destination(command: &Command) -> bool {
+    let names = command.target != 0 && command.target != Command::HERE;
+    command.kind == CommandKind::Enter.code() && names
+}
+
+/// In the instrument of what the gate lets through about an order that its client sent to a
+/// destination of its choice: no instrument's number is so high.
+const SENT: u32 = 1 << 31;
+
+/// An instrument whose order rests at a destination its client named.
+pub(in crate::engine) const fn sent(instrument: InstrumentId) -> InstrumentId {
+    InstrumentId(instrument.0 | SENT)
+}
+
+const fn is_sent(instrument: InstrumentId) -> bool {
+    instrument.0 & SENT != 0
+}
+
+/// The instrument without that mark.
+pub(in crate::engine) const fn as_listed(instrument: InstrumentId) -> InstrumentId {
+    InstrumentId(instrument.0 & !SENT)
 }
 
 /// All shards of an appliance in one thread, for replay and recovery; its parts go on as stages.
@@ -196,8 +218,11 @@ impl Shards {
     }
 
     /// The shard that has an instrument's book.
-    fn home(&self, instrument: InstrumentId) -> Option<&SoftwareMatcher> {
-        self.matchers.get(self.routes.shard_of(instrument))
+    fn home(&self, instrument: InstrumentId) -> Option<&dyn BookView> {
+        match self.matchers.get(self.routes.shard_of(instrument)) {
+            Some(matcher) => Some(matcher),
+            None => self.away.as_ref().map(|away| away as &dyn BookView),
+        }
     }
 }
 
@@ -281,7 +306,8 @@ impl Matcher for Shards {
     }
 
     fn due_at(&self) -> Nanos {
-        self.matchers.iter().map(SoftwareMatcher::due_at).min().unwrap_or(Nanos::MAX)
+        let away = self.away.as_ref().map_or(Nanos::MAX, Away::due_at);
+        self.matchers.iter().map(SoftwareMatcher::due_at).min().unwrap_or(Nanos::MAX).min(away)
     }
 }
 

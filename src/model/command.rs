@@ -10,7 +10,7 @@ use crate::model::{
 coded! {
     /// What a command asks. 64 to 127 are kept for kinds to come; old journals stay readable.
     CommandKind {
-        /// A new order.
+        /// A new order; `target` is the destination it names, [`Command::HERE`] this house, 0 none.
         Enter = 1,
         /// Takes order `target` away and enters `ordinal`; `quantity` is the total of the chain.
         Replace = 2,
@@ -81,9 +81,10 @@ coded! {
         /// phase in `side`, last traded at `price` (0: never).
         MoveInstrument = 29,
         /// The destination `session` has taken order `ordinal`, its number there, and has it at
-        /// `price` (0: as asked). This and the next ones are what a destination reports;
-        /// `client_seq` is its own number of the report (0: none), and what it says again is not
-        /// counted again.
+        /// `price` (0: as asked). `side` 1: it says so because it was asked where the order is, and
+        /// `quantity` is what is left of it there. This and the next ones are what a destination
+        /// reports; `client_seq` is its own number of the report (0: none), and what it says again
+        /// is not counted again.
         AwayAccepted = 32,
         /// `quantity` of order `ordinal` traded at `price`; the `Trade` line has the destination's
         /// number of the execution, which counts once. `side` 1: the order took liquidity.
@@ -111,6 +112,8 @@ coded! {
         AwayDown = 42,
         /// Destination `session` has our messages below `target` on record.
         AwayHeard = 43,
+        /// Where order `target` is, its number there: sent to a destination, and never a request.
+        AskStatus = 44,
         /// Reserved: an order of several legs; its legs are further commands under one seq.
         MultiLegEnter = 64,
         MultiLegReplace = 65,
@@ -248,6 +251,9 @@ pub struct Command {
 const _: () = assert!(size_of::<Command>() == 64);
 
 impl Command {
+    /// In a new order's `target`: it is matched here, whatever is done with others like it.
+    pub const HERE: u32 = u32::MAX;
+
     /// A command of one line with everything but its kind zero.
     #[inline]
     pub fn new(kind: CommandKind) -> Self {

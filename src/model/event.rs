@@ -63,14 +63,19 @@ coded! {
         FamilySet = 28,
         /// Money came to `account`, or went from it: `price`, in the currency coded in `target`.
         CashMoved = 29,
-        /// What a client asked was sent on to the destination that has the instrument; `reason` is
-        /// the kind of its command. The answer follows when the destination has spoken, as an event
-        /// that answers no message (`client_seq` is 0).
+        /// What a client asked was sent on to a destination; `reason` is the kind of its command,
+        /// or 0 where part of the order traded here and `quantity` of it was sent on. The answer
+        /// follows when the destination has spoken, as an event that answers no message
+        /// (`client_seq` is 0).
         Routed = 32,
         /// Destination `target` is heard again.
         DestinationUp = 33,
         /// Destination `target` is not heard.
         DestinationDown = 34,
+        /// Where an order is is not known: its destination is not heard.
+        InDoubt = 35,
+        /// Its destination said that it stands as was known, with `quantity` left.
+        Confirmed = 36,
         /// Reserved: events of several legs.
         MultiLegAccepted = 64,
         MultiLegExecuted = 65,

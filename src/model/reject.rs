@@ -99,6 +99,7 @@ rejects! {
     DestinationBusy = 61, ouch 0x000a, fix 99, "too much that was routed is not answered yet";
     DestinationRefused = 62, ouch 0x000f, fix 99, "the destination refused the order";
     NotDelivered = 63, ouch 0x000a, fix 99, "the order was lost on its way to the destination";
+    UnknownDestination = 90, ouch 0x0017, fix 99, "the destination it names is not known here";
     Pending = 64, ouch 0x000f, fix 99, "the destination has not answered the request before this";
     TooManySweeps = 38, ouch 0x000f, fix 99,
         "too many mass cancels or kills are unfinished: ask again when one of them has ended";

@@ -112,7 +112,8 @@ impl Stage for AwayStage {
             }
             work += usize::from(self.take_one()?);
         }
-        if self.away.wants_sweep() && !self.sweep_asked {
+        let is_due = self.away.wants_sweep() || self.away.due_at() <= now;
+        if is_due && !self.sweep_asked {
             let mut request = Request::new(CommandKind::Sweep, now);
             request.0.target = u32::from(self.shard);
             self.sweep_asked = self.links.sequencer.push_head(&request);

@@ -2,6 +2,7 @@
 #![allow(missing_docs, reason = "a key is described in config/appliance.toml, beside its default")]
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -61,8 +62,12 @@ pub struct FixSessionConfig {
     pub sender: String,
     pub target: String,
     pub credentials: Option<String>,
+    #[serde(default)]
     pub first_account: u32,
+    #[serde(default)]
     pub last_account: u32,
+    /// A `[[firm]]`, instead of accounts: all of its own.
+    pub firm: Option<String>,
     pub rate: String,
     #[serde(default = "yes")]
     pub cancel_on_disconnect: bool,
@@ -102,7 +107,10 @@ fn yes() -> bool {
 ///
 /// # Errors
 /// What is wrong, and how to mend it.
-pub(super) fn spec_of(keys: &FixSessionConfig) -> Result<FixSpec, String> {
+pub(super) fn spec_of(
+    keys: &FixSessionConfig,
+    accounts: RangeInclusive<u32>,
+) -> Result<FixSpec, String> {
     let version = Version::from_name(&keys.version).ok_or_else(|| {
         let known: Vec<_> = Version::ALL.iter().map(|version| version.name()).collect();
         format!("version `{}` is not one of {}", keys.version, known.join(", "))
@@ -140,7 +148,7 @@ pub(super) fn spec_of(keys: &FixSessionConfig) -> Result<FixSpec, String> {
         id: SessionId(keys.id),
         config,
         credentials: credentials.transpose()?,
-        accounts: keys.first_account..=keys.last_account,
+        accounts,
         is_drop_copy: keys.drop_copy,
         cancel_on_disconnect: keys.cancel_on_disconnect,
         self_trade: keys.self_trade.into(),
@@ -155,6 +163,7 @@ pub fn fix_options(config: &Config, catalogue: &Catalogue) -> FixOptions {
     FixOptions {
         address: SocketAddr::V4(config.fix.address),
         instruments: catalogue.instruments.clone(),
+        destinations: catalogue.destinations.named(),
         sessions: catalogue.fix_sessions.clone(),
         orders: config.fix.orders_per_session as usize,
         orders_max: config.engine.orders_max as usize,

@@ -91,6 +91,11 @@ impl Destinations {
         peer.or_else(venue).cloned()
     }
 
+    /// The destinations that an order may name: exchanges, and our sessions there.
+    pub fn named(&self) -> Vec<(String, SessionId)> {
+        self.venues.iter().map(|venue| (venue.name.clone(), venue.session)).collect()
+    }
+
     /// Our session at another appliance.
     pub fn session_of(&self, appliance: &str) -> Option<SessionId> {
         self.peers.iter().find(|peer| peer.name == appliance).map(|peer| peer.session)
@@ -138,7 +143,7 @@ impl Destinations {
             });
         }
         let taken = |id: u32| is_client(id) || peers.iter().any(|peer| peer.session.0 == id);
-        let (venues, to_venues) = venues_of(config, instruments, taken)?;
+        let (venues, to_venues, here_first) = venues_of(config, instruments, taken)?;
         if peers.is_empty() && venues.is_empty() {
             return Ok(Self::default());
         }
@@ -151,6 +156,8 @@ impl Destinations {
         let away = AwayOptions {
             destinations: sessions.chain(venues.iter().map(|venue| venue.session)).collect(),
             homes: homes.chain(to_venues).collect(),
+            here_first,
+            asked: venues.iter().map(|venue| venue.session).collect(),
             accounts: Vec::new(),
             orders_max: keys.orders_max,
             in_flight_max: keys.in_flight_max,
@@ -160,15 +167,15 @@ impl Destinations {
     }
 }
 
-/// The venues, and which instruments go there.
-type Routed = (Vec<VenueSpec>, Vec<(InstrumentId, SessionId)>);
+/// The venues, which instruments go there, and which of those meet somebody here first.
+type Routed = (Vec<VenueSpec>, Vec<(InstrumentId, SessionId)>, Vec<InstrumentId>);
 
 fn venues_of(
     config: &Config,
     instruments: &[Instrument],
     taken: impl Fn(u32) -> bool,
 ) -> Result<Routed, (Range<usize>, String)> {
-    let (mut venues, mut homes): Routed = Default::default();
+    let (mut venues, mut homes, mut here_first): Routed = Default::default();
     for spanned in &config.venue {
         let keys = spanned.get_ref();
         let wrong = |message: String| (spanned.span(), format!("venue `{}`: {message}", keys.name));
@@ -181,7 +188,14 @@ fn venues_of(
                 keys.session
             )));
         }
-        for symbol in &keys.instruments {
+        if venues.iter().any(|other| other.route() == spec.route()) {
+            return Err(wrong(
+                "another venue's name has the same first four letters, which are all that an \
+                 order in OUCH names: use another name"
+                    .into(),
+            ));
+        }
+        for symbol in keys.instruments.iter().chain(&keys.remainders) {
             let listed = instruments.iter().find(|listed| listed.symbol.name() == *symbol);
             let id = listed
                 .map(|listed| listed.id)
@@ -190,10 +204,13 @@ fn venues_of(
                 return Err(wrong(format!("another venue has `{symbol}` too: keep one")));
             }
             homes.push((id, spec.session));
+            if keys.remainders.contains(symbol) {
+                here_first.push(id);
+            }
         }
         venues.push(spec);
     }
-    Ok((venues, homes))
+    Ok((venues, homes, here_first))
 }
 
 /// What the stage that speaks with other appliances is told.

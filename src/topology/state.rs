@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use crate::engine::risk::{Feedback, RiskGate};
 use crate::engine::{
-    Away, EngineLimits, Fold, SetupError, Shards, SoftwareMatcher, events_of_shards_max,
+    Away, AwayOptions, EngineLimits, Fold, SetupError, Shards, SoftwareMatcher,
+    events_of_shards_max,
 };
 use crate::journal::{Meaning, Settings};
-use crate::model::Nanos;
+use crate::model::{Instrument, Nanos};
 use crate::stage::{FeedOptions, FeedState, GatewayOptions, GatewayState};
 use crate::topology::{Catalogue, Config};
 
@@ -41,10 +42,14 @@ pub fn empty_fold(config: &Config, catalogue: &Catalogue) -> Result<Fold<Shards>
     let risk = &catalogue.risk;
     let destinations = &catalogue.destinations;
     let mut routes = sharding.routes();
-    let away = (!destinations.is_empty()).then(|| {
-        let limits = EngineLimits { shard: shards as u8, ..limits };
-        Away::new(&destinations.away, &limits)
-    });
+    let away = match destinations.is_empty() {
+        true => None,
+        false => Some(empty_away(
+            &destinations.away,
+            EngineLimits { shard: shards as u8, ..limits },
+            catalogue,
+        )?),
+    };
     if away.is_some() {
         let sent = destinations.away.accounts.iter().map(|(first, last, _)| (*first, *last));
         routes = routes.with_away(&destinations.instruments()).sending(sent);
@@ -53,6 +58,21 @@ pub fn empty_fold(config: &Config, catalogue: &Catalogue) -> Result<Fold<Shards>
     let matcher = Shards::new(matchers, routes, &limits).with_away(away);
     let feedback = Feedback::new(risk.feedback_lag, risk.feedback_window, events);
     Ok(Fold::new(RiskGate::new(risk), feedback, matcher))
+}
+
+/// What rests elsewhere before the first command, with books for what meets somebody here first.
+fn empty_away(
+    options: &AwayOptions,
+    limits: EngineLimits,
+    catalogue: &Catalogue,
+) -> Result<Away, SetupError> {
+    let away = Away::new(options, &limits);
+    let is_here_first = |listed: &&Instrument| options.here_first.contains(&listed.id);
+    let listed: Vec<_> = catalogue.instruments.iter().filter(is_here_first).copied().collect();
+    if listed.is_empty() {
+        return Ok(away);
+    }
+    Ok(away.with_books(SoftwareMatcher::new(limits, &listed)?, options))
 }
 
 /// Sessions before the first login.
@@ -64,6 +84,7 @@ pub fn empty_gateway(config: &Config, catalogue: &Catalogue) -> GatewayState {
     GatewayState::new(&GatewayOptions {
         address: entry.address,
         instruments: catalogue.instruments.clone(),
+        destinations: catalogue.destinations.named(),
         sessions: catalogue.sessions.clone(),
         heartbeat: Nanos(entry.heartbeat_ms as u64 * 1_000_000),
         hold: Nanos(entry.hold_us as u64 * 1_000),

@@ -14,7 +14,7 @@ use crate::model::{
 use crate::slow::rules::Rules;
 use crate::stage::{FixSpec, PricesOptions, SessionSpec};
 use crate::topology::config::{AccountConfig, InstrumentConfig, RateConfig};
-use crate::topology::fix::spec_of;
+use crate::topology::fix::{FixSessionConfig, spec_of};
 use crate::topology::market_data::prices_of;
 use crate::topology::regions;
 use crate::topology::{Calendar, Config, ConfigError, Decimal, Destinations, RiskConfig, Sharding};
@@ -464,7 +464,8 @@ fn fix_sessions(
         if rights.len() <= place {
             rights.resize(place + 1, None);
         }
-        let range = account_range(keys.id, keys.first_account, keys.last_account, accounts);
+        let (first, last) = accounts_of(keys, config).map_err(wrong)?;
+        let range = account_range(keys.id, first, last, accounts);
         let (first_account, last_account) = range.map_err(wrong)?;
         let rate = rate(config, &keys.rate, spanned.span(), source)?;
         let hours = HoursSet::ALL;
@@ -479,7 +480,7 @@ fn fix_sessions(
         if rights[place].replace(right).is_some() {
             return Err(wrong(format!("session {} stands twice: keep one", keys.id)));
         }
-        let spec = spec_of(keys).map_err(wrong)?;
+        let spec = spec_of(keys, first..=last).map_err(wrong)?;
         let identity = &spec.config.identity;
         if specs.iter().flatten().any(|other| other.config.identity == *identity) {
             return Err(wrong(format!(
@@ -496,6 +497,22 @@ fn fix_sessions(
     }
     specs.resize(rights.len(), None);
     Ok(specs)
+}
+
+/// The first and last account of a FIX session: those it names, or its firm's.
+fn accounts_of(keys: &FixSessionConfig, config: &Config) -> Result<(u32, u32), String> {
+    let Some(name) = &keys.firm else { return Ok((keys.first_account, keys.last_account)) };
+    if (keys.first_account, keys.last_account) != (0, 0) {
+        return Err(format!(
+            "session {} has accounts and firm `{name}`: keep one of the two",
+            keys.id
+        ));
+    }
+    let mut firms = config.firm.iter().map(|firm| firm.get_ref());
+    let firm = firms.find(|firm| firm.name == *name);
+    let firm =
+        firm.ok_or_else(|| format!("there is no [[firm]] `{name}`: name one, or accounts"))?;
+    Ok((firm.first_account, firm.last_account))
 }
 
 /// The rate class a session names, in the file or among the defaults.

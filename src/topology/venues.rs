@@ -23,6 +23,9 @@ pub struct VenueConfig {
     /// Symbols: their orders are routed, not matched here.
     #[serde(default)]
     pub instruments: Vec<String>,
+    /// Symbols: their orders are matched here first, and what is left of them is routed.
+    #[serde(default)]
+    pub remainders: Vec<String>,
     pub primary: VenueLineConfig,
     pub backup: Option<VenueLineConfig>,
     #[serde(default = "half_a_minute")]

@@ -1,11 +1,12 @@
 //! What clients ask of orders elsewhere: checked against what is known, numbered, sent on.
 
-use crate::engine::RestingOrder;
 use crate::engine::away::orders::{Asked, Routed, Slot, State};
 use crate::engine::away::{Away, Walk, sent_on};
 use crate::engine::rules::{self, Sweep};
+use crate::engine::{Matcher, RestingOrder, SoftwareMatcher};
 use crate::model::{
-    CancelReason, Command, CommandKind, Event, EventKind, Group, OrderId, Quantity, RejectCode,
+    CancelReason, Command, CommandKind, Event, EventKind, Group, InstrumentId, OrderId, Quantity,
+    RejectCode, Scope,
 };
 
 impl Away {
@@ -19,12 +20,12 @@ impl Away {
         let place = place.ok_or(RejectCode::Elsewhere)? as usize;
         self.admit(place, command)?;
         let order = rules::entered(command, side);
-        self.send_order(group, place, order, State::Entering);
+        self.send_order(group, place, order, State::Entering, Quantity::ZERO);
         Ok(())
     }
 
     /// The destination of an order that names none: its account's home, or its instrument's.
-    fn home_of(&self, command: &Command) -> Option<u8> {
+    pub(super) fn home_of(&self, command: &Command) -> Option<u8> {
         let has = |(first, last, _): &&(_, _, u8)| (*first..=*last).contains(&command.account);
         let of_instrument = self.home.get(command.instrument.index()).copied().unwrap_or(0);
         let of_account = self.accounts.iter().find(has).map(|(.., place)| *place);
@@ -52,12 +53,12 @@ impl Away {
         if let Some(old) = self.orders.get_mut(slot) {
             old.asked = Asked::Replace(command.ordinal);
         }
-        self.send_order(group, place, order, State::Replacing(old.order.id()));
+        self.send_order(group, place, order, State::Replacing(old.order.id()), old.here);
         Ok(())
     }
 
     /// What every order must find: a destination that is heard, and room.
-    fn admit(&self, place: usize, command: &Command) -> Result<(), RejectCode> {
+    pub(super) fn admit(&self, place: usize, command: &Command) -> Result<(), RejectCode> {
         if self.orders.find(command.order_id()).is_some() {
             return Err(RejectCode::DuplicateOrder);
         }
@@ -70,13 +71,14 @@ impl Away {
         if self.orders.is_full() { Err(RejectCode::BookFull) } else { Ok(()) }
     }
 
-    /// Keeps an order and sends it on.
-    fn send_order(
+    /// Keeps an order and sends on what of it did not trade `here`.
+    pub(super) fn send_order(
         &mut self,
         group: &Group<Command>,
         place: usize,
         order: RestingOrder,
         state: State,
+        here: Quantity,
     ) {
         let Some(destination) = self.destinations.get_mut(place) else { return };
         let away = OrderId::new(destination.id, destination.next_ordinal);
@@ -87,7 +89,8 @@ impl Away {
         };
         let target = target.map_or(0, |old| old.away.ordinal());
         let mut routed = *group;
-        routed.head = Command { ordinal: away.ordinal(), target, ..group.head };
+        let quantity = group.head.quantity.saturating_sub(here);
+        routed.head = Command { ordinal: away.ordinal(), target, quantity, ..group.head };
         let message = self.send(place, routed);
         let terms = group.terms().copied().unwrap_or_default();
         self.orders.insert(Routed {
@@ -99,13 +102,20 @@ impl Away {
             asked: Asked::Nothing,
             unwanted: None,
             refusals: 0,
+            here,
+            is_in_doubt: false,
+            question: 0,
+            left_there: None,
         });
         self.waiting.more(order.session);
-        self.outbox.push(sent_on(&group.head, order.id()));
+        self.outbox.push(match state {
+            State::Rest => rules::about(&order, EventKind::Routed),
+            _ => sent_on(&group.head, order.id()),
+        });
     }
 
     /// Gives a message its number and sends it.
-    fn send(&mut self, place: usize, mut message: Group<Command>) -> u32 {
+    pub(super) fn send(&mut self, place: usize, mut message: Group<Command>) -> u32 {
         let Some(destination) = self.destinations.get_mut(place) else { return 0 };
         destination.sent += 1;
         message.head.session = destination.id;
@@ -155,6 +165,8 @@ impl Away {
             Asked::Cut(total) => (CommandKind::Modify, routed.order.side, total),
             Asked::Modify(side, total) => (CommandKind::Modify, side, total),
         };
+        // Of what traded here it knows nothing.
+        let quantity = quantity.saturating_sub(routed.here);
         let message = Command {
             seq: by.seq,
             timestamp: by.timestamp,
@@ -192,9 +204,13 @@ impl Away {
             CommandKind::SessionDown => (CancelReason::Disconnect, EventKind::SessionDown),
             _ => (CancelReason::MassCancel, EventKind::MassCancelled),
         };
-        let Some(sweep) = Sweep::of(group, reason) else {
+        let Some(mut sweep) = Sweep::of(group, reason) else {
             return self.outbox.push(rules::rejected(command, RejectCode::Unsupported));
         };
+        if kind == CommandKind::Kill && command.side == Scope::Venue.code() {
+            // What rests here is not what rests elsewhere, and the other way round.
+            sweep.instrument = (command.target == 0).then_some(InstrumentId(0));
+        }
         if !sweep.has_room(self.walks.iter().map(|walk| &walk.sweep)) {
             return self.outbox.push(rules::cancel_rejected(command, RejectCode::TooManySweeps));
         }
@@ -212,9 +228,23 @@ impl Away {
         self.walk(command);
     }
 
-    /// Goes on with mass cancels.
-    pub(super) fn walk_on(&mut self, by: &Command) {
-        self.walk(by);
+    /// Whether a mass cancel can go on.
+    pub(super) fn has_walk(&self) -> bool {
+        let goes_on = |walk: &Walk| walk.blocked.is_none_or(|place| self.has_room(place, 3));
+        self.walks.iter().any(goes_on)
+    }
+
+    /// Goes on with what is unfinished: the books', then mass cancels, then doubts.
+    pub(super) fn go_on(&mut self, group: &Group<Command>) {
+        let now = group.head.timestamp;
+        let wants = |books: &SoftwareMatcher| books.wants_sweep() || books.due_at() <= now;
+        if self.books.as_ref().is_some_and(|books| wants(books)) {
+            self.in_books(group);
+        } else if self.has_walk() {
+            self.walk(&group.head);
+        } else {
+            self.look_into(&group.head);
+        }
     }
 
     /// Looks at a chunk of orders for the first mass cancel whose destinations have room.

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! commands of clients ─► asking ──► routed orders, numbered for their destination
+//!                     └► here: books of its own, for what meets somebody here before it goes on
 //! reports (commands)  ─► reports ─► events, as a book would have made them
 //! ```
 //!
@@ -10,7 +11,9 @@
 //! whoever carries it to the destination begins where the destination says it left off.
 
 mod asking;
+mod doubt;
 mod executions;
+mod here;
 mod orders;
 mod reports;
 #[cfg(test)]
@@ -24,9 +27,11 @@ use crate::engine::away::executions::Executions;
 use crate::engine::away::orders::{Orders, Slot, Waiting};
 use crate::engine::outbox::Outbox;
 use crate::engine::rules::{self, Room, Special, Sweep, Task};
-use crate::engine::{BookView, EngineLimits, Full, Matcher, Quote, Standing, Top};
+use crate::engine::{
+    BookView, EngineLimits, Full, Matcher, Quote, SoftwareMatcher, Standing, Top, as_listed,
+};
 use crate::model::{
-    AccountId, Command, CommandKind, Event, EventKind, Group, InstrumentId, OrderId, Phase,
+    AccountId, Command, CommandKind, Event, EventKind, Group, InstrumentId, Nanos, OrderId, Phase,
     RejectCode, SessionId,
 };
 
@@ -37,6 +42,10 @@ pub struct AwayOptions {
     pub destinations: Vec<SessionId>,
     /// Which of them has an instrument.
     pub homes: Vec<(InstrumentId, SessionId)>,
+    /// Of those, the ones whose orders meet somebody here first: what is left of them is sent on.
+    pub here_first: Vec<InstrumentId>,
+    /// Of the destinations, those that are asked where orders are when they are heard again.
+    pub asked: Vec<SessionId>,
     /// Which of them has accounts, first and last, whatever the instrument.
     pub accounts: Vec<(AccountId, AccountId, SessionId)>,
     /// Orders there at once, over all destinations.
@@ -59,6 +68,10 @@ struct Destination {
     /// It has those below this one on record.
     heard: u32,
     is_up: bool,
+    /// It is asked where orders are when it is heard again.
+    is_asked: bool,
+    /// The order that is looked at next: to be marked as in doubt, or where it is heard asked for.
+    doubts: Option<Slot>,
 }
 
 impl Destination {
@@ -89,6 +102,10 @@ pub struct Away {
     waiting: Waiting,
     executions: Executions,
     walks: VecDeque<Walk>,
+    /// Books for what meets somebody here first.
+    books: Option<Box<SoftwareMatcher>>,
+    /// By instrument: whether it is theirs.
+    here_first: Box<[bool]>,
     in_flight_max: u32,
     sweep_chunk: u16,
     outbox: Outbox,
@@ -104,6 +121,8 @@ impl Away {
             sent: 0,
             heard: 1,
             is_up: false,
+            is_asked: options.asked.contains(id),
+            doubts: None,
         };
         let destinations: Vec<_> = options.destinations.iter().map(destination).collect();
         let end = options.homes.iter().map(|(id, _)| id.index() + 1).max().unwrap_or(0);
@@ -124,11 +143,23 @@ impl Away {
             waiting: Waiting::new(limits.sessions_max),
             executions: Executions::new(options.executions_max as usize),
             walks: VecDeque::with_capacity(Sweep::waiting_max(limits.sessions_max as usize)),
+            books: None,
+            here_first: Box::default(),
             in_flight_max: options.in_flight_max,
             sweep_chunk: limits.sweep_chunk,
             outbox: Outbox::new(limits),
             routed: Vec::with_capacity(Self::routed_max(limits)),
         }
+    }
+
+    /// With books of these instruments, made for the same place among the shards.
+    #[must_use]
+    pub fn with_books(mut self, books: SoftwareMatcher, options: &AwayOptions) -> Self {
+        let end = options.here_first.iter().map(|id| id.index() + 1).max().unwrap_or(0);
+        let mut here_first = vec![false; end];
+        options.here_first.iter().for_each(|id| here_first[id.index()] = true);
+        (self.books, self.here_first) = (Some(Box::new(books)), here_first.into());
+        self
     }
 
     /// Takes what was sent to destinations, in order: after each command. `session` is the
@@ -174,7 +205,11 @@ impl Away {
             Task::Answer(event) => return self.outbox.push(event),
             Task::Books(kind) => kind,
         };
+        if self.books.is_some() && self.is_for_books_alone(command, kind) {
+            return self.in_books(group);
+        }
         let refused = match kind {
+            CommandKind::Enter if self.meets_here(command) => self.enter_here(group),
             CommandKind::Enter => self.enter(group),
             CommandKind::Replace => self.replace(group),
             CommandKind::Cancel | CommandKind::Modify => {
@@ -184,15 +219,19 @@ impl Away {
                 Ok(())
             }
             CommandKind::MassCancel | CommandKind::Kill | CommandKind::SessionDown => {
+                self.in_books(group);
                 self.start_walk(group, kind);
                 Ok(())
             }
             CommandKind::Sweep => {
-                self.walk_on(command);
+                self.go_on(group);
                 Ok(())
             }
             // The destination has a day of its own, and moves are not for it.
-            CommandKind::EndOfDay | CommandKind::SetFamily | CommandKind::MoveInstrument => Ok(()),
+            CommandKind::EndOfDay | CommandKind::SetFamily | CommandKind::MoveInstrument => {
+                self.in_books(group);
+                Ok(())
+            }
             _ => Err(RejectCode::Elsewhere),
         };
         if let Err(why) = refused {
@@ -204,9 +243,11 @@ impl Away {
 impl Matcher for Away {
     fn submit(&mut self, command: &Group<Command>) -> Result<(), Full> {
         self.outbox.check_room()?;
-        self.outbox.open(&command.head);
-        self.apply(command);
-        self.outbox.close(&command.head);
+        let mut group = *command;
+        group.head.instrument = as_listed(group.head.instrument);
+        self.outbox.open(&group.head);
+        self.apply(&group);
+        self.outbox.close(&group.head);
         Ok(())
     }
 
@@ -219,28 +260,39 @@ impl Matcher for Away {
     }
 
     fn wants_sweep(&self) -> bool {
-        let goes_on = |walk: &Walk| walk.blocked.is_none_or(|place| self.has_room(place, 3));
-        self.walks.iter().any(goes_on)
+        let books = self.books.as_ref().is_some_and(|books| books.wants_sweep());
+        books || self.has_walk() || self.has_doubts()
+    }
+
+    fn due_at(&self) -> Nanos {
+        self.books.as_ref().map_or(Nanos::MAX, |books| books.due_at())
     }
 }
 
 impl BookView for Away {
     fn open_orders(&self) -> usize {
-        self.orders.len()
+        self.orders.len() + self.books.as_ref().map_or(0, |books| books.open_orders())
     }
 
-    /// What the best prices are there, its feed tells.
-    fn top(&self, _instrument: InstrumentId) -> Top {
-        Top::default()
+    /// What rests here; what the best prices are there, its feed tells.
+    fn top(&self, instrument: InstrumentId) -> Top {
+        self.books.as_ref().map(|books| books.top(instrument)).unwrap_or_default()
     }
 
-    fn phase(&self, _instrument: InstrumentId) -> Option<Phase> {
-        None
+    fn phase(&self, instrument: InstrumentId) -> Option<Phase> {
+        self.books.as_ref()?.phase(instrument)
     }
 
-    fn depth(&self, _: InstrumentId, _: bool, _: usize, _: &mut dyn FnMut(Quote)) {}
+    fn depth(&self, instrument: InstrumentId, buy: bool, n: usize, each: &mut dyn FnMut(Quote)) {
+        if let Some(books) = &self.books {
+            books.depth(instrument, buy, n, each);
+        }
+    }
 
     fn for_each_order(&self, each: &mut dyn FnMut(&Standing)) {
+        if let Some(books) = &self.books {
+            books.for_each_order(each);
+        }
         for routed in self.orders.iter() {
             let order = routed.order;
             each(&Standing {

@@ -14,6 +14,8 @@ pub(super) type Slot = u32;
 pub(super) enum State {
     /// Its destination has not answered.
     Entering,
+    /// It traded here, so its client knows it; of what is left its destination has not answered.
+    Rest,
     /// It is to take the place of another, which lives until the destination has answered.
     Replacing(OrderId),
     /// It rests there.
@@ -49,6 +51,22 @@ pub(super) struct Routed {
     pub(super) unwanted: Option<CancelReason>,
     /// How often its destination would not take it away for one who stands above the client.
     pub(super) refusals: u8,
+    /// What of it traded here: its destination knows nothing of that.
+    pub(super) here: Quantity,
+    /// Its client was told that nobody knows where it is.
+    pub(super) is_in_doubt: bool,
+    /// The message that asks where it is.
+    pub(super) question: u32,
+    /// What its destination says is left, while that is less than is known here: executions that
+    /// are still to be told.
+    pub(super) left_there: Option<Quantity>,
+}
+
+impl Routed {
+    /// Whether its client knows it to be in the market.
+    pub(super) fn is_known(&self) -> bool {
+        matches!(self.state, State::Live | State::Rest)
+    }
 }
 
 /// All of them, in memory taken once.

@@ -30,7 +30,12 @@ impl Away {
             kind => {
                 let Some(slot) = slot else { return };
                 match kind {
-                    Some(CommandKind::AwayAccepted) => self.accepted(slot, command.price),
+                    Some(CommandKind::AwayAccepted) => {
+                        self.accepted(slot, command.price);
+                        if command.side != 0 {
+                            self.found(slot, command.quantity);
+                        }
+                    }
                     Some(CommandKind::AwayCancelled) => self.cancelled(slot, command),
                     Some(CommandKind::AwayReplaced) => {
                         self.replaced(slot, Some((command.quantity, command.price)));
@@ -44,7 +49,7 @@ impl Away {
         }
     }
 
-    fn hear(&mut self, place: usize, below: u32) {
+    pub(super) fn hear(&mut self, place: usize, below: u32) {
         if let Some(destination) = self.destinations.get_mut(place) {
             destination.heard = destination.heard.max(below.min(destination.sent + 1));
         }
@@ -56,6 +61,7 @@ impl Away {
         if std::mem::replace(&mut destination.is_up, is_up) == is_up {
             return;
         }
+        destination.doubts = (destination.is_asked && self.orders.len() > 0).then_some(0);
         let target = destination.id.0;
         let kind = if is_up { EventKind::DestinationUp } else { EventKind::DestinationDown };
         self.outbox.push(Event { target, kind: kind.code(), ..Event::default() });
@@ -79,9 +85,10 @@ impl Away {
     /// An order's destination has taken it.
     fn accepted(&mut self, slot: Slot, price: Price) {
         let Some(routed) = self.orders.get_mut(slot) else { return };
-        if routed.state != State::Entering {
+        if !matches!(routed.state, State::Entering | State::Rest) {
             return;
         }
+        let was_known = routed.is_known();
         routed.state = State::Live;
         if price != Price::ZERO {
             routed.order.price = price;
@@ -93,13 +100,17 @@ impl Away {
         {
             self.hear(place, routed.message + 1);
         }
-        self.outbox.push(rules::about(&routed.order, EventKind::Accepted));
+        if !was_known {
+            self.outbox.push(rules::about(&routed.order, EventKind::Accepted));
+        } else if routed.is_in_doubt {
+            self.confirm(slot);
+        }
     }
 
     /// What is reported of an order says that its destination has taken it.
     fn must_live(&mut self, slot: Slot) {
         match self.orders.get(slot).map(|routed| routed.state) {
-            Some(State::Entering) => self.accepted(slot, Price::ZERO),
+            Some(State::Entering | State::Rest) => self.accepted(slot, Price::ZERO),
             Some(State::Replacing(_)) => self.replaced(slot, None),
             _ => {}
         }
@@ -122,6 +133,7 @@ impl Away {
         order.leaves = order.leaves.saturating_sub(command.quantity);
         order.executed = Quantity(order.executed.0.saturating_add(command.quantity.0));
         let order = *order;
+        let is_found = routed.left_there.is_some_and(|left| order.leaves <= left);
         let mut flags = EventFlags::AWAY;
         if command.side == 0 {
             flags = flags.with(EventFlags::MAKER);
@@ -146,6 +158,9 @@ impl Away {
         let event = rules::about(&order, EventKind::Executed);
         let (price, quantity) = (command.price, command.quantity);
         self.outbox.push(Event { price, quantity, flags, ..event });
+        if is_found {
+            self.confirm(slot);
+        }
     }
 
     fn busted(&mut self, command: &Command, trade: Option<&TradeDetail>) {
@@ -246,7 +261,10 @@ impl Away {
     fn rejected(&mut self, slot: Slot, command: &Command) {
         let Some(routed) = self.orders.remove(slot) else { return };
         let code = RejectCode::from_code(command.side).unwrap_or(RejectCode::DestinationRefused);
-        if routed.state == State::Live {
+        if routed.is_known() {
+            if routed.state == State::Rest {
+                self.waiting.fewer(routed.order.session);
+            }
             let gone = rules::cancelled(&routed.order, CancelReason::Destination);
             return self.outbox.push(gone);
         }

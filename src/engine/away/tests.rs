@@ -2,13 +2,17 @@
 
 use proptest::prelude::*;
 
-use crate::engine::{Away, AwayOptions, BookView, EngineLimits, Matcher};
+use crate::engine::{Away, AwayOptions, BookView, EngineLimits, Matcher, SoftwareMatcher};
 use crate::model::{
-    AccountId, CancelReason, Command, CommandKind, Event, EventFlags, EventKind, Group,
-    InstrumentId, Nanos, Price, Quantity, RejectCode, SeqNo, SessionId, Side, TradeDetail,
+    AccountId, CancelReason, Command, CommandKind, Event, EventFlags, EventKind, Group, Instrument,
+    InstrumentId, Nanos, Price, Quantity, RejectCode, SeqNo, SessionId, Side, Symbol, TimeInForce,
+    TradeDetail,
 };
 
 const THERE: SessionId = SessionId(100);
+
+/// The instrument whose orders meet somebody here first.
+const BOTH: InstrumentId = InstrumentId(8);
 
 struct Desk {
     away: Away,
@@ -20,15 +24,26 @@ impl Desk {
     fn new(in_flight_max: u32) -> Self {
         let options = AwayOptions {
             destinations: vec![THERE],
-            homes: vec![(InstrumentId(7), THERE)],
+            homes: vec![(InstrumentId(7), THERE), (BOTH, THERE)],
             accounts: Vec::new(),
+            here_first: vec![BOTH],
+            asked: vec![THERE],
             orders_max: 64,
             in_flight_max,
             executions_max: 4,
         };
         let limits =
             EngineLimits { sweep_chunk: 4, sessions_max: 16, shard: 1, ..EngineLimits::DEFAULT };
-        let mut desk = Self { away: Away::new(&options, &limits), seq: 0, sent: Vec::new() };
+        let listed = Instrument {
+            id: BOTH,
+            symbol: Symbol::new("BOTH").expect("a good name"),
+            tick: Price(100),
+            lot: Quantity(1),
+            reference_price: Price(1_000),
+        };
+        let books = SoftwareMatcher::new(limits, &[listed]).expect("good limits");
+        let away = Away::new(&options, &limits).with_books(books, &options);
+        let mut desk = Self { away, seq: 0, sent: Vec::new() };
         desk.report(CommandKind::AwayUp, 0);
         desk
     }
@@ -83,6 +98,22 @@ fn order(ordinal: u32, quantity: u32) -> Command {
         quantity: Quantity(quantity),
         ..Command::new(CommandKind::Enter)
     }
+}
+
+/// One that rests here for others to meet.
+fn resting_here(ordinal: u32, quantity: u32) -> Command {
+    Command {
+        session: SessionId(4),
+        instrument: BOTH,
+        side: Side::Sell.code(),
+        account: AccountId(10),
+        target: Command::HERE,
+        ..order(ordinal, quantity)
+    }
+}
+
+fn both(ordinal: u32, quantity: u32) -> Command {
+    Command { instrument: BOTH, ..order(ordinal, quantity) }
 }
 
 fn about(kind: CommandKind, target: u32, quantity: u32) -> Command {
@@ -254,15 +285,118 @@ fn a_kill_reaches_them_in_chunks_and_insists() {
     assert_eq!(desk.away.open_orders(), 0);
 }
 
+#[test]
+fn what_does_not_match_here_goes_on() {
+    use EventKind::{Accepted, Cancelled, Executed, Replaced, Routed};
+    let mut desk = Desk::new(1_024);
+    assert_eq!(desk.kinds(resting_here(20, 4)), [Accepted]);
+    assert_eq!(desk.away.top(BOTH).ask.map(|quote| quote.quantity), Some(4));
+    let events = desk.say(Group::new(both(5, 10)));
+    let found = told(&events);
+    assert_eq!(found, [(Accepted, 5, 10), (Executed, 20, 4), (Executed, 5, 4), (Routed, 5, 6)]);
+    assert_eq!(events[1].match_number(), events[2].match_number());
+    assert!(!events[2].flags.has(EventFlags::DONE), "more of it is to come");
+    assert_eq!((events[3].client_seq, events[3].reason), (0, 0));
+    let sent = *desk.sent.last().expect("it went on");
+    assert_eq!((sent.kind(), sent.quantity), (Some(CommandKind::Enter), Quantity(6)));
+    // Its client knows that it was taken: only the destination's trades are news.
+    assert_eq!(desk.report(CommandKind::AwayAccepted, 1)[0].kind(), Ok(EventKind::Nothing));
+    assert_eq!(told(&desk.executed(1, 77, 2)), [(Executed, 5, 2)]);
+    // The destination knows nothing of what traded here.
+    let replace = about(CommandKind::Replace, 5, 20);
+    desk.kinds(Command { ordinal: 6, instrument: BOTH, ..replace });
+    let sent = *desk.sent.last().expect("it was asked");
+    assert_eq!((sent.kind(), sent.quantity), (Some(CommandKind::Replace), Quantity(16)));
+    let replaced = Command {
+        session: THERE,
+        ordinal: 2,
+        target: 1,
+        quantity: Quantity(14),
+        ..Command::new(CommandKind::AwayReplaced)
+    };
+    assert_eq!(told(&desk.say(Group::new(replaced))), [(Replaced, 6, 14)]);
+    assert_eq!(told(&desk.executed(2, 78, 14)), [(Executed, 6, 14)]);
+    assert_eq!(desk.away.open_orders(), 0);
+    // Whom nobody meets goes on whole, and is told nothing before the destination has spoken.
+    assert_eq!(desk.kinds(both(7, 3)), [Routed]);
+    assert_eq!(told(&desk.report(CommandKind::AwayRejected, 3)), [(EventKind::Rejected, 7, 3)]);
+    // The rest is refused: of what traded here nothing is undone.
+    desk.kinds(resting_here(21, 1));
+    desk.kinds(both(8, 3));
+    assert_eq!(told(&desk.report(CommandKind::AwayRejected, 4)), [(Cancelled, 8, 2)]);
+    // One that is whole here goes nowhere, and neither does one that may not.
+    let before = desk.sent.len();
+    desk.kinds(resting_here(22, 9));
+    assert_eq!(desk.kinds(both(9, 9)), [Accepted, Executed, Executed]);
+    assert_eq!(desk.sent.len(), before);
+    let fok = TimeInForce::Fok.code();
+    desk.kinds(resting_here(23, 1));
+    assert_eq!(desk.kinds(Command { time_in_force: fok, ..both(10, 2) }), [Routed]);
+    assert_eq!(desk.sent.last().map(|sent| sent.quantity), Some(Quantity(2)));
+    // What rests here is cancelled here.
+    let cancel = Command { session: SessionId(4), ..about(CommandKind::Cancel, 23, 0) };
+    assert_eq!(desk.kinds(Command { instrument: BOTH, ..cancel }), [Cancelled]);
+    // Nobody hears the destination: what could have to go on is not begun.
+    desk.report(CommandKind::AwayDown, 0);
+    assert_eq!(desk.kinds(both(11, 1)), [EventKind::Rejected]);
+    assert_eq!(desk.kinds(resting_here(24, 1)), [Accepted]);
+}
+
+#[test]
+fn in_a_destination_that_is_lost_orders_are_in_doubt_until_it_was_asked() {
+    let mut desk = Desk::new(1_024);
+    for ordinal in 1..=6 {
+        desk.enter(ordinal, 10);
+        if ordinal != 6 {
+            desk.report(CommandKind::AwayAccepted, ordinal);
+        }
+    }
+    desk.report(CommandKind::AwayDown, 0);
+    let mut doubted = Vec::new();
+    let sweep = || Command::new(CommandKind::Sweep);
+    while desk.away.wants_sweep() {
+        doubted.extend(told(&desk.say(Group::new(sweep()))));
+    }
+    doubted.retain(|event| event.0 == EventKind::InDoubt);
+    let all: Vec<_> = (1..=5).map(|ordinal| (EventKind::InDoubt, ordinal, 10)).collect();
+    assert_eq!(doubted, all, "the sixth was never answered: its fate is asked for anyway");
+    desk.report(CommandKind::AwayUp, 0);
+    let before = desk.sent.len();
+    while desk.away.wants_sweep() {
+        desk.say(Group::new(sweep()));
+    }
+    let asked: Vec<_> = desk.sent[before..].iter().map(|sent| (sent.kind(), sent.target)).collect();
+    assert_eq!(asked, (1..=5).map(|at| (Some(CommandKind::AskStatus), at)).collect::<Vec<_>>());
+    let says = |ordinal: u32, left: u32| Command {
+        session: THERE,
+        ordinal,
+        side: 1,
+        quantity: Quantity(left),
+        ..Command::new(CommandKind::AwayAccepted)
+    };
+    let stands = desk.say(Group::new(says(1, 10)));
+    assert_eq!(told(&stands), [(EventKind::Confirmed, 1, 10)]);
+    assert_eq!(desk.kinds(says(1, 10)), [EventKind::Nothing], "it is told once");
+    // Less is left there than is known here: an execution is still to be told.
+    assert_eq!(desk.kinds(says(2, 7)), [EventKind::Nothing]);
+    let found = told(&desk.executed(2, 90, 3));
+    assert_eq!(found, [(EventKind::Executed, 2, 3), (EventKind::Confirmed, 2, 7)]);
+    assert_eq!(told(&desk.report(CommandKind::AwayRejected, 3)), [(EventKind::Cancelled, 3, 10)]);
+    assert_eq!(told(&desk.executed(4, 91, 10)), [(EventKind::Executed, 4, 10)]);
+    desk.report(CommandKind::AwayAccepted, 6);
+    assert_eq!(desk.away.open_orders(), 4);
+}
+
 proptest! {
     /// Whatever clients ask and destinations say, no quantity is made or lost: what an order was
     /// accepted for is executed, cancelled or open, and messages are numbered without a gap.
     #[test]
     fn quantities_add_up_whatever_is_said(
-        steps in prop::collection::vec((0u8..12, 1u32..12, 0u32..12, 0u8..40), 1..200),
+        steps in prop::collection::vec((0u8..16, 1u32..12, 0u32..12, 0u8..40), 1..200),
     ) {
         let mut desk = Desk::new(1_024);
         let mut left = std::collections::BTreeMap::<u32, i64>::new();
+        let mut here = std::collections::BTreeSet::new();
         for (at, (what, ordinal, quantity, side)) in steps.into_iter().enumerate() {
             let away = |kind: CommandKind| Command {
                 session: THERE,
@@ -275,10 +409,25 @@ proptest! {
             };
             let events = match what {
                 0..3 => desk.say(Group::new(order(at as u32 + 1, quantity + 1))),
-                3 => desk.say(Group::new(about(CommandKind::Cancel, ordinal, quantity))),
-                4 => {
-                    let replace = about(CommandKind::Replace, ordinal, quantity + 1);
-                    desk.say(Group::new(Command { ordinal: at as u32 + 1, ..replace }))
+                3 | 4 => {
+                    let kind = if what == 3 { CommandKind::Cancel } else { CommandKind::Replace };
+                    let mut change = about(kind, ordinal, quantity + u32::from(what == 4));
+                    if what == 4 {
+                        change.ordinal = at as u32 + 1;
+                    }
+                    if here.contains(&ordinal) {
+                        here.insert(change.ordinal);
+                        change.instrument = BOTH;
+                    }
+                    desk.say(Group::new(change))
+                }
+                12..16 => {
+                    let ordinal = at as u32 + 1;
+                    here.insert(ordinal);
+                    desk.say(Group::new(match what {
+                        12 | 13 => resting_here(ordinal, quantity + 1),
+                        _ => both(ordinal, quantity + 1),
+                    }))
                 }
                 5 | 6 => desk.executed(ordinal, u64::from(side), quantity),
                 7 => desk.say(Group::new(away(CommandKind::AwayAccepted))),

@@ -1,5 +1,6 @@
 //! The gate: runs the checks in order and stamps the verdict into the command.
 
+use crate::engine::names_destination;
 use crate::engine::risk::accounts::{AccountState, OrderLimits};
 use crate::engine::risk::alerts::Alert;
 use crate::engine::risk::collar::{Collar, Listed};
@@ -132,7 +133,7 @@ impl RiskGate {
             Some(CommandKind::Replace) => self.replace(command),
             Some(CommandKind::Cancel | CommandKind::Modify) if self.shards > 1 => {
                 let held = self.exposure.order(command.target_id());
-                command.instrument = held.map_or(InstrumentId(0), |order| order.instrument);
+                command.instrument = held.map_or(InstrumentId(0), HeldOrder::rests_in);
                 if self.sends_accounts {
                     command.account = held.map_or(AccountId(0), |order| order.account);
                 }
@@ -183,6 +184,10 @@ impl RiskGate {
         if listed.is_elsewhere {
             return Err(RejectCode::Elsewhere);
         }
+        if command.target == Command::HERE && !listed.is_routed {
+            // All of the instrument's orders are matched here.
+            command.target = 0;
+        }
         self.permit(command, &rights, &listed)?;
         let state = self.state_of(command, &listed)?;
         let side = command.side().ok_or(RejectCode::InvalidSide)?;
@@ -232,6 +237,7 @@ impl RiskGate {
             is_sale: !side.is_buy(),
             entered: command.seq,
             at_end,
+            is_sent: old.map_or(names_destination(command), |old| old.is_sent),
             ..HeldOrder::default()
         };
         self.exposure.hold(order, old, limits)?;
@@ -255,7 +261,9 @@ impl RiskGate {
         if listed.guards.any() {
             self.screen_instrument(command, side, &listed)?;
         }
-        self.pass(command, side, state, &listed, &limits, Some(&old))
+        self.pass(command, side, state, &listed, &limits, Some(&old))?;
+        command.instrument = old.rests_in();
+        Ok(())
     }
 
     /// Takes an event that is due.

@@ -4,7 +4,7 @@
 //! there are orders at once; the map's ids in sequence share cache lines.
 
 use crate::engine::fetch::fetch;
-use crate::engine::{PagedMap, Spot};
+use crate::engine::{PagedMap, Spot, sent};
 use crate::model::{AccountId, InstrumentId, Notional, OrderId, Price, Quantity, SeqNo};
 
 /// An order that passed the gate and is not known to be dead.
@@ -30,8 +30,17 @@ pub(super) struct HeldOrder {
     pub(super) is_sale: bool,
     /// Tells that it waits at an end of its instrument's price band; 0: it does not.
     pub(super) at_end: u8,
+    /// Its client sent it to a destination of its choice.
+    pub(super) is_sent: bool,
 }
 const _: () = assert!(size_of::<HeldOrder>() == 64);
+
+impl HeldOrder {
+    /// The instrument, marked where the order rests at a destination that its client named.
+    pub(super) fn rests_in(&self) -> InstrumentId {
+        if self.is_sent { sent(self.instrument) } else { self.instrument }
+    }
+}
 
 /// Why an order could not be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Checks beyond those that every order passes: of accounts and instruments that have them.
 
+use crate::engine::names_destination;
 use crate::engine::risk::accounts::OrderLimits;
 use crate::engine::risk::collar::Listed;
 use crate::engine::risk::controls::Controls;
@@ -23,7 +24,7 @@ impl RiskGate {
     ) -> Result<TradingState, RejectCode> {
         let beside = || Beside {
             firm: self.exposure.firm_of(command.account),
-            venue: u8::from(listed.is_elsewhere || listed.is_routed),
+            venue: u8::from(listed.is_elsewhere || listed.is_routed || names_destination(command)),
         };
         match self.kill_switch.allows(command, beside) {
             TradingState::Halted => Err(RejectCode::Killed),

@@ -25,15 +25,16 @@ pub use special::{Room, Special};
 pub(super) use sweep::Sweep;
 pub(super) use trades::undone;
 
-use crate::model::{Command, CommandKind, Event, EventKind, RejectCode, Scope};
+use crate::model::{Command, CommandKind, Event, EventKind, RejectCode};
 
 /// Whether every shard does its part of a command.
 pub(super) const fn is_for_all(command: &Command) -> bool {
     match CommandKind::from_code(command.kind) {
-        Some(CommandKind::MassCancel) => command.instrument.0 == 0,
-        Some(CommandKind::Kill) => command.side != Scope::Instrument.code(),
+        // An instrument's orders may rest elsewhere than in its shard, where clients sent them.
         Some(
-            CommandKind::SessionDown
+            CommandKind::MassCancel
+            | CommandKind::Kill
+            | CommandKind::SessionDown
             | CommandKind::EndOfDay
             | CommandKind::SetFamily
             | CommandKind::MoveInstrument,
@@ -99,7 +100,7 @@ pub(super) fn sort(command: &Command) -> Task {
         }
         K::AwayRejected | K::AwayCancelRejected | K::AwayModified => EventKind::Nothing,
         K::AwayBusted | K::AwayCorrected => EventKind::Nothing,
-        K::AwayUp | K::AwayDown | K::AwayHeard => EventKind::Nothing,
+        K::AwayUp | K::AwayDown | K::AwayHeard | K::AskStatus => EventKind::Nothing,
         K::MultiLegEnter | K::MultiLegReplace | K::MultiLegCancel => EventKind::Rejected,
         K::Split | K::Dividend | K::SymbolChange | K::Delist => EventKind::Rejected,
     };

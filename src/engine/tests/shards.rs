@@ -91,7 +91,7 @@ fn what_is_for_all_is_answered_once_and_done_by_every_shard() {
     let last = events.iter().filter(|event| event.flags.has(EventFlags::LAST)).count();
     assert!(last == 1 && events[events.len() - 1].flags.has(EventFlags::LAST));
     assert_eq!(market.0.open_orders(), 0);
-    // Of one instrument it is its own shard's alone, and a shard with nothing to do says so.
+    // Of one instrument too: its orders may rest elsewhere than in its shard.
     market.say(of(order(1, 9, Side::Buy, 100, 1), 1));
     assert_eq!(market.say(of(mass, 1)).len(), 2);
     let kinds: Vec<_> = market.say(mass).iter().map(|event| event.kind()).collect();

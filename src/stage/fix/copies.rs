@@ -1,6 +1,7 @@
 //! Drop copies: whoever watches over accounts is told what happens to their orders, whichever
 //! session entered them and in whichever protocol. A fold over events, so a replay rebuilds it.
 
+use std::collections::VecDeque;
 use std::io::Write as _;
 use std::ops::RangeInclusive;
 
@@ -10,7 +11,7 @@ use crate::model::{
 };
 use crate::stage::fix::FixOptions;
 use crate::wire::fix::Version;
-use crate::wire::fix::order::{ExecutionReport, Id, Order, Stage};
+use crate::wire::fix::order::{ExecutionReport, Id, Order, Stage, doubt_text};
 
 /// One who is told: its place in the table of sessions, and whose orders it watches.
 #[derive(Clone, Debug)]
@@ -20,13 +21,16 @@ pub(super) struct Watcher {
     pub(super) version: Version,
 }
 
-/// The open orders of everybody, and who watches.
+/// The open orders of everybody, the last that are gone, and who watches: what traded of those may
+/// be undone.
 #[derive(Debug)]
 pub(super) struct Copies {
     pub(super) watchers: Vec<Watcher>,
     ids: IdMap,
     orders: Box<[Order]>,
     free: Vec<u32>,
+    /// Orders that are gone, the first first: they make way when room is needed.
+    gone: VecDeque<OrderId>,
 }
 
 impl Copies {
@@ -48,6 +52,7 @@ impl Copies {
             ids: IdMap::seeded(options.orders_max, options.key),
             orders: vec![Order::default(); options.orders_max].into(),
             free: (0..options.orders_max as u32).rev().collect(),
+            gone: VecDeque::with_capacity(options.orders_max),
         })
     }
 
@@ -61,6 +66,11 @@ impl Copies {
     }
 
     fn add(&mut self, id: OrderId, order: Order) {
+        while self.free.is_empty()
+            && let Some(old) = self.gone.pop_front()
+        {
+            self.take(old);
+        }
         let Some(slot) = self.free.pop() else { return };
         match (self.ids.insert(id.0, slot), self.orders.get_mut(slot as usize)) {
             (Ok(_), Some(place)) => *place = order,
@@ -112,6 +122,8 @@ impl Copies {
                     (*order, b'4')
                 }
             }
+            EventKind::Busted | EventKind::Corrected => return self.traded_otherwise(event),
+            EventKind::InDoubt | EventKind::Confirmed => return self.doubted(event),
             _ => return None,
         };
         let mut report = self.report(event, order, exec_type);
@@ -140,12 +152,45 @@ impl Copies {
         Some(report)
     }
 
+    /// A trade is undone, or was another. Of an order that is long gone only that is known.
+    fn traded_otherwise(&mut self, event: &Event) -> Option<ExecutionReport> {
+        let exec_type = if event.kind == EventKind::Busted.code() { b'H' } else { b'G' };
+        let long_gone = || Order { stage: Stage::Cancelled, total: 0, ..entered(event, None) };
+        let mut order = self.order(event.order_id()).copied().unwrap_or_else(long_gone);
+        let exec_ref_id = order.traded_otherwise(event, exec_type);
+        if let Some(known) = self.order(event.order_id()) {
+            *known = order;
+        }
+        Some(ExecutionReport {
+            exec_id: event.id.0,
+            exec_ref_id,
+            exec_type,
+            time: event.timestamp,
+            last: Some((event.quantity.0, event.price)),
+            ..ExecutionReport::of(&order)
+        })
+    }
+
+    /// Where an order is is not known, or is known again.
+    fn doubted(&mut self, event: &Event) -> Option<ExecutionReport> {
+        let is_in_doubt = event.kind == EventKind::InDoubt.code();
+        let order = self.order(event.order_id())?;
+        order.is_in_doubt = is_in_doubt;
+        let report = ExecutionReport::of(order).as_status(Version::Fix44);
+        let text = doubt_text(is_in_doubt);
+        Some(ExecutionReport { text, time: event.timestamp, ..report })
+    }
+
     fn report(&mut self, event: &Event, mut order: Order, exec_type: u8) -> ExecutionReport {
         if order.stage == Stage::Open && order.executed >= order.total {
             order.stage = Stage::Filled;
         }
-        if !order.is_open() {
-            self.take(event.order_id());
+        let id = event.order_id();
+        if !order.is_open()
+            && let Some(known) = self.order(id)
+        {
+            *known = order;
+            self.gone.push_back(id);
         }
         ExecutionReport {
             exec_id: event.id.0,

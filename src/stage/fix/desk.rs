@@ -101,6 +101,10 @@ impl Directory for Names<'_> {
         let number = u32::try_from(number).ok().filter(|number| self.accounts.contains(number))?;
         Some(AccountId(number))
     }
+
+    fn destination(&self, name: &[u8]) -> Option<u32> {
+        self.symbols.destination(name)
+    }
 }
 
 impl Desk {

@@ -51,6 +51,8 @@ pub struct FixOptions {
     pub address: SocketAddr,
     /// What is traded.
     pub instruments: Vec<Instrument>,
+    /// Destinations that an order may name.
+    pub destinations: Vec<(String, SessionId)>,
     /// By session id.
     pub sessions: Vec<Option<FixSpec>>,
     /// Orders a session may have open and finished ones it remembers.
@@ -139,7 +141,10 @@ impl FixState {
         let present: Vec<usize> =
             options.sessions.iter().flatten().map(|spec| spec.id.index()).collect();
         Ok(Self {
-            common: Common { symbols: Symbols::new(&options.instruments) },
+            common: Common {
+                symbols: Symbols::new(&options.instruments)
+                    .with_destinations(&options.destinations),
+            },
             sessions: sessions.into(),
             dirty: VecDeque::with_capacity(present.len()),
             present,

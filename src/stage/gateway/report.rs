@@ -90,6 +90,11 @@ fn rare(event: &Event, echo: &Echo, symbols: &Symbols, space: &mut [u8]) -> Opti
             let reason = restated::TRIGGERED;
             Outbound::OrderRestated(OrderRestated { timestamp, user_ref_num, reason }, none)
         }
+        EventKind::InDoubt | EventKind::Confirmed => {
+            let is_in_doubt = event.kind == EventKind::InDoubt.code();
+            let reason = if is_in_doubt { restated::IN_DOUBT } else { restated::CONFIRMED };
+            Outbound::OrderRestated(OrderRestated { timestamp, user_ref_num, reason }, none)
+        }
         EventKind::Refreshed => refreshed(event, &mut options),
         EventKind::Busted => {
             let (reason, cl_ord_id) = (broken::SUPERVISORY, echo.cl_ord_id);

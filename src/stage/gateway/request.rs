@@ -19,12 +19,16 @@ use crate::wire::ouch::{
     Options, ReplaceOrderRequest,
 };
 
-/// Symbols to instruments, in both directions.
+/// Symbols to instruments, in both directions; and destinations by the names orders have for them.
 #[derive(Clone, Debug)]
 pub(in crate::stage) struct Symbols {
     ids: IdMap,
     names: Box<[[u8; 8]]>,
+    destinations: Box<[(String, SessionId)]>,
 }
+
+/// What an order calls this house, where it is to be matched here and nowhere else.
+const HERE: &[u8] = b"HERE";
 
 impl Symbols {
     /// Of the traded instruments.
@@ -36,7 +40,31 @@ impl Symbols {
             let _ = ids.insert(u64::from_be_bytes(instrument.symbol.0), instrument.id.0);
             names[instrument.id.index()] = instrument.symbol.0;
         }
-        Self { ids, names: names.into() }
+        Self { ids, names: names.into(), destinations: Box::default() }
+    }
+
+    /// With destinations that orders may name.
+    pub(in crate::stage) fn with_destinations(self, known: &[(String, SessionId)]) -> Self {
+        Self { destinations: known.into(), ..self }
+    }
+
+    /// What an order's `target` says of the destination of this name.
+    #[cold]
+    pub(in crate::stage) fn destination(&self, name: &[u8]) -> Option<u32> {
+        if name == HERE {
+            return Some(Command::HERE);
+        }
+        let of = |(known, _): &&(String, SessionId)| known.as_bytes() == name;
+        self.destinations.iter().find(of).map(|(_, session)| session.0)
+    }
+
+    /// The same for the first four letters of a name, which is all an OUCH message has room for.
+    #[cold]
+    fn route(&self, letters: [u8; 4]) -> Option<u32> {
+        let letters = letters.trim_ascii_end();
+        let cut = |name: &str| name.as_bytes().get(..4).unwrap_or(name.as_bytes()) == letters;
+        let of = self.destinations.iter().find(|(known, _)| cut(known));
+        of.map(|(_, session)| session.0).or_else(|| self.destination(letters))
     }
 
     /// The instrument of a symbol; 0 where nobody knows it.
@@ -138,10 +166,14 @@ fn enter(
         Some(code) => AccountId::from_code(code),
     };
     head.account = account.unwrap_or_default();
+    let destination = options.route.map_or(Some(0), |letters| symbols.route(letters));
+    head.target = destination.unwrap_or_default();
     let verdict = if order.user_ref_num <= sender.last_ordinal {
         Err(RejectCode::DuplicateOrder)
     } else if account.is_none() {
         Err(RejectCode::UnknownAccount)
+    } else if destination.is_none() {
+        Err(RejectCode::UnknownDestination)
     } else if order.quantity >= QUANTITY_BOUND {
         Err(RejectCode::InvalidQuantity)
     } else {
@@ -190,10 +222,6 @@ fn instructions(
         Some(post_only::POST_ONLY) => head.flags = head.flags.with(Flags::POST_ONLY),
         Some(post_only::NOT) | None => {}
         Some(_) => return Err(RejectCode::Unsupported),
-    }
-    // The engine knows no routes, and takes no order for one it would keep.
-    if options.route.is_some() {
-        return Err(RejectCode::Unsupported);
     }
     if needs_terms(options) { terms_of(options, head).map(Some) } else { Ok(None) }
 }

@@ -40,6 +40,8 @@ pub struct GatewayOptions {
     pub address: SocketAddrV4,
     /// What is traded.
     pub instruments: Vec<Instrument>,
+    /// Destinations that an order may name.
+    pub destinations: Vec<(String, SessionId)>,
     /// By session id.
     pub sessions: Vec<Option<SessionSpec>>,
     /// How often either side is heard at least.
@@ -99,7 +101,7 @@ impl GatewayState {
             spec.as_ref().map(|spec| Session::new(spec.clone(), config(spec), options.late_answers))
         };
         Self {
-            symbols: Symbols::new(&options.instruments),
+            symbols: Symbols::new(&options.instruments).with_destinations(&options.destinations),
             sessions: options.sessions.iter().map(session).collect(),
             dirty: Vec::with_capacity(options.sessions.len()),
             refusal: None,

@@ -40,6 +40,7 @@ crate::counters! {
         Logons: "sessions that came up",
         Failovers: "times another session of a venue was taken into use",
         Lost: "times a venue was not heard by any session: its orders are refused",
+        Unheard: "venues that no session hears now: trading there is halted",
         Foreign: "messages that were about no order of ours",
         Unrecorded: "times a session's record failed",
     }
@@ -63,6 +64,15 @@ pub struct VenueSpec {
     pub session: SessionId,
     /// The session that is used, and those that stand by.
     pub lines: Vec<LineSpec>,
+}
+
+impl VenueSpec {
+    /// What an order in OUCH calls it: the first four letters of its name, padded with blanks.
+    pub fn route(&self) -> [u8; 4] {
+        let mut route = [b' '; 4];
+        route.iter_mut().zip(self.name.bytes()).for_each(|(place, byte)| *place = byte);
+        route
+    }
 }
 
 /// What is told at boot.
@@ -271,6 +281,8 @@ impl Stage for Venues {
     }
 
     fn housekeep(&mut self, _now: Nanos) {
+        let unheard = self.state.venues.iter().filter(|venue| !venue.is_told_up()).count();
+        self.counters.set(VenueCounter::Unheard, unheard as u64);
         self.counters.publish();
         self.routed.show_fill();
     }

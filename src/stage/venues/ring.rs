@@ -18,6 +18,8 @@ pub(super) struct Ring {
     of_order: Box<[u32]>,
     /// By order number: the last message that asked to cancel it.
     of_cancel: Box<[u32]>,
+    /// By order number: the last message that asked where it is.
+    of_question: Box<[u32]>,
     /// The number of the last message.
     last: u32,
 }
@@ -30,6 +32,7 @@ impl Ring {
             kept: vec![Kept { message, is_answered: true }; messages].into(),
             of_order: vec![0; messages].into(),
             of_cancel: vec![0; messages].into(),
+            of_question: vec![0; messages].into(),
             last: 0,
         }
     }
@@ -59,6 +62,7 @@ impl Ring {
         }
         let asks = match head.kind() {
             Some(CommandKind::Enter | CommandKind::Replace) => self.of_order.get_mut(order),
+            Some(CommandKind::AskStatus) => self.of_question.get_mut(target),
             _ => self.of_cancel.get_mut(target),
         };
         if let Some(asks) = asks {
@@ -94,6 +98,10 @@ impl Ring {
             && is_about(self.get(order), |head| head.ordinal)
         {
             self.settle(order);
+        }
+        let question = self.of_question.get(at).copied().unwrap_or(0);
+        if is_about(self.get(question), |head| head.target) {
+            self.settle(question);
         }
         let ends = [
             CommandKind::AwayCancelRejected.code(),

@@ -69,6 +69,11 @@ impl Venue {
         self.lines.get(self.active).is_some_and(|line| line.is_up) && self.asking == 0
     }
 
+    /// Whether orders for it are taken, as far as history knows.
+    pub(super) fn is_told_up(&self) -> bool {
+        self.is_up
+    }
+
     /// Another session is used if this one is gone; a session that has come up asks what became of
     /// what nobody has answered.
     pub(super) fn choose(
@@ -120,7 +125,11 @@ impl Venue {
         now: Nanos,
         hands: &mut HandsOf<'_>,
     ) -> bool {
-        if !matches!(head.kind(), Some(CommandKind::Enter | CommandKind::Replace)) {
+        let order = match head.kind() {
+            Some(CommandKind::AskStatus) => head.target,
+            _ => head.ordinal,
+        };
+        if matches!(head.kind(), Some(CommandKind::Cancel | CommandKind::Modify)) {
             // Cancelling twice does no harm; it is asked again under a new number.
             let mut hands = hands.of(self.session, now, &mut self.ring);
             if !hands.has_room() {
@@ -134,7 +143,7 @@ impl Venue {
         let symbol = symbols.name(head.instrument);
         hands.counters.count(VenueCounter::Questions);
         let asked = line.endpoint.add(b"H", now, &mut |writer| {
-            ask_status(head, &symbol, writer);
+            ask_status(order, head, &symbol, writer);
         });
         asked.is_ok()
     }

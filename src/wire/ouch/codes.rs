@@ -50,6 +50,8 @@ codes! {
         DISPLAYED_SIZE = b'R', DISPLAYED_PRICE = b'P',
         // This house's own: a stop's price was reached.
         TRIGGERED = b'T',
+        // This house's own: where it was routed nobody is heard; it was asked for and stands.
+        IN_DOUBT = b'U', CONFIRMED = b'K',
     }
     /// This house's own: how an order waits or finds its price.
     order_style {

@@ -1,6 +1,6 @@
 //! An order as its client knows it: its ClOrdID, what of it traded, where it is in its life.
 
-use crate::model::{AccountId, InstrumentId, Price};
+use crate::model::{AccountId, Event, EventFlags, EventId, InstrumentId, Price};
 use crate::wire::fix::value::{first_in, word_of};
 
 /// The longest ClOrdID.
@@ -101,6 +101,8 @@ pub struct Order {
     pub account: AccountId,
     /// What was asked of it that its destination has not answered: the client's number of it.
     pub asked: u32,
+    /// It was sent on, and nobody knows where it is: its destination is not heard.
+    pub is_in_doubt: bool,
 }
 
 impl Order {
@@ -108,6 +110,30 @@ impl Order {
     #[inline]
     pub fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Pending | Stage::Open)
+    }
+
+    /// A trade of it is undone (`H`), or counts as it is told now (`G`); returns the ExecID under
+    /// which it was told.
+    pub fn traded_otherwise(&mut self, event: &Event, exec_type: u8) -> u64 {
+        let worth = i128::from(event.price.0) * i128::from(event.quantity.0);
+        if exec_type == b'H' {
+            self.executed = self.executed.saturating_sub(event.quantity.0);
+            self.notional -= worth;
+            // What is undone is not in the market again.
+            self.total = self.total.saturating_sub(event.quantity.0).max(self.executed);
+        } else {
+            self.executed = self.executed.saturating_add(event.quantity.0);
+            self.total = self.total.saturating_add(event.quantity.0);
+            self.notional += worth;
+        }
+        if self.stage == Stage::Filled || self.stage == Stage::Cancelled {
+            let is_whole = exec_type == b'G' && self.executed >= self.total;
+            self.stage = if is_whole { Stage::Filled } else { Stage::Cancelled };
+        }
+        // Of a trade here, who came in by the command that traded was told the second event.
+        let told = EventId(event.reference.0);
+        let took = !event.flags.has(EventFlags::AWAY) && told.seq().0 == self.reference;
+        told.0 + u64::from(took)
     }
 
     /// What is left to trade.

@@ -130,6 +130,14 @@ pub(super) const fn cancel_reject_reason(code: RejectCode, known: bool, version:
     }
 }
 
+/// What a client is told when nobody knows where its order is, and when that is over.
+pub const fn doubt_text(is_in_doubt: bool) -> &'static str {
+    match is_in_doubt {
+        true => "unknown until reconciled: the market it was routed to is not heard",
+        false => "reconciled: the market it was routed to has it so",
+    }
+}
+
 /// What a client is told of a cancel it did not ask for.
 pub(super) const fn cancel_text(reason: CancelReason) -> &'static str {
     match reason {

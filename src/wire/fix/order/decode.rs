@@ -22,6 +22,10 @@ pub trait Directory {
     fn symbol(&self, instrument: InstrumentId) -> [u8; 8];
     /// The account of a name, if this session may trade for it.
     fn account(&self, name: &[u8]) -> Option<AccountId>;
+    /// What a new order's `target` says of the destination of a name; this house is always known.
+    fn destination(&self, name: &[u8]) -> Option<u32> {
+        (name == b"HERE").then_some(Command::HERE)
+    }
 }
 
 /// Whose message it is, and when it came.
@@ -45,7 +49,7 @@ pub struct Sender {
 pub enum Asked<'a> {
     /// For something to be done: to the sequencer.
     Request(Group<Request>),
-    /// Where an order is (H), by its ClOrdID, echoing the request's own id if it has one.
+    /// Where an order is (H), by ClOrdID or OrderID, echoing the request's own id if it has one.
     Status(Id, &'a [u8]),
     /// Where all orders are (AF), of an instrument or (0) of all, echoing the request's id.
     MassStatus(InstrumentId, &'a [u8]),
@@ -62,6 +66,7 @@ struct Fields<'a> {
     original_id: &'a [u8],
     account: Option<&'a [u8]>,
     symbol: &'a [u8],
+    destination: Option<&'a [u8]>,
     side: &'a [u8],
     quantity: &'a [u8],
     order_type: &'a [u8],
@@ -89,6 +94,7 @@ impl<'a> Fields<'a> {
             original_id: text(tag::ORIG_CL_ORD_ID),
             account: get(tag::ACCOUNT),
             symbol: text(tag::SYMBOL),
+            destination: get(tag::EX_DESTINATION),
             side: text(tag::SIDE),
             quantity: text(tag::ORDER_QTY),
             order_type: text(tag::ORD_TYPE),
@@ -127,13 +133,15 @@ pub fn decode<'a>(
     if kind == b"AF" {
         return mass_status(&fields, directory);
     }
+    if kind == b"H" {
+        return status(message, &fields, orders);
+    }
     let Some(id) = id else { return too_long() };
     match kind {
         b"D" => enter(message, &fields, id, sender, directory, orders),
         b"G" => replace(message, &fields, id, sender, directory, orders),
         b"F" => cancel(&fields, id, sender, orders),
         b"q" => mass_cancel(&fields, id, sender, directory),
-        b"H" => Asked::Status(id, fields.request_id),
         _ => Asked::Refused(BusinessReject::UnsupportedMessageType),
     }
 }
@@ -167,8 +175,12 @@ fn enter(
     };
     head.account = account.unwrap_or_default();
     let read = terms_of(fields, sender, head);
+    let destination = fields.destination.map_or(Some(0), |name| directory.destination(name));
+    head.target = destination.unwrap_or_default();
     let verdict = if orders.find(&id).is_some() {
         Err(RejectCode::DuplicateOrder)
+    } else if destination.is_none() {
+        Err(RejectCode::UnknownDestination)
     } else if !orders.has_room() {
         Err(RejectCode::OpenOrderLimit)
     } else if known.is_none() {
@@ -258,6 +270,20 @@ fn mass_cancel(
     Asked::Request(group)
 }
 
+/// A question about one order, by its ClOrdID, or where that is not known by its OrderID.
+fn status<'a>(message: &Message<'a>, fields: &Fields<'a>, orders: &Orders) -> Asked<'a> {
+    let named = Id::new(fields.id);
+    let known = named.filter(|id| orders.find(id).is_some());
+    let by_reference = || {
+        let reference = message.get(tag::ORDER_ID).and_then(value::number)?;
+        orders.of_reference(reference).map(|order| order.id)
+    };
+    match known.or_else(by_reference).or(named) {
+        Some(id) => Asked::Status(id, fields.request_id),
+        None => Asked::Rejected(Refusal::of(SessionReject::ValueIncorrect, tag::CL_ORD_ID)),
+    }
+}
+
 fn mass_status<'a>(fields: &Fields<'a>, directory: &impl Directory) -> Asked<'a> {
     match fields.mass_type {
         b"7" => Asked::MassStatus(InstrumentId(0), fields.request_id),
@@ -308,6 +334,9 @@ fn terms_of(
         }
     }
     head.time_in_force = time_in_force.code();
+    if fields.displayed.and_then(value::quantity) == Some(0) {
+        head.flags = head.flags.with(Flags::HIDDEN);
+    }
     further_terms(fields, order_type, time_in_force, &mut terms)?;
     // Instructions a matching engine has no word for are refused, not passed over.
     if fields.handling == b"3" {
@@ -323,6 +352,7 @@ fn further_terms(
     terms: &mut Terms,
 ) -> Result<(), RejectCode> {
     if let Some(displayed) = fields.displayed {
+        // Nothing shown is hidden, which the order's flags say.
         terms.displayed =
             value::quantity(displayed).map(Quantity).ok_or(RejectCode::InvalidQuantity)?;
     }

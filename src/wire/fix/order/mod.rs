@@ -12,6 +12,7 @@ mod orders;
 mod report;
 
 pub use chain::{ID_MAX, Id, Order, Stage};
+pub use codes::doubt_text;
 pub use decode::{Asked, Directory, Sender, decode};
 pub use orders::Orders;
 pub use report::{CancelReject, ExecutionReport, MassCancelReport, OrderReport};

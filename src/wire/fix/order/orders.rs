@@ -2,8 +2,8 @@
 //! replay rebuilds it.
 
 use crate::model::{
-    CancelReason, Command, CommandKind, Event, EventFlags, EventId, EventKind, Group, Head,
-    InstrumentId, RejectCode,
+    CancelReason, Command, CommandKind, Event, EventFlags, EventKind, Group, Head, InstrumentId,
+    RejectCode,
 };
 use crate::wire::fix::dictionary::Version;
 use crate::wire::fix::order::chain::{Id, Order, Stage};
@@ -176,6 +176,7 @@ impl Orders {
             instrument: command.instrument,
             account: command.account,
             asked: 0,
+            is_in_doubt: false,
         };
         if let Some(place) = self.slots.get_mut(slot) {
             *place = order;
@@ -217,8 +218,20 @@ impl Orders {
             EventKind::Routed => self.routed(event),
             EventKind::Busted => self.traded_otherwise(event, b'H'),
             EventKind::Corrected => self.traded_otherwise(event, b'G'),
+            EventKind::InDoubt => self.doubted(event, true),
+            EventKind::Confirmed => self.doubted(event, false),
             _ => None,
         }
+    }
+
+    /// Where an order is is not known, or is known again: its client is told where it was.
+    #[cold]
+    fn doubted(&mut self, event: &Event, is_in_doubt: bool) -> Option<OrderReport> {
+        let order = self.get_mut(event.ordinal)?;
+        order.is_in_doubt = is_in_doubt;
+        let report = ExecutionReport::of(order).as_status(self.version);
+        let text = codes::doubt_text(is_in_doubt);
+        Some(OrderReport::Execution(ExecutionReport { text, time: event.timestamp, ..report }))
     }
 
     /// What was asked was sent on: it is answered when the destination has spoken.
@@ -252,28 +265,9 @@ impl Orders {
     /// A trade is undone, or was another.
     #[cold]
     fn traded_otherwise(&mut self, event: &Event, exec_type: u8) -> Option<OrderReport> {
-        let order = self.get_mut(event.ordinal)?;
-        let worth = i128::from(event.price.0) * i128::from(event.quantity.0);
-        if exec_type == b'H' {
-            order.executed = order.executed.saturating_sub(event.quantity.0);
-            order.notional -= worth;
-            // What is undone is not in the market again.
-            order.total = order.total.saturating_sub(event.quantity.0).max(order.executed);
-        } else {
-            order.executed = order.executed.saturating_add(event.quantity.0);
-            order.total = order.total.saturating_add(event.quantity.0);
-            order.notional += worth;
-        }
-        if order.stage == Stage::Filled || order.stage == Stage::Cancelled {
-            let is_whole = exec_type == b'G' && order.executed >= order.total;
-            order.stage = if is_whole { Stage::Filled } else { Stage::Cancelled };
-        }
-        let entered = order.reference;
+        let told = self.get_mut(event.ordinal)?.traded_otherwise(event, exec_type);
         let mut report = self.execution(event, event.ordinal, exec_type);
-        // Of a trade here, who came in by the command that traded was told the second event.
-        let told = EventId(event.reference.0);
-        let took = !event.flags.has(EventFlags::AWAY) && told.seq().0 == entered;
-        report.exec_ref_id = told.0 + u64::from(took);
+        report.exec_ref_id = told;
         report.last = Some((event.quantity.0, event.price));
         Some(OrderReport::Execution(report))
     }
@@ -447,8 +441,11 @@ impl Orders {
 
     /// Where an order is; one nobody knows is told so.
     pub fn status(&self, id: &Id) -> ExecutionReport {
-        let mut report = match self.find(id) {
-            Some(order) => ExecutionReport::of(order),
+        let report = match self.find(id) {
+            Some(order) => {
+                let text = if order.is_in_doubt { codes::doubt_text(true) } else { "" };
+                ExecutionReport { text, ..ExecutionReport::of(order) }
+            }
             None => {
                 let reject =
                     Some(codes::order_reject_reason(RejectCode::UnknownOrder, self.version));
@@ -457,9 +454,14 @@ impl Orders {
                 ExecutionReport { reject, text, ..ExecutionReport::of(&none) }
             }
         };
-        report.is_status = true;
-        report.exec_type = if self.version == Version::Fix42 { report.status } else { b'I' };
-        report
+        report.as_status(self.version)
+    }
+
+    /// The last order of a chain that the market has under a number (37).
+    pub fn of_reference(&self, reference: u64) -> Option<&Order> {
+        let of = |order: &&Order| order.ordinal != 0 && order.reference == reference;
+        let known = self.slots.iter().filter(|_| reference != 0).filter(of);
+        known.max_by_key(|order| order.ordinal)
     }
 
     /// The open orders of an instrument, or (0) all; in the order they came.

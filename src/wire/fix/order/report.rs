@@ -128,12 +128,21 @@ impl ExecutionReport {
     /// With the reasons as a version says them; it was made as newer versions do.
     pub fn said_in(mut self, version: Version) -> Self {
         if version == Version::Fix42 {
+            if self.is_status {
+                return self.as_status(version);
+            }
             if self.exec_type == b'F' {
                 self.exec_type = if self.status == b'2' { b'2' } else { b'1' };
             }
             self.reject = self.reject.map(|reason| if reason > 8 { 0 } else { reason });
         }
         self
+    }
+
+    /// As it tells where an order is, and nothing new.
+    pub fn as_status(self, version: Version) -> Self {
+        let exec_type = if version == Version::Fix42 { self.status } else { b'I' };
+        Self { is_status: true, exec_type, ..self }
     }
 
     /// Writes everything behind the standard header.

@@ -161,7 +161,12 @@ fn status(message: &Message<'_>, origin: &Origin, ordinal: u32) -> Told {
         Some(b"8") => Told::Report(origin.refused(ordinal, RejectCode::NotDelivered)),
         Some(b"4") => origin.cancelled(ordinal, CancelReason::Destination),
         Some(b"3" | b"C") => origin.cancelled(ordinal, CancelReason::Expired),
-        Some(b"0" | b"1" | b"2") => Told::Report(origin.report(CommandKind::AwayAccepted, ordinal)),
+        Some(b"0" | b"1" | b"2" | b"5" | b"9") => {
+            let mut report = origin.report(CommandKind::AwayAccepted, ordinal);
+            report.head.0.side = 1;
+            report.head.0.quantity = quantity(message, tag::LEAVES_QTY).unwrap_or_default();
+            Told::Report(report)
+        }
         _ => Told::Nothing,
     }
 }

@@ -1,7 +1,8 @@
 //! What was routed, as the message that asks an exchange for it.
 
 use crate::model::{
-    Capacity, Command, CommandKind, Flags, Group, Nanos, OrderType, Price, Quantity, TimeInForce,
+    Capacity, Command, CommandKind, Flags, Group, Nanos, OrderType, Price, Quantity, TermFlags,
+    TimeInForce,
 };
 use crate::wire::fix::dictionary::Version;
 use crate::wire::fix::order::codes;
@@ -29,6 +30,7 @@ pub fn write(
         CommandKind::Enter => b"D",
         CommandKind::Replace => b"G",
         CommandKind::Cancel if command.quantity == Quantity::ZERO => b"F",
+        CommandKind::AskStatus => return Some(ask_status(command.target, command, symbol, writer)),
         _ => return None,
     };
     if kind == b"F" {
@@ -62,7 +64,8 @@ fn terms(
     let command = &group.head;
     let order_type = command.order_type()?;
     let terms = group.terms().copied().unwrap_or_default();
-    if order_type == OrderType::TrailingStop || terms.offset != Price::ZERO {
+    let is_more = terms.offset != Price::ZERO || terms.discretion != Price::ZERO;
+    if order_type == OrderType::TrailingStop || is_more {
         return None;
     }
     writer.number(tag::ORDER_QTY, command.quantity.0.into());
@@ -76,7 +79,9 @@ fn terms(
     if terms.minimum != Quantity::ZERO {
         writer.number(tag::MIN_QTY, terms.minimum.0.into());
     }
-    if terms.displayed != Quantity::ZERO {
+    let is_hidden = command.flags.has(Flags::HIDDEN);
+    if terms.displayed != Quantity::ZERO || is_hidden {
+        // Nothing of it is to be shown.
         writer.number(tag::MAX_FLOOR, terms.displayed.0.into());
     }
     let life = command.time_in_force()?;
@@ -88,6 +93,7 @@ fn terms(
         OrderType::PegMidpoint => Some(b'M'),
         OrderType::PegPrimary => Some(b'R'),
         OrderType::PegMarket => Some(b'P'),
+        _ if terms.flags.has(TermFlags::ALL_OR_NONE) => Some(b'G'),
         _ if command.flags.has(Flags::POST_ONLY) => Some(b'6'),
         _ => None,
     };
@@ -107,9 +113,14 @@ fn terms(
     Some(())
 }
 
-/// Writes a question where an order is (H), and returns MsgType.
-pub fn ask_status(order: &Command, symbol: &[u8; 8], writer: &mut Writer<'_>) -> &'static [u8] {
-    name(writer, tag::CL_ORD_ID, Name::Order(order.ordinal));
+/// Writes a question where an order of ours is (H), and returns MsgType.
+pub fn ask_status(
+    ordinal: u32,
+    order: &Command,
+    symbol: &[u8; 8],
+    writer: &mut Writer<'_>,
+) -> &'static [u8] {
+    name(writer, tag::CL_ORD_ID, Name::Order(ordinal));
     writer.bytes(tag::SYMBOL, symbol.trim_ascii_end());
     writer.byte(tag::SIDE, codes::side_code(order.side()));
     b"H"

@@ -221,7 +221,7 @@ fn a_digest_tells_whose_halt_it_is() {
         let mut world = World::new(&options(account()));
         match is_feed {
             true => _ = by_market_data(&mut world, Phase::Halt),
-            false => _ = set_phase(&mut world, Phase::Halt),
+            false => set_phase(&mut world, Phase::Halt),
         }
         world.settle();
         let mut words = Vec::new();

@@ -59,6 +59,9 @@ fn round(packets: &[Vec<u8>], lines: usize, books: Option<&mut Books>) -> (f64, 
         let (from, before) = (clock.now(), count);
         for line in 0..lines {
             let packet = Packet::parse(bytes, Message::LENGTH_MAX).expect("it is good");
+            if is_building && arbiter.lacks(&packet) {
+                books.expect(packet.blocks());
+            }
             arbiter.receive(Some(line), &packet, Nanos(1 + at as u64), |_, message| {
                 count += 1;
                 if is_building {

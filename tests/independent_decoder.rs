@@ -22,6 +22,9 @@ use wirematch::wire::session::parse;
 const ENTRY: u16 = 9100;
 const FEED: u16 = 9200;
 
+/// The feed's B line.
+const GROUP_B: &str = "239.1.1.2:9202";
+
 /// Ethernet, IPv4 and UDP headers.
 const HEADERS: usize = 42;
 
@@ -35,7 +38,9 @@ fn record(entry: &Path, feed: &Path) {
             Nanos(now)
         })
     };
-    let mut world = World::behind(17, 3, settings(), |entry_port, feed_port| {
+    let (mut config, catalogue) = settings();
+    config.feed.group_b = Some(GROUP_B.parse().expect("an address"));
+    let mut world = World::behind(17, 3, (config, catalogue), |entry_port, feed_port| {
         let entry = RecordPort::new(entry_port, entry, 64 << 20, clock()).expect("a file");
         let feed = RecordPort::new(feed_port, feed, 64 << 20, clock()).expect("a file");
         (Box::new(entry) as Box<dyn Port>, Box::new(feed) as Box<dyn Port>)
@@ -153,7 +158,21 @@ fn wireshark_reads_our_frames_as_we_do() {
     record(&entry, &feed);
     compare(&entry, ENTRY);
     compare(&feed, FEED);
+    both_lines_say_the_same(&feed);
     itchy_reads_our_feed(&feed);
+}
+
+/// By tshark: each packet of the A line is followed by the same one on the B line.
+fn both_lines_say_the_same(feed: &Path) {
+    let Some(rows) = tshark(feed, FEED) else { return };
+    let of = |group: &str| -> Vec<Vec<String>> {
+        let rows = rows.iter().filter(|row| row["ip.dst"] == group);
+        let said = FIELDS.iter().filter(|field| field.starts_with("moldudp64"));
+        rows.map(|row| said.clone().map(|field| row[field].clone()).collect()).collect()
+    };
+    let (a, b) = (of("239.1.1.1"), of("239.1.1.2"));
+    assert!(a.len() > 100, "{}", a.len());
+    assert_eq!(a, b);
 }
 
 /// Each message of the feed as a stream of lengths and messages, which is what `itchy` reads.

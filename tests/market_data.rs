@@ -5,6 +5,15 @@
 #[allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
 mod process;
 
+#[path = "market_data/crowd.rs"]
+mod crowd;
+#[path = "market_data/held.rs"]
+mod held;
+#[path = "market_data/out.rs"]
+mod out;
+#[path = "market_data/tools.rs"]
+mod tools;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
@@ -41,6 +50,8 @@ fn bytes_of(message: &Message) -> Vec<u8> {
 struct Venue {
     session: [u8; 10],
     said: Vec<Vec<u8>>,
+    /// What was on the lines of it.
+    sent: u64,
     books: Books,
     exchange: Exchange,
 }
@@ -50,6 +61,7 @@ impl Venue {
         Self {
             session: *session,
             said: Vec::new(),
+            sent: 0,
             books: Books::new(&SYMBOLS, 10_000, 1_000),
             exchange: Exchange::new(seed, &SYMBOLS, 3_000_000, 200),
         }
@@ -98,6 +110,8 @@ struct Lines {
     is_on: Arc<AtomicBool>,
     /// One line is off.
     a_is_off: Arc<AtomicBool>,
+    /// The venue says what it is made to say, and no more.
+    is_terse: Arc<AtomicBool>,
 }
 
 impl Lines {
@@ -109,10 +123,12 @@ impl Lines {
     ) -> Self {
         let (venue, stop) = (Arc::new(Mutex::new(venue)), Arc::new(AtomicBool::new(false)));
         let (is_on, a_is_off) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
+        let is_terse = Arc::new(AtomicBool::new(false));
         let socket = UdpSocket::bind(requests).expect("the address is free");
         socket.set_read_timeout(Some(Duration::from_millis(1))).expect("it has time-outs");
         let mut threads = Vec::new();
         let (of, end, on, a_off) = (venue.clone(), stop.clone(), is_on.clone(), a_is_off.clone());
+        let terse = is_terse.clone();
         threads.push(std::thread::spawn(move || {
             let (mut dice, mut sent) = (7u64, 0u64);
             while !end.load(Ordering::Relaxed) {
@@ -127,11 +143,13 @@ impl Lines {
                     continue;
                 }
                 let mut venue = of.lock().expect("nobody panics with it");
-                let from = venue.said.len() as u64 + 1;
-                for _ in 0..sent % 4 {
+                let from = venue.sent + 1;
+                let count = if terse.load(Ordering::Relaxed) { 0 } else { sent % 4 };
+                for _ in 0..count {
                     let message = venue.exchange.next_message();
                     venue.say(&message);
                 }
+                venue.sent = (venue.said.len() as u64).min(from + 3);
                 sent += 1;
                 let packet = venue.packet(from, 4);
                 for (line, to) in to.iter().enumerate() {
@@ -159,7 +177,7 @@ impl Lines {
                 let _ = stream.write_all(&snapshot);
             }
         }));
-        Self { venue, stop, threads, is_on, a_is_off }
+        Self { venue, stop, threads, is_on, a_is_off, is_terse }
     }
 }
 
@@ -217,6 +235,7 @@ fn exchange_prices_come_in_and_halt_what_they_price_when_they_stop() {
         let message = venue.exchange.next_message();
         venue.say(&message);
     }
+    venue.sent = venue.said.len() as u64;
     let lines = Lines::start(venue, [a, b], requests, snapshots);
     appliance.start();
     eventually("a snapshot", || counter(&data, "Snapshots") > 0);
@@ -317,7 +336,8 @@ fn who_joins_late_has_the_same_book() {
     assert!(adds > 0 && whole.orders() > 0);
     let books = |books: &Books| books.snapshot(|place| place as u16 + 1);
     assert_eq!(books(&whole), books(&late), "by snapshot and from the start");
-    let mut client_of_web = web(websocket);
+    let mut client_of_web = upgraded(websocket);
+    ask(&mut client_of_web, r#"{"subscribe":["ACME"]}"#);
     let first = said(&mut client_of_web);
     assert!(
         first.contains("\"type\":\"snapshot\"") && first.contains("\"symbol\":\"ACME\""),
@@ -341,8 +361,8 @@ fn who_joins_late_has_the_same_book() {
     assert!(appliance.stop().success());
 }
 
-/// A WebSocket by hand: the upgrade, then a subscription to ACME.
-fn web(address: SocketAddrV4) -> TcpStream {
+/// A WebSocket by hand, after its upgrade.
+fn upgraded(address: SocketAddrV4) -> TcpStream {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("it has time-outs");
     let upgrade = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -355,11 +375,22 @@ fn web(address: SocketAddrV4) -> TcpStream {
         head.push(byte[0]);
     }
     assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
-    let ask = br#"{"subscribe":["ACME"]}"#;
-    let mut frame = vec![0x81, 0x80 | ask.len() as u8, 0, 0, 0, 0];
-    frame.extend_from_slice(ask);
-    stream.write_all(&frame).expect("it takes it");
     stream
+}
+
+/// Sends a client's message, masked with zeros.
+fn ask(stream: &mut TcpStream, text: &str) {
+    let mut frame = vec![0x81];
+    match text.len() {
+        length @ 0..126 => frame.push(0x80 | length as u8),
+        length => {
+            frame.push(0x80 | 126);
+            frame.extend_from_slice(&(length as u16).to_be_bytes());
+        }
+    }
+    frame.extend_from_slice(&[0; 4]);
+    frame.extend_from_slice(text.as_bytes());
+    stream.write_all(&frame).expect("it takes it");
 }
 
 /// The next message's text.

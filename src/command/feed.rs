@@ -1,18 +1,17 @@
 //! `wirematch feed`: checks, plays and records ITCH 5.0 over MoldUDP64, from captures and journals.
 
-use std::collections::BTreeMap;
+mod check;
+
 use std::net::{SocketAddrV4, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
-use serde_json::json;
 
 use crate::command::configuration::ConfigArguments;
 use crate::command::ticker::Hearing;
 use crate::command::{Failure, Outcome};
-use crate::feed::{Arbiter, ArbiterOptions, Books};
 use crate::journal::{LogKind, Reader};
 use crate::model::{Event, Nanos};
 use crate::port::Port;
@@ -20,8 +19,7 @@ use crate::port::pcap::{Captured, Writer, read};
 use crate::runtime::{Clock, SystemClock};
 use crate::topology::empty_feed;
 use crate::wire::ethernet::{EtherType, Frame};
-use crate::wire::itch::Message;
-use crate::wire::session::{PACKET_MAX, Packet, PacketWriter};
+use crate::wire::session::{PACKET_MAX, PacketWriter};
 use crate::wire::{ipv4, udp};
 
 /// Checks, plays and records market data: ITCH 5.0 over MoldUDP64.
@@ -36,7 +34,8 @@ enum Action {
     /// Reads captures: every message decodes and encodes to itself, nothing is missing, the books
     /// built are possible
     #[command(after_help = "Exit codes: 0 all good, 2 a file cannot be read, 3 something is \
-        wrong.\n\nExample:\n  wirematch feed check a.pcap b.pcap --json")]
+        wrong.\n\nExamples:\n  wirematch feed check a.pcap b.pcap --json\n  \
+        wirematch feed check --partial afternoon.pcap")]
     Check {
         /// Captures: each is a line of the same feed, or (--apart) a feed of its own
         #[arg(required = true)]
@@ -44,7 +43,7 @@ enum Action {
         /// Each file on its own
         #[arg(long)]
         apart: bool,
-        /// Begin in the middle of a day: unknown orders are counted and no fault
+        /// A part of a day: what is missing before, in between and of orders is told, and no fault
         #[arg(long)]
         partial: bool,
         /// Print JSON
@@ -87,7 +86,7 @@ enum Action {
 /// A file that cannot be read, an address that cannot be had, a feed that is wrong.
 pub fn run(arguments: &FeedArguments) -> Outcome {
     match &arguments.action {
-        Action::Check { files, apart, partial, json } => check(files, *apart, *partial, *json),
+        Action::Check { files, apart, partial, json } => check::run(files, *apart, *partial, *json),
         Action::Play { from, to, speed, config } => play(from, *to, *speed, config),
         Action::Record { into, hearing, seconds } => record(into, hearing, *seconds),
     }
@@ -101,111 +100,6 @@ pub(super) fn datagram(frame: &[u8]) -> Option<&[u8]> {
     let is_udp = packet.first()? == &0x45 && packet.get(9)? == &ipv4::UDP;
     let length = usize::from(u16::from_be_bytes([*packet.get(2)?, *packet.get(3)?]));
     is_udp.then(|| packet.get(ipv4::HEADER + udp::HEADER..length)).flatten()
-}
-
-#[derive(Default)]
-struct Found {
-    packets: u64,
-    messages: BTreeMap<char, u64>,
-    broken: u64,
-    differ: u64,
-    faults: u64,
-}
-
-fn check(files: &[PathBuf], apart: bool, partial: bool, json: bool) -> Outcome {
-    let mut captured = Vec::new();
-    for file in files {
-        captured.push(read(file).map_err(Failure::usage)?);
-    }
-    let groups: Vec<&[Vec<Captured>]> = match apart {
-        true => captured.chunks(1).collect(),
-        false => vec![&captured],
-    };
-    let mut bad = Vec::new();
-    for (at, lines) in groups.into_iter().enumerate() {
-        let (found, arbiter) = look(lines);
-        let missing = arbiter.missing() + if partial { 0 } else { found.faults };
-        let is_good = missing + found.broken + found.differ == 0;
-        let name = if apart { files[at].display().to_string() } else { "feed".into() };
-        if json {
-            let row = json!({
-                "name": name, "good": is_good, "packets": found.packets,
-                "messages": found.messages, "broken": found.broken, "differ": found.differ,
-                "missing": arbiter.missing(), "faults": found.faults, "lines": arbiter.lines,
-            });
-            println!("{row}");
-        } else {
-            let count: u64 = found.messages.values().sum();
-            println!(
-                "{name}: {} packets, {count} messages {:?}; {} broken, {} encode otherwise, {} \
-                 missing, {} that cannot be",
-                found.packets,
-                found.messages,
-                found.broken,
-                found.differ,
-                arbiter.missing(),
-                found.faults
-            );
-        }
-        if !is_good {
-            bad.push(name);
-        }
-    }
-    match bad.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::check(format!("not good: {}", bad.join(", ")))),
-    }
-}
-
-/// Reads captures as the lines of one feed, in the order of their times.
-fn look(files: &[Vec<Captured>]) -> (Found, Arbiter) {
-    let mut frames: Vec<(usize, &Captured)> = files
-        .iter()
-        .enumerate()
-        .flat_map(|(line, all)| all.iter().map(move |f| (line, f)))
-        .collect();
-    frames.sort_by_key(|(_, frame)| frame.at);
-    let options = ArbiterOptions { lines: files.len().min(2), ..ArbiterOptions::default() };
-    let mut arbiter = Arbiter::new(options);
-    let (mut found, mut symbols) = (Found::default(), Vec::new());
-    let mut shown = Vec::new();
-    let mut began = false;
-    for (line, frame) in frames {
-        let Some(bytes) = datagram(&frame.bytes) else { continue };
-        let Ok(packet) = Packet::parse(bytes, Message::LENGTH_MAX) else {
-            found.broken += 1;
-            continue;
-        };
-        found.packets += 1;
-        if !began && packet.block_count() > 0 {
-            // A capture may begin in the middle of a day, and its packets need not follow.
-            arbiter.resume(packet.seq(), frame.at, |_, _| {});
-            began = true;
-        }
-        let count = |bytes: &[u8]| shown.push(bytes.to_vec());
-        let mut count = count;
-        arbiter.receive(Some(line.min(1)), &packet, frame.at, |_, bytes| count(bytes));
-    }
-    for bytes in &shown {
-        match Message::decode(bytes) {
-            Ok(message) => {
-                let mut written = [0; Message::LENGTH_MAX];
-                let length = message.encode(&mut written).unwrap_or(0);
-                found.differ += u64::from(written[..length] != **bytes);
-                *found.messages.entry(char::from(bytes[0])).or_default() += 1;
-                if let Message::AddOrder(add) = message
-                    && !symbols.contains(&add.stock)
-                {
-                    symbols.push(add.stock);
-                }
-            }
-            Err(_) => found.broken += 1,
-        }
-    }
-    let mut books = Books::new(&symbols, 1 << 22, 1 << 12);
-    shown.iter().for_each(|bytes| _ = books.apply(bytes));
-    found.faults = books.faults;
-    (found, arbiter)
 }
 
 fn play(from: &Path, to: SocketAddrV4, speed: f64, config: &ConfigArguments) -> Outcome {

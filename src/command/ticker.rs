@@ -209,15 +209,15 @@ impl Ticker {
         }
         let Self { arbiter, books, .. } = self;
         let mut changed = Vec::new();
-        arbiter.receive(Some(line), &packet, now, |_, bytes| {
+        let mut apply = |_: u64, bytes: &[u8]| {
             if let Ok(Some(place)) = books.apply(bytes) {
                 changed.push(place);
             }
-        });
+        };
+        arbiter.receive(Some(line), &packet, now, &mut apply);
         // Nobody is asked for what both lines lost: it is passed over.
-        if self.arbiter.missing() > 0 && self.arbiter.need(now).is_some() {
-            let next = packet.seq().saturating_add(packet.block_count().into());
-            self.arbiter.resume(next, now, |_, _| {});
+        if arbiter.need(now).is_some() {
+            arbiter.pass_over(now, apply);
         }
         changed.dedup();
         changed.into_iter().try_for_each(|place| self.tell(place))

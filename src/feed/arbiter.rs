@@ -145,6 +145,13 @@ impl Arbiter {
         self.known.saturating_sub(self.expected)
     }
 
+    /// Whether a packet goes on where what was shown ends: it will be shown when it is received.
+    #[inline]
+    pub fn lacks(&self, packet: &Packet<'_>) -> bool {
+        let after = packet.seq().saturating_add(packet.block_count().into());
+        packet.seq() <= self.expected && after > self.expected
+    }
+
     /// Whether the session has ended and nothing is missing.
     pub fn is_complete(&self) -> bool {
         self.has_ended && self.missing() == 0
@@ -365,6 +372,24 @@ impl Arbiter {
         (0..most)
             .find(|ahead| self.slot(expected + ahead).number == expected + ahead)
             .unwrap_or(most)
+    }
+
+    /// Gives up what is missing, as far as something is held: goes on there, and tells which
+    /// numbers were passed over. For who reads what is over, and nobody sends it again.
+    pub fn pass_over(
+        &mut self,
+        now: Nanos,
+        each: impl FnMut(u64, &[u8]),
+    ) -> Option<std::ops::Range<u64>> {
+        let (from, known) = (self.expected, self.known);
+        if from == known {
+            return None;
+        }
+        let is_there = |held: &&Held| (from..known).contains(&held.number);
+        let next = self.held.iter().filter(is_there).map(|held| held.number).min();
+        let next = next.unwrap_or(known);
+        self.resume(next, now, each);
+        Some(from..next)
     }
 
     /// Waits for a snapshot, whatever is missing: what was built cannot be trusted.

@@ -198,6 +198,22 @@ impl Books {
         self.orders.len()
     }
 
+    /// Messages that are about to be applied: asks for the memory of their orders all at once, for
+    /// a look at one order waits longer than everything else that is done with it.
+    #[inline]
+    pub fn expect<'a>(&self, messages: impl Iterator<Item = &'a [u8]>) {
+        for bytes in messages {
+            let is_about_one =
+                matches!(bytes, [b'A' | b'F' | b'E' | b'C' | b'X' | b'D' | b'U', ..]);
+            let reference = bytes.get(11..19).filter(|_| is_about_one);
+            let Some(Ok(reference)) = reference.map(TryInto::try_into) else { continue };
+            self.orders.touch(u64::from_be_bytes(reference));
+            if let ([b'U', ..], Some(Ok(new))) = (bytes, bytes.get(19..27).map(TryInto::try_into)) {
+                self.orders.touch(u64::from_be_bytes(new));
+            }
+        }
+    }
+
     /// Applies a message; says whose book it changed or spoke of, if it is followed.
     ///
     /// # Errors

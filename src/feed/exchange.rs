@@ -75,7 +75,7 @@ impl Exchange {
             0..24 if self.live.len() < self.live_max => self.add(),
             0..60 => self.delete(place),
             60..72 => self.replace(place),
-            72..84 => self.execute(place),
+            72..84 => Message::OrderExecuted(self.executed(place)),
             84..96 => self.cancel(place),
             96..98 => self.execute_with_price(place),
             98 => self.trade(),
@@ -185,30 +185,29 @@ impl Exchange {
         (live, shares)
     }
 
-    fn execute(&mut self, place: usize) -> Message {
+    fn executed(&mut self, place: usize) -> OrderExecuted {
         let (live, executed_shares) = self.shrink(place);
-        Message::OrderExecuted(OrderExecuted {
+        OrderExecuted {
             stock_locate: live.instrument as u16 + 1,
             tracking_number: 0,
             timestamp: self.time(),
             order_reference_number: live.reference,
             executed_shares,
             match_number: self.now,
-        })
+        }
     }
 
     fn execute_with_price(&mut self, place: usize) -> Message {
-        let (live, executed_shares) = self.shrink(place);
-        let printable = if self.roll(2) == 0 { b'Y' } else { b'N' };
+        let (instrument, of) = (self.live[place].instrument, self.executed(place));
         Message::OrderExecutedWithPrice(OrderExecutedWithPrice {
-            stock_locate: live.instrument as u16 + 1,
-            tracking_number: 0,
-            timestamp: self.time(),
-            order_reference_number: live.reference,
-            executed_shares,
-            match_number: self.now,
-            printable,
-            execution_price: self.middles[live.instrument],
+            stock_locate: of.stock_locate,
+            tracking_number: of.tracking_number,
+            timestamp: of.timestamp,
+            order_reference_number: of.order_reference_number,
+            executed_shares: of.executed_shares,
+            match_number: of.match_number,
+            printable: if self.roll(2) == 0 { b'Y' } else { b'N' },
+            execution_price: self.middles[instrument],
         })
     }
 

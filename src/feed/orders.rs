@@ -43,7 +43,7 @@ impl Orders {
     /// With room for `most`.
     pub(super) fn new(most: usize) -> Self {
         let slots = (2 * most.max(8)).next_power_of_two();
-        let shift = 64 - slots.trailing_zeros();
+        let shift = 65 - slots.trailing_zeros();
         Self { slots: vec![Order::default(); slots].into(), shift, count: 0, most: most.max(8) }
     }
 
@@ -56,9 +56,18 @@ impl Orders {
         self.count = 0;
     }
 
+    /// Where a reference would be, if all were free: two that follow each other share a cache line.
     #[inline]
     fn home(&self, reference: u64) -> usize {
-        (reference.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
+        let line = ((reference >> 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize;
+        line << 1 | (reference & 1) as usize
+    }
+
+    /// Reads where a reference would be, so that it is in the cache when its turn comes.
+    #[inline]
+    pub(super) fn touch(&self, reference: u64) {
+        let mask = self.slots.len() - 1;
+        std::hint::black_box(self.slots[self.home(reference) & mask].reference);
     }
 
     /// The slot of a reference, or the free one where it would be; half of the slots are free.

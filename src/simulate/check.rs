@@ -114,8 +114,8 @@ fn trades(world: &World, journal: &Path) -> Result<(), Found> {
     })
 }
 
-/// Folds a journal again and compares every event; a digest of its books after `until`, and one of
-/// all of it.
+/// Folds a journal again and compares every event; a digest of its books and its risk gate after
+/// `until`, and one of all of it.
 fn replayed(world: &World, place: usize, until: SeqNo) -> Result<(u64, u64), Found> {
     let machine = &world.machines[place];
     let (config, catalogue) = (&machine.config, machine.catalogue());
@@ -132,12 +132,18 @@ fn replayed(world: &World, place: usize, until: SeqNo) -> Result<(u64, u64), Fou
         outcome.map_err(|error| Found::new("replay", format!("machine {place}: {error}")))
     };
     run(&mut replay, until)?;
-    let books = replay.fold.matcher.digest();
+    let digest = |replay: &Replay| {
+        let mut digest = replay.fold.matcher.digest();
+        let fold = |word: u64| digest = (digest ^ word).wrapping_mul(0x0000_0100_0000_01b3);
+        replay.fold.gate.digest(fold);
+        digest
+    };
+    let books = digest(&replay);
     run(&mut replay, SeqNo::MAX)?;
     for client in &world.clients {
         let view = replay.gateway.views().find(|view| view.session.0 == client.session);
         let is_known = view.is_some_and(|view| view.next_number > 0);
         ensure(is_known, "session", || format!("session {} is not known", client.session))?;
     }
-    Ok((books, replay.fold.matcher.digest()))
+    Ok((books, digest(&replay)))
 }

@@ -52,7 +52,7 @@ pub use matching::{Board, DealEvents, EventLinks, Matching, MatchingCounter, Top
 pub use peers::{PeerSpec, Peers, PeersCounter, PeersOptions, PeersState, REPORTS_DEPTH};
 pub use prices::{
     Fetched, Fetcher, InletSpec, LineACounter, LineBCounter, PRICES_DEPTH, Prices, PricesCounter,
-    PricesLinks, PricesOptions,
+    PricesLag, PricesLinks, PricesOptions,
 };
 pub use recorder::{Recorder, RecorderCounter};
 pub use risk::{Refusals, Risk, RiskCounter, RiskVoice};

@@ -27,7 +27,7 @@ use crate::topology::speaker::{DatedLimits, Heard, Speaker};
 use crate::topology::standby::{Court, Lines, Vitals, spawn_court};
 #[cfg(feature = "scaled")]
 use crate::topology::stores::{Engines, spawn_engines};
-use crate::topology::wiring::PricesThread;
+use crate::topology::wiring::{PricesThread, StageLatency};
 use crate::topology::{
     AdminServer, ClearingConfig, Crown, KillFile, KillSwitch, Placement, StageName, StandbyConfig,
     Timetable, Wired,
@@ -179,7 +179,9 @@ impl Launch {
         }
         let (outlet, gate) = self.outlet;
         if outlet.is_used() {
-            crate::outlet::spawn(&outlet, gate, clock.clone(), stop_slow.clone())?;
+            let hub = crate::outlet::spawn(&outlet, gate, clock.clone(), stop_slow.clone())?;
+            let readers = hub.lag.readers().into_iter();
+            wired.latencies.extend(readers.map(|(name, reader)| StageLatency { name, reader }));
         }
         spawn_kill_file(kill_file, clock.clone(), stop_slow.clone())?;
         let levels = SharedLevels::default();

@@ -31,6 +31,7 @@ pub struct MarketDataConfig {
     /// A Redis where the top of each book is kept for a second; absent: in the process alone.
     pub redis: Option<SocketAddrV4>,
     pub reference_ms: u32,
+    pub reference_age_ms: u32,
     pub resume_ms: u32,
     pub grace_ms: u32,
     pub requests_per_second: u32,
@@ -46,6 +47,7 @@ impl Default for MarketDataConfig {
             rewinder: None,
             redis: None,
             reference_ms: 100,
+            reference_age_ms: 5_000,
             resume_ms: 1_000,
             grace_ms: 10_000,
             requests_per_second: 10_000,

@@ -220,7 +220,7 @@ fn latencies(all: &mut Sources, latencies: Vec<StageLatency>, levels: &SharedLev
             _ => None,
         };
         let levels = levels.clone();
-        let text = "from the receipt of a frame to a place on its road";
+        let text = "from a frame's receipt, an exchange's time or an event to a place on its road";
         let slot = all.plan.histogram("latency", text, &[("to", name)]);
         let read = move |values: &mut Values<'_>, _| {
             values.set_histogram(slot, reader.total());

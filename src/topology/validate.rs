@@ -72,6 +72,7 @@ pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, Confi
     let (mut sessions, mut rights) = sessions(config, &source, accounts.len())?;
     let fix_sessions = fix_sessions(config, &source, accounts.len(), &mut rights)?;
     sessions.resize(rights.len(), None);
+    let prices = prices_of(config, &instruments, file, text)?;
     let engine = &config.engine;
     let holdings_max = (accounts.len() * (instruments.len() + 1)).min(HOLDINGS_MAX);
     let risk = RiskOptions {
@@ -87,7 +88,7 @@ pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, Confi
         sends_accounts: false,
         instruments_of: session_lists(config, &source, &instruments)?,
         firms: firms(config, &source)?,
-        settings: settings(config, &instruments),
+        settings: settings(config, &instruments, &prices),
         orders_max: engine.orders_max as usize + 2 * engine.feedback_window as usize,
         holdings_max,
         feedback_lag: Nanos(engine.feedback_lag_us as u64 * 1_000),
@@ -124,7 +125,6 @@ pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, Confi
     elsewhere.retain(|id| !routed.contains(id));
     let (homes, rest) = (sharding.dealt(), sharding.rest());
     let risk = RiskOptions { shards, elsewhere, routed, homes, rest, ..risk };
-    let prices = prices_of(config, &instruments, file, text)?;
     Ok(Catalogue {
         instruments,
         sessions,
@@ -390,13 +390,17 @@ fn session_lists(
 }
 
 /// What is set for instruments before the first command.
-fn settings(config: &Config, listed: &[Instrument]) -> Vec<Command> {
-    let age = config.risk.reference_age_ms;
-    let ages = listed.iter().filter(|_| age > 0).map(|listed| Command {
+fn settings(config: &Config, listed: &[Instrument], prices: &PricesOptions) -> Vec<Command> {
+    let is_priced = |id| prices.inlets.iter().any(|inlet| inlet.instruments.contains(&id));
+    let age_of = |instrument: &Instrument| match config.risk.reference_age_ms {
+        0 if is_priced(instrument.id) => config.market_data.reference_age_ms,
+        age => age,
+    };
+    let ages = listed.iter().filter(|instrument| age_of(instrument) > 0).map(|listed| Command {
         instrument: listed.id,
         side: Scope::Instrument.code(),
         order_type: LimitKind::ReferenceAge.code(),
-        price: Price(age.into()),
+        price: Price(age_of(listed).into()),
         ..Command::new(CommandKind::SetLimit)
     });
     ages.collect()

@@ -16,9 +16,9 @@ use crate::runtime::{CounterReader, LatencyReader, Pulse, Stage, latency};
 use crate::stage::{
     ArchiveLinks, BURST, Board, Dialled, EventLinks, Feed, FeedState, Fetcher, FixGateway,
     FixLinks, FixState, Gate, Gateway, GatewayLinks, GatewayState, Introduced, OldReply,
-    PRICES_DEPTH, Peers, PeersState, Prices, PricesLinks, PricesOptions, REPORTS_DEPTH, Recorder,
-    Refusals, Risk, RiskVoice, Sequencer, SequencerState, SessionBoard, VENUE_REPORTS_DEPTH,
-    Venues, VenuesState, Wanted,
+    PRICES_DEPTH, Peers, PeersState, Prices, PricesLag, PricesLinks, PricesOptions, REPORTS_DEPTH,
+    Recorder, Refusals, Risk, RiskVoice, Sequencer, SequencerState, SessionBoard,
+    VENUE_REPORTS_DEPTH, Venues, VenuesState, Wanted,
 };
 use crate::topology::StageName;
 use crate::topology::shard_wiring::{Depths, Unwired, wire_matching};
@@ -343,11 +343,11 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         sessions,
         prices: None,
     };
-    if let Some((prices, reader, thread)) = prices {
+    if let Some((prices, readers, thread)) = prices {
         wired.counters.push((StageName::Prices, prices.counters.reader()));
         wired.counters.push((StageName::Prices, prices.line_a.reader()));
         wired.counters.push((StageName::Prices, prices.line_b.reader()));
-        wired.latencies.push(StageLatency { name: "priced", reader });
+        wired.latencies.extend(readers);
         wired.stages.insert(1, (StageName::Prices, Box::new(prices)));
         wired.prices = Some(thread);
     }
@@ -367,16 +367,21 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     wired
 }
 
-/// The stage that hears exchanges, its latency, and what of it is a thread's.
+/// The stage that hears exchanges, its latencies, and what of it is a thread's.
 fn wire_prices(
     parts: PricesParts,
     requests: Producer<Request>,
-) -> (Prices, LatencyReader, PricesThread) {
-    let (priced, reader) = latency();
+) -> (Prices, [StageLatency; 3], PricesThread) {
+    let (heard, of_heard) = latency();
+    let (priced, of_priced) = latency();
+    let (referred, of_referred) = latency();
+    let readers = [("heard", of_heard), ("priced", of_priced), ("referred", of_referred)]
+        .map(|(name, reader)| StageLatency { name, reader });
     let (notice, notices) = rtrb::RingBuffer::new(SLOW_DEPTH);
-    let links = PricesLinks { requests, notices: notice, priced };
+    let lag = PricesLag { heard, priced, referred };
+    let links = PricesLinks { requests, notices: notice, lag };
     let (stage, fetcher) = Prices::new(&parts.options, parts.ports, links);
-    (stage, reader, PricesThread { fetcher, notices })
+    (stage, readers, PricesThread { fetcher, notices })
 }
 
 /// Lines of the links between a client and matching: some bursts, so that the ring stays in the

@@ -1,5 +1,6 @@
 //! `wirematch bench`: the whole pipeline in one process, over a port in memory.
 
+mod burst;
 mod floor;
 mod load;
 mod port;
@@ -28,8 +29,8 @@ use crate::runtime::{
 };
 use crate::stage::{Board, Gate, Release, Rule};
 use crate::topology::{
-    Catalogue, Config, Parts, ReleaseGate, StageName, Wired, check, empty_feed, empty_fold,
-    empty_gateway, engine_limits, journal_settings, meaning, risk_bound, wire,
+    Catalogue, Config, Parts, PricesParts, ReleaseGate, StageName, Wired, check, empty_feed,
+    empty_fold, empty_gateway, engine_limits, journal_settings, meaning, risk_bound, wire,
 };
 
 /// Runs the whole pipeline in this process, over a port in memory: throughput with the window
@@ -42,6 +43,7 @@ use crate::topology::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  wirematch bench\n  wirematch bench --rate 500000 --json\n  \
     wirematch bench --gate sequenced --orders 2000000\n  \
+    wirematch bench --burst 1000000\n  \
     wirematch bench --port memif --against kernel\n  \
     wirematch bench --port af_packet --svg plot.svg")]
 pub struct BenchArguments {
@@ -64,6 +66,10 @@ pub struct BenchArguments {
     /// Only the fused placement
     #[arg(long)]
     fused_only: bool,
+    /// Instead: orders' latency without and with so many messages a second of an exchange's feed
+    /// coming in, in turns
+    #[arg(long, value_name = "MESSAGES", value_parser = number(1..=50_000_000))]
+    burst: Option<u32>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -125,6 +131,15 @@ pub fn run(arguments: &BenchArguments) -> Outcome {
     }
     let bench = Bench::new(arguments)?;
     let cpus = quietest_last(available_cpus());
+    if let Some(rate) = arguments.burst {
+        let figures = burst::run(&bench, &cpus, rate)?;
+        if arguments.json {
+            println!("{}", serde_json::to_string_pretty(&figures).context("cannot write JSON")?);
+        } else {
+            burst::print(&figures, arguments.rate());
+        }
+        return Ok(());
+    }
     // Where nothing crosses, the floor says nothing.
     let floor_ns = if arguments.fused_only { None } else { floor::floor_ns(&cpus) };
     let fused = bench.placement(&[&StageName::ALL], &cpus)?;
@@ -181,9 +196,8 @@ impl<'a> Bench<'a> {
 
     /// Throughput, then latency, in one placement.
     fn placement(&self, cores: &[&[StageName]], cpus: &[usize]) -> Result<Figures, Failure> {
-        let (flood, _) = self.measure(cores, cpus, Nanos::ZERO)?;
-        let interval = Nanos(1_000_000_000 / u64::from(self.arguments.rate()));
-        let (paced, stages) = self.measure(cores, cpus, interval)?;
+        let (flood, _) = self.measure(cores, cpus, Nanos::ZERO, None)?;
+        let (paced, stages) = self.measure(cores, cpus, self.interval(), None)?;
         let seconds = flood.took.0 as f64 / 1e9;
         Ok(Figures {
             orders_per_s: (flood.messages as f64 / seconds) as u64,
@@ -194,14 +208,34 @@ impl<'a> Bench<'a> {
         })
     }
 
+    /// From one message to the next, in the latency measurement.
+    fn interval(&self) -> Nanos {
+        Nanos(1_000_000_000 / u64::from(self.arguments.rate()))
+    }
+
+    /// Orders' latency beside an exchange's feed of so many messages a second, and how many of them
+    /// a second were taken in.
+    fn measure_beside(
+        &self,
+        cores: &[&[StageName]],
+        cpus: &[usize],
+        rate: u32,
+    ) -> Result<(Percentiles, u64), Failure> {
+        let heard = burst::Heard::default();
+        let beside = Some((rate, heard.clone()));
+        let (paced, _) = self.measure(cores, cpus, self.interval(), beside)?;
+        Ok((Percentiles::of(&paced.latency), heard.per_second()))
+    }
+
     fn measure(
         &self,
         cores: &[&[StageName]],
         cpus: &[usize],
         interval: Nanos,
+        beside: Option<(u32, burst::Heard)>,
     ) -> Result<(Answers, Vec<StageFigures>), Failure> {
         let folder = self.config.data.join(format!("{}", std::process::id()));
-        let outcome = self.measure_in(&folder, cores, cpus, interval);
+        let outcome = self.measure_in(&folder, cores, cpus, interval, beside);
         let _ = std::fs::remove_dir_all(&folder);
         outcome
     }
@@ -212,6 +246,7 @@ impl<'a> Bench<'a> {
         cores: &[&[StageName]],
         cpus: &[usize],
         interval: Nanos,
+        beside: Option<(u32, burst::Heard)>,
     ) -> Result<(Answers, Vec<StageFigures>), Failure> {
         let clock = SystemClock::new();
         let progress = Progress::default();
@@ -227,7 +262,9 @@ impl<'a> Bench<'a> {
             session: (session.id.0 as u16, session.key.clone()),
         };
         let port = LoadPort::new(plan, clock.clone(), progress.clone());
-        let (mut wired, keepers) = self.wire(folder, port, &clock)?;
+        let beside =
+            beside.map(|(rate, heard)| burst::prices(&self.catalogue, rate, &clock, heard));
+        let (mut wired, keepers) = self.wire(folder, port, beside, &clock)?;
         let opening = Request::new(CommandKind::StartOfDay, clock.now());
         let _ = wired.slow_requests.push(&Group::new(opening));
         let stop = StopFlag::default();
@@ -265,6 +302,7 @@ impl<'a> Bench<'a> {
         &self,
         folder: &Path,
         port: P,
+        prices: Option<PricesParts>,
         clock: &SystemClock,
     ) -> Result<(Wired, Vec<KeeperThread>), Failure> {
         let (config, catalogue) = (&self.config, &self.catalogue);
@@ -290,7 +328,7 @@ impl<'a> Bench<'a> {
             fix: None,
             peers: None,
             venues: None,
-            prices: None,
+            prices,
             speaker_of: Box::default(),
             hardware: Vec::new(),
             feed: empty_feed(config, catalogue),
@@ -331,6 +369,13 @@ fn start(
         let mut core = Core::new(cpu, Idle::Spin, stages.collect());
         let (clock, stop) = (clock.clone(), stop.clone());
         let builder = std::thread::Builder::new().name(format!("core-{place}"));
+        threads.push(builder.spawn(move || core.run(&clock, &stop))?);
+    }
+    // What is left is an exchange's prices, where the appliance has them too.
+    for (name, stage) in wired.stages.extract_if(.., |(name, _)| *name == StageName::Prices) {
+        let mut core = Core::new(None, Idle::Sleep, vec![stage]);
+        let (clock, stop) = (clock.clone(), stop.clone());
+        let builder = std::thread::Builder::new().name(name.name());
         threads.push(builder.spawn(move || core.run(&clock, &stop))?);
     }
     Ok(threads)

@@ -116,6 +116,15 @@ impl Collar {
         Ok(())
     }
 
+    /// Folds what is known of instruments into a digest: prices, phases, and who made a halt.
+    pub(super) fn digest(&self, mut fold: impl FnMut(u64)) {
+        for listed in self.listed.iter().flatten() {
+            let held = listed.held_from.map_or(0, |phase| 0x100 | u64::from(phase.code()));
+            fold(listed.reference.0 as u64);
+            fold(held << 8 | u64::from(listed.phase.code()));
+        }
+    }
+
     /// A trade, or a command, sets the reference.
     #[inline]
     pub(super) fn set_reference(&mut self, id: InstrumentId, price: Price) {

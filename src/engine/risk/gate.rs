@@ -409,8 +409,9 @@ impl RiskGate {
         self.exposure.open_orders()
     }
 
-    /// Folds the gate's usage into a digest.
+    /// Folds what the gate knows into a digest.
     pub fn digest(&self, mut fold: impl FnMut(u64)) {
+        self.collar.digest(&mut fold);
         self.exposure.digest(&mut fold);
         self.kill_switch.digest(&mut fold);
         self.guards.digest(&mut fold);

@@ -154,6 +154,22 @@ fn a_snapshot_goes_before_a_long_gap() {
 }
 
 #[test]
+fn what_is_passed_over_is_told_and_the_rest_is_shown() {
+    let mut world = World::new();
+    for (from, count) in [(1, 2), (5, 1), (9, 2), (20, 0)] {
+        world.bring(Some(0), from, count, 10);
+    }
+    let World { arbiter, got } = &mut world;
+    let mut over = Vec::new();
+    while let Some(range) = arbiter.pass_over(Nanos(20), |number, _| got.push((number, number))) {
+        over.push(range);
+    }
+    assert_eq!(over, [3..5, 6..9, 11..20]);
+    let numbers: Vec<u64> = world.got.iter().map(|(number, _)| *number).collect();
+    assert_eq!((numbers, world.arbiter.missing()), (vec![1, 2, 5, 9, 10], 0));
+}
+
+#[test]
 fn a_session_is_left_only_when_it_is_silent() {
     let mut world = World::new();
     world.bring(Some(0), 1, 2, 1);

@@ -26,15 +26,12 @@ crate::counters! {
         Refused: "retransmission requests beyond the rate, or for what is not kept",
         Malformed: "frames that were broken",
         PortFull: "packets that found no room in the port",
+        LeftOut: "messages that waited too long and were not sent: the rewinder has them",
     }
 }
 
 /// Retransmission requests answered per poll; a flood of them waits, the market does not.
 const REQUESTS_PER_POLL: usize = 4;
-
-/// Messages an event may make in the middle of a day, at most; its first and last make more, when
-/// nothing waits.
-const MESSAGES_PER_EVENT: u64 = 2;
 
 /// The pause after a packet that could not be sent.
 const RETRY: Nanos = Nanos(50_000);
@@ -54,7 +51,7 @@ pub struct FeedOptions {
     pub group: SocketAddrV4,
     /// Where it sends the same once more.
     pub group_b: Option<SocketAddrV4>,
-    /// Packets of new messages a second, at most; 0: no limit.
+    /// Packets of new messages a second, at most; 0: no limit. What comes faster waits its turn.
     pub packets_per_second: u32,
     /// The MoldUDP64 session.
     pub session: Token,
@@ -62,7 +59,7 @@ pub struct FeedOptions {
     pub instruments: Vec<Instrument>,
     /// How long it may be silent.
     pub heartbeat: Nanos,
-    /// Messages kept for retransmission, at least.
+    /// Messages kept for sending and for retransmission, at least.
     pub rewind_messages: usize,
 }
 
@@ -113,6 +110,8 @@ pub struct Feed<P: Port> {
     gate: Gate,
     /// The first message not yet sent.
     unsent: u64,
+    /// A message whose way out is timed, and when its event was.
+    timed: Option<(u64, Nanos)>,
     heartbeat_due: Nanos,
     /// Nothing is sent before: the port was full, or the group's station is being asked for.
     retry_at: Nanos,
@@ -140,6 +139,7 @@ impl<P: Port> Feed<P> {
             port,
             endpoint: UdpEndpoint::new(Mac::local(address), address),
             unsent: state.next_number(),
+            timed: None,
             state,
             events,
             gate,
@@ -154,15 +154,13 @@ impl<P: Port> Feed<P> {
         }
     }
 
-    /// Publishes what the gate has released.
+    /// Publishes what the gate has released. It waits for no channel: a throttled one must never
+    /// hold up the events, and with them matching.
     fn publish(&mut self, now: Nanos) -> usize {
-        let Self { events, gate, state, published, unsent, .. } = self;
+        let Self { events, gate, state, timed, .. } = self;
         let released = gate.released(now);
-        let mut first = None;
-        // What is not sent yet must still be kept: a channel that is throttled holds back.
-        let room = state.publisher.store.room(*unsent) / MESSAGES_PER_EVENT;
-        let mut most = (8 * BURST).min(room as usize);
-        let count = events.take_each(|event, _| {
+        let mut most = 8 * BURST;
+        events.take_each(|event, _| {
             if most == 0 || event.id.seq() > released {
                 return Taken::No;
             }
@@ -170,20 +168,28 @@ impl<P: Port> Feed<P> {
             let before = state.next_number();
             state.apply(event);
             if state.next_number() > before {
-                first.get_or_insert(event.timestamp);
+                // The first of a burst waits longest; it speaks for the others.
+                timed.get_or_insert((before, event.timestamp));
             }
             Taken::Yes
-        });
-        if let Some(first) = first {
-            // The first of a burst has waited longest; it speaks for the others.
-            published.record(first, now);
+        })
+    }
+
+    /// What waited so long that newer messages took its place is not sent any more: the numbers
+    /// go on, so whoever listens sees what is missing, and the rewinder has it.
+    fn leave_out(&mut self) {
+        let oldest = self.state.publisher.store.oldest();
+        if self.unsent < oldest {
+            self.counters.add(FeedCounter::LeftOut, oldest - self.unsent);
+            self.unsent = oldest;
+            self.timed = self.timed.filter(|(number, _)| *number >= oldest);
         }
-        count
     }
 
     /// Sends what was published, as many messages a packet as fit, and heartbeats when silent.
     fn send(&mut self, now: Nanos) -> usize {
         let mut packets = 0;
+        self.leave_out();
         let next = self.state.next_number();
         while self.unsent < next && packets < BURST && now >= self.retry_at {
             let FeedOptions { group, group_b, packets_per_second, .. } = self.state.options;
@@ -202,6 +208,9 @@ impl<P: Port> Feed<P> {
             self.counters.add(FeedCounter::Messages, count as u64);
             self.unsent += count as u64;
             packets += 1;
+            if let Some((_, since)) = self.timed.take_if(|(number, _)| *number < self.unsent) {
+                self.published.record(since, now);
+            }
         }
         if packets > 0 || now >= self.heartbeat_due {
             if packets == 0 {
@@ -323,3 +332,6 @@ impl<P: Port> Stage for Feed<P> {
         self.is_stopping = true;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,12 +42,6 @@ impl Store {
         self.next.saturating_sub(self.slots.len() as u64).max(1)
     }
 
-    /// Messages that fit before the one with this number is forgotten.
-    #[inline]
-    pub(super) fn room(&self, number: u64) -> u64 {
-        (self.slots.len() as u64).saturating_sub(self.next.saturating_sub(number))
-    }
-
     #[inline]
     fn index(&self, number: u64) -> usize {
         number as usize & (self.slots.len() - 1)

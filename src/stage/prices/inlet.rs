@@ -4,11 +4,11 @@ use std::net::SocketAddrV4;
 
 use crate::feed::{Arbiter, ArbiterOptions, Book, Books, LINES_MAX, Need, Notice};
 use crate::model::{Instrument, Nanos};
-use crate::port::Port;
 use crate::port::endpoint::{ArpFrame, Opened, UdpEndpoint};
-use crate::runtime::LatencyRecorder;
+use crate::port::{Port, TimeSource};
 use crate::stage::InletSpec;
 use crate::stage::gateway::since_midnight;
+use crate::stage::prices::PricesLag;
 use crate::stage::prices::fetcher::{Ends, Fetched};
 use crate::wire::ethernet::Mac;
 use crate::wire::itch::{self, Message};
@@ -103,6 +103,11 @@ impl Inlet {
         self.books.book(place)
     }
 
+    /// When what was said last of a book was said, by our clock.
+    pub(super) fn said_at(&self, book: &Book, now: Nanos) -> Option<Nanos> {
+        said_at(book.at, self.midnight, now)
+    }
+
     pub(super) fn faults(&self) -> u64 {
         self.books.faults
     }
@@ -111,12 +116,12 @@ impl Inlet {
     pub(super) fn poll(
         &mut self,
         now: Nanos,
-        priced: &mut LatencyRecorder,
+        lag: &mut PricesLag,
         tell: &mut dyn FnMut(Notice),
     ) -> usize {
         let mut work = 0;
         for line in 0..self.lines.len() {
-            work += self.receive(line, now, priced, tell);
+            work += self.receive(line, now, lag, tell);
         }
         work += self.take_snapshot(now, tell);
         if self.books.faults != self.faults_seen {
@@ -140,15 +145,15 @@ impl Inlet {
         &mut self,
         line: usize,
         now: Nanos,
-        priced: &mut LatencyRecorder,
+        lag: &mut PricesLag,
         tell: &mut dyn FnMut(Notice),
     ) -> usize {
         let Self { lines, arbiter, books, requests, midnight, clock_jumps, .. } = self;
         let Some(end) = lines.get_mut(line) else { return 0 };
         let LineEnd { port, endpoint, heard, own, .. } = end;
         let (mut reply, mut last): (Option<ArpFrame>, Option<u64>) = (None, None);
-        let mut restarted = false;
-        let seen = port.receive(FRAMES, &mut |frame, _| {
+        let (mut restarted, mut received) = (false, None);
+        let seen = port.receive(FRAMES, &mut |frame, meta| {
             let datagram = match endpoint.open(frame) {
                 Opened::Datagram(datagram) => datagram,
                 Opened::ArpReply(frame) => return reply = Some(frame),
@@ -171,17 +176,25 @@ impl Inlet {
                 books.clear();
                 restarted = true;
             }
+            if arbiter.lacks(&packet) {
+                books.expect(packet.blocks());
+            }
             arbiter.receive(from, &packet, now, |_, bytes| {
                 last = time_of(bytes).or(last);
+                received = Some(meta);
                 // What cannot be is counted by the books and spoils the one it is for.
                 let _ = books.apply(bytes);
             });
         });
         if let Some(at) = last {
-            let lag = (since_midnight(now) + DAY + *midnight - at % DAY) % DAY;
-            match lag < DAY / 2 {
-                true => priced.record(Nanos(now.0 - lag.min(now.0)), now),
-                false => *clock_jumps += 1,
+            match said_at(at, *midnight, now) {
+                Some(at) => {
+                    lag.priced.record(at, now);
+                    if let Some(meta) = received.filter(|meta| meta.source != TimeSource::None) {
+                        lag.heard.record(at, meta.received_at);
+                    }
+                }
+                None => *clock_jumps += 1,
             }
         }
         if restarted {
@@ -260,6 +273,13 @@ impl Inlet {
             tell(Notice::FeedLost { feed });
         }
     }
+}
+
+/// An exchange's time of day by our clock; none where the two cannot be of one day.
+#[inline]
+fn said_at(at: u64, midnight: u64, now: Nanos) -> Option<Nanos> {
+    let lag = (since_midnight(now) + DAY + midnight - at % DAY) % DAY;
+    (lag < DAY / 2).then(|| Nanos(now.0.saturating_sub(lag)))
 }
 
 /// The time a message carries.

@@ -42,27 +42,49 @@ crate::counters! {
     }
 }
 
-crate::counters! {
-    /// What is counted of all feeds' A lines.
-    pub LineACounter {
-        APackets: "packets of A lines", AMessages: "messages in them",
-        AFirst: "packets that brought something new", ALate: "packets that brought nothing new",
-        AHeartbeats: "heartbeats", ALost: "messages the line skipped",
-        AForeign: "packets of other sessions", AMalformed: "packets that were broken",
-        ABehindNs: "how far behind the other line, as a rule", ABehindMaxNs: "and at most",
-    }
+/// What is counted of all feeds' lines of one letter: the names differ, and nothing else.
+macro_rules! line_counters {
+    ($text:literal, $name:ident: $packets:ident, $messages:ident, $first:ident, $late:ident,
+     $heartbeats:ident, $lost:ident, $foreign:ident, $malformed:ident, $behind:ident,
+     $behind_max:ident) => {
+        crate::counters! {
+            #[doc = $text]
+            pub $name {
+                $packets: "packets of the line",
+                $messages: "messages in them",
+                $first: "packets that brought something new",
+                $late: "packets that brought nothing new",
+                $heartbeats: "heartbeats",
+                $lost: "messages the line skipped",
+                $foreign: "packets of other sessions",
+                $malformed: "packets that were broken",
+                $behind: "how far behind the other line, as a rule",
+                $behind_max: "and at most",
+            }
+        }
+
+        impl $name {
+            /// In the order of [`sums`].
+            const ALL: [Self; 10] = [
+                Self::$packets,
+                Self::$messages,
+                Self::$first,
+                Self::$late,
+                Self::$heartbeats,
+                Self::$lost,
+                Self::$foreign,
+                Self::$malformed,
+                Self::$behind,
+                Self::$behind_max,
+            ];
+        }
+    };
 }
 
-crate::counters! {
-    /// What is counted of all feeds' B lines.
-    pub LineBCounter {
-        BPackets: "packets of B lines", BMessages: "messages in them",
-        BFirst: "packets that brought something new", BLate: "packets that brought nothing new",
-        BHeartbeats: "heartbeats", BLost: "messages the line skipped",
-        BForeign: "packets of other sessions", BMalformed: "packets that were broken",
-        BBehindNs: "how far behind the other line, as a rule", BBehindMaxNs: "and at most",
-    }
-}
+line_counters!("What is counted of all feeds' A lines.", LineACounter: APackets, AMessages, AFirst,
+    ALate, AHeartbeats, ALost, AForeign, AMalformed, ABehindNs, ABehindMaxNs);
+line_counters!("What is counted of all feeds' B lines.", LineBCounter: BPackets, BMessages, BFirst,
+    BLate, BHeartbeats, BLost, BForeign, BMalformed, BBehindNs, BBehindMaxNs);
 
 /// A feed, as configured.
 #[derive(Clone, Debug)]
@@ -119,8 +141,18 @@ pub struct PricesLinks {
     pub requests: Producer<Request>,
     /// To people.
     pub notices: rtrb::Producer<Notice>,
-    /// From the exchange's time to the book.
+    /// How long prices take.
+    pub lag: PricesLag,
+}
+
+/// From the exchange's time to each place on a price's road.
+pub struct PricesLag {
+    /// To the port, where that knows the time.
+    pub heard: LatencyRecorder,
+    /// To the book.
     pub priced: LatencyRecorder,
+    /// To the sequencer, as a reference price: that is sampled.
+    pub referred: LatencyRecorder,
 }
 
 /// Lines of the link to the sequencer.
@@ -192,12 +224,12 @@ impl Prices {
             return 0;
         }
         let Self { inlets, venues, watch, links, counters, .. } = self;
-        let PricesLinks { requests, notices, .. } = links;
+        let PricesLinks { requests, notices, lag } = links;
         let end = (self.row + LOOKS).min(venues.len());
         let mut said = 0;
         for row in self.row..end {
             let mut seen = Seen::default();
-            let mut quotes = Quotes::default();
+            let (mut quotes, mut said_at) = (Quotes::default(), None);
             for &(inlet, place) in venues.get(row).into_iter().flatten() {
                 let Some(inlet) = inlets.get(inlet) else { continue };
                 let (is_sound, book) = (inlet.is_sound(now), inlet.book(place));
@@ -205,16 +237,21 @@ impl Prices {
                 seen.is_heard = true;
                 seen.is_halted |= inlet.halts && !book.trades();
                 quotes.consider(inlet.at, book);
+                said_at = said_at.max(inlet.said_at(book, now));
             }
             if quotes.is_crossed() {
                 counters.count(PricesCounter::Crossed);
             }
             seen.quotes = quotes;
+            let references = watch.references;
             let notice = watch.look(row, &seen, now, &mut |request| {
                 let sent = requests.push_head(request);
                 said += usize::from(sent);
                 sent
             });
+            if let Some(at) = said_at.filter(|_| watch.references > references) {
+                lag.referred.record(at, now);
+            }
             if let Some(notice) = notice
                 && notices.push(notice).is_err()
             {
@@ -245,64 +282,26 @@ impl Prices {
             (C::ClockJumps, sum(&|inlet| inlet.clock_jumps)),
         ];
         values.into_iter().for_each(|(counter, value)| self.counters.set(counter, value));
-        count_lines(&self.inlets, &mut self.line_a, &mut self.line_b);
+        let Self { inlets, line_a, line_b, .. } = self;
+        let a = LineACounter::ALL.into_iter().zip(sums(inlets, 0));
+        a.for_each(|(counter, value)| line_a.set(counter, value));
+        let b = LineBCounter::ALL.into_iter().zip(sums(inlets, 1));
+        b.for_each(|(counter, value)| line_b.set(counter, value));
     }
 }
 
-/// Sums over all feeds, line by line.
-fn count_lines(
-    inlets: &[Inlet],
-    line_a: &mut Counters<LineACounter>,
-    line_b: &mut Counters<LineBCounter>,
-) {
-    let of = |line: usize| {
-        let mut sums = [0u64; 10];
-        for quality in inlets.iter().filter_map(|inlet| inlet.arbiter.lines.get(line)) {
-            let q = quality;
-            let values = [
-                q.packets,
-                q.messages,
-                q.first,
-                q.late,
-                q.heartbeats,
-                q.lost,
-                q.foreign,
-                q.malformed,
-            ];
-            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
-            sums[8] = sums[8].max(q.behind_ns);
-            sums[9] = sums[9].max(q.behind_max_ns);
-        }
-        sums
-    };
-    use LineACounter as A;
-    use LineBCounter as B;
-    let a = [
-        A::APackets,
-        A::AMessages,
-        A::AFirst,
-        A::ALate,
-        A::AHeartbeats,
-        A::ALost,
-        A::AForeign,
-        A::AMalformed,
-        A::ABehindNs,
-        A::ABehindMaxNs,
-    ];
-    a.into_iter().zip(of(0)).for_each(|(counter, value)| line_a.set(counter, value));
-    let b = [
-        B::BPackets,
-        B::BMessages,
-        B::BFirst,
-        B::BLate,
-        B::BHeartbeats,
-        B::BLost,
-        B::BForeign,
-        B::BMalformed,
-        B::BBehindNs,
-        B::BBehindMaxNs,
-    ];
-    b.into_iter().zip(of(1)).for_each(|(counter, value)| line_b.set(counter, value));
+/// What all feeds' lines of one letter brought; of how far they were behind, the furthest.
+fn sums(inlets: &[Inlet], line: usize) -> [u64; 10] {
+    let mut sums = [0u64; 10];
+    for of in inlets.iter().filter_map(|inlet| inlet.arbiter.lines.get(line)) {
+        let heard = [of.packets, of.messages, of.first, of.late];
+        let values = [of.heartbeats, of.lost, of.foreign, of.malformed];
+        let values = heard.into_iter().chain(values);
+        sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+        sums[8] = sums[8].max(of.behind_ns);
+        sums[9] = sums[9].max(of.behind_max_ns);
+    }
+    sums
 }
 
 impl Stage for Prices {
@@ -324,7 +323,7 @@ impl Stage for Prices {
             return Ok(0);
         }
         let Self { inlets, links, counters, .. } = self;
-        let PricesLinks { notices, priced, .. } = links;
+        let PricesLinks { notices, lag, .. } = links;
         let mut tell = |notice| {
             if notices.push(notice).is_err() {
                 counters.count(PricesCounter::NoticesLost);
@@ -332,7 +331,7 @@ impl Stage for Prices {
         };
         let mut work = 0;
         for inlet in inlets {
-            work += inlet.poll(now, priced, &mut tell);
+            work += inlet.poll(now, lag, &mut tell);
         }
         Ok(work + self.look(now))
     }
@@ -347,6 +346,10 @@ impl Stage for Prices {
         self.counters.publish();
         self.line_a.publish();
         self.line_b.publish();
-        self.links.priced.hand_over();
+        let PricesLag { heard, priced, referred } = &mut self.links.lag;
+        [heard, priced, referred].into_iter().for_each(LatencyRecorder::hand_over);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,7 @@ fuzz_target!(|packets: Vec<(bool, u32, Vec<u8>)>| {
             books.clear();
             last = 0;
         }
+        books.expect(packet.blocks());
         arbiter.receive(line, &packet, Nanos(now), |number, message| {
             assert!(number > last);
             last = number;

@@ -205,7 +205,7 @@ fn appliance(
             own_gaps: Gaps::default(),
             calls: 0,
         };
-        let (mut wired, keepers) = bench.wire(&folder, timed, clock)?;
+        let (mut wired, keepers) = bench.wire(&folder, timed, None, clock)?;
         let opening = Request::new(CommandKind::StartOfDay, clock.now());
         let _ = wired.slow_requests.push(&Group::new(opening));
         let stop = StopFlag::default();

@@ -216,6 +216,44 @@ fn by_market_data(world: &mut World, phase: Phase) -> Option<RejectCode> {
 }
 
 #[test]
+fn a_digest_tells_whose_halt_it_is() {
+    let [by_feed, by_person] = [true, false].map(|is_feed| {
+        let mut world = World::new(&options(account()));
+        match is_feed {
+            true => _ = by_market_data(&mut world, Phase::Halt),
+            false => set_phase(&mut world, Phase::Halt),
+        }
+        world.settle();
+        let mut words = Vec::new();
+        world.fold.gate.digest(|word| words.push(word));
+        (phase(&world), words)
+    });
+    assert_eq!(by_feed.0, by_person.0);
+    assert_ne!(by_feed.1, by_person.1, "a standby that takes over must know");
+}
+
+#[test]
+fn a_peg_goes_no_further_than_the_reference_lets_it() {
+    for reference in [300_0000, 400_0000] {
+        let mut world = World::new(&options(account()));
+        let told = Command {
+            instrument: InstrumentId(1),
+            price: Price(reference),
+            ..Command::new(CommandKind::SetReferencePrice)
+        };
+        world.tell(told);
+        let peg = Command {
+            order_type: OrderType::PegPrimary.code(),
+            price: Price::ZERO,
+            ..limit_order(3, Side::Buy, 1, 10)
+        };
+        let events = world.tell(peg);
+        let cap = events.iter().find(|event| event.kind == EventKind::Accepted.code());
+        assert_eq!(cap.map(|event| event.price), Some(Price(reference / 10 * 11)), "{events:?}");
+    }
+}
+
+#[test]
 fn market_data_ends_no_halt_but_its_own() {
     let mut world = World::new(&options(account()));
     by_market_data(&mut world, Phase::Continuous);

@@ -1,0 +1,181 @@
+//! A venue that stops and comes back with another session, in simulated time: what it prices halts,
+//! and goes on without a person, long before half a minute is over.
+
+use super::*;
+use crate::feed::exchange::Exchange;
+use crate::feed::{Book, Books};
+use crate::link::{Consumer, link};
+use crate::model::{CommandKind, Group, Phase, Price, Quantity, Symbol};
+use crate::port::memory::{MemoryPort, wire};
+use crate::runtime::latency;
+use crate::wire::ethernet::Mac;
+use crate::wire::itch::Message;
+use crate::wire::moldudp64::Request as Resend;
+use crate::wire::session::{PACKET_MAX, PacketWriter, Token};
+use crate::wire::udp::{HEADERS, Route, seal};
+
+const SYMBOL: [u8; 8] = *b"ACME    ";
+const MILLISECOND: u64 = 1_000_000;
+const DAY: u64 = 86_400_000 * MILLISECOND;
+
+fn address(host: u8, port: u16) -> SocketAddrV4 {
+    SocketAddrV4::new([10, 0, 0, host].into(), port)
+}
+
+/// What the venue said in a session.
+struct Session {
+    token: Token,
+    said: Vec<Vec<u8>>,
+    exchange: Exchange,
+}
+
+impl Session {
+    fn new(token: Token, seed: u64) -> Self {
+        let exchange = Exchange::new(seed, &[SYMBOL], 3_000_000, 40);
+        Self { token, said: Vec::new(), exchange }
+    }
+
+    fn say(&mut self, now: u64) {
+        self.exchange.set_now(now % DAY);
+        let mut bytes = [0; Message::LENGTH_MAX];
+        let length = self.exchange.next_message().encode(&mut bytes).expect("it fits");
+        self.said.push(bytes[..length].to_vec());
+    }
+
+    fn frame(&self, from: u64, count: usize, to: SocketAddrV4) -> Vec<u8> {
+        let mut frame = vec![0; HEADERS + PACKET_MAX];
+        let writer = PacketWriter::new(&mut frame[HEADERS..], self.token, from);
+        let mut writer = writer.expect("there is room");
+        let said = self.said.iter().skip(from as usize - 1).take(count);
+        let _ = said.take_while(|message| writer.push(message)).count();
+        let length = writer.finish();
+        frame.truncate((HEADERS + length).max(60));
+        let from = address(9, 26_500);
+        let (from_mac, to_mac) = (Mac::local(*from.ip()), Mac::local(*to.ip()));
+        assert!(seal(&mut frame, length, &Route { from_mac, to_mac, from, to }));
+        frame
+    }
+}
+
+struct World {
+    stage: Prices,
+    lines: [MemoryPort; 2],
+    requests: Consumer<Request>,
+    now: u64,
+    asked: u64,
+}
+
+impl World {
+    fn new() -> Self {
+        let ((a, far_a), (b, far_b)) = (wire(64), wire(64));
+        let listed = Instrument {
+            id: InstrumentId(1),
+            symbol: Symbol(SYMBOL),
+            tick: Price(100),
+            lot: Quantity(1),
+            reference_price: Price(1),
+        };
+        let lines = vec![address(1, 26_400), address(2, 26_400)];
+        let inlet = InletSpec {
+            name: "EXCH".into(),
+            own: lines.clone(),
+            lines,
+            requests: Some(address(9, 26_500)),
+            snapshots: None,
+            instruments: vec![InstrumentId(1)],
+            halts: true,
+            arbiter: ArbiterOptions::default(),
+            orders_max: 1_000,
+            levels_max: 100,
+            midnight: 0,
+        };
+        let watch = WatchOptions::default();
+        let options = PricesOptions { instruments: vec![listed], inlets: vec![inlet], watch };
+        let (sent, requests) = link::<Request>(PRICES_DEPTH);
+        let [heard, priced, referred] = [(); 3].map(|()| latency().0);
+        let lag = PricesLag { heard, priced, referred };
+        let notices = rtrb::RingBuffer::new(64).0;
+        let ports: Vec<Box<dyn Port>> = vec![Box::new(a), Box::new(b)];
+        let links = PricesLinks { requests: sent, notices, lag };
+        let (stage, _) = Prices::new(&options, vec![ports], links);
+        Self { stage, lines: [far_a, far_b], requests, now: 20 * DAY, asked: 0 }
+    }
+
+    /// A millisecond: the venue says something on both lines and answers what it is asked; what the
+    /// sequencer is told.
+    fn step(&mut self, mut venue: Option<&mut Session>) -> Vec<(CommandKind, Option<Phase>)> {
+        self.now += MILLISECOND;
+        let to = [address(1, 26_400), address(2, 26_400)];
+        let mut answers = Vec::new();
+        let session = &mut venue;
+        self.lines[0].receive(16, &mut |frame, _| {
+            let payload = frame.get(HEADERS..HEADERS + 20).unwrap_or_default();
+            if let (Ok(of), Some(session)) = (Resend::parse(payload), session.as_deref()) {
+                let count = of.requested_message_count.into();
+                answers.push(session.frame(of.sequence_number, count, to[0]));
+            }
+        });
+        self.asked += answers.len() as u64;
+        if let Some(session) = venue {
+            session.say(self.now);
+            let number = session.said.len() as u64;
+            for (line, to) in self.lines.iter_mut().zip(to) {
+                let frame = session.frame(number, 1, to);
+                send(line, &frame);
+            }
+            answers.iter().for_each(|frame| send(&mut self.lines[0], frame));
+        }
+        self.stage.poll(Nanos(self.now)).expect("it goes on");
+        let mut group = Group::new(Request::new(CommandKind::StartOfDay, Nanos::ZERO));
+        let mut told = Vec::new();
+        while self.requests.pop(&mut group) {
+            let command = group.head.0;
+            let phase = Phase::from_code(command.side);
+            told.push((command.kind().expect("a kind"), phase));
+        }
+        told
+    }
+
+    /// Steps until the sequencer is asked for a phase; how many milliseconds that took.
+    fn until(&mut self, wanted: Phase, mut venue: Option<&mut Session>) -> u64 {
+        for step in 1..=60_000 {
+            let told = self.step(venue.as_deref_mut());
+            if told.contains(&(CommandKind::SetPhase, Some(wanted))) {
+                return step;
+            }
+        }
+        panic!("a minute, and no {wanted:?}");
+    }
+}
+
+fn send(line: &mut MemoryPort, frame: &[u8]) {
+    line.transmit(frame.len(), &mut |space| space.copy_from_slice(frame)).expect("there is room");
+}
+
+#[test]
+fn a_venue_that_restarts_is_followed_within_half_a_minute_and_without_a_person() {
+    let mut world = World::new();
+    let mut venue = Session::new(*b"MONDAY0001", 3);
+    world.until(Phase::Continuous, Some(&mut venue));
+    (0..3_000).for_each(|_| _ = world.step(Some(&mut venue)));
+    world.stage.count();
+    assert!(world.stage.counters.value(PricesCounter::References) >= 3);
+    // It stops: what it prices halts when it has been silent for as long as it may.
+    let silence = world.until(Phase::Halt, None);
+    assert!((3_000..=3_100).contains(&silence), "{silence} ms");
+    (0..5_000).for_each(|_| assert_eq!(world.step(None), [], "nothing is good yet"));
+    // It comes back with another session, and its first hundred messages are not heard by us.
+    let mut venue = Session::new(*b"MONDAY0002", 4);
+    (0..100).for_each(|_| venue.say(world.now));
+    let recovered = world.until(Phase::Continuous, Some(&mut venue));
+    assert!(recovered < 30_000, "{recovered} ms");
+    assert!(world.asked > 0, "what was missed is asked for");
+    // Its book is the venue's own, though nobody did anything.
+    let mut whole = Books::new(&[SYMBOL], 1_000, 100);
+    venue.said.iter().for_each(|bytes| _ = whole.apply(bytes).expect("it can be"));
+    let inlet = &world.stage.inlets[0];
+    assert_eq!(inlet.book(0).map(Book::top), whole.book(0).map(Book::top));
+    world.stage.count();
+    let counted = |counter| world.stage.counters.value(counter);
+    assert_eq!((counted(PricesCounter::Restarts), counted(PricesCounter::Faults)), (1, 0));
+}

@@ -1,0 +1,209 @@
+//! Many WebSocket clients at once, each of one instrument of a hundred, while orders come at a
+//! rate: who reads has the book in the end, who does not read slows nobody.
+//!
+//! The number of clients and the rate are small here; `scripts/deep crowd` takes a thousand.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddrV4, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use wirematch::feed::Books;
+use wirematch::wire::soupbintcp::snapshot_ends;
+
+use crate::process::{Appliance, configuration, free_address};
+use crate::{ask, free_tcp, said, soup, upgraded};
+
+const INSTRUMENTS: usize = 100;
+
+/// Clients whose every message is read and understood.
+const CAREFUL: usize = 4;
+
+fn number(name: &str, usual: usize) -> usize {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
+fn symbol(at: usize) -> String {
+    format!("W{at:03}")
+}
+
+/// A body that an HTTP server of ours gives.
+fn get(address: SocketAddrV4, path: &str) -> serde_json::Value {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    let ask = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(ask.as_bytes()).expect("it takes it");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("it answers");
+    let body = text.split("\r\n\r\n").nth(1).unwrap_or_default();
+    serde_json::from_str(body).unwrap_or_default()
+}
+
+/// The book a client has: by price, both sides.
+type Levels = [BTreeMap<String, u64>; 2];
+
+/// Follows one instrument until told to stop; the book it has then.
+fn follow(mut stream: TcpStream, is_over: &AtomicBool) -> Levels {
+    let mut levels = Levels::default();
+    stream.set_read_timeout(Some(Duration::from_millis(500))).expect("it has time-outs");
+    let mut peeked = [0];
+    loop {
+        // A message is on its way, or nothing has come for as long as a time-out.
+        match stream.peek(&mut peeked) {
+            Ok(0) => panic!("a client that reads was let go"),
+            Ok(_) => {}
+            Err(_) if is_over.load(Ordering::Relaxed) => return levels,
+            Err(_) => continue,
+        }
+        stream.set_read_timeout(None).expect("it has time-outs");
+        let message: serde_json::Value = serde_json::from_str(&said(&mut stream)).expect("JSON");
+        stream.set_read_timeout(Some(Duration::from_millis(500))).expect("it has time-outs");
+        if message["type"] == "snapshot" {
+            levels = Levels::default();
+        }
+        if !matches!(message["type"].as_str(), Some("snapshot" | "depth")) {
+            continue;
+        }
+        for (side, levels) in ["bids", "asks"].iter().zip(&mut levels) {
+            for level in message[side].as_array().into_iter().flatten() {
+                let price = level[0].as_str().expect("a price").to_owned();
+                match level[1].as_u64().expect("shares") {
+                    0 => _ = levels.remove(&price),
+                    shares => _ = levels.insert(price, shares),
+                }
+            }
+        }
+    }
+}
+
+/// What the appliance gives as a snapshot, ten levels a side.
+fn truth(snapshots: SocketAddrV4, symbols: &[[u8; 8]]) -> Books {
+    let mut books = Books::new(symbols, 1 << 20, 10_000);
+    soup(snapshots, 1, |message| {
+        let is_end = snapshot_ends(message).is_some();
+        if !is_end {
+            books.apply(message).expect("it can be");
+        }
+        !is_end
+    });
+    books
+}
+
+/// Reads and throws away what comes on all of these; says how many bytes that was.
+fn drain(streams: Vec<TcpStream>, is_over: Arc<AtomicBool>, bytes: Arc<AtomicU64>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        for stream in streams {
+            stream.set_nonblocking(true).expect("it can");
+            let stream = tokio::net::TcpStream::from_std(stream).expect("it is one");
+            let bytes = Arc::clone(&bytes);
+            tokio::spawn(async move {
+                let mut room = vec![0; 16 * 1024];
+                while stream.readable().await.is_ok() {
+                    match stream.try_read(&mut room) {
+                        Ok(0) => return,
+                        Ok(count) => _ = bytes.fetch_add(count as u64, Ordering::Relaxed),
+                        Err(_) => {}
+                    }
+                }
+            });
+        }
+        while !is_over.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+}
+
+#[test]
+fn a_crowd_is_told_in_time_and_who_does_not_read_slows_nobody() {
+    let clients = number("WIREMATCH_CROWD", 100);
+    let (rate, orders) =
+        (number("WIREMATCH_CROWD_RATE", 2_000), number("WIREMATCH_CROWD_ORDERS", 6_000));
+    let folder = tempfile::tempdir().expect("a folder");
+    let (entry, snapshots, websocket) = (free_address(), free_tcp(), free_tcp());
+    let config = configuration(folder.path(), entry, 3);
+    let mut text = std::fs::read_to_string(&config).expect("it is written");
+    text += &format!("[market_data]\nsnapshots = \"{snapshots}\"\nwebsocket = \"{websocket}\"\n");
+    for at in 0..INSTRUMENTS {
+        text +=
+            &format!("[[instrument]]\nsymbol = \"{}\"\nreference_price = \"300\"\n", symbol(at));
+    }
+    std::fs::write(&config, text).expect("it is ours");
+    let mut appliance = Appliance::new(config);
+    appliance.start();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let enter = |at: usize| {
+        let mut stream = upgraded(websocket);
+        ask(&mut stream, &format!("{{\"subscribe\":[\"{}\"]}}", symbol(at % INSTRUMENTS)));
+        stream
+    };
+    let careful: Vec<_> = (0..CAREFUL)
+        .map(|at| {
+            let (stream, is_over) = (enter(at), Arc::clone(&is_over));
+            std::thread::spawn(move || follow(stream, &is_over))
+        })
+        .collect();
+    // One in twenty asks for everything and reads nothing of it.
+    let everything: Vec<String> = (0..INSTRUMENTS).map(symbol).collect();
+    let hopeless: Vec<_> = (0..clients / 20)
+        .map(|_| {
+            let mut stream = upgraded(websocket);
+            ask(&mut stream, &serde_json::json!({ "subscribe": everything }).to_string());
+            stream
+        })
+        .collect();
+    let bytes = Arc::<AtomicU64>::default();
+    let drainer = {
+        let streams: Vec<_> = (CAREFUL..clients).map(enter).collect();
+        let (is_over, bytes) = (Arc::clone(&is_over), Arc::clone(&bytes));
+        std::thread::spawn(move || drain(streams, is_over, bytes))
+    };
+    let (rate, orders) = (rate.to_string(), orders.to_string());
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_wirematch"))
+        .args(["client", "--gateway", &entry.to_string(), "--session", "3", "--key", "test-key-3"])
+        .args(["load", "--rate", &rate, "--orders", &orders, "--symbols", &everything.join(",")])
+        .output()
+        .expect("the binary starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let before = bytes.load(Ordering::Relaxed);
+    assert!(before > 0, "those who read are told");
+    let lag = get(websocket, "/lag");
+    let of = |stage: &str, field: &str| {
+        let row = lag.as_array().into_iter().flatten().find(|row| row["stage"] == stage);
+        row.and_then(|row| row[field].as_u64()).unwrap_or(0)
+    };
+    println!(
+        "{clients} clients, {rate} orders a second: {} frames written, from event to write p50 {} \
+         µs, p99 {} µs, longest {} µs",
+        of("written", "count"),
+        of("written", "p50_ns") / 1_000,
+        of("written", "p99_ns") / 1_000,
+        of("written", "max_ns") / 1_000
+    );
+    assert!(of("written", "count") > of("folded", "count"), "each event goes to several clients");
+    if let Ok(most) = std::env::var("WIREMATCH_CROWD_P99_MS") {
+        let most: u64 = most.parse().expect("a number");
+        assert!(of("written", "p99_ns") < most * 1_000_000, "{lag}");
+    }
+    // Who reads has the book as it is, whatever the others do.
+    let symbols: Vec<[u8; 8]> =
+        (0..INSTRUMENTS).map(|at| wirematch::wire::soupbintcp::padded::<8>(&symbol(at))).collect();
+    let truth = truth(snapshots, &symbols);
+    is_over.store(true, Ordering::Relaxed);
+    for (at, client) in careful.into_iter().enumerate() {
+        let levels = client.join().expect("it follows");
+        let book = truth.book(at).expect("it is listed");
+        let of = |levels: &mut dyn Iterator<Item = wirematch::feed::Level>| {
+            let named = levels
+                .take(10)
+                .map(|of| (wirematch::model::Price(of.price.into()).to_string(), of.shares));
+            named.collect::<BTreeMap<_, _>>()
+        };
+        assert_eq!(levels, [of(&mut book.bids()), of(&mut book.asks())], "client {at}");
+        assert!(!levels[0].is_empty());
+    }
+    drop(hopeless);
+    drainer.join().expect("it only reads");
+    assert!(appliance.stop().success());
+}

@@ -79,7 +79,7 @@ impl Admin {
     }
 
     fn tell(&mut self, sentence: String) {
-        eprintln!("wirematch: alert: {sentence}");
+        log::alert(&sentence);
         if self.alerts.len() == ALERTS_KEPT {
             self.alerts.pop_front();
         }
@@ -89,12 +89,6 @@ impl Admin {
     fn step(&mut self, now: Nanos, requests: &mut Producer<Request>) {
         self.carry_out(now);
         while let Ok(alert) = self.heard.alerts.pop() {
-            let sentence = sentence_of(&alert);
-            log::alert(&sentence);
-            if self.alerts.len() == ALERTS_KEPT {
-                self.alerts.pop_front();
-            }
-            self.alerts.push_back(sentence);
             self.tell(sentence_of(&alert));
         }
         self.listen(now);

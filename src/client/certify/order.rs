@@ -51,8 +51,8 @@ fn quantity(all: &mut Vec<String>, quantity: u32) {
 fn price(all: &mut Vec<String>, price: u64) {
     if price != MARKET_PRICE && (price == 0 || price > PRICE_MAX) {
         all.push(format!(
-            "price is {price}: with four implied decimals it is 1 to {PRICE_MAX}, or {MARKET_PRICE} \
-             for a market order; 299.50 is 2995000"
+            "price is {price}: with four implied decimals it is 1 to {PRICE_MAX}, or \
+             {MARKET_PRICE} for a market order; 299.50 is 2995000"
         ));
     }
 }

@@ -254,12 +254,13 @@ impl UdpCourse {
                 }
                 Came::NotApplied(from, count) => {
                     self.progress.mistake(format!(
-                        "messages {from} to {} never came: number messages one after the other, and \
-                         send what is not acknowledged again, the same bytes under the same number",
-                        from + u64::from(count) - 1
+                        "messages {from} to {} never came: number messages one after the other, \
+                         and send what is not acknowledged again, the same bytes under the same \
+                         number",
+                        (from + u64::from(count)).saturating_sub(1)
                     ));
                     self.session.push_not_applied(from, count, 0);
-                    self.session.settle(from + u64::from(count) - 1, now);
+                    self.session.settle((from + u64::from(count)).saturating_sub(1), now);
                 }
                 Came::Lacks(from, count) => self.say_again(from, count, send),
                 Came::Left if self.progress.name() == "logout" => {

@@ -89,11 +89,11 @@ enum Task {
         #[arg(long, default_value_t = 0, hide_default_value = true)]
         number: u32,
     },
-    /// Leads a client, yours, through every message of the protocol, and explains its mistakes; needs
-    /// no appliance and trades nothing
+    /// Leads a client, yours, through every message of the protocol, and explains its mistakes;
+    /// needs no appliance and trades nothing
     #[command(
-        after_help = "Exit codes: 0 every step was done, 1 failed while running, 2 wrong usage, 3 a \
-        step was not done.\n\nExample:\n  \
+        after_help = "Exit codes: 0 every step was done, 1 failed while running, 2 wrong usage, \
+        3 a step was not done.\n\nExample:\n  \
         wirematch client --session 1 --key change-me-1 certify --listen 127.0.0.1:9190"
     )]
     Certify(CertifyArguments),

@@ -7,9 +7,10 @@ use crate::topology::{Explained, explained};
 
 const TOP: &str = "\
 # Configuration
-Made by `wirematch reference configuration` from the types that read a configuration and the sentences of `config/appliance.toml`; a test
-holds this page to them. A file holds only what differs; a key that nobody knows is refused. `wirematch config default` prints the
-annotated file, `config explain KEY` one key, `config schema` what editors need, `check` what a file will do.
+Made by `wirematch reference configuration` from the types that read a configuration and the
+sentences of `config/appliance.toml`; a test holds this page to them. A file holds only what
+differs; a key that nobody knows is refused. `wirematch config default` prints the annotated file,
+`config explain KEY` one key, `config schema` what editors need, `check` what a file will do.
 ";
 
 /// The page.

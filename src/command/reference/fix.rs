@@ -9,10 +9,12 @@ use crate::wire::fix::{BusinessReject, SessionReject, Version};
 
 const TOP: &str = "\
 # FIX rules of engagement
-Made by `wirematch reference fix` from the dictionaries and tables that messages are read and written by; a test holds this page to them.
-What a session does, message by message and after a crash, stands in [FIX](../protocols/fix.md). What is yours alone (CompIDs, accounts,
-rate, password, schedule) your operator says: `wirematch config explain fix.session` lists it. Try your client against
-`wirematch client certify` before you come ([certification](../client.md#certification)).
+Made by `wirematch reference fix` from the dictionaries and tables that messages are read and
+written by; a test holds this page to them. What a session does, message by message and after a
+crash, stands in [FIX](../protocols/fix.md). What is yours alone (CompIDs, accounts, rate,
+password, schedule) your operator says: `wirematch config explain fix.session` lists it. Try your
+client against `wirematch client certify` before you come
+([certification](../client.md#certification)).
 
 ## Who speaks what
 | version | BeginString (8) | DefaultApplVerID (1137) |
@@ -20,9 +22,11 @@ rate, password, schedule) your operator says: `wirematch config explain fix.sess
 ";
 
 const LOGON: &str = "
-The first message is Logon (A): EncryptMethod (98) 0, HeartBtInt (108) of at least a second; Username (553) and Password (554), or RawData (96),
-where a password is set; ResetSeqNumFlag (141) begins both numbers at 1; NextExpectedMsgSeqNum (789) where it is agreed. Anything else
-first, another CompID, a wrong password, or a SendingTime (52) more than 120 s off closes the line without a word.
+The first message is Logon (A): EncryptMethod (98) 0, HeartBtInt (108) of at least a second;
+Username (553) and Password (554), or RawData (96), where a password is set; ResetSeqNumFlag (141)
+begins both numbers at 1; NextExpectedMsgSeqNum (789) where it is agreed. Anything else first,
+another CompID, a wrong password, or a SendingTime (52) more than 120 s off closes the line
+without a word.
 ";
 
 /// The page.

@@ -11,20 +11,24 @@ use crate::wire::{DecodeError, Described, itch};
 
 const TOP: &str = "\
 # UDP messages
-Made by `wirematch reference udp` from the declarations that read and write these bytes; a test holds this page to them. How a session
-goes, and what this house makes of each order, stands in [order entry](../protocols/order-entry.md); market data in
-[market data](../protocols/market-data.md).
+Made by `wirematch reference udp` from the declarations that read and write these bytes; a test
+holds this page to them. How a session goes, and what this house makes of each order, stands in
+[order entry](../protocols/order-entry.md); market data in [market
+data](../protocols/market-data.md).
 
-Numbers are big-endian, text is padded with blanks, prices have four implied decimals. Offsets count from the message's type byte.
+Numbers are big-endian, text is padded with blanks, prices have four implied decimals. Offsets
+count from the message's type byte.
 
 ## The session's own messages
-They take no number and stand last in their packet, or alone; `NotApplied` is part of the numbered flow to the client.
+They take no number and stand last in their packet, or alone; `NotApplied` is part of the numbered
+flow to the client.
 ";
 
 const BEFORE_OPTIONS: &str = "\
 \n## Options
-After the fixed part: a length of two bytes, then elements of `length u8 | tag u8 | value`, whose length counts tag and value. A tag that
-is unknown, repeated, or not one of its message's is refused: an instruction is never ignored in silence.
+After the fixed part: a length of two bytes, then elements of `length u8 | tag u8 | value`, whose
+length counts tag and value. A tag that is unknown, repeated, or not one of its message's is
+refused: an instruction is never ignored in silence.
 
 | tag | name | value | what |
 |---|---|---|---|
@@ -126,12 +130,14 @@ fn codes(page: &mut String) {
     }
     let _ = writeln!(
         page,
-        "\nA market order has the price {MARKET_PRICE}; the highest limit is {PRICE_MAX}; quantities are below {QUANTITY_BOUND}."
+        "\nA market order has the price {MARKET_PRICE}; the highest limit is {PRICE_MAX}; \
+         quantities are below {QUANTITY_BOUND}."
     );
 }
 
 fn reasons(page: &mut String) {
-    *page += "\n## Why an order is rejected\n| reason | FIX 103 | name | what is wrong |\n|---|---|---|---|\n";
+    *page += "\n## Why an order is rejected\n";
+    *page += "| reason | FIX 103 | name | what is wrong |\n|---|---|---|---|\n";
     let mut codes = RejectCode::ALL.to_vec();
     codes.sort_by_key(|code| (code.ouch(), code.code()));
     for code in codes {

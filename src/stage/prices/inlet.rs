@@ -262,6 +262,13 @@ impl Inlet {
     }
 }
 
+impl Inlet {
+    /// Whether a line of it was heard when this was looked at last.
+    pub(super) fn is_heard(&self) -> bool {
+        self.was_heard == Some(true)
+    }
+}
+
 /// The time a message carries.
 #[inline]
 fn time_of(bytes: &[u8]) -> Option<u64> {

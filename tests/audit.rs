@@ -1,7 +1,7 @@
 //! The regulator's record: as the books have it, and nothing in it can be changed unseen.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Output};
 use std::time::Duration;
@@ -15,7 +15,8 @@ use wirematch::model::{
     SessionId, Side, Text, TimeInForce,
 };
 use wirematch::slow::audit::{
-    AUDIT_NAME, Audit, AuditError, Entries, HEADER_BYTES, RECORD_BYTES, files, read_all,
+    AUDIT_NAME, Audit, AuditError, Entries, Entry, HEAD_NAME, HEADER_BYTES, RECORD_BYTES, files,
+    read_all,
 };
 
 const NAMES: &[u8] = br#"{"instruments":{"1":"FLOW"}}"#;
@@ -174,6 +175,48 @@ fn the_record_goes_on_where_it_was_left_however_it_was_cut() {
     whole.commit();
     let whole = read_all(&again.path().join(AUDIT_NAME), |_, _| Ok::<_, AuditError>(())).unwrap();
     assert_eq!(pieces, whole);
+}
+
+#[test]
+fn a_day_that_was_begun_with_nothing_in_it_is_gone_on_with() {
+    for left in [HEADER_BYTES as u64, HEADER_BYTES as u64 - 1, 0] {
+        let data = tempfile::tempdir().unwrap();
+        let record = data.path().join(AUDIT_NAME);
+        let mut market = Market::new(data.path(), 6);
+        (0..20).for_each(|_| drop(market.step()));
+        drop(keep(data.path()));
+        let head = fs::read(record.join(HEAD_NAME)).unwrap();
+        (0..1_500).for_each(|_| drop(market.step()));
+        drop(keep(data.path()));
+        let (_, next_day) = files(&record).unwrap().pop().unwrap();
+        let (_, first_day) = files(&record).unwrap().swap_remove(0);
+        assert_ne!(next_day, first_day, "a day and more");
+        // As if it had been killed when the file of the next day was made.
+        OpenOptions::new().write(true).open(&next_day).unwrap().set_len(left).unwrap();
+        fs::write(record.join(HEAD_NAME), head).unwrap();
+        drop(keep(data.path()));
+        assert_is_as_kept_in_one_go(data.path());
+    }
+}
+
+/// Holds a record against one that is made of the same journal without a stop.
+fn assert_is_as_kept_in_one_go(data: &Path) {
+    let events = |data: &Path| {
+        let mut seen = Vec::new();
+        let each = |_: &_, entry: &Entry| {
+            seen.push(entry.event.id);
+            Ok::<_, AuditError>(())
+        };
+        read_all(&data.join(AUDIT_NAME), each).unwrap();
+        seen
+    };
+    let seen = events(data);
+    assert!(seen.is_sorted_by(|one, next| one < next), "nothing is there twice");
+    let again = tempfile::tempdir().unwrap();
+    let mut whole = Audit::open(&data.join("journal"), again.path(), NAMES.to_vec()).unwrap();
+    while whole.step().unwrap() > 0 {}
+    whole.commit();
+    assert_eq!(events(again.path()), seen);
 }
 
 #[test]
@@ -365,18 +408,5 @@ fn a_killed_keeper_leaves_a_good_record() {
         child.wait().unwrap();
     }
     drop(keep(data.path()));
-    let mut seen = Vec::new();
-    read_all(&data.path().join(AUDIT_NAME), |_, entry| {
-        seen.push(entry.event.id);
-        Ok::<_, AuditError>(())
-    })
-    .unwrap();
-    assert!(seen.is_sorted_by(|one, next| one < next), "nothing is there twice");
-    let again = tempfile::tempdir().unwrap();
-    let mut whole =
-        Audit::open(&data.path().join("journal"), again.path(), NAMES.to_vec()).unwrap();
-    while whole.step().unwrap() > 0 {}
-    whole.commit();
-    let whole = read_all(&again.path().join(AUDIT_NAME), |_, _| Ok::<_, AuditError>(())).unwrap();
-    assert_eq!(whole.records, seen.len() as u64);
+    assert_is_as_kept_in_one_go(data.path());
 }

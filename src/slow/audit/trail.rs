@@ -73,20 +73,41 @@ impl Trail {
             last: EventId(0),
             space: Vec::new(),
         };
-        if let Some((ordinal, path)) = files(folder)?.pop() {
+        let mut known = files(folder)?;
+        while let Some((ordinal, path)) = known.pop() {
+            if length_of(&path)? < HEADER_BYTES as u64 {
+                // It was being begun.
+                fs::remove_file(&path).map_err(AuditError::io(&path))?;
+                continue;
+            }
             trail.take_up(ordinal, &path)?;
+            trail.look_back(&known)?;
+            break;
         }
         Ok(trail)
     }
 
+    /// Where the last file was begun and nothing put there, the last event on record is in one
+    /// before it.
+    fn look_back(&mut self, before: &[(u64, PathBuf)]) -> Result<(), AuditError> {
+        for (_, path) in before.iter().rev() {
+            if self.last != EventId(0) || self.current.is_none() {
+                break;
+            }
+            let mut entries = Entries::of_file(path, records_of(path)?)?;
+            if entries.header().journal != self.journal {
+                break;
+            }
+            while let Some(entry) = entries.next_entry()? {
+                self.last = entry.event.id;
+            }
+        }
+        Ok(())
+    }
+
     /// Goes on in the last file, if it is of this journal.
     fn take_up(&mut self, ordinal: u64, path: &Path) -> Result<(), AuditError> {
-        let length = fs::metadata(path).map_err(AuditError::io(path))?.len();
-        if length < HEADER_BYTES as u64 {
-            // It was being begun.
-            return fs::remove_file(path).map_err(AuditError::io(path));
-        }
-        let whole = (length - HEADER_BYTES as u64) / RECORD_BYTES as u64;
+        let whole = records_of(path)?;
         let mut entries = Entries::of_file(path, whole)?;
         let header = *entries.header();
         while let Some(entry) = entries.next_entry()? {
@@ -213,6 +234,15 @@ pub(super) fn read_head(folder: &Path) -> Result<Option<Head>, AuditError> {
             what: format!("it does not say how far the record reached ({error})"),
         }),
     }
+}
+
+fn length_of(path: &Path) -> Result<u64, AuditError> {
+    Ok(fs::metadata(path).map_err(AuditError::io(path))?.len())
+}
+
+/// Whole records of a file.
+fn records_of(path: &Path) -> Result<u64, AuditError> {
+    Ok(length_of(path)?.saturating_sub(HEADER_BYTES as u64) / RECORD_BYTES as u64)
 }
 
 fn name_of(path: &Path) -> String {

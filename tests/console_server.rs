@@ -468,6 +468,8 @@ fn readiness_names_what_stands_still_and_a_kill_needs_no_slow_thread() {
         drop(still);
         until("it goes on", || !unready().contains(component));
     }
+    let (status, positions) = world.get("/api/positions?account=1", &[]);
+    assert!(status == 200 && body_of(&positions)["ok"] == json!(true), "{positions}");
     let still = Stopped::stage(&world, "slow");
     let token = body_of(&world.get("/api/me", &[]).1)["token"].as_str().unwrap_or("").to_owned();
     let kill = json!({ "whom": { "scope": "everything" }, "reason": "a drill", "word": "KILL" });

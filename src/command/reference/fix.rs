@@ -13,8 +13,7 @@ Made by `wirematch reference fix` from the dictionaries and tables that messages
 written by; a test holds this page to them. What a session does, message by message and after a
 crash, stands in [FIX](../protocols/fix.md). What is yours alone (CompIDs, accounts, rate,
 password, schedule) your operator says: `wirematch config explain fix.session` lists it. Try your
-client against `wirematch client certify` before you come
-([certification](../client.md#certification)).
+client against a test appliance before you come ([being a client](../client.md#certification)).
 
 ## Who speaks what
 | version | BeginString (8) | DefaultApplVerID (1137) |

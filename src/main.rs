@@ -6,8 +6,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use wirematch::command::{
     Exit, Outcome, audit, bench, cash, check, client, config, console_password, deal, debug, feed,
     fix_echo, fix_password, flow, fpga, history, host, instrument, journal, manual, monitor,
-    positions, reconcile, region, replay, risk, run as run_command, simulate, status, ticker,
-    witness,
+    positions, reconcile, reference, region, replay, risk, run as run_command, simulate, status,
+    ticker, witness,
 };
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
@@ -44,6 +44,7 @@ enum Command {
     Positions(positions::PositionsArguments),
     Ready(status::ReadyArguments),
     Reconcile(reconcile::ReconcileArguments),
+    Reference(reference::ReferenceArguments),
     Region(region::RegionArguments),
     Replay(replay::ReplayArguments),
     Risk(risk::RiskArguments),
@@ -92,6 +93,7 @@ fn run(command: &Command) -> Outcome {
         Command::Positions(arguments) => positions::run(arguments),
         Command::Ready(arguments) => status::ready(arguments),
         Command::Reconcile(arguments) => reconcile::run(arguments),
+        Command::Reference(arguments) => reference::run(arguments),
         Command::Region(arguments) => region::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Risk(arguments) => risk::run(arguments),

@@ -8,14 +8,15 @@ use std::time::Duration;
 use support::client::Client;
 use support::network::Network;
 use support::server::Server;
-use support::{folder, settings, trader_config};
+use support::{CONFIG, folder, trader_config};
 use wirematch::engine::{EngineLimits, SoftwareMatcher};
 use wirematch::flow::Dice;
 use wirematch::model::{Instrument, InstrumentId, Nanos, Price, Quantity, Symbol};
 use wirematch::runtime::{
-    Core, CountingAllocator, Idle, ManualClock, allocations_of_this_thread, bytes_of_this_thread,
+    Core, CounterReader, CountingAllocator, Idle, ManualClock, allocations_of_this_thread,
+    bytes_of_this_thread,
 };
-use wirematch::topology::journal_folder;
+use wirematch::topology::{StageName, check, journal_folder, parse};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
@@ -33,12 +34,16 @@ struct Fused {
     market_data: Network,
     clients: Vec<Client>,
     dice: Dice,
+    risk: CounterReader,
     _folder: tempfile::TempDir,
 }
 
 impl Fused {
     fn new() -> Self {
-        let (config, catalogue) = settings();
+        // Soft limits so low that what the core has to say fills its ring.
+        let text = format!("{CONFIG}\n[risk]\nsoft_percent = \"0.01\"\n");
+        let config = parse("world", &text).expect("the configuration is good");
+        let catalogue = check(&config, "world", &text).expect("the configuration is good");
         let now = Nanos(1_767_358_800_000_000_000);
         let folder = folder();
         let (mut entry, entry_port) = Network::new(1);
@@ -46,6 +51,7 @@ impl Fused {
         let journal = journal_folder(folder.path());
         let server =
             Server::open(&journal, &config, &catalogue, now, (entry_port, feed_port), None);
+        let risk = server.reader(StageName::Risk);
         let (stages, keepers) = server.into_stages();
         let clients = (1..=4).map(|id| Client::new(trader_config(id), &mut entry)).collect();
         Self {
@@ -57,6 +63,7 @@ impl Fused {
             market_data,
             clients,
             dice: Dice::new(3),
+            risk,
             _folder: folder,
         }
     }
@@ -110,6 +117,7 @@ fn the_hot_path_allocates_nothing_after_boot() {
     assert!(sent(&fused) - begun > 5_000, "{} messages", sent(&fused) - begun);
     let fills: usize = fused.clients.iter().map(|client| client.view.fills.len()).sum();
     assert!(fills > 500, "{fills} executions");
+    assert!(fused.risk.value("Alerts") > 0, "the core had something to say");
     assert_eq!(allocations, 0, "allocations in the laps");
 }
 

@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use wirematch::client::certify::{News, UdpCourse};
 use wirematch::model::Nanos;
 use wirematch::runtime::{Clock, SystemClock};
 use wirematch::wire::ouch::{AccountQueryResponse, Appendage, Inbound, Outbound, Rejected};
+use wirematch::wire::session::control::VERSION;
 use wirematch::wire::session::{
-    Delivery, PACKET_MAX, ServerConfig, ServerSession, login_of, parse,
+    Delivery, Login, PACKET_MAX, PacketWriter, ServerConfig, ServerSession, login_of, parse,
 };
 
 const KEY: &[u8] = b"a key";
@@ -141,4 +143,94 @@ fn an_appliance_that_is_slow_but_moves_is_waited_for() {
     assert_eq!(output.status.code(), Some(0), "{said}");
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(told.contains("missing   0 answers, 0 not applied"), "{told}");
+}
+
+/// A certifier on a free port, and what a client of this house heard from it.
+fn certified(key: &str, task: &[&str]) -> (Output, Output) {
+    let free = UdpSocket::bind("127.0.0.1:0").expect("loopback is there");
+    let address = free.local_addr().expect("it is bound").to_string();
+    drop(free);
+    let certifier = Command::new(env!("CARGO_BIN_EXE_wirematch"))
+        .args(["client", "--session", "1", "--key", "the right key", "--json", "certify"])
+        .args(["--step-patience", "2", "--listen", &address])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let client = Command::new(env!("CARGO_BIN_EXE_wirematch"))
+        .args(["client", "--gateway", &address, "--session", "1", "--key", key])
+        .args(["--patience", "1"])
+        .args(task)
+        .output()
+        .expect("the binary starts");
+    (certifier.wait_with_output().expect("it ends"), client)
+}
+
+#[test]
+fn a_client_that_does_all_right_is_certified() {
+    let (certifier, client) = certified("the right key", &["rehearse"]);
+    let told = String::from_utf8_lossy(&certifier.stdout);
+    assert_eq!(client.status.code(), Some(0), "{}", String::from_utf8_lossy(&client.stderr));
+    assert_eq!(certifier.status.code(), Some(0), "{told}");
+    assert!(told.contains("passed") && !told.contains("mistake"), "{told}");
+}
+
+#[test]
+fn a_client_that_is_wrong_is_told_what_is_wrong() {
+    let (certifier, client) = certified("another key", &["rehearse"]);
+    let told = String::from_utf8_lossy(&certifier.stdout);
+    assert_eq!((certifier.status.code(), client.status.code()), (Some(3), Some(1)));
+    assert!(told.contains("the authentication code does not fit the port's key"), "{told}");
+    let (certifier, _) =
+        certified("the right key", &["order", "buy", "100", "NOPE", "299.50", "--number", "7"]);
+    let told = String::from_utf8_lossy(&certifier.stdout);
+    assert_eq!(certifier.status.code(), Some(3));
+    assert!(told.contains("symbol is `NOPE`: this course trades `ACME`"), "{told}");
+    assert!(told.contains("you left; this was asked for: Ask for your next"), "{told}");
+}
+
+/// A course in which somebody has logged in, and the packet that says all this.
+fn in_course() -> UdpCourse {
+    let mut course = UdpCourse::new(1, KEY, *b"ACME    ", Nanos(100_000_000));
+    let login =
+        Login { version: VERSION, port: 1, nonce: 1, next_tx: 1, next_rx: 1, code: [0; 16] };
+    let mut packet = [0; PACKET_MAX];
+    let mut writer = PacketWriter::new(&mut packet, [b' '; 10], 1).expect("it fits");
+    assert!(writer.push(&login.signed(KEY).block()));
+    let length = writer.finish();
+    course.receive(&packet[..length], Nanos(1), &mut |_| ());
+    assert!(course.take_news().iter().any(|news| matches!(news, News::Done(_))));
+    course
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_bring_a_course_down(
+        messages in proptest::collection::vec(
+            (0u64..70, proptest::collection::vec(proptest::num::u8::ANY, 0..60)), 0..20),
+        kinds in proptest::collection::vec(
+            proptest::sample::select(b"OUXMCDEQ\x81\x84\x85\x86\x87".to_vec()), 20),
+        token in proptest::bool::weighted(0.9),
+    ) {
+        let mut course = in_course();
+        let token = if token { *b"CERTIFIES1" } else { [b'x'; 10] };
+        for (at, ((seq, mut bytes), kind)) in messages.into_iter().zip(kinds).enumerate() {
+            if let Some(first) = bytes.first_mut() {
+                *first = kind;
+            }
+            let mut packet = [0; PACKET_MAX];
+            let mut writer = PacketWriter::new(&mut packet, token, seq).expect("it fits");
+            let _ = writer.push(&bytes);
+            let length = writer.finish();
+            let now = Nanos(1_000_000 * (at as u64 + 1));
+            course.receive(&packet[..length], now, &mut |_| ());
+            course.receive(&bytes, now, &mut |_| ());
+            course.poll(now, &mut |_| ());
+        }
+        for news in course.take_news() {
+            if let News::Mistake(what) = news {
+                proptest::prop_assert!(what.len() > 20, "{}", what);
+            }
+        }
+    }
 }

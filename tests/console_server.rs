@@ -322,3 +322,161 @@ fn a_hangup_reloads_what_may_change_and_names_the_rest() {
     }
     assert!(appliance.stop().success());
 }
+
+#[test]
+fn a_service_manager_is_told_and_the_watchdog_is_fed() {
+    let world = World::new("");
+    let path = world.folder.path().join("notify");
+    let manager = std::os::unix::net::UnixDatagram::bind(&path).expect("it is free");
+    manager.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket has time-outs");
+    let mut room = [0; 256];
+    let mut heard = || {
+        let length = manager.recv(&mut room).expect("it was said in time");
+        String::from_utf8_lossy(&room[..length]).into_owned()
+    };
+    let mut appliance = Appliance::new(world.config.clone());
+    appliance.environment = vec![
+        ("NOTIFY_SOCKET".into(), path.display().to_string()),
+        ("WATCHDOG_USEC".into(), "2000000".into()),
+    ];
+    appliance.start();
+    let mut told = heard();
+    while told == "WATCHDOG=1" {
+        told = heard();
+    }
+    assert!(told.starts_with("READY=1\nSTATUS=orders at 127.0.0.1:"), "{told}");
+    assert_eq!([heard(), heard(), heard()], ["WATCHDOG=1"; 3]);
+    let still = Stopped::stage(&world, "gateway");
+    // What was said before it stood still may be on the way, and one more was right.
+    manager.set_read_timeout(Some(Duration::from_millis(2500))).expect("as above");
+    let mut room = [0; 256];
+    let fed = (0..8).take_while(|_| manager.recv(&mut room).is_ok()).count();
+    assert!(fed < 8, "the watchdog of a core that stands still was fed {fed} times");
+    drop(still);
+    assert!(appliance.stop().success());
+    let mut last = String::new();
+    while let Ok(length) = manager.recv(&mut room) {
+        last = String::from_utf8_lossy(&room[..length]).into_owned();
+        if last == "STOPPING=1" {
+            break;
+        }
+    }
+    assert_eq!(last, "STOPPING=1");
+}
+
+/// A thread of an appliance, held where it stands until this is dropped.
+struct Stopped {
+    thread: i32,
+    go_on: std::sync::mpsc::Sender<()>,
+    holder: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Stopped {
+    /// The thread that bears a stage's name.
+    fn stage(world: &World, name: &str) -> Self {
+        let file = world.data().join(wirematch::runtime::counters_file::COUNTERS_NAME);
+        let seen = wirematch::runtime::counters_file::Snapshot::read(&file).expect("it is good");
+        let tasks = format!("/proc/{}/task", seen.pid);
+        let task = std::fs::read_dir(tasks).expect("it runs").flatten().find(|task| {
+            let comm = std::fs::read_to_string(task.path().join("comm"));
+            comm.is_ok_and(|comm| comm.trim_end() == name)
+        });
+        let task = task.unwrap_or_else(|| panic!("no thread is called {name}"));
+        let thread = task.file_name().to_string_lossy().parse().expect("a number");
+        let (go_on, wait) = std::sync::mpsc::channel();
+        let (stands, is_still) = std::sync::mpsc::channel();
+        // Who holds a thread is a thread itself.
+        let holder = std::thread::spawn(move || {
+            hold(thread);
+            stands.send(()).expect("the test waits");
+            let _ = wait.recv();
+            release(thread);
+        });
+        is_still.recv().expect("it can be held");
+        Self { thread, go_on, holder: Some(holder) }
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = self.go_on.send(());
+        if let Some(holder) = self.holder.take() {
+            holder.join().unwrap_or_else(|_| eprintln!("thread {} was not let go", self.thread));
+        }
+    }
+}
+
+#[allow(unsafe_code, reason = "a thread is stopped from outside by ptrace alone")]
+fn hold(thread: i32) {
+    let none = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: both requests take no memory of ours.
+    let done = unsafe {
+        [
+            libc::ptrace(libc::PTRACE_SEIZE, thread, none, none),
+            libc::ptrace(libc::PTRACE_INTERRUPT, thread, none, none),
+        ]
+    };
+    assert_eq!(done, [0, 0], "{}", std::io::Error::last_os_error());
+    let mut status = 0;
+    // SAFETY: `status` outlives the call.
+    let stopped = unsafe { libc::waitpid(thread, &raw mut status, libc::__WALL) };
+    assert_eq!(stopped, thread);
+}
+
+#[allow(unsafe_code, reason = "as above")]
+fn release(thread: i32) {
+    let none = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: the request takes no memory of ours; a thread that is gone is let go already.
+    unsafe { libc::ptrace(libc::PTRACE_DETACH, thread, none, none) };
+}
+
+#[test]
+fn readiness_names_what_stands_still_and_a_kill_needs_no_slow_thread() {
+    let world = World::new("role = \"operator\"\n");
+    let text = std::fs::read_to_string(&world.config).expect("it was written");
+    let fused =
+        "stages = [\"gateway\", \"sequencer\", \"risk\", \"matching\", \"recorder\", \"feed\"]\n";
+    let apart: Vec<String> = ["sequencer", "risk", "matching", "recorder", "feed", "gateway"]
+        .iter()
+        .map(|stage| format!("stages = [\"{stage}\"]\n"))
+        .collect();
+    let apart = apart.join("[[core]]\nidle = \"sleep\"\n");
+    let text = text.replace("idle = \"yield\"", "idle = \"sleep\"").replace(fused, &apart);
+    let (line, own) = (free_address(), free_address());
+    let feed = format!(
+        "\n[[market_data.feed]]\nname = \"EXCH\"\na = \"{line}\"\nown = \"{own}\"\nstale_ms = 100\n"
+    );
+    std::fs::write(&world.config, text + &feed).expect("the folder is ours");
+    let mut appliance = Appliance::new(world.config.clone());
+    appliance.start();
+    let unready = || {
+        let (status, body) = world.get("/readyz", &[]);
+        if status == 503 { body } else { String::new() }
+    };
+    until("nobody is heard", || unready().contains("prices: no exchange's feed is heard"));
+    assert_eq!(run(&["ready"], &world.data()).0, 3);
+    for (stage, component) in [
+        ("risk", "risk: "),
+        ("matching", "matching: its core has stood still"),
+        ("recorder", "journal: its core has stood still"),
+        ("feed", "feed: its core has stood still"),
+        ("gateway", "gateway: its core has stood still"),
+        ("sequencer", "sequencer: its core has stood still"),
+    ] {
+        let still = Stopped::stage(&world, stage);
+        until(stage, || unready().contains(component));
+        drop(still);
+        until("it goes on", || !unready().contains(component));
+    }
+    let (status, positions) = world.get("/api/positions?account=1", &[]);
+    assert!(status == 200 && body_of(&positions)["ok"] == json!(true), "{positions}");
+    let still = Stopped::stage(&world, "slow");
+    let token = body_of(&world.get("/api/me", &[]).1)["token"].as_str().unwrap_or("").to_owned();
+    let kill = json!({ "whom": { "scope": "everything" }, "reason": "a drill", "word": "KILL" });
+    let (status, answer) = world.post("/api/kill", &[("X-Token", &token)], &kill);
+    assert_eq!(status, 200, "{answer}");
+    let settings = || world.get("/api/settings", &[]).1;
+    until("it is on record though the slow thread stands", || settings().contains("everything"));
+    drop(still);
+    assert!(appliance.stop().success());
+}

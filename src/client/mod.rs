@@ -1,6 +1,7 @@
 //! A client of the appliance: order scripts, a session over a port, a listener of the feed, and
 //! what came back.
 
+pub mod certify;
 mod listener;
 mod roamer;
 pub mod script;

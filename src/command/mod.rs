@@ -23,6 +23,7 @@ pub mod manual;
 pub mod monitor;
 pub mod positions;
 pub mod reconcile;
+pub mod reference;
 pub mod region;
 pub mod replay;
 pub mod risk;

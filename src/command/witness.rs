@@ -13,7 +13,7 @@ use signal_hook::flag;
 use crate::command::{Failure, Outcome};
 use crate::model::Nanos;
 use crate::replica::Name;
-use crate::runtime::{Clock, SystemClock};
+use crate::runtime::{Clock, SystemClock, log};
 use crate::topology::{WitnessOptions, WitnessServer};
 
 /// Says which of two machines is primary, and lets the standby take over when the primary is gone.
@@ -58,7 +58,7 @@ pub fn run(arguments: &WitnessArguments) -> Outcome {
         key: arguments.key.clone(),
         data: arguments.data.clone(),
         lease: Nanos(arguments.lease * 1_000_000),
-        say: |text| eprintln!("wirematch: {text}"),
+        say: log::tell,
     };
     let mut lines = WitnessServer::listen(&options).map_err(Failure::usage)?;
     let mut server = WitnessServer::open(&options, clock.now()).map_err(Failure::usage)?;
@@ -67,10 +67,8 @@ pub fn run(arguments: &WitnessArguments) -> Outcome {
     }
     let state = server.state();
     match state.holder.is_nobody() {
-        true => eprintln!("wirematch: ready; nobody was primary so far"),
-        false => {
-            eprintln!("wirematch: ready; {} is primary, in epoch {}", state.holder, state.epoch)
-        }
+        true => log::say("ready; nobody was primary so far"),
+        false => log::say(&format!("ready; {} is primary, in epoch {}", state.holder, state.epoch)),
     }
     let mut idle = 0;
     while !asked.load(Ordering::Acquire) {

@@ -10,7 +10,7 @@ use crate::runtime::{Clock, SystemClock};
 /// A part, and whether it does its work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verdict {
-    /// process, risk, matching, journal, feed, gateway, sequencer, standby, venues, clock.
+    /// process, risk, matching, journal, feed, gateway, sequencer, prices, standby, venues, clock.
     pub component: String,
     /// It does.
     pub is_good: bool,
@@ -53,6 +53,14 @@ fn verdicts_at(snapshot: &Snapshot, now: Nanos) -> Vec<Verdict> {
             stage => still(snapshot, stage),
         };
         all.push(verdict(component, true, what));
+    }
+    if snapshot.number("prices_feeds") > 0 {
+        let what = match snapshot.number("prices_feeds_heard") {
+            _ if is_gone => "its process is not there",
+            0 => "no exchange's feed is heard",
+            _ => "",
+        };
+        all.push(verdict("prices", true, what.to_owned()));
     }
     if let Some(paired) = snapshot.one("standby_paired") {
         let what = if paired.number() == 1 { "" } else { "this machine goes on alone" };

@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 use crate::console::figures::shown_price;
 use crate::console::server::{Console, cookie_of, refusal};
 use crate::console::{CONTENT_TYPE, open_metrics, record, unready, verdicts};
+use crate::model::AccountId;
+use crate::slow::{AsOf, read_books};
+use crate::topology::journal_folder;
 
 type Shared = State<Arc<Console>>;
 type Asked = Query<HashMap<String, String>>;
@@ -96,6 +99,38 @@ pub(super) async fn audit(State(console): Shared, Query(asked): Asked) -> Json<V
 /// `GET /api/audit/verify`.
 pub(super) async fn verify(State(console): Shared) -> Json<Value> {
     long(&console, |console| record::verify(&console.parts.data)).await
+}
+
+/// Holdings that a page shows.
+const HOLDINGS_MAX: usize = 200;
+
+/// `GET /api/positions?account=7`: what accounts hold, the largest first.
+pub(super) async fn positions(State(console): Shared, Query(asked): Asked) -> Json<Value> {
+    let account = asked.get("account").and_then(|number| number.parse().ok()).map(AccountId);
+    long(&console, move |console| holdings(console, account)).await
+}
+
+fn holdings(console: &Console, account: Option<AccountId>) -> Value {
+    let data = &console.parts.data;
+    let books = match read_books(&journal_folder(data), data, AsOf::Now) {
+        Ok(found) => found.books,
+        Err(error) => return json!({ "ok": false, "message": error.to_string() }),
+    };
+    let snapshot = books.positions.snapshot(account);
+    let mut holdings = snapshot.holdings;
+    holdings.sort_by_key(|holding| std::cmp::Reverse(holding.position.quantity.unsigned_abs()));
+    let rows = holdings.iter().take(HOLDINGS_MAX).map(|holding| {
+        json!({
+            "account": holding.account.0,
+            "symbol": books.rules().symbol(holding.instrument),
+            "quantity": holding.position.quantity.to_string(),
+            "average": holding.position.average().to_string(),
+            "last_price": holding.mark.to_string(),
+            "realised": holding.position.realised.to_string(),
+            "unrealised": holding.unrealised.to_string(),
+        })
+    });
+    json!({ "ok": true, "holdings": rows.collect::<Vec<_>>(), "all": holdings.len() })
 }
 
 /// `GET /api/host`.

@@ -149,6 +149,7 @@ fn routes(console: Arc<Console>) -> Router {
         .route("/api/book", get(look::book))
         .route("/api/trades", get(look::trades))
         .route("/api/settings", get(look::settings))
+        .route("/api/positions", get(look::positions))
         .route("/api/audit", get(look::audit))
         .route("/api/audit/verify", get(look::verify))
         .route("/api/host", get(look::host))

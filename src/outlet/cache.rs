@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::model::Nanos;
 use crate::outlet::frame::Frame;
 use crate::outlet::hub::{Hub, View};
+use crate::runtime::log;
 
 /// How long an entry lives.
 const LIFE: Nanos = Nanos(1_000_000_000);
@@ -67,7 +68,7 @@ impl Redis {
         while !is_over() {
             let outcome = self.copy(now, is_over);
             if was_good && let Err(error) = outcome {
-                eprintln!("wirematch: alert: Redis at {}: {error}; tried again", self.address);
+                log::alert(&format!("Redis at {}: {error}; tried again", self.address));
                 was_good = false;
             }
             std::thread::sleep(Duration::from_secs(1));

@@ -29,7 +29,7 @@ pub use lag::Lag;
 use crate::model::Instrument;
 use crate::outlet::soup::Servers;
 use crate::outlet::tail::Tail;
-use crate::runtime::{Clock, StopFlag, SystemClock};
+use crate::runtime::{Clock, StopFlag, SystemClock, log};
 use crate::stage::{FeedOptions, Gate};
 
 /// What an outlet is told.
@@ -89,7 +89,7 @@ pub fn spawn(
             match tail.step(clock.now()) {
                 Ok(0) => thread::sleep(PAUSE),
                 Ok(_) => {}
-                Err(error) => return eprintln!("wirematch: alert: market data stops: {error}"),
+                Err(error) => return log::alert(&format!("market data stops: {error}")),
             }
         }
     };

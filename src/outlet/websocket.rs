@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use crate::outlet::frame::{Format, Frame};
 use crate::outlet::hub::{Client, Hub, Wants};
-use crate::runtime::{Clock, SystemClock};
+use crate::runtime::{Clock, SystemClock, log};
 
 /// A client that takes nothing for so long is hopeless.
 const HOPELESS: Duration = Duration::from_secs(5);
@@ -45,7 +45,7 @@ pub(super) async fn serve(listener: std::net::TcpListener, hub: Arc<Hub>, clock:
         .with_state(Served { hub, clock, seats });
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
     if let Err(error) = axum::serve(listener, router).await {
-        eprintln!("wirematch: alert: WebSocket clients are not served: {error}");
+        log::alert(&format!("WebSocket clients are not served: {error}"));
     }
 }
 

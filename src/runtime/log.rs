@@ -108,6 +108,14 @@ pub fn alert(message: &str) {
     write(Level::Alert, message);
 }
 
+/// Says a sentence; one that begins with `alert: ` is one.
+pub fn tell(sentence: &str) {
+    match sentence.strip_prefix("alert: ") {
+        Some(sentence) => alert(sentence),
+        None => say(sentence),
+    }
+}
+
 /// The last lines, oldest first.
 pub fn recent() -> Vec<Said> {
     let log = log().lock().unwrap_or_else(|poisoned| poisoned.into_inner());

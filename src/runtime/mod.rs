@@ -9,6 +9,7 @@ mod histogram;
 mod idle;
 pub mod log;
 mod memory;
+mod notify;
 mod pulse;
 mod stage;
 mod utc;
@@ -23,6 +24,7 @@ pub use idle::Idle;
 pub use memory::{
     CountingAllocator, allocations_of_this_thread, bytes_of_this_thread, lock_memory,
 };
+pub use notify::Notifier;
 pub use pulse::{Pulse, Watchman};
 pub use stage::Stage;
 pub use utc::{Utc, utc};

@@ -92,10 +92,7 @@ impl CourtParts {
     /// Complete.
     fn court(self, journal: PathBuf, vitals: Vitals) -> Court {
         let Self { config, crown, lines, release, rule, reign, progress } = self;
-        let say = |text: &str| match text.strip_prefix("alert: ") {
-            Some(text) => log::alert(text),
-            None => log::say(text),
-        };
+        let say = log::tell;
         Court { config, crown, lines, release, rule, reign, journal, progress, vitals, say }
     }
 }
@@ -340,9 +337,9 @@ fn spawn_prices(
     let body = move || {
         while !stop.is_raised() {
             while let Ok(notice) = notices.pop() {
-                eprintln!("wirematch: {}", sentence_of(&notice, &names));
+                log::tell(&sentence_of(&notice, &names));
             }
-            let complain = &mut |why| eprintln!("wirematch: alert: {why}");
+            let complain = &mut |why: String| log::alert(&why);
             if fetcher.step(clock.now(), complain) == 0 {
                 thread::sleep(SLOW_PAUSE);
             }

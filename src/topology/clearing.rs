@@ -12,7 +12,7 @@ use jiff::{Timestamp, Zoned};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::runtime::StopFlag;
+use crate::runtime::{StopFlag, log};
 use crate::slow::reconcile::{Queue, ReconcileError, compare, parse_statement};
 
 /// Where the files are, and when they are compared.
@@ -65,7 +65,7 @@ fn run(
     done: &mut BTreeSet<(PathBuf, Option<std::time::SystemTime>)>,
 ) {
     let Ok(files) = std::fs::read_dir(folder) else {
-        eprintln!("wirematch: alert: {}: the clearing folder cannot be read", folder.display());
+        log::alert(&format!("{}: the clearing folder cannot be read", folder.display()));
         return;
     };
     for file in files.flatten() {
@@ -76,11 +76,11 @@ fn run(
         }
         let name = path.display();
         match reconcile(&path, journal, data) {
-            Ok((0, _)) => eprintln!("wirematch: {name}: no breaks"),
-            Ok((count, fresh)) => eprintln!(
-                "wirematch: alert: {name}: {count} breaks, {fresh} new: wirematch reconcile queue"
-            ),
-            Err(error) => eprintln!("wirematch: alert: {name}: {error}"),
+            Ok((0, _)) => log::say(&format!("{name}: no breaks")),
+            Ok((count, fresh)) => log::alert(&format!(
+                "{name}: {count} breaks, {fresh} new: wirematch reconcile queue"
+            )),
+            Err(error) => log::alert(&format!("{name}: {error}")),
         }
     }
 }

@@ -100,7 +100,7 @@ mod running {
 
     use crate::journal::Progress;
     use crate::model::{AccountId, EventId};
-    use crate::runtime::{Clock, StopFlag, SystemClock};
+    use crate::runtime::{Clock, StopFlag, SystemClock, log};
     use crate::slow::stores::kafka::{EventLog, LogPlace};
     use crate::slow::stores::redis::{Cache, CachedTop};
     use crate::slow::stores::{Bounds, Keeper, Lag, Pressure, ShardPlace, StoreError, Strain};
@@ -212,8 +212,8 @@ mod running {
                 }
                 if complaint != said && !is_waiting {
                     match &complaint {
-                        Some(what) => eprintln!("wirematch: alert: {what}"),
-                        None => eprintln!("wirematch: {name} follows again"),
+                        Some(what) => log::alert(what),
+                        None => log::say(&format!("{name} follows again")),
                     }
                     said = complaint;
                 }
@@ -250,8 +250,8 @@ mod running {
                     let complaint = cache.put(&now, &tops).err().map(|error| error.to_string());
                     if complaint != said {
                         match &complaint {
-                            Some(what) => eprintln!("wirematch: alert: {what}"),
-                            None => eprintln!("wirematch: the cache is written again"),
+                            Some(what) => log::alert(what),
+                            None => log::say("the cache is written again"),
                         }
                         said = complaint;
                     }
@@ -310,7 +310,7 @@ mod running {
             Strain::Slowed => "the stores are behind: orders are slowed",
             Strain::Refused => "the stores are too far behind: orders are refused",
         };
-        eprintln!("wirematch: alert: {what} ({records} records, {bytes} bytes, {age_ms} ms)");
+        log::alert(&format!("{what} ({records} records, {bytes} bytes, {age_ms} ms)"));
     }
 
     /// Puts the figures where people and programs find them.

@@ -51,20 +51,37 @@ macro_rules! numbers {
 
 numbers! { u8 u16 u32 u64 i32 }
 
+/// A message as a reference shows it; made by the same declaration that reads and writes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Described {
+    /// Its name.
+    pub name: &'static str,
+    /// The byte it begins with.
+    pub kind: u8,
+    /// Bytes of its fixed part.
+    pub length: usize,
+    /// What it is for.
+    pub sentence: &'static str,
+    /// Each field's name, offset and size.
+    pub fields: &'static [(&'static str, usize, usize)],
+    /// Each field's type, and what is said of it.
+    pub notes: &'static [(&'static str, &'static str)],
+}
+
 /// Declares messages: type byte first, then the fields in the order of the specification.
 ///
 /// `LENGTH` counts the type byte; `FIELDS` has each field's name, offset and size.
 macro_rules! layout {
     ($(
-        $(#[$doc:meta])*
+        $(#[doc = $doc:literal])*
         $name:ident = $type:literal {
-            $($(#[$field_doc:meta])* $field:ident: $kind:ty,)*
+            $($(#[doc = $field_doc:literal])* $field:ident: $kind:ty,)*
         }
     )+) => {$(
-        $(#[$doc])*
+        $(#[doc = $doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[allow(missing_docs, reason = "a field is named as in the specification")]
-        pub struct $name { $($(#[$field_doc])* pub $field: $kind,)* }
+        pub struct $name { $($(#[doc = $field_doc])* pub $field: $kind,)* }
 
         impl $name {
             /// The byte a message of this type begins with.
@@ -83,6 +100,16 @@ macro_rules! layout {
                     at += 1;
                 }
                 fields
+            };
+
+            /// As a reference shows it.
+            pub const DESCRIBED: $crate::wire::Described = $crate::wire::Described {
+                name: stringify!($name),
+                kind: $type,
+                length: Self::LENGTH,
+                sentence: concat!($($doc,)*).trim_ascii(),
+                fields: Self::FIELDS,
+                notes: &[$((stringify!($kind), concat!($($field_doc,)*).trim_ascii()),)*],
             };
 
             /// Reads the fixed part; the type byte is the caller's to look at.

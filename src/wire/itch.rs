@@ -280,6 +280,10 @@ macro_rules! messages {
             pub const TABLE: &'static [(u8, usize, &'static [(&'static str, usize, usize)])] =
                 &[$(($message::TYPE, $message::LENGTH, $message::FIELDS),)+];
 
+            /// Every message as a reference shows it.
+            pub const DESCRIBED: &'static [$crate::wire::Described] =
+                &[$($message::DESCRIBED,)+];
+
             /// Reads one message, which must end where the bytes do.
             ///
             /// # Errors

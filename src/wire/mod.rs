@@ -19,6 +19,7 @@ pub mod tcp;
 pub mod udp;
 
 pub use decode_error::DecodeError;
+pub use field::Described;
 
 #[cfg(test)]
 pub(crate) mod shared;

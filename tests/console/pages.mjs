@@ -97,6 +97,13 @@ for (const width of [1280, 360]) {
   await page.getByRole("button", { name: "Verify every seal" }).click();
   await page.locator("#audit-answer", { hasText: "holds" }).waitFor();
   await go(page, "risk");
+  await page.locator("#positions tbody tr").first().waitFor();
+  const ends = await page.evaluate(() => [...document.querySelectorAll("table")].flatMap((table) => {
+    const [first] = table.tBodies[0]?.rows ?? [];
+    return [...first?.cells ?? []].map((cell, at) =>
+      getComputedStyle(cell).textAlign === getComputedStyle(table.tHead.rows[0].cells[at]).textAlign);
+  }));
+  assert.ok(ends.length > 0 && ends.every(Boolean), "a head stands where its column does");
   await page.locator("#limit-scope").selectOption("account");
   await page.locator("#limit-id").fill("7");
   await page.locator("#limit-name").fill("exposure");

@@ -17,6 +17,8 @@ pub fn free_address() -> SocketAddrV4 {
 pub struct Appliance {
     /// Its configuration file.
     pub config: PathBuf,
+    /// What its environment has besides ours.
+    pub environment: Vec<(String, String)>,
     child: Option<Child>,
     said: Arc<Mutex<Vec<String>>>,
     listener: Option<JoinHandle<()>>,
@@ -25,7 +27,7 @@ pub struct Appliance {
 impl Appliance {
     /// Not started yet.
     pub fn new(config: PathBuf) -> Self {
-        Self { config, child: None, said: Arc::default(), listener: None }
+        Self { config, environment: Vec::new(), child: None, said: Arc::default(), listener: None }
     }
 
     /// Starts it and waits until it is ready.
@@ -33,6 +35,7 @@ impl Appliance {
         let mut child = Command::new(env!("CARGO_BIN_EXE_wirematch"))
             .args(["run", "--no-table", "--config"])
             .arg(&self.config)
+            .envs(self.environment.iter().cloned())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");

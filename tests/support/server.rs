@@ -137,6 +137,12 @@ impl Server {
         reader.map_or(0, |(_, reader)| reader.value(name))
     }
 
+    /// A stage's counters, for whoever takes the stages away.
+    pub fn reader(&self, stage: StageName) -> CounterReader {
+        let found = self.counters.iter().find(|(known, _)| *known == stage);
+        found.expect("there is such a stage").1.clone()
+    }
+
     /// The stages in packet order, for whoever runs them otherwise, and the journal's keepers.
     pub fn into_stages(self) -> (Vec<Box<dyn Stage>>, [Keeper; 2]) {
         (self.stages.into_iter().map(|(_, stage)| stage).collect(), self.keepers)

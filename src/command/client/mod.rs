@@ -1,5 +1,6 @@
 //! `wirematch client`: a real client over UDP: logs in, sends, reads replies and market data.
 
+mod certify;
 mod connection;
 mod order;
 mod play;
@@ -12,6 +13,7 @@ use anyhow::Context;
 use clap::Subcommand;
 
 use crate::client::script::Part;
+use crate::command::client::certify::{CertifyArguments, certify, rehearse};
 use crate::command::client::connection::Connection;
 use crate::command::client::play::play;
 use crate::command::{Failure, Outcome};
@@ -87,6 +89,16 @@ enum Task {
         #[arg(long, default_value_t = 0, hide_default_value = true)]
         number: u32,
     },
+    /// Leads a client, yours, through every message of the protocol, and explains its mistakes;
+    /// needs no appliance and trades nothing
+    #[command(
+        after_help = "Exit codes: 0 every step was done, 1 failed while running, 2 wrong usage, \
+        3 a step was not done.\n\nExample:\n  \
+        wirematch client --session 1 --key change-me-1 certify --listen 127.0.0.1:9190"
+    )]
+    Certify(CertifyArguments),
+    /// Does all that `certify` asks, and does it right
+    Rehearse,
     /// Order-flow files, each played on an instrument
     Flow {
         /// SYMBOL=FILE, one or more, played in turn
@@ -120,6 +132,8 @@ enum Task {
 pub fn run(arguments: &ClientArguments) -> Outcome {
     match &arguments.task {
         Task::Order { .. } => Connection::open(arguments)?.order(arguments),
+        Task::Certify(own) => certify(arguments, own),
+        Task::Rehearse => rehearse(arguments),
         Task::Flow { parts, rate } => {
             let parts: Result<Vec<Part>, Failure> = parts.iter().map(|part| named(part)).collect();
             play(arguments, &parts?, *rate)

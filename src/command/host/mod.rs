@@ -68,6 +68,11 @@ pub fn looked_at() -> serde_json::Value {
     json!({ "checks": found })
 }
 
+/// What made a figure: the build, by a number of all its sources, and what the machine is set to.
+pub fn made_by() -> serde_json::Value {
+    json!({ "build": env!("WIREMATCH_BUILD"), "host": looked_at() })
+}
+
 /// Runs the command.
 ///
 /// # Errors

@@ -206,11 +206,14 @@ fn state_rows(figures: &Figures) -> Vec<Vec<String>> {
     }
     let feed = figures.feed.iter().filter(|(_, count)| *count > 0);
     rows.extend(feed.map(|(name, count)| vec!["feed".into(), format!("{count} {name}")]));
+    // What a port counted of what passed and of what was broken; zeros say nothing.
+    let ports = figures.ports.iter().filter(|(_, count)| *count > 0);
+    rows.extend(ports.map(|(name, count)| vec!["entry port".into(), format!("{count} {name}")]));
     rows
 }
 
 fn states_table(figures: &Figures) -> Table<'static> {
-    table(" components, risk, feed, standby ".into(), &STATE_HEADS, state_rows(figures))
+    table(" components, risk, feed, ports, standby ".into(), &STATE_HEADS, state_rows(figures))
 }
 
 /// All of it as plain text.

@@ -1,6 +1,7 @@
 //! `wirematch run`: starts the appliance and shows it at work.
 
 mod reload;
+mod supervisor;
 mod view;
 
 use std::io::IsTerminal;
@@ -16,6 +17,7 @@ use signal_hook::flag;
 use crate::command::configuration::{ConfigArguments, Loaded};
 use crate::command::host::looked_at;
 use crate::command::run::reload::Reload;
+use crate::command::run::supervisor::Supervisor;
 use crate::command::run::view::View;
 use crate::command::{Exit, Failure, Outcome};
 use crate::console::{ConsoleParts, ConsoleServer, spawn_alarm};
@@ -62,13 +64,19 @@ pub fn run(arguments: &RunArguments) -> Outcome {
     let asked_to_stop = listen_for_signals().context("cannot listen for signals")?;
     let asked_to_reload = Arc::<AtomicBool>::default();
     flag::register(SIGHUP, Arc::clone(&asked_to_reload)).context("cannot listen for signals")?;
+    let supervisor = Supervisor::start(&config.data).context("cannot start a thread")?;
     let clock = SystemClock::new();
     // All that follows here and all that it starts; a core pins itself.
     stay_off(&placement.spinning_cpus(), &available_cpus());
     let started = match &arguments.standby {
         Some(primary) => {
             let primary = resolve(primary)?;
-            let told = |report| tell_standby(&report);
+            let told = |report| {
+                tell_standby(&report);
+                if matches!(report, StandbyReport::Ready { .. }) {
+                    supervisor.ready("stands by");
+                }
+            };
             let promoted = stand_by(&config, &catalogue, primary, &asked_to_stop, &told);
             let Some(promoted) = promoted.map_err(not_standing)? else { return Ok(()) };
             let ports = open_ports(&config, &catalogue, &clock)?;
@@ -87,6 +95,8 @@ pub fn run(arguments: &RunArguments) -> Outcome {
     let bellman = spawn_alarm(config.data.join(COUNTERS_NAME), config.alarm.clone());
     let bellman = bellman.context("cannot start a thread")?;
     tell(&config, &report);
+    supervisor.ready(&format!("orders at {}", config.entry.address));
+    supervisor.serves();
     let show = std::io::stdout().is_terminal() && !arguments.no_table;
     let mut view = match show {
         true => Some(
@@ -99,6 +109,7 @@ pub fn run(arguments: &RunArguments) -> Outcome {
     let asked = Asked { to_stop: &asked_to_stop, to_reload: &asked_to_reload };
     let appliance = watch(appliance, view.as_mut(), &asked, &reload, &mut config);
     drop(view);
+    supervisor.stops();
     for (stage, answered, _) in hardware(&appliance) {
         log::say(&format!("{stage}: hardware answered {answered} commands"));
     }

@@ -40,6 +40,10 @@ function fill(id, heads, rows) {
       }
     }
   }
+  // A column of numbers has its head above their ends.
+  for (const [at, cell] of [...(body.rows[0]?.cells ?? [])].entries()) {
+    if (cell.className === "number") line.cells[at].className = "number";
+  }
   table.replaceChildren(head, body);
 }
 
@@ -131,7 +135,7 @@ function show() {
     if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
   }
   if (!isIn) return;
-  if (name === "risk") settings();
+  if (name === "risk") { settings(); positions(); }
   if (name === "host") host();
   if (name === "hardware") hardware();
   if (state.message) draw[name](state.message.figures, state.message);
@@ -141,6 +145,13 @@ async function settings() {
   const { settings } = await call("/api/settings");
   fill("settings", ["whom", "what", "value", "who", "why", "when"],
     settings.map((s) => [s.whom, s.what, s.value, s.second ? `${s.actor} and ${s.second}` : s.actor, s.reason, s.at]));
+}
+
+async function positions() {
+  const { holdings = [] } = await call("/api/positions");
+  const number = (text) => ({ text, kind: "number" });
+  fill("positions", ["account", "instrument", "quantity", "average", "last price", "realised", "unrealised"],
+    holdings.map((h) => [h.account, h.symbol, ...[h.quantity, h.average, h.last_price, h.realised, h.unrealised].map(number)]));
 }
 
 async function host() {

@@ -273,6 +273,11 @@ impl Inlet {
             tell(Notice::FeedLost { feed });
         }
     }
+
+    /// Whether a line of it was heard when this was looked at last.
+    pub(super) fn is_heard(&self) -> bool {
+        self.was_heard == Some(true)
+    }
 }
 
 /// An exchange's time of day by our clock; none where the two cannot be of one day.

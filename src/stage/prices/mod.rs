@@ -39,6 +39,8 @@ crate::counters! {
         Jumps: "packets too far ahead to be believed",
         ClockJumps: "messages whose time is far from ours",
         NoticesLost: "notices to people that found no room",
+        Feeds: "exchanges' feeds there are",
+        FeedsHeard: "of them, those of which a line is heard now",
     }
 }
 
@@ -280,6 +282,8 @@ impl Prices {
             (C::Restarts, sum(&|inlet| inlet.arbiter.restarts)),
             (C::Jumps, sum(&|inlet| inlet.arbiter.jumps)),
             (C::ClockJumps, sum(&|inlet| inlet.clock_jumps)),
+            (C::Feeds, sum(&|_| 1)),
+            (C::FeedsHeard, sum(&|inlet| u64::from(inlet.is_heard()))),
         ];
         values.into_iter().for_each(|(counter, value)| self.counters.set(counter, value));
         let Self { inlets, line_a, line_b, .. } = self;

@@ -8,7 +8,7 @@ pub(crate) const APPENDAGE_LENGTH: usize = 2;
 
 /// Whether a message type has an appendage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Presence {
+pub enum Presence {
     /// The message ends after its fixed part.
     Never,
     /// The message may end after its fixed part.
@@ -92,6 +92,13 @@ macro_rules! direction {
                 })+
                 longest
             };
+
+            /// Every message as a reference shows it, with its appendage and the tags it takes.
+            pub const DESCRIBED: &'static [(
+                $crate::wire::Described,
+                $crate::wire::ouch::Presence,
+                $crate::wire::ouch::TagSet,
+            )] = &[$(($message::DESCRIBED, $crate::wire::ouch::Presence::$presence, $allowed),)+];
 
             /// Each type byte with its message's shortest length and its fields.
             #[cfg(test)]

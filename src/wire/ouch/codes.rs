@@ -1,12 +1,22 @@
 //! The bytes of OUCH's enumerations that this house writes or understands.
 
+/// A group of codes: its name, what it says, each code's name and byte.
+pub type Group = (&'static str, &'static str, &'static [(&'static str, u8)]);
+
 /// Declares groups of named bytes.
 macro_rules! codes {
-    ($($(#[$doc:meta])* $group:ident { $($name:ident = $code:literal,)+ })+) => {$(
-        $(#[$doc])*
-        #[allow(missing_docs, reason = "a code whose name says it all needs no sentence")]
-        pub mod $group { $(pub const $name: u8 = $code;)+ }
-    )+};
+    ($(#[doc = $doc:literal] $group:ident { $($name:ident = $code:literal,)+ })+) => {
+        $(
+            #[doc = $doc]
+            #[allow(missing_docs, reason = "a code whose name says it all needs no sentence")]
+            pub mod $group { $(pub const $name: u8 = $code;)+ }
+        )+
+
+        /// Each group: its name, what it says, its codes with their names.
+        pub const GROUPS: &[Group] = &[
+            $((stringify!($group), $doc.trim_ascii(), &[$((stringify!($name), $code),)+]),)+
+        ];
+    };
 }
 
 codes! {

@@ -7,11 +7,12 @@ mod inbound;
 mod options;
 mod outbound;
 
+pub use appended::Presence;
 pub use inbound::{
     AccountQueryRequest, CancelOrderRequest, DisableOrderEntryRequest, EnableOrderEntryRequest,
     EnterOrder, Inbound, MassCancelRequest, ModifyOrderRequest, ReplaceOrderRequest,
 };
-pub use options::{Appendage, OPTIONS_MAX, OptionTag, Options};
+pub use options::{Appendage, OPTIONS_MAX, OptionTag, Options, TagSet};
 pub use outbound::{
     AccountQueryResponse, AiqCanceled, BrokenTrade, CancelPending, CancelReject,
     DisableOrderEntryResponse, EnableOrderEntryResponse, MassCancelResponse, OrderAccepted,

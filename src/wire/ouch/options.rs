@@ -11,7 +11,7 @@ const ELEMENT_HEADER: usize = 2;
 
 /// Declares the tags: the set of values, their sizes, reading and writing.
 macro_rules! options {
-    ($($(#[$doc:meta])* $tag:ident, $field:ident = $code:literal: $kind:ty;)+) => {
+    ($($(#[doc = $doc:literal])* $tag:ident, $field:ident = $code:literal: $kind:ty;)+) => {
         /// An option's tag.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u8)]
@@ -33,11 +33,21 @@ macro_rules! options {
             pub const fn size(self) -> usize {
                 match self { $(Self::$tag => <$kind as Field>::SIZE,)+ }
             }
+
+            /// What its value is, in a sentence.
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$tag => concat!($($doc,)*).trim_ascii(),)+ }
+            }
+
+            /// The type of its value.
+            pub const fn kind(self) -> &'static str {
+                match self { $(Self::$tag => stringify!($kind),)+ }
+            }
         }
 
         /// The values of an appendage; `None` is "not said".
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct Options { $($(#[$doc])* pub $field: Option<$kind>,)+ }
+        pub struct Options { $($(#[doc = $doc])* pub $field: Option<$kind>,)+ }
 
         impl Options {
             /// The values an appendage holds.
@@ -127,7 +137,7 @@ options! {
 
 /// A set of tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TagSet(u64);
+pub struct TagSet(u64);
 
 impl TagSet {
     pub(crate) const NONE: Self = Self(0);
@@ -150,8 +160,9 @@ impl TagSet {
         Self(self.0 & !Self::of(tags).0)
     }
 
+    /// Whether a tag is in it.
     #[inline]
-    const fn has(self, tag: OptionTag) -> bool {
+    pub const fn has(self, tag: OptionTag) -> bool {
         self.0 >> tag as u8 & 1 == 1
     }
 

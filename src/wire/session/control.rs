@@ -22,7 +22,7 @@ const FIRST: u8 = 0x80;
 layout! {
     /// A client asks to be connected.
     Login = 0x81 {
-        /// [`VERSION`].
+        /// Which session layer is spoken: 1.
         version: u16,
         /// The port it is for: which client this is.
         port: u16,
@@ -30,7 +30,7 @@ layout! {
         nonce: u64,
         /// The number of the client's next new message.
         next_tx: u64,
-        /// The number the client expects next; [`FROM_NOW`] for one that keeps no log.
+        /// The number the client expects next; 0 ([`FROM_NOW`]) for one that keeps no log.
         next_rx: u64,
         /// Authenticates the fields before it.
         code: [u8; CODE_LENGTH],
@@ -56,7 +56,7 @@ layout! {
     LoginReject = 0x83 {
         /// The login's own.
         nonce: u64,
-        /// A [`LoginRejectCode`].
+        /// Why: see below.
         code: u8,
     }
     /// All numbers below are settled: executed or declared not applied, and on record.
@@ -103,6 +103,10 @@ macro_rules! controls {
                 })+
                 longest
             };
+
+            /// Every one as a reference shows it.
+            pub const DESCRIBED: &'static [$crate::wire::Described] =
+                &[$($message::DESCRIBED,)+];
 
             /// Reads a block that is a session-level message.
             ///

@@ -9,6 +9,7 @@ use crate::command::Outcome;
 use crate::command::bench::port::Role;
 use crate::command::bench::port::network::Kind;
 use crate::command::bench::port::serve::InBox;
+use crate::command::host::made_by;
 use crate::runtime::Percentiles;
 
 /// What the client saw.
@@ -143,7 +144,8 @@ impl Outcomes {
             });
             let report = json!({
                 "device": self.kind.name(), "rate_per_s": self.rate, "floor_ns": self.floor_ns,
-                "machine": machine, "rows": rows.collect::<Vec<_>>(), "gaps": gaps,
+                "machine": machine, "made_by": made_by(), "gaps": gaps,
+                "rows": rows.collect::<Vec<_>>(),
                 "appliance_over_echo_ns": cost,
                 "kernel_over_device": ratios.iter().filter_map(|(name, ratio)| {
                     ratio.map(|ratio| json!({ "of": name, "p50_p99_p999": ratio }))

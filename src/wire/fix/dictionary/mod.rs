@@ -151,6 +151,12 @@ impl Dictionary {
         self.tables.message_names.get(at).copied()
     }
 
+    /// Whether a message must have a field; `None` where it may not have it.
+    pub fn requires(&self, kind: &[u8], tag: u32) -> Option<bool> {
+        let (body, slot) = (self.body(kind)?, self.slot(tag));
+        (slot != 0 && self.has(body, slot)).then(|| self.required(body).contains(&slot))
+    }
+
     /// Whether a field may have a value.
     #[inline]
     pub fn allows(&self, tag: u32, value: &[u8]) -> bool {

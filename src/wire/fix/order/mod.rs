@@ -10,6 +10,7 @@ pub(in crate::wire::fix) mod codes;
 mod decode;
 mod orders;
 mod report;
+pub mod rules;
 
 pub use chain::{ID_MAX, Id, Order, Stage};
 pub use codes::doubt_text;

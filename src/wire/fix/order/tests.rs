@@ -93,7 +93,7 @@ fn an_order_is_read_with_all_it_asks() {
 
 #[test]
 fn an_order_names_its_destination_and_hides_what_it_does_not_show() {
-    let named = order("38=100|40=2|44=10|100=HERE|111=0|");
+    let named = order("11=ID|38=100|40=2|44=10|100=HERE|111=0|");
     assert_eq!((named.target, named.verdict), (Command::HERE, 0));
     assert!(named.flags.has(Flags::HIDDEN));
     let nowhere = order("38=100|40=2|44=10|100=MOON|");

@@ -17,6 +17,7 @@ use wirematch::flow::Dice;
 use wirematch::journal::{LogKind, Reader};
 use wirematch::model::{Event, EventKind, Nanos, Price};
 use wirematch::runtime::{Clock, SystemClock};
+use wirematch::wire::fix::session::Ending;
 use wirematch::wire::fix::{Version, tag};
 
 use fix_client::{FixClient, client_config, configuration};
@@ -74,6 +75,10 @@ fn two_clients_trade_and_ask_in_every_version() {
         for client in &clients {
             assert!(client.told.reports.values().any(|(_, id, traded)| (*id, *traded) == (1, 60)));
         }
+        for below in 1..=2 {
+            clients[0].order(b'1', 10, Price(PRICE.0 - 100 * below), now);
+        }
+        until(&mut clients, "they rest", |clients| clients[0].told.answered.len() == 3);
         // Where is it, and where are all of them?
         clients[0].say(b"H", now, &mut |writer| {
             writer.number(tag::CL_ORD_ID, 1);
@@ -88,12 +93,15 @@ fn two_clients_trade_and_ask_in_every_version() {
             });
         }
         until(&mut clients, "answers", |clients| {
-            clients[0].told.others.len() == 1 + usize::from(has_all)
+            clients[0].told.others.len() == 1 + 3 * usize::from(has_all)
         });
-        for told in &clients[0].told.others {
-            assert!(told.contains("39=1") && told.contains("151=40"), "{told}");
+        let told = std::mem::take(&mut clients[0].told.others);
+        assert!(told[0].contains("39=1") && told[0].contains("151=40"), "{}", told[0]);
+        for (at, told) in told.iter().enumerate().skip(1) {
+            let is_last = if at == 3 { "912=Y" } else { "912=N" };
+            let has = |words: &str| told.contains(words);
+            assert!(has("584=all") && has("911=3") && has(is_last), "{version:?} {told}");
         }
-        assert!(!has_all || clients[0].told.others[1].contains("584=all"), "{version:?}");
         // The line goes, and with it the order.
         clients[0].break_line();
         until(&mut clients, "it is cancelled", |clients| {
@@ -106,6 +114,112 @@ fn two_clients_trade_and_ask_in_every_version() {
         appliance.stop();
         assert!(appliance.replays(), "the journal does not replay");
     }
+}
+
+#[test]
+fn who_stands_behind_an_order_and_what_it_is_are_on_the_regulators_record() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let version = Version::Fix50Sp2;
+    let (config, address) = configuration(folder.path(), 1, version.name(), "");
+    let mut appliance = Appliance::new(config);
+    appliance.start();
+    let mut clients = connected(1, version, address);
+    let now = SystemClock::new().now();
+    clients[0].sent += 1;
+    clients[0].say(b"D", now, &mut |writer| {
+        writer.number(tag::CL_ORD_ID, 1);
+        writer.number(tag::NO_PARTY_IDS, 3);
+        for (id, role) in [(9001, 3), (9002, 122), (9003, 12)] {
+            writer.number(tag::PARTY_ID, id);
+            writer.byte(447, b'P');
+            writer.number(tag::PARTY_ROLE, role);
+        }
+        writer.bytes(tag::SYMBOL, b"ACME");
+        writer.byte(tag::SIDE, b'1');
+        writer.time(tag::TRANSACT_TIME, now, Default::default());
+        writer.number(tag::ORDER_QTY, 100);
+        writer.byte(tag::ORD_TYPE, b'2');
+        writer.price(tag::PRICE, PRICE);
+        writer.byte(tag::ORDER_CAPACITY, b'P');
+        writer.number(tag::NO_ORDER_ATTRIBUTES, 2);
+        for kind in [2, 4] {
+            writer.number(tag::ORDER_ATTRIBUTE_TYPE, kind);
+            writer.byte(tag::ORDER_ATTRIBUTE_VALUE, b'Y');
+        }
+    });
+    until(&mut clients, "it is taken", |clients| clients[0].told.answered.contains(&1));
+    assert!(clients[0].told.reports.values().any(|report| report.0 == b'0'));
+    appliance.stop();
+    let export = std::process::Command::new(env!("CARGO_BIN_EXE_wirematch"))
+        .args(["audit", "export", "--format", "csv"])
+        .arg(folder.path().join("data"))
+        .output()
+        .expect("the command runs");
+    let text = String::from_utf8_lossy(&export.stdout);
+    let cells = |line: &str| line.split(',').map(str::to_owned).collect::<Vec<_>>();
+    let columns = cells(text.lines().next().expect("a head"));
+    let entered = text.lines().find(|line| line.contains(",NEWO,")).expect("the order");
+    let entered = cells(entered);
+    for (column, value) in [
+        ("client", "9001"),
+        ("investment_decision", "9002"),
+        ("execution_decision", "9003"),
+        ("capacity", "principal"),
+        ("liquidity_provision", "true"),
+        ("algorithm", "true"),
+        ("aggregated", "false"),
+    ] {
+        let place = columns.iter().position(|name| name == column).expect("a column");
+        assert_eq!(entered[place].to_lowercase(), value, "{column}");
+    }
+}
+
+/// A moment as a clock on the wall of a zone shows it.
+fn on_the_wall(zone: &str, seconds: u64, as_what: &str) -> String {
+    let at = jiff::Timestamp::from_second(seconds as i64).expect("a time");
+    let zone = jiff::tz::TimeZone::get(zone).expect("a zone");
+    at.to_zoned(zone).strftime(as_what).to_string()
+}
+
+#[test]
+fn sessions_keep_their_hours_each_in_its_own_zone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // One's day in Tokyo ends when the other's week in New York begins.
+    let clock = SystemClock::new();
+    let turn = clock.now().0 / SECOND + 8;
+    let (tokyo, york) = ("Asia/Tokyo", "America/New_York");
+    let day = |at| on_the_wall(tokyo, at, "%H:%M:%S");
+    let week = |at| on_the_wall(york, at, "%a %H:%M:%S");
+    let more = format!("schedule = \"{}-{} {tokyo}\"", day(turn - 3_600), day(turn));
+    let (config, address) = configuration(folder.path(), 1, "FIX.4.4", &more);
+    let mut text = std::fs::read_to_string(&config).expect("just written");
+    text += &format!(
+        "[[fix.session]]\nid = 102\nversion = \"FIX.4.4\"\ntarget = \"CLIENT102\"\n\
+         first_account = 1\nlast_account = 1\nrate = \"load-test\"\n\
+         schedule = \"{}-{} {york}\"\n",
+        week(turn),
+        week(turn + 3_600)
+    );
+    std::fs::write(&config, text).expect("ours");
+    let mut appliance = Appliance::new(config);
+    appliance.start();
+    let mut clients = connected(1, Version::Fix44, address);
+    clients.push(FixClient::new(client_config(102, Version::Fix44), address));
+    clients[1].connect(clock.now());
+    until(&mut clients, "it is too early for one", |clients| !clients[1].is_connected());
+    assert!(clients[0].is_up() && clock.now().0 < turn * SECOND, "the machine is too slow");
+    until(&mut clients, "its day is over", |clients| !clients[0].is_connected());
+    assert!(clock.now().0 >= turn * SECOND, "not before");
+    assert_eq!(clients[0].told.ending, Some(Ending::LoggedOut), "it is told in good order");
+    until(&mut clients, "the other's week begins", |clients| {
+        if !clients[1].is_connected() {
+            clients[1].connect(clock.now());
+        }
+        clients[1].is_up()
+    });
+    clients[0].connect(clock.now());
+    until(&mut clients, "it is too late for one", |clients| !clients[0].is_connected());
+    assert!(clients[1].is_up());
 }
 
 #[test]

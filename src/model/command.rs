@@ -110,7 +110,8 @@ coded! {
         /// Nobody hears destination `session`: new orders for it are refused, what was asked is
         /// resolved when it is back.
         AwayDown = 42,
-        /// Destination `session` has our messages below `target` on record.
+        /// Destination `session` has our messages below `target` on record. With a `price` it is a
+        /// mark, which goes back to whoever speaks with the destination when it is in the journal.
         AwayHeard = 43,
         /// Where order `target` is, its number there: sent to a destination, and never a request.
         AskStatus = 44,

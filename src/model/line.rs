@@ -266,8 +266,11 @@ pub struct Parties {
     pub transmitted_for: u64,
     /// Broker that located borrowed shares.
     pub locate_broker: [u8; 4],
+    /// What the order is for regulators: bit n is OrderAttributeType (2594) n of FIX, from 0
+    /// (aggregated) over 2 (liquidity provision) and 4 (algorithm) to 7.
+    pub attributes: u8,
     /// Not used; zero.
-    pub reserved: [u8; 26],
+    pub reserved: [u8; 25],
     /// [`LineKind::Parties`].
     pub kind: u8,
     /// [`MODEL_VERSION`].

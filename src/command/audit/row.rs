@@ -55,6 +55,11 @@ pub(super) const COLUMNS: &[Column] = &[
         let terms = row.entry.origin().map_or(TermFlags(0), |origin| origin.terms);
         json!(terms.has(TermFlags::ALL_OR_NONE))
     }),
+    ("aggregated", |row| row.attribute(0)),
+    ("pending_allocation", |row| row.attribute(1)),
+    ("liquidity_provision", |row| row.attribute(2)),
+    ("risk_reduction", |row| row.attribute(3)),
+    ("algorithm", |row| row.attribute(4)),
     ("self_trade_prevention", |row| json!(row.entry.order.flags.self_trade().to_string())),
     ("match_number", |row| row.trade().map_or(Value::Null, |number| json!(number.to_string()))),
     ("liquidity", |row| row.liquidity().map_or(Value::Null, |word| json!(word))),
@@ -121,6 +126,11 @@ impl Row<'_> {
             },
             _ => "",
         }
+    }
+
+    /// Whether the order has an attribute (OrderAttributeType of FIX).
+    fn attribute(&self, bit: u8) -> Value {
+        json!(self.entry.origin().is_some_and(|origin| origin.attributes >> bit & 1 == 1))
     }
 
     fn replaced(&self) -> Option<u32> {

@@ -23,7 +23,13 @@ impl Away {
         match command.kind() {
             Some(CommandKind::AwayUp) => self.set_up(place, command, true),
             Some(CommandKind::AwayDown) => self.set_up(place, command, false),
-            Some(CommandKind::AwayHeard) => self.hear(place, command.target),
+            Some(CommandKind::AwayHeard) => {
+                self.hear(place, command.target);
+                // A mark goes back behind all that was reported before it.
+                if command.price != Price::ZERO {
+                    self.routed.push(Group::new(*command));
+                }
+            }
             Some(CommandKind::AwayExecuted) => self.executed(command, slot, group.trade()),
             Some(CommandKind::AwayBusted) => self.busted(command, group.trade()),
             Some(CommandKind::AwayCorrected) => self.corrected(command, group.trade()),

@@ -343,6 +343,17 @@ fn what_does_not_match_here_goes_on() {
 }
 
 #[test]
+fn a_mark_goes_back_and_takes_no_number() {
+    let mut desk = Desk::new(1_024);
+    let mark = Command { session: THERE, price: Price(9), ..Command::new(CommandKind::AwayHeard) };
+    assert_eq!(desk.kinds(mark), [EventKind::Nothing]);
+    let back = *desk.sent.last().expect("it went back");
+    assert_eq!((back.kind(), back.price), (Some(CommandKind::AwayHeard), Price(9)));
+    desk.enter(5, 10);
+    assert_eq!(desk.sent.last().map(|sent| sent.client_seq), Some(1));
+}
+
+#[test]
 fn in_a_destination_that_is_lost_orders_are_in_doubt_until_it_was_asked() {
     let mut desk = Desk::new(1_024);
     for ordinal in 1..=6 {

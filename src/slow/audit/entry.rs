@@ -59,8 +59,8 @@ pub struct Origin {
     pub firm: [u8; 4],
     /// The order's yes-or-no wishes.
     pub terms: TermFlags,
-    /// Not used; zero.
-    pub reserved: u8,
+    /// What the order is for regulators, as `Parties` has it.
+    pub attributes: u8,
     /// 0: this is an origin. An operator's entry has a `Note` line in its place.
     pub kind: u8,
     /// The layout's version.
@@ -133,6 +133,7 @@ impl Origin {
             client: parties.client,
             decision: parties.decision,
             execution: parties.execution,
+            attributes: parties.attributes,
             firm: text.firm,
             terms: group.terms().map_or(TermFlags(0), |terms| terms.flags),
             ..Self::default()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::link::Producer;
-use crate::model::{Group, LINES_MAX, Nanos, RejectCode, Request, SessionId};
+use crate::model::{CommandKind, Group, LINES_MAX, Nanos, Price, RejectCode, Request, SessionId};
 use crate::port::stream::Stream;
 use crate::runtime::Counters;
 use crate::stage::venues::ring::Ring;
@@ -13,9 +13,11 @@ use crate::wire::fix::message::Message;
 use crate::wire::fix::session::{Application, Ending, Endpoint, Origin, Reply, Store, Taken};
 use crate::wire::fix::venue::{self, Name, Told};
 
-/// How long after a report was taken its number is put on record: by then it is in the journal. A
-/// crash before makes the venue say it again, and history knows it.
-const ON_RECORD_AFTER: Nanos = Nanos(1_000_000_000);
+/// The places that a venue's lines may have, in a mark's name.
+const LINES_OF_A_VENUE: u64 = 0xf;
+
+/// How often it is asked at most whether what was taken is in the journal.
+const MARK_EVERY: Nanos = Nanos(100_000_000);
 
 /// How long a line that is to be closed may take to swallow what was said.
 const LAST_WORDS: Nanos = Nanos(2_000_000_000);
@@ -29,10 +31,25 @@ pub(super) struct Line {
     /// Asks the dialer for a line.
     pub(super) is_wanted: Arc<AtomicBool>,
     pub(super) is_up: bool,
-    /// The venue's next number as it was then, and which numbering that is of.
-    taken: (Nanos, u64, u64),
+    mark: Mark,
+    /// Its place among the venue's.
+    place: u64,
     /// Messages of ours that it refused as messages.
     refused: Vec<u64>,
+}
+
+/// What follows the reports through the sequencer and comes back when it is in the journal, and so
+/// are they: only then their numbers go on record. A crash before makes the venue say them again,
+/// and history knows them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mark {
+    /// When the last one left.
+    sent_at: Nanos,
+    /// Its name; 0 while none is on its way.
+    name: u64,
+    /// The venue's next number as it was then, and which numbering that is of.
+    next: u64,
+    generation: u64,
 }
 
 struct Open {
@@ -119,7 +136,7 @@ impl Application for Ear<'_, '_> {
         self.hands.has_room() && self.refused.is_empty()
     }
 
-    /// Its numbers go on record later, by [`Line::put_on_record`].
+    /// Its numbers go on record later, by [`Line::marked`].
     fn is_settled(&self) -> bool {
         false
     }
@@ -135,14 +152,15 @@ impl Application for Ear<'_, '_> {
 }
 
 impl Line {
-    pub(super) fn new(spec: LineSpec, store: Box<dyn Store>) -> Self {
+    pub(super) fn new(spec: LineSpec, place: usize, store: Box<dyn Store>) -> Self {
         Self {
             endpoint: Endpoint::new(spec.config.clone(), store),
             spec,
             stream: None,
             is_wanted: Arc::default(),
             is_up: false,
-            taken: (Nanos::ZERO, 0, 0),
+            mark: Mark::default(),
+            place: place as u64 & LINES_OF_A_VENUE,
             refused: Vec::with_capacity(4),
         }
     }
@@ -195,29 +213,47 @@ impl Line {
         }
     }
 
-    /// Lets time pass, and puts on record what was taken long enough ago.
+    /// Lets time pass, and asks whether what was taken is in the journal.
     pub(super) fn pass(&mut self, hands: &mut Hands<'_>) {
         let now = hands.now;
         let Self { endpoint, stream, is_up, refused, .. } = self;
         if stream.is_some() && endpoint.closing().is_none() {
             endpoint.tick(now, &mut Ear { hands, is_up, refused });
         }
-        self.put_on_record(now);
+        self.send_mark(hands);
         self.is_wanted.store(self.stream.is_none(), Ordering::Release);
     }
 
-    fn put_on_record(&mut self, now: Nanos) {
-        let (since, next, generation) = self.taken;
-        if now.saturating_sub(since) < ON_RECORD_AFTER {
+    /// Lets a mark follow what was taken, if something was and none is on its way.
+    fn send_mark(&mut self, hands: &mut Hands<'_>) {
+        let Self { endpoint, mark, .. } = &*self;
+        let (next, store) = (endpoint.session().expected(), endpoint.store());
+        let is_new = next > store.numbers().next_in;
+        let is_early = hands.now.saturating_sub(mark.sent_at) < MARK_EVERY;
+        if !is_new || mark.name != 0 || is_early || !hands.has_room() {
             return;
         }
-        let expected = self.endpoint.session().expected();
+        // Of one line no two leave at one time.
+        let name = hands.now.0 & !LINES_OF_A_VENUE | self.place;
+        let (store, mark) = (self.endpoint.store(), &mut self.mark);
+        *mark = Mark { sent_at: hands.now, name, next, generation: store.generation() };
+        let mut report = hands.origin(0).heard(CommandKind::AwayHeard, 0);
+        report.head.0.price = Price(name as i64);
+        hands.report(&report);
+    }
+
+    /// A mark is in the journal: if it is this line's, what came before it is too.
+    pub(super) fn marked(&mut self, name: u64) {
+        if self.mark.name != name {
+            return;
+        }
+        let Mark { next, generation, .. } = self.mark;
+        self.mark.name = 0;
         let store = self.endpoint.store_mut();
         if generation == store.generation() && next > store.numbers().next_in {
             // A record that fails says so when the next message is put there.
             let _ = store.expect(next);
         }
-        self.taken = (now, expected, store.generation());
     }
 
     /// Puts on record and sends what there is to say.

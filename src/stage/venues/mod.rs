@@ -109,7 +109,7 @@ impl VenuesState {
         for spec in &options.venues {
             let mut lines = Vec::new();
             for (at, line) in spec.lines.iter().enumerate() {
-                lines.push(Line::new(line.clone(), open(spec, at)?));
+                lines.push(Line::new(line.clone(), at, open(spec, at)?));
             }
             venues.push(Venue::new(spec, lines, options.in_flight_max));
         }
@@ -138,8 +138,22 @@ impl VenuesState {
     /// Takes a message that history routes.
     pub fn restore_routed(&mut self, message: &Group<Command>) {
         let to = message.head.session;
-        if let Some(venue) = self.venues.iter_mut().find(|venue| venue.session == to) {
+        if message.head.kind != CommandKind::AwayHeard.code()
+            && let Some(venue) = self.venues.iter_mut().find(|venue| venue.session == to)
+        {
             venue.ring.keep(message);
+        }
+    }
+
+    /// Takes a message that the gate has released: to be sent, or a mark that is in the journal.
+    fn take(&mut self, message: &Group<Command>) {
+        let head = &message.head;
+        if head.kind != CommandKind::AwayHeard.code() {
+            return self.restore_routed(message);
+        }
+        let venue = self.venues.iter_mut().find(|venue| venue.session == head.session);
+        for line in venue.into_iter().flat_map(|venue| &mut venue.lines) {
+            line.marked(head.price.0 as u64);
         }
     }
 
@@ -212,7 +226,7 @@ impl Venues {
     /// Takes what was routed and released.
     fn take_routed(&mut self, now: Nanos) -> usize {
         let Self { gate, routed, message, state, counters, .. } = self;
-        let each = |message: &Group<Command>| state.restore_routed(message);
+        let each = |message: &Group<Command>| state.take(message);
         let count = gate.take_released(now, routed, message, each);
         counters.add(VenueCounter::Routed, count as u64);
         count

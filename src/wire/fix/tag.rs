@@ -96,13 +96,16 @@ tags! {
     APPL_VER_ID = 1128
     DEFAULT_APPL_VER_ID = 1137
     MASS_ACTION_REPORT_ID = 1369
+    NO_ORDER_ATTRIBUTES = 2593
+    ORDER_ATTRIBUTE_TYPE = 2594
+    ORDER_ATTRIBUTE_VALUE = 2595
 }
 
 /// Tags from here on have a place only by name.
 const LOW: u32 = 128;
 
 /// Places that the fields of a message are found by.
-pub const PLACES: usize = LOW as usize + 8;
+pub const PLACES: usize = LOW as usize + 9;
 
 /// Where a field that is often looked for is noted; `None` for one that is searched for.
 #[inline(always)]
@@ -117,6 +120,7 @@ pub const fn place(tag: u32) -> Option<usize> {
         ORD_STATUS_REQ_ID => 133,
         EXEC_TYPE => 134,
         LEAVES_QTY => 135,
+        NO_ORDER_ATTRIBUTES => 136,
         _ => return None,
     })
 }

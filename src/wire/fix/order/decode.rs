@@ -107,7 +107,8 @@ impl<'a> Fields<'a> {
             minimum: get(tag::MIN_QTY),
             displayed: get(tag::MAX_FLOOR),
             capacity: text(tag::ORDER_CAPACITY),
-            has_parties: get(tag::NO_PARTY_IDS).is_some(),
+            has_parties: get(tag::NO_PARTY_IDS).is_some()
+                || get(tag::NO_ORDER_ATTRIBUTES).is_some(),
             mass_type: get(tag::MASS_CANCEL_REQUEST_TYPE)
                 .or_else(|| get(tag::MASS_STATUS_REQ_TYPE))
                 .unwrap_or(&[]),
@@ -395,9 +396,11 @@ fn text_of(id: Id, fields: &Fields<'_>) -> Text {
     Text { client_order_id: id.0, symbol, time_in_force, ..Text::default() }
 }
 
-/// Short codes of those behind the order (453), by their role; others stay with the message.
+/// Short codes of those behind the order (453), by their role, and what it is for regulators
+/// (2593); others stay with the message.
+#[cold]
 fn parties_of(message: &Message<'_>) -> Parties {
-    let (mut parties, mut code) = (Parties::default(), 0);
+    let (mut parties, mut code, mut attribute) = (Parties::default(), 0, 8);
     for (tag, value) in message.fields() {
         match (tag, value) {
             (tag::PARTY_ID, id) => code = value::number(id).unwrap_or(0),
@@ -405,6 +408,10 @@ fn parties_of(message: &Message<'_>) -> Parties {
             (tag::PARTY_ROLE, b"122") => parties.decision = code,
             (tag::PARTY_ROLE, b"12") => parties.execution = code,
             (tag::PARTY_ROLE, b"26") => parties.transmitted_for = code,
+            (tag::ORDER_ATTRIBUTE_TYPE, kind) => attribute = value::number(kind).unwrap_or(8),
+            (tag::ORDER_ATTRIBUTE_VALUE, b"Y") if attribute < 8 => {
+                parties.attributes |= 1 << attribute;
+            }
             _ => {}
         }
     }

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use super::codes;
 use super::*;
 use crate::model::{
-    AccountId, Command, CommandKind, Group, InstrumentId, Line, Nanos, OrderType, Price, Quantity,
-    RejectCode, SelfTrade, SessionId, Side, Text, TimeInForce,
+    AccountId, Command, CommandKind, Event, EventKind, Flags, Group, InstrumentId, Line, Nanos,
+    OrderType, Price, Quantity, RejectCode, SelfTrade, SeqNo, SessionId, Side, Text, TimeInForce,
 };
 use crate::wire::fix::dictionary::Version;
 use crate::wire::fix::frame::{Framing, frame};
@@ -89,6 +89,40 @@ fn an_order_is_read_with_all_it_asks() {
     let parties = group.parties().expect("parties");
     assert_eq!((parties.decision, parties.execution), (77, 88));
     assert!(group.text().is_some_and(|text| text.client_order_id.starts_with(b"ID\0")));
+}
+
+#[test]
+fn an_order_names_its_destination_and_hides_what_it_does_not_show() {
+    let named = order("11=ID|38=100|40=2|44=10|100=HERE|111=0|");
+    assert_eq!((named.target, named.verdict), (Command::HERE, 0));
+    assert!(named.flags.has(Flags::HIDDEN));
+    let nowhere = order("38=100|40=2|44=10|100=MOON|");
+    assert_eq!(nowhere.refused(), Some(RejectCode::UnknownDestination));
+}
+
+#[test]
+fn an_order_is_found_by_the_markets_number_where_its_name_is_not_known() {
+    let mut orders = orders();
+    let body = format!("35=D|{HEAD}11=ID|21=1|55=ABC|54=1|60=20261122-10:00:00|38=1|40=1|");
+    let group = read(&body, &orders).expect("a request");
+    orders.note(&group, &group.head.0);
+    let event =
+        Event { reference: SeqNo(77), ..Event::answering(&group.head.0, 0, EventKind::Accepted) };
+    orders.apply(&event);
+    let ask = |fields: &str| {
+        let bytes = message("FIX.4.4", &format!("35=H|{HEAD}{fields}55=ABC|54=1|"));
+        let Framing::Whole(framed) = frame(&bytes) else { panic!("it is whole") };
+        let mut indexer = Indexer::new();
+        let read = indexer.read(&bytes, &framed, Version::Fix44.dictionary()).expect("good");
+        match decode(&read, &SENDER, &Names, &orders) {
+            Asked::Status(id, _) => orders.status(&id).order_id,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(ask("11=ID|"), 77);
+    assert_eq!(ask("37=77|11=OTHER|"), 77);
+    assert_eq!(ask("37=77|"), 77);
+    assert_eq!(ask("37=78|11=OTHER|"), 0, "it is not known");
 }
 
 #[test]

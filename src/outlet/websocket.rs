@@ -13,6 +13,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::serve::ListenerExt;
 use serde::Deserialize;
 
 use crate::outlet::frame::{Format, Frame};
@@ -44,6 +45,8 @@ pub(super) async fn serve(listener: std::net::TcpListener, hub: Arc<Hub>, clock:
         .route("/top/{symbol}", get(top))
         .with_state(Served { hub, clock, seats });
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+    // What is small must not wait for a client to acknowledge what went before: that takes 40 ms.
+    let listener = listener.tap_io(|stream| _ = stream.set_nodelay(true));
     if let Err(error) = axum::serve(listener, router).await {
         log::alert(&format!("WebSocket clients are not served: {error}"));
     }

@@ -101,3 +101,11 @@ need_rust() {
   command -v cargo >/dev/null 2>&1 || fail "cargo is missing: install Rust 1.95 or later from rust-lang.org"
   need cc gcc
 }
+
+# What the Verilog is simulated and checked with.
+need_verilog() {
+  need g++ g++
+  need verilator verilator
+  need yosys yosys
+  need iverilog iverilog
+}

@@ -3,9 +3,6 @@
 //!
 //! The modules in dependency order; `tidy` keeps who may import whom.
 
-#[cfg(all(feature = "fpga-sim", feature = "scaled"))]
-compile_error!("`fpga-sim` and `scaled` each bring a compressor of the same names: build with one");
-
 pub mod model;
 
 pub mod engine;

@@ -3,6 +3,10 @@
 #![allow(clippy::disallowed_methods, reason = "a test waits for others by the clock")]
 #![cfg(feature = "scaled")]
 
+#[path = "support/process.rs"]
+#[allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
+mod process;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::chown;
@@ -11,6 +15,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use postgres::{Client, NoTls};
+use process::{Appliance, configuration, free_address};
 use rdkafka::mocking::MockCluster;
 use wirematch::journal::{LogKind, Meaning, Opened, Settings, UtcMapping, open};
 use wirematch::model::{
@@ -445,19 +450,8 @@ fn the_event_log_is_whole_and_in_order_whatever_the_brokers_do() {
 
 #[test]
 fn the_cache_is_written_at_once_and_forgets_by_itself() {
-    let port = 26_391;
     let folder = folder_of_nobody();
-    let server = as_nobody("redis-server")
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-        .args(["--appendonly", "no", "--dir"])
-        .arg(folder.path())
-        .stdout(std::process::Stdio::null())
-        .spawn();
-    let Ok(mut server) = server.filter_out() else {
-        println!("skipped: Redis 7 is not there");
-        return;
-    };
-    let address = format!("redis://127.0.0.1:{port}");
+    let Some((mut server, address)) = redis(26_391, folder.path()) else { return };
     let mut cache = Cache::new(&address);
     let limits = BTreeMap::from([(AccountId(7), 1_000_250_i64)]);
     let top = CachedTop { symbol: "ACME".into(), bid: 1, bid_quantity: 2, ask: 3, ask_quantity: 4 };
@@ -483,6 +477,88 @@ fn the_cache_is_written_at_once_and_forgets_by_itself() {
     server.kill().expect("it runs");
     server.wait().expect("it ends");
     assert!(matches!(cache.put(&limits, &[]), Err(StoreError::Down { .. })));
+}
+
+/// A Redis of our own, and its address; none where there is no Redis.
+fn redis(port: u16, folder: &Path) -> Option<(std::process::Child, String)> {
+    let server = as_nobody("redis-server")
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+        .args(["--appendonly", "no", "--dir"])
+        .arg(folder)
+        .stdout(std::process::Stdio::null())
+        .spawn();
+    let Ok(server) = server.filter_out() else {
+        println!("skipped: Redis 7 is not there");
+        return None;
+    };
+    Some((server, format!("redis://127.0.0.1:{port}")))
+}
+
+#[test]
+fn who_has_no_limit_any_more_cannot_buy() {
+    let folder = folder_of_nobody();
+    let Some((mut server, address)) = redis(26_392, folder.path()) else { return };
+    let place = tempfile::tempdir().expect("a folder");
+    let entry = free_address();
+    let config = configuration(place.path(), entry, 1);
+    let mut text = fs::read_to_string(&config).expect("it is written");
+    text += &format!(
+        "[slow.scaled]\nredis = \"{address}\"\n\
+         [slow.scaled.limits]\nfirst_account = 1\nlast_account = 2\n"
+    );
+    fs::write(&config, text).expect("it is ours");
+    let mut connection = redis::Client::open(address.as_str())
+        .and_then(|client| client.get_connection())
+        .expect("it listens");
+    let mut renew = |account: u32, money: &str, lives_ms: u32| {
+        let mut put = redis::cmd("SET");
+        let key = format!("wirematch:buying-power:{account}");
+        put.arg(key).arg(money).arg("PX").arg(lives_ms).exec(&mut connection).expect("it takes it");
+    };
+    renew(1, "40000.00", 600_000);
+    renew(2, "much", 600_000);
+    let mut appliance = Appliance::new(config);
+    appliance.start();
+    let order = |account: &str, side: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_wirematch"))
+            .args(["client", "--gateway", &entry.to_string(), "--session", "1"])
+            .args(["--key", "test-key-1", "order", side, "100", "ACME", "299.50"])
+            .args(["--account", account])
+            .output()
+            .expect("the binary starts");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let eventually = |account: &str, word: &str| {
+        let begun = Instant::now();
+        loop {
+            let said = order(account, "buy");
+            if said.contains(word) {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "never {word}: {said}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    // One order takes 29,950 of the 40,000; what is no amount is no limit, and closed.
+    eventually("2", "rejected");
+    eventually("1", "accepted");
+    eventually("1", "rejected");
+    renew(1, "100000.00", 600_000);
+    eventually("1", "accepted");
+    // It dies, and then it is there again.
+    renew(1, "1000000.00", 1);
+    eventually("1", "rejected");
+    assert!(order("1", "sell").contains("accepted"), "who sells needs no money");
+    renew(1, "1000000.00", 600_000);
+    eventually("1", "accepted");
+    server.kill().expect("it runs");
+    server.wait().expect("it ends");
+    eventually("1", "rejected");
+    let said = appliance.said().join("\n");
+    assert!(said.contains("no buying power was renewed for 2 of 2 accounts"), "{said}");
+    assert!(said.contains("wirematch:buying-power:2"), "{said}");
+    assert!(appliance.stop().success());
+    assert!(appliance.replays(), "limits are in the journal");
 }
 
 /// A server that ended at once was not there.

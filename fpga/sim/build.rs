@@ -71,11 +71,10 @@ pub(crate) fn build() {
     }
     let mut common = compiler(&include);
     common.file("fpga/sim/seam.cpp").include("fpga/sim");
-    for file in ["verilated.cpp", "verilated_threads.cpp", "verilated_fst_c.cpp"] {
+    for file in ["verilated.cpp", "verilated_threads.cpp", "verilated_vcd_c.cpp"] {
         common.file(include.join(file));
     }
     common.compile("wirematch_fpga");
-    println!("cargo:rustc-link-lib=z");
     println!("cargo:rustc-link-lib=pthread");
 }
 
@@ -93,7 +92,7 @@ fn verilate(size: &Size, into: &Path) {
     verilator.args(["--top-module", size.top, "--prefix", size.prefix]).args(size.parameters);
     verilator.arg("--Mdir").arg(into);
     if size.traced {
-        verilator.args(["--trace-fst", "--trace-structs"]);
+        verilator.args(["--trace", "--trace-structs"]);
     }
     verilator.args(PACKAGES.iter().map(|file| format!("fpga/rtl/{file}")));
     verilator.arg(format!("fpga/rtl/{}.sv", size.top));
@@ -118,7 +117,7 @@ fn compiler(include: &Path) -> cc::Build {
     let mut build = cc::Build::new();
     build.cpp(true).std("c++17").include(include).include(include.join("vltstd"));
     build.warnings(false).opt_level(2);
-    for (name, value) in [("VM_TRACE", "1"), ("VM_TRACE_FST", "1"), ("VM_COVERAGE", "0")] {
+    for (name, value) in [("VM_TRACE", "1"), ("VM_TRACE_VCD", "1"), ("VM_COVERAGE", "0")] {
         build.define(name, value);
     }
     build.define("VM_SC", "0");

@@ -2,20 +2,20 @@
 #include "harness.hpp"
 #include "Vwire.h"
 #include "verilated.h"
-#include "verilated_fst_c.h"
+#include "verilated_vcd_c.h"
 
 namespace {
 class Wire : public Device {
     VerilatedContext context;
     Vwire model{&context};
-    VerilatedFstC* trace = nullptr;
+    VerilatedVcdC* trace = nullptr;
     uint64_t edges = 0;
 
 public:
     explicit Wire(const char* wave) {
         if (!wave) return;
         context.traceEverOn(true);
-        trace = new VerilatedFstC;
+        trace = new VerilatedVcdC;
         model.trace(trace, 3);
         trace->open(wave);
     }

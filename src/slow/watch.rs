@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::journal::{LogKind, Reader};
+use crate::journal::History;
 use crate::model::{
     CancelReason, Command, CommandKind, Event, EventFlags, EventId, EventKind, Group, InstrumentId,
     Nanos, OrderId, OrderType, Phase,
@@ -55,10 +55,7 @@ pub trait Watcher {
 pub struct Cursor {
     name: String,
     data: PathBuf,
-    commands: Reader<Command>,
-    events: Reader<Event>,
-    group: Option<Group<Command>>,
-    held: Option<Event>,
+    history: History,
     last: EventId,
     /// Alerts behind the cursor, which a crash left there.
     raised: BTreeSet<Alert>,
@@ -78,10 +75,7 @@ impl Cursor {
         Ok(Self {
             name: name.to_owned(),
             data: data.to_owned(),
-            commands: Reader::open(&LogKind::Commands.folder(journal), last.seq().0)?,
-            events: Reader::open(&LogKind::Events.folder(journal), last.0.saturating_add(1))?,
-            group: None,
-            held: None,
+            history: History::after(journal, last)?,
             last,
             raised,
         })
@@ -92,23 +86,9 @@ impl Cursor {
     /// # Errors
     /// Logs that cannot be read.
     pub fn next_event(&mut self) -> Result<Option<(Group<Command>, Event)>, SlowError> {
-        let held = self.held.take();
-        let Some(event) = held.map_or_else(|| self.events.read_event(), |event| Ok(Some(event)))?
-        else {
-            return Ok(None);
-        };
-        let seq = event.id.seq();
-        while self.group.as_ref().is_none_or(|group| group.head.seq < seq) {
-            match self.commands.read()? {
-                Some(group) => self.group = Some(group),
-                None => {
-                    self.held = Some(event);
-                    return Ok(None);
-                }
-            }
-        }
+        let Some((group, event)) = self.history.next_event()? else { return Ok(None) };
         self.last = event.id;
-        Ok(self.group.map(|group| (group, event)))
+        Ok(Some((*group, event)))
     }
 
     /// Shows a watcher up to so many events, stores its alerts and then its place; says how many.

@@ -1,5 +1,7 @@
 //! A running appliance: its threads, what can be read of them, and how they end.
 
+#[cfg(feature = "scaled")]
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -18,6 +20,8 @@ use crate::stage::{Archive, Board, Dialer, Door, Gate, GatewayOptions, Release, 
 use crate::topology::ScaledConfig;
 use crate::topology::accounts::Accounts;
 use crate::topology::clearing::spawn_clearing;
+#[cfg(feature = "scaled")]
+use crate::topology::limits_feed::spawn_limits_feed;
 use crate::topology::scribe::{Seen, spawn_scribe};
 use crate::topology::speaker::{DatedLimits, Heard, Speaker};
 use crate::topology::standby::{Court, Lines, Vitals, spawn_court};
@@ -46,6 +50,8 @@ pub(super) struct Launch {
     pub(super) clearing: Option<ClearingConfig>,
     #[cfg(feature = "scaled")]
     pub(super) scaled: Option<ScaledConfig>,
+    #[cfg(feature = "scaled")]
+    pub(super) buying_powers: BTreeMap<crate::model::AccountId, i64>,
     #[cfg(feature = "scaled")]
     pub(super) symbols: Vec<String>,
     pub(super) options: GatewayOptions,
@@ -201,6 +207,14 @@ impl Launch {
         let speaker = Speaker::new(wired.slow_requests, clock, is_short, self.timetables)
             .answering(self.admin, self.limits, heard)
             .judging(levels.clone(), Accounts::new(&self.journal, &self.data));
+        #[cfg(feature = "scaled")]
+        let speaker = match self.scaled.as_ref().and_then(ScaledConfig::limits_in_redis) {
+            None => speaker,
+            Some((redis, limits)) => {
+                let local = self.buying_powers;
+                speaker.following(spawn_limits_feed(redis, limits, local, stop_slow.clone())?)
+            }
+        };
         #[cfg(feature = "scaled")]
         if let Some(config) = self.scaled.filter(ScaledConfig::is_used) {
             let (is_behind, facts) = speaker.shared();

@@ -288,6 +288,8 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         #[cfg(feature = "scaled")]
         scaled: config.slow.scaled.clone(),
         #[cfg(feature = "scaled")]
+        buying_powers: buying_powers(catalogue),
+        #[cfg(feature = "scaled")]
         symbols: catalogue.rules.instruments.iter().map(|known| known.symbol.clone()).collect(),
         options,
         door,
@@ -315,6 +317,14 @@ fn listing_of(config: &Config, catalogue: &Catalogue) -> Listing {
         sessions: binary.chain(fix).collect(),
         gate: config.gate().name(),
     }
+}
+
+/// Every account's money for purchases, as configured.
+#[cfg(feature = "scaled")]
+fn buying_powers(catalogue: &Catalogue) -> BTreeMap<crate::model::AccountId, i64> {
+    let accounts = (0..).zip(&catalogue.risk.accounts);
+    let known = accounts.filter_map(|(id, limits)| Some((id, limits.as_ref()?.buying_power.0)));
+    known.map(|(id, money)| (crate::model::AccountId(id), money)).collect()
 }
 
 /// What replies wait for, and where that is written where it may change.

@@ -11,7 +11,8 @@ use serde_json::json;
 use crate::engine::risk::Alert;
 use crate::link::Producer;
 use crate::model::{
-    AccountId, Command, CommandKind, Group, LimitKind, Nanos, Note, RejectCode, Request, SeqNo,
+    AccountId, Command, CommandKind, Group, LimitKind, Nanos, Note, Price, RejectCode, Request,
+    Scope, SeqNo,
 };
 use crate::runtime::{Clock, CounterReader, Pulse, SystemClock, log};
 use crate::slow::books::Books;
@@ -47,6 +48,9 @@ struct Admin {
     was_alarmed: bool,
     levels: SharedLevels,
     accounts: Option<Accounts>,
+    /// Buying powers that another system keeps, and those that were sent.
+    wishes: Option<SharedFacts>,
+    wished: BTreeMap<AccountId, i64>,
     judged_at: Nanos,
     /// Seconds of market hours, and those in which no orders were taken.
     seconds: (u64, u64),
@@ -91,6 +95,7 @@ impl Admin {
         while let Ok(alert) = self.heard.alerts.pop() {
             self.tell(sentence_of(&alert));
         }
+        self.follow(now);
         self.listen(now);
         let Self { server, heard, alerts, levels, .. } = self;
         server.poll(now, requests, &mut || {
@@ -111,6 +116,25 @@ impl Admin {
             self.server.send_limits(due, "limits file", name, now);
         }
         self.limits.done = Some(today);
+    }
+
+    /// Sends buying powers that another system changed.
+    fn follow(&mut self, now: Nanos) {
+        let Some(wishes) = &self.wishes else { return };
+        let wishes = wishes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let changed = wishes.iter().filter(|(id, value)| self.wished.get(id) != Some(value));
+        let command = |(id, value): (&AccountId, &i64)| Command {
+            account: *id,
+            side: Scope::Account.code(),
+            order_type: LimitKind::BuyingPower.code(),
+            price: Price(*value),
+            ..Command::new(CommandKind::SetLimit)
+        };
+        let commands: Vec<_> = changed.map(command).collect();
+        if !commands.is_empty() {
+            self.server.send_limits(commands.iter(), "limits feed", "redis", now);
+            self.wished = wishes;
+        }
     }
 
     /// Tells people when risk stands still.
@@ -218,6 +242,8 @@ impl Speaker {
             was_alarmed: false,
             levels: SharedLevels::default(),
             accounts: None,
+            wishes: None,
+            wished: BTreeMap::new(),
             judged_at: Nanos::ZERO,
             seconds: (0, 0),
         };
@@ -229,6 +255,16 @@ impl Speaker {
     pub(super) fn judging(mut self, levels: SharedLevels, accounts: Accounts) -> Self {
         if let Some(admin) = &mut self.admin {
             (admin.levels, admin.accounts) = (levels, Some(accounts));
+        }
+        self
+    }
+
+    /// With buying powers that another system keeps.
+    #[cfg(feature = "scaled")]
+    #[must_use]
+    pub(super) fn following(mut self, wishes: SharedFacts) -> Self {
+        if let Some(admin) = &mut self.admin {
+            admin.wishes = Some(wishes);
         }
         self
     }

@@ -5,6 +5,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::topology::LimitsFeedConfig;
+
 /// Engines, and how far they may be behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -25,6 +27,8 @@ pub struct ScaledConfig {
     pub refuse_at: Option<u64>,
     /// How old what a replica says may be.
     pub stale_ms: Option<u64>,
+    /// Buying powers that another system keeps in Redis.
+    pub limits: Option<LimitsFeedConfig>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -55,6 +59,12 @@ impl ScaledConfig {
         !self.postgres.is_empty() || self.kafka.is_some() || self.redis.is_some()
     }
 
+    /// Where buying powers are read, if they are.
+    #[cfg(feature = "scaled")]
+    pub(super) fn limits_in_redis(&self) -> Option<(&str, &LimitsFeedConfig)> {
+        Some((self.redis.as_deref()?, self.limits.as_ref()?))
+    }
+
     /// Whether it can be.
     pub(super) fn check(&self) -> Result<(), String> {
         if self.is_used() && !cfg!(feature = "scaled") {
@@ -68,7 +78,10 @@ impl ScaledConfig {
         if first.len() != self.postgres.len() {
             return Err("two databases of [slow.scaled] begin with the same account".into());
         }
-        Ok(())
+        if self.limits.is_some() && self.redis.is_none() {
+            return Err("[slow.scaled.limits] is read from Redis: name it as `redis`".into());
+        }
+        self.limits.as_ref().map_or(Ok(()), LimitsFeedConfig::check)
     }
 }
 

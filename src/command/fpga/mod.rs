@@ -15,7 +15,7 @@ use crate::fpga::package;
 /// The order book in Verilog: held against the software's, measured, and played frames to.
 ///
 /// All but `package` need a build with the Verilog compiled in:
-/// cargo build --release --features fpga-sim (and Verilator, a C++ compiler and zlib).
+/// cargo build --release --features fpga-sim (and Verilator and a C++ compiler).
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     wirematch fpga lockstep --commands 2000000 --seed 1\n  \

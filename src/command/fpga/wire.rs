@@ -44,7 +44,7 @@ pub(super) struct WireArguments {
     /// The same seed makes the same orders.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Where a waveform goes (FST).
+    /// Where a waveform goes (VCD).
     #[arg(long)]
     wave: Option<PathBuf>,
 }
@@ -56,7 +56,7 @@ pub(super) struct WaveArguments {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Where the waveform goes; the picture beside it, as PNG.
-    #[arg(default_value = "order.fst")]
+    #[arg(default_value = "order.vcd")]
     wave: PathBuf,
 }
 
@@ -276,7 +276,7 @@ pub(super) fn wave(arguments: &WaveArguments) -> Outcome {
         .arg(&arguments.wave)
         .arg(arguments.wave.with_extension("png"))
         .status()
-        .context("python3 (with matplotlib) and fst2vcd (gtkwave) make the picture")?;
+        .context("python3 (with matplotlib) makes the picture")?;
     if !status.success() {
         return Err(Failure::check("the picture was not made: fpga/sim/picture.py says why"));
     }

@@ -24,8 +24,8 @@ pub use entry::{ENTRY_BYTES, Entry, Order, Origin, unpadded};
 pub use seal::{HEADER_BYTES, RECORD_BYTES, RETENTION_REASON, RETENTION_YEARS};
 pub use trail::{HEAD_NAME, Head};
 
-use crate::journal::{JournalError, LogKind, Reader};
-use crate::model::{Command, Event, EventId, Group};
+use crate::journal::{History, JournalError, LogKind};
+use crate::model::EventId;
 use crate::slow::audit::fold::Ledger;
 use crate::slow::audit::trail::Trail;
 use crate::slow::tail::{end, identity};
@@ -80,12 +80,7 @@ pub struct Audit {
     journal: PathBuf,
     folder: PathBuf,
     names: Vec<u8>,
-    commands: Reader<Command>,
-    events: Reader<Event>,
-    /// The command that was read last.
-    group: Option<Group<Command>>,
-    /// An event whose command cannot be read yet.
-    held: Option<Event>,
+    history: History,
     ledger: Ledger,
     /// None until there is an event, and after a write failed.
     trail: Option<Trail>,
@@ -109,10 +104,7 @@ impl Audit {
             folder: data.join(AUDIT_NAME),
             names,
             // From the start, for the open orders: what is on record is not put there again.
-            commands: Reader::open(&LogKind::Commands.folder(journal), 0)?,
-            events: Reader::open(&LogKind::Events.folder(journal), 0)?,
-            group: None,
-            held: None,
+            history: History::after(journal, EventId(0))?,
             ledger: Ledger::default(),
             trail: None,
             entries: Vec::new(),
@@ -155,24 +147,10 @@ impl Audit {
 
     fn take_in(&mut self) -> Result<usize, AuditError> {
         let mut count = 0;
-        while count < STEP_EVENTS {
-            let held = self.held.take();
-            let Some(event) = held.map_or_else(|| self.events.read_event(), |e| Ok(Some(e)))?
-            else {
-                break;
-            };
-            let seq = event.id.seq();
-            while self.group.as_ref().is_none_or(|group| group.head.seq < seq) {
-                match self.commands.read()? {
-                    Some(group) => self.group = Some(group),
-                    None => {
-                        self.held = Some(event);
-                        return Ok(count);
-                    }
-                }
-            }
+        while count < STEP_EVENTS
+            && let Some((group, event)) = self.history.next_event()?
+        {
             count += 1;
-            let Some(group) = &self.group else { break };
             let on_record = self.trail.as_ref().map_or(EventId(0), Trail::last);
             if let Some(entry) = self.ledger.enter(group, &event)
                 && event.id > on_record

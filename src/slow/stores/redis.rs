@@ -1,6 +1,7 @@
 //! What others read often, in Redis: risk limits, and the top of each book. Everything there dies
 //! by itself when it is not renewed, so that nobody reads what is old: limits after 300 ms, tops
-//! after a second. A cache alone: nothing is ever read back.
+//! after a second. A cache alone: what is written there is never read back. What others keep there
+//! can be read, see [`Cache::read`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -38,13 +39,20 @@ pub struct CachedTop {
 /// A cache that is written.
 pub struct Cache {
     address: String,
+    /// How long it may take.
+    patience: Duration,
     connection: Option<redis::Connection>,
 }
 
 impl Cache {
     /// Not yet connected.
     pub fn new(address: &str) -> Self {
-        Self { address: address.to_owned(), connection: None }
+        Self::within(address, TIMEOUT)
+    }
+
+    /// The same for one who waits no longer than this.
+    pub fn within(address: &str, patience: Duration) -> Self {
+        Self { address: address.to_owned(), patience, connection: None }
     }
 
     /// Its address, without a password.
@@ -89,16 +97,7 @@ impl Cache {
         limits: &BTreeMap<AccountId, i64>,
         tops: &[CachedTop],
     ) -> redis::RedisResult<()> {
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            None => {
-                let client = redis::Client::open(self.address.as_str())?;
-                let connection = client.get_connection_with_timeout(TIMEOUT)?;
-                connection.set_read_timeout(Some(TIMEOUT))?;
-                connection.set_write_timeout(Some(TIMEOUT))?;
-                self.connection.insert(connection)
-            }
-        };
+        let connection = self.connect()?;
         let mut pipe = redis::pipe();
         if !limits.is_empty() {
             let fields: Vec<_> =
@@ -111,6 +110,33 @@ impl Cache {
             pipe.pset_ex(top_key(&top.symbol), text, TOP_MS).ignore();
         }
         pipe.query::<()>(connection)
+    }
+
+    /// Reads values, each where it has not died.
+    ///
+    /// # Errors
+    /// What Redis says; the next call connects again.
+    pub fn read(&mut self, keys: &[String]) -> Result<Vec<Option<String>>, StoreError> {
+        let read = |connection: &mut redis::Connection| {
+            redis::cmd("MGET").arg(keys).query::<Vec<Option<String>>>(connection)
+        };
+        let outcome = self.connect().and_then(read);
+        if outcome.is_err() {
+            self.connection = None;
+        }
+        outcome.map_err(|error| self.failure(&error))
+    }
+
+    fn connect(&mut self) -> redis::RedisResult<&mut redis::Connection> {
+        if self.connection.is_none() {
+            let client = redis::Client::open(self.address.as_str())?;
+            let connection = client.get_connection_with_timeout(self.patience)?;
+            connection.set_read_timeout(Some(self.patience))?;
+            connection.set_write_timeout(Some(self.patience))?;
+            self.connection = Some(connection);
+        }
+        let gone = || redis::RedisError::from(std::io::Error::other("no connection"));
+        self.connection.as_mut().ok_or_else(gone)
     }
 }
 

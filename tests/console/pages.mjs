@@ -98,7 +98,7 @@ for (const width of [1280, 360]) {
   await page.locator("#audit-answer", { hasText: "holds" }).waitFor();
   await go(page, "risk");
   await page.locator("#positions tbody tr").first().waitFor();
-  const ends = await page.evaluate(() => [...document.querySelectorAll("table")].flatMap((table) => {
+  const ends = await page.evaluate(() => [...document.querySelectorAll("table:has(thead)")].flatMap((table) => {
     const [first] = table.tBodies[0]?.rows ?? [];
     return [...first?.cells ?? []].map((cell, at) =>
       getComputedStyle(cell).textAlign === getComputedStyle(table.tHead.rows[0].cells[at]).textAlign);

@@ -13,6 +13,7 @@ use std::time::Duration;
 use process::{Appliance, configuration, free_address};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use wirematch::runtime::counters_file::{COUNTERS_NAME, Snapshot};
 
 /// A TCP port that nobody uses just now.
 fn free_port() -> SocketAddr {
@@ -174,6 +175,28 @@ fn the_counters_file_is_read_from_outside_and_after_the_end() {
     assert!(code == 3 && why.contains("it stopped in order"), "{why}");
 }
 
+/// The counters of an appliance that has clients and an exchange over FIX, and an exchange's feed.
+fn with_all_parts() -> Snapshot {
+    let world = World::new("");
+    let mut text = std::fs::read_to_string(&world.config).expect("it was written");
+    let (line, own, fix) = (free_address(), free_address(), free_port());
+    text += &format!(
+        "\n[fix]\naddress = \"{fix}\"\n[[fix.session]]\nid = 100\nversion = \"FIX.4.4\"\n\
+         target = \"CLIENT\"\nfirst_account = 1\nlast_account = 10\nrate = \"standard\"\n\
+         [[venue]]\nname = \"EXCH\"\nsession = 950\nversion = \"FIX.4.4\"\n\
+         instruments = [\"ACME\"]\n[venue.primary]\naddress = \"{}\"\nsender = \"WIREMATCH\"\n\
+         target = \"EXCH\"\n[[market_data.feed]]\nname = \"EXCH\"\na = \"{line}\"\n\
+         own = \"{own}\"\n",
+        free_port()
+    );
+    std::fs::write(&world.config, text).expect("the folder is ours");
+    let mut appliance = Appliance::new(world.config.clone());
+    appliance.start();
+    let read = || Snapshot::read(&world.data().join(COUNTERS_NAME)).ok();
+    until("it counts", || read().is_some_and(|seen| seen.number("prices_feeds") == 1));
+    read().expect("it is good")
+}
+
 #[test]
 fn metrics_are_open_metrics_and_the_page_lists_them_all() {
     let world = World::new("");
@@ -200,9 +223,7 @@ fn metrics_are_open_metrics_and_the_page_lists_them_all() {
     assert_eq!(world.get("/healthz", &[]).0, 200);
     assert_eq!(world.get("/readyz", &[]).0, 200);
 
-    let file = wirematch::runtime::counters_file::COUNTERS_NAME;
-    let snapshot = wirematch::runtime::counters_file::Snapshot::read(&world.data().join(file));
-    let reference = wirematch::console::reference(&snapshot.expect("it is good"));
+    let reference = wirematch::console::reference(&with_all_parts());
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
     if std::env::var_os("WIREMATCH_BLESS").is_some() {
         std::fs::write(&page, &reference).expect("the page is ours");
@@ -293,8 +314,7 @@ fn a_hangup_reloads_what_may_change_and_names_the_rest() {
     let world = World::users();
     let mut appliance = world.start();
     let pid = std::fs::read_to_string(world.data().join("pid")).ok();
-    let snapshot =
-        wirematch::runtime::counters_file::Snapshot::read(&world.data().join("counters"));
+    let snapshot = Snapshot::read(&world.data().join("counters"));
     let pid = pid.unwrap_or_else(|| snapshot.expect("it is good").pid.to_string());
     let hang_up = || {
         let sent = Command::new("kill").args(["-HUP", &pid]).status();
@@ -374,8 +394,8 @@ struct Stopped {
 impl Stopped {
     /// The thread that bears a stage's name.
     fn stage(world: &World, name: &str) -> Self {
-        let file = world.data().join(wirematch::runtime::counters_file::COUNTERS_NAME);
-        let seen = wirematch::runtime::counters_file::Snapshot::read(&file).expect("it is good");
+        let file = world.data().join(COUNTERS_NAME);
+        let seen = Snapshot::read(&file).expect("it is good");
         let tasks = format!("/proc/{}/task", seen.pid);
         let task = std::fs::read_dir(tasks).expect("it runs").flatten().find(|task| {
             let comm = std::fs::read_to_string(task.path().join("comm"));

@@ -35,13 +35,21 @@ fn all_answered(clients: &mut [FixClient]) -> bool {
     clients.iter().all(|client| client.told.answered.len() as u64 == client.sent)
 }
 
-/// Polls all until `done`, or half a minute has gone.
+/// How a client stands, for whoever looks for what went wrong.
+fn state_of(client: &FixClient) -> String {
+    let (answered, others) = (client.told.answered.len(), &client.told.others);
+    let (sent, is_up, numbers) = (client.sent, client.is_up(), client.numbers());
+    format!("{answered} of {sent} answered, up {is_up}, numbers {numbers:?}, others {others:?}")
+}
+
+/// Polls all until `done`, or a minute has gone.
 fn until(clients: &mut [FixClient], what: &str, mut done: impl FnMut(&mut [FixClient]) -> bool) {
     let clock = SystemClock::new();
     let end = clock.now().0 + 60 * SECOND;
     while !done(clients) {
         let now = clock.now();
-        assert!(now.0 < end, "never: {what}; {:?}", clients.first().map(|c| &c.told.others));
+        let is_late = now.0 >= end;
+        assert!(!is_late, "never: {what}; {:?}", clients.iter().map(state_of).collect::<Vec<_>>());
         clients.iter_mut().for_each(|client| client.poll(now));
         std::thread::yield_now();
     }

@@ -281,7 +281,7 @@ fn work(clients: &mut [FixClient], dice: &mut Dice, span: u64, sends: bool) {
             if !client.is_connected() {
                 client.connect(now);
             }
-            if sends && client.is_up() && dice.percent(50) {
+            if sends && client.may_send() && dice.percent(50) {
                 let side = if dice.percent(50) { b'1' } else { b'2' };
                 let price = Price(PRICE.0 + 100 * (dice.below(21) as i64 - 10));
                 client.order(side, 1 + dice.below(50), price, now);

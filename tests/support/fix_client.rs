@@ -62,6 +62,9 @@ impl Application for Told {
     }
 }
 
+/// Messages that a client can send again.
+const REMEMBERED: usize = 1 << 14;
+
 /// A client.
 pub struct FixClient {
     pub endpoint: Endpoint<MemoryStore>,
@@ -80,7 +83,7 @@ pub fn client_config(id: u32, version: Version) -> SessionConfig {
 impl FixClient {
     /// Not connected yet.
     pub fn new(config: SessionConfig, address: SocketAddr) -> Self {
-        let endpoint = Endpoint::new(config, MemoryStore::new(1 << 14));
+        let endpoint = Endpoint::new(config, MemoryStore::new(REMEMBERED));
         Self { endpoint, told: Told::default(), sent: 0, address, line: None }
     }
 
@@ -90,6 +93,12 @@ impl FixClient {
             self.line = Some(line);
             self.endpoint.connected(now, &mut self.told);
         }
+    }
+
+    /// Whether it could send again all that is not answered, and one more: what it has forgotten
+    /// is skipped when it is asked for, and never answered.
+    pub fn may_send(&self) -> bool {
+        self.is_up() && self.sent as usize - self.told.answered.len() < REMEMBERED / 2
     }
 
     pub fn is_up(&self) -> bool {

@@ -66,7 +66,7 @@ fn message(page: &mut String, taken: &Taken) {
         let _ = write!(page, " In {} only.", names.join(" and "));
     }
     *page += "\n\n| tag | field | must | |\n|---|---|---|---|\n";
-    for (tag, note) in taken.fields {
+    for (tag, note) in taken.fields.iter().copied().flatten() {
         let field = newest(|version| version.dictionary().name(*tag).map(str::to_owned));
         let must: Vec<_> = in_versions
             .iter()

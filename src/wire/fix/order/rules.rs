@@ -25,7 +25,7 @@ pub struct Taken {
     pub asks: &'static str,
     /// The fields that are read, and what there is to know of each; others of the standard are
     /// taken and not looked at.
-    pub fields: &'static [(u32, &'static str)],
+    pub fields: &'static [&'static [(u32, &'static str)]],
 }
 
 const CLIENT_ID: (u32, &str) =
@@ -36,30 +36,30 @@ const ORIGINAL: (u32, &str) = (tag::ORIG_CL_ORD_ID, "the order as it was last ca
 pub const TAKEN: &[Taken] = &[
     Taken { kind: "D", asks: "a new order", fields: ORDER },
     Taken { kind: "G", asks: "another order in the place of one", fields: REPLACEMENT },
-    Taken { kind: "F", asks: "an order taken away", fields: &[CLIENT_ID, ORIGINAL] },
+    Taken { kind: "F", asks: "an order taken away", fields: &[&[CLIENT_ID, ORIGINAL]] },
     Taken {
         kind: "q",
         asks: "all orders taken away, of one instrument or of the session",
-        fields: &[
+        fields: &[&[
             CLIENT_ID,
             (tag::MASS_CANCEL_REQUEST_TYPE, "1 one instrument, 7 all; anything else is refused"),
             (tag::SYMBOL, "with 1"),
             (tag::SIDE, "refused with 7: nothing is widened"),
-        ],
+        ]],
     },
     Taken {
         kind: "H",
         asks: "where an order is",
-        fields: &[CLIENT_ID, (tag::ORD_STATUS_REQ_ID, "echoed")],
+        fields: &[&[CLIENT_ID, (tag::ORD_STATUS_REQ_ID, "echoed")]],
     },
     Taken {
         kind: "AF",
         asks: "where all orders are",
-        fields: &[
+        fields: &[&[
             (tag::MASS_STATUS_REQ_TYPE, "1 one instrument, 7 all"),
             (tag::SYMBOL, "with 1"),
             (tag::MASS_STATUS_REQ_ID, "echoed"),
-        ],
+        ]],
     },
 ];
 
@@ -87,45 +87,36 @@ const ATTRIBUTES: (u32, &str) = (
     "5.0SP2: types (2594) 0 to 7 whose value (2595) is Y, for regulators",
 );
 
-const ORDER: &[(u32, &str)] = &[
-    CLIENT_ID,
-    (tag::ACCOUNT, "a number of the session's range; absent: the session's first"),
-    (tag::SYMBOL, "without it the order is refused: unknown instrument"),
-    SIDE,
-    QUANTITY,
-    TYPE,
-    PRICE,
-    STOP,
-    LIFE,
-    UNTIL,
-    INSTRUCTIONS,
-    HANDLING,
-    MINIMUM,
-    SHOWN,
-    CAPACITY,
-    VENUE,
-    PARTIES,
-    ATTRIBUTES,
+/// What an order is to be, as new or in another's place.
+const WISHES: &[(u32, &str)] =
+    &[TYPE, PRICE, STOP, LIFE, UNTIL, INSTRUCTIONS, HANDLING, MINIMUM, SHOWN, CAPACITY];
+
+/// Who is behind it, for regulators.
+const BEHIND: &[(u32, &str)] = &[PARTIES, ATTRIBUTES];
+
+const ORDER: &[&[(u32, &str)]] = &[
+    &[
+        CLIENT_ID,
+        (tag::ACCOUNT, "a number of the session's range; absent: the session's first"),
+        (tag::SYMBOL, "without it the order is refused: unknown instrument"),
+        SIDE,
+        QUANTITY,
+    ],
+    WISHES,
+    &[VENUE],
+    BEHIND,
 ];
 
-const REPLACEMENT: &[(u32, &str)] = &[
-    CLIENT_ID,
-    ORIGINAL,
-    (tag::SYMBOL, "the order's own"),
-    (tag::SIDE, "the order's own"),
-    (tag::ORDER_QTY, "the total of the whole chain, executed shares included"),
-    TYPE,
-    PRICE,
-    STOP,
-    LIFE,
-    UNTIL,
-    INSTRUCTIONS,
-    HANDLING,
-    MINIMUM,
-    SHOWN,
-    CAPACITY,
-    PARTIES,
-    ATTRIBUTES,
+const REPLACEMENT: &[&[(u32, &str)]] = &[
+    &[
+        CLIENT_ID,
+        ORIGINAL,
+        (tag::SYMBOL, "the order's own"),
+        (tag::SIDE, "the order's own"),
+        (tag::ORDER_QTY, "the total of the whole chain, executed shares included"),
+    ],
+    WISHES,
+    BEHIND,
 ];
 
 /// What a one-letter value of a field means here; `None` where it is refused.
@@ -276,7 +267,7 @@ mod tests {
                 if dictionary.message_name(taken.kind.as_bytes()).is_none() {
                     continue;
                 }
-                for (tag, _) in taken.fields {
+                for (tag, _) in taken.fields.iter().copied().flatten() {
                     // The oldest version has no groups of parties and asks for no such answer,
                     // and only the newest has attributes.
                     let is_newer = version == Version::Fix42

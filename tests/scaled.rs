@@ -16,7 +16,9 @@ use std::time::{Duration, Instant};
 
 use postgres::{Client, NoTls};
 use process::{Appliance, configuration, free_address};
+use rdkafka::bindings::rd_kafka_resp_err_t as Refusal;
 use rdkafka::mocking::MockCluster;
+use rdkafka::types::RDKafkaApiKey;
 use wirematch::journal::{LogKind, Meaning, Opened, Settings, UtcMapping, open};
 use wirematch::model::{
     AccountId, Event, EventFlags, EventId, EventKind, Group, InstrumentId, Nanos, Price, Quantity,
@@ -392,6 +394,9 @@ fn refusals(postgres: &Postgres, log: &Log, places: &[ShardPlace]) {
     assert!(log.seq > 0);
 }
 
+/// What no client tries again.
+const REFUSED: Refusal = Refusal::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+
 #[test]
 fn the_event_log_is_whole_and_in_order_whatever_the_brokers_do() {
     let cluster = MockCluster::new(3).expect("it runs in this process");
@@ -401,6 +406,10 @@ fn the_event_log_is_whole_and_in_order_whatever_the_brokers_do() {
         partitions: 6,
     };
     cluster.create_topic(&place.topic, 6, 3).expect("a topic");
+    for partition in 0..place.partitions {
+        let leader = 1 + partition % 3;
+        cluster.partition_leader(&place.topic, partition, Some(leader)).expect("it can");
+    }
     let mut log = Log::new();
     let mut events = EventLog::new(place.clone(), &log.journal());
     let drain = |events: &mut EventLog, log: &Log, most: u64| {
@@ -427,6 +436,19 @@ fn the_event_log_is_whole_and_in_order_whatever_the_brokers_do() {
     assert!(events.lag(end, Nanos(0)).records > 0);
     cluster.broker_up(1).expect("it can");
     cluster.broker_up(2).expect("it can");
+    drain(&mut events, &log, 60);
+    // A broker refuses what it is sent: what was on its way is behind again, not there.
+    cluster.request_errors(RDKafkaApiKey::Produce, &[REFUSED; 3]);
+    log.trade(500);
+    let end = EventId(log.log.writer.last());
+    let begun = Instant::now();
+    while events.complaint().is_none() {
+        events.step().expect("the journal is good");
+        assert!(events.lag(end, Nanos(0)).records > 0, "nothing of it can be there");
+        assert!(begun.elapsed() < Duration::from_secs(30), "it was refused");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(events.lag(end, Nanos(0)).records > 0, "a loss is no arrival");
     drain(&mut events, &log, 60);
     // The appliance is killed: another takes up where each partition ends.
     drop(events);

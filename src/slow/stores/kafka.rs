@@ -87,13 +87,14 @@ impl ProducerContext for Watch {
     fn delivery(&self, result: &DeliveryResult<'_>, sent: Self::DeliveryOpaque) {
         let (partition, event) = *sent;
         self.with(|delivered| {
-            delivered.waiting = delivered.waiting.saturating_sub(1);
             match result {
                 Ok(_) => {
+                    delivered.waiting = delivered.waiting.saturating_sub(1);
                     if let Some(last) = delivered.last.get_mut(partition) {
                         *last = (*last).max(event);
                     }
                 }
+                // It waits on: until it is sent again, it is not there.
                 Err((error, _)) => {
                     delivered.failed.get_or_insert_with(|| error.to_string());
                 }
@@ -119,6 +120,8 @@ pub struct EventLog {
     watch: Watch,
     /// The last event that was read.
     read: EventId,
+    /// All up to here is in the broker's log; what is sent again after a loss begins before it.
+    settled: EventId,
     /// Since when something waits.
     waits_since: Option<Instant>,
     tried_at: Option<Instant>,
@@ -134,6 +137,7 @@ impl EventLog {
             open: None,
             watch: Watch(Arc::default()),
             read: EventId(0),
+            settled: EventId(0),
             waits_since: None,
             tried_at: None,
             complaint: None,
@@ -164,13 +168,13 @@ impl EventLog {
         }
         let (failed, waiting) =
             watch.with(|delivered| (delivered.failed.take(), delivered.waiting));
-        if waiting == 0 {
+        if let Some(what) = failed {
+            self.lose(what);
+        } else if waiting == 0 && !is_full {
+            self.settled = self.settled.max(self.read);
             (self.waits_since, self.complaint) = (None, None);
         } else {
             self.waits_since.get_or_insert_with(Instant::now);
-        }
-        if let Some(what) = failed {
-            self.lose(what);
         }
         Ok(if is_full { 0 } else { count })
     }
@@ -180,6 +184,9 @@ impl EventLog {
         if let Some(open) = self.open.take() {
             open.producer.purge(PurgeConfig::default().queue().inflight());
         }
+        // What was on its way is behind again, not there: nobody may take a loss for arrival.
+        self.read = self.settled;
+        self.watch = Watch(Arc::default());
         self.complaint = Some(format!("kafka {}: {what}", self.place.brokers));
         self.waits_since.get_or_insert_with(Instant::now);
         self.tried_at = Some(Instant::now());
@@ -231,7 +238,8 @@ impl EventLog {
     /// How far the broker's log is behind.
     pub fn lag(&self, appended: EventId, _: Nanos) -> Lag {
         let waiting = self.watch.with(|delivered| delivered.waiting);
-        let unread = appended.seq().0.saturating_sub(self.read.seq().0);
+        let read = self.read.max(self.settled);
+        let unread = appended.seq().0.saturating_sub(read.seq().0);
         let records = waiting.saturating_add(unread);
         let age = self.waits_since.map_or(0, |since| since.elapsed().as_millis() as u64);
         Lag { records, bytes: records.saturating_mul(64), age_ms: age }

@@ -41,6 +41,7 @@ pub struct Market {
     pub orders: BTreeMap<Vec<u8>, Listed>,
     pub twice: Vec<String>,
     pub statuses: usize,
+    pub swallowed: usize,
     pub manner: Manner,
     version: Version,
     next_exec: u64,
@@ -70,6 +71,7 @@ impl Market {
             orders: BTreeMap::new(),
             twice: Vec::new(),
             statuses: 0,
+            swallowed: 0,
             manner: Manner::Fills,
             version,
             next_exec: 0,
@@ -174,6 +176,7 @@ impl Market {
 impl Application for Market {
     fn take(&mut self, message: &Message<'_>, _: Origin, reply: &mut dyn Reply) -> Taken {
         if self.manner == Manner::Swallows && message.kind() != b"H" {
+            self.swallowed += 1;
             return Taken::Done;
         }
         let (id, old) = (text(message, tag::CL_ORD_ID), text(message, tag::ORIG_CL_ORD_ID));

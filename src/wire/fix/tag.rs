@@ -68,11 +68,14 @@ tags! {
     DELIVER_TO_LOCATION_ID = 145
     EXEC_TYPE = 150
     LEAVES_QTY = 151
+    PEG_OFFSET_VALUE = 211
     REF_TAG_ID = 371
     REF_MSG_TYPE = 372
     SESSION_REJECT_REASON = 373
     BUSINESS_REJECT_REF_ID = 379
     BUSINESS_REJECT_REASON = 380
+    DISCRETION_INST = 388
+    DISCRETION_OFFSET_VALUE = 389
     CXL_REJ_RESPONSE_TO = 434
     PARTY_ID_SOURCE = 447
     PARTY_ID = 448
@@ -90,9 +93,18 @@ tags! {
     NEXT_EXPECTED_MSG_SEQ_NUM = 789
     ORD_STATUS_REQ_ID = 790
     COPY_MSG_INDICATOR = 797
+    PEG_MOVE_TYPE = 835
+    PEG_OFFSET_TYPE = 836
+    PEG_LIMIT_TYPE = 837
+    PEG_SCOPE = 840
+    DISCRETION_MOVE_TYPE = 841
+    DISCRETION_OFFSET_TYPE = 842
+    DISCRETION_LIMIT_TYPE = 843
+    DISCRETION_SCOPE = 846
     LAST_RPT_REQUESTED = 912
     TOT_NUM_REPORTS = 911
     LAST_LIQUIDITY_IND = 851
+    PEG_PRICE_TYPE = 1094
     APPL_VER_ID = 1128
     DEFAULT_APPL_VER_ID = 1137
     MASS_ACTION_REPORT_ID = 1369
@@ -105,7 +117,7 @@ tags! {
 const LOW: u32 = 128;
 
 /// Places that the fields of a message are found by.
-pub const PLACES: usize = LOW as usize + 9;
+pub const PLACES: usize = LOW as usize + 12;
 
 /// Where a field that is often looked for is noted; `None` for one that is searched for.
 #[inline(always)]
@@ -121,6 +133,9 @@ pub const fn place(tag: u32) -> Option<usize> {
         EXEC_TYPE => 134,
         LEAVES_QTY => 135,
         NO_ORDER_ATTRIBUTES => 136,
+        PEG_OFFSET_VALUE => 137,
+        DISCRETION_INST => 138,
+        DISCRETION_OFFSET_VALUE => 139,
         _ => return None,
     })
 }

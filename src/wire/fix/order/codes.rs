@@ -1,7 +1,7 @@
 //! The one-byte codes of order entry, and what they mean in our words.
 
 use crate::model::{
-    CancelReason, Capacity, Flags, OrderType, RejectCode, SelfTrade, Side, TimeInForce,
+    CancelReason, Capacity, Flags, OrderType, RejectCode, SelfTrade, Side, TermFlags, TimeInForce,
 };
 use crate::wire::fix::dictionary::Version;
 
@@ -26,16 +26,18 @@ pub(in crate::wire::fix) const fn side_code(side: Option<Side>) -> u8 {
     }
 }
 
-/// OrdType (40).
-pub(super) fn order_type_of(code: &[u8]) -> Result<OrderType, RejectCode> {
-    Ok(match code {
+/// OrdType (40); none for a pegged order, whose instructions say to what.
+#[inline]
+pub(super) fn order_type_of(code: &[u8]) -> Result<Option<OrderType>, RejectCode> {
+    Ok(Some(match code {
         b"1" => OrderType::Market,
         b"2" => OrderType::Limit,
         b"3" => OrderType::Stop,
         b"4" => OrderType::StopLimit,
         b"K" => OrderType::MarketToLimit,
+        b"P" => return Ok(None),
         _ => return Err(RejectCode::Unsupported),
-    })
+    }))
 }
 
 /// The code of an order type.
@@ -61,6 +63,7 @@ pub(super) fn time_in_force_of(code: &[u8]) -> Result<TimeInForce, RejectCode> {
         b"5" => TimeInForce::ExtendedHours,
         b"6" => TimeInForce::Gtd,
         b"7" => TimeInForce::AtClose,
+        b"9" => TimeInForce::GoodForAuction,
         _ => return Err(RejectCode::Unsupported),
     })
 }
@@ -80,22 +83,45 @@ pub(in crate::wire::fix) const fn time_in_force_code(life: TimeInForce) -> Optio
     })
 }
 
+/// What ExecInst asks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Instructions {
+    pub(super) flags: Flags,
+    pub(super) terms: TermFlags,
+    /// What the order is pegged to, or that it trails.
+    pub(super) style: Option<OrderType>,
+}
+
 /// ExecInst (18): an instruction we do not know is not passed over.
-pub(super) fn exec_inst_of(codes: &[u8]) -> Result<(Flags, Option<OrderType>), RejectCode> {
-    let (mut flags, mut peg) = (Flags::default(), None);
+pub(super) fn exec_inst_of(codes: &[u8]) -> Result<Instructions, RejectCode> {
+    let Instructions { mut flags, mut terms, mut style } = Instructions::default();
     for code in codes.split(|&byte| byte == b' ') {
-        match code {
+        let asked = match code {
             // Held or not, work, go along: nothing a matching engine does differently.
-            b"" | b"1" | b"2" | b"3" | b"5" => {}
-            b"6" => flags = flags.with(Flags::POST_ONLY),
-            b"f" => flags = flags.with(Flags::SWEEP),
-            b"M" => peg = Some(OrderType::PegMidpoint),
-            b"R" => peg = Some(OrderType::PegPrimary),
-            b"P" => peg = Some(OrderType::PegMarket),
+            b"" | b"1" | b"2" | b"3" | b"5" => continue,
+            b"6" => {
+                flags = flags.with(Flags::POST_ONLY);
+                continue;
+            }
+            b"f" => {
+                flags = flags.with(Flags::SWEEP);
+                continue;
+            }
+            b"G" => {
+                terms = terms.with(TermFlags::ALL_OR_NONE);
+                continue;
+            }
+            b"M" => OrderType::PegMidpoint,
+            b"R" => OrderType::PegPrimary,
+            b"P" => OrderType::PegMarket,
+            b"a" => OrderType::TrailingStop,
             _ => return Err(RejectCode::Unsupported),
+        };
+        if style.replace(asked).is_some_and(|before| before != asked) {
+            return Err(RejectCode::NotTogether);
         }
     }
-    Ok((flags, peg))
+    Ok(Instructions { flags, terms, style })
 }
 
 /// OrderCapacity (528), with the sender's self-trade setting.

@@ -4,13 +4,13 @@
 //! refusal, so that the client is answered in its turn and the number is accounted for.
 
 use crate::model::{
-    AccountId, Command, CommandKind, Flags, Group, InstrumentId, Line, LineKind, Nanos, OrderType,
-    Parties, Price, Quantity, RejectCode, Request, SelfTrade, SessionId, Terms, Text, TimeInForce,
+    AccountId, Command, CommandKind, Group, InstrumentId, Line, LineKind, Nanos, Parties,
+    RejectCode, Request, SelfTrade, SessionId, Terms, Text,
 };
 use crate::wire::fix::message::Message;
 use crate::wire::fix::order::chain::Id;
-use crate::wire::fix::order::codes;
 use crate::wire::fix::order::orders::Orders;
+use crate::wire::fix::order::terms::terms_of;
 use crate::wire::fix::reject::{BusinessReject, Refusal, SessionReject};
 use crate::wire::fix::{tag, value};
 
@@ -61,24 +61,26 @@ pub enum Asked<'a> {
 
 /// The fields of an order message.
 #[derive(Debug)]
-struct Fields<'a> {
+pub(super) struct Fields<'a> {
     id: &'a [u8],
     original_id: &'a [u8],
     account: Option<&'a [u8]>,
     symbol: &'a [u8],
     destination: Option<&'a [u8]>,
-    side: &'a [u8],
-    quantity: &'a [u8],
-    order_type: &'a [u8],
-    price: Option<&'a [u8]>,
-    stop_price: Option<&'a [u8]>,
-    time_in_force: &'a [u8],
-    expire_time: Option<&'a [u8]>,
-    exec_inst: &'a [u8],
-    handling: &'a [u8],
-    minimum: Option<&'a [u8]>,
-    displayed: Option<&'a [u8]>,
-    capacity: &'a [u8],
+    pub(super) side: &'a [u8],
+    pub(super) quantity: &'a [u8],
+    pub(super) order_type: &'a [u8],
+    pub(super) price: Option<&'a [u8]>,
+    pub(super) stop_price: Option<&'a [u8]>,
+    pub(super) time_in_force: &'a [u8],
+    pub(super) expire_time: Option<&'a [u8]>,
+    pub(super) exec_inst: &'a [u8],
+    pub(super) handling: &'a [u8],
+    pub(super) minimum: Option<&'a [u8]>,
+    pub(super) displayed: Option<&'a [u8]>,
+    pub(super) capacity: &'a [u8],
+    /// Offsets of pegs, trails and discretion: looked into where there are any.
+    pub(super) has_offsets: bool,
     has_parties: bool,
     mass_type: &'a [u8],
     request_id: &'a [u8],
@@ -107,6 +109,9 @@ impl<'a> Fields<'a> {
             minimum: get(tag::MIN_QTY),
             displayed: get(tag::MAX_FLOOR),
             capacity: text(tag::ORDER_CAPACITY),
+            has_offsets: get(tag::PEG_OFFSET_VALUE).is_some()
+                || get(tag::DISCRETION_INST).is_some()
+                || get(tag::DISCRETION_OFFSET_VALUE).is_some(),
             has_parties: get(tag::NO_PARTY_IDS).is_some()
                 || get(tag::NO_ORDER_ATTRIBUTES).is_some(),
             mass_type: get(tag::MASS_CANCEL_REQUEST_TYPE)
@@ -175,7 +180,7 @@ fn enter(
         Some(name) => directory.account(name),
     };
     head.account = account.unwrap_or_default();
-    let read = terms_of(fields, sender, head);
+    let read = terms_of(message, fields, sender, head);
     let destination = fields.destination.map_or(Some(0), |name| directory.destination(name));
     head.target = destination.unwrap_or_default();
     let verdict = if orders.find(&id).is_some() {
@@ -211,7 +216,7 @@ fn replace(
     head.target = old.map_or(0, |old| old.ordinal);
     head.instrument = directory.instrument(fields.symbol).unwrap_or_default();
     head.account = old.map_or(sender.default_account, |old| old.account);
-    let read = terms_of(fields, sender, head);
+    let read = terms_of(message, fields, sender, head);
     let verdict = if orders.find(&id).is_some() {
         Err(RejectCode::DuplicateOrder)
     } else if !orders.has_room() {
@@ -297,75 +302,6 @@ fn mass_status<'a>(fields: &Fields<'a>, directory: &impl Directory) -> Asked<'a>
             Asked::Rejected(wrong)
         }
     }
-}
-
-/// Fills in what an order asks; the terms it has beyond its head ride in a further line.
-#[inline]
-fn terms_of(
-    fields: &Fields<'_>,
-    sender: &Sender,
-    head: &mut Command,
-) -> Result<Option<Terms>, RejectCode> {
-    head.side = codes::side_of(fields.side)?.code();
-    let quantity = value::quantity(fields.quantity).ok_or(RejectCode::InvalidQuantity)?;
-    head.quantity = Quantity(quantity);
-    let mut order_type = codes::order_type_of(fields.order_type)?;
-    let (mut flags, mut peg) = (Flags::default(), None);
-    if !fields.exec_inst.is_empty() {
-        (flags, peg) = codes::exec_inst_of(fields.exec_inst)?;
-    }
-    let capacity = codes::capacity_of(fields.capacity, sender.self_trade)?;
-    head.flags = Flags(flags.0 | capacity.0);
-    order_type = peg.unwrap_or(order_type);
-    head.order_type = order_type.code();
-    head.price = match (order_type, fields.price) {
-        (OrderType::Market | OrderType::Stop, _) => Price::ZERO,
-        (_, Some(price)) => value::price(price).ok_or(RejectCode::InvalidPrice)?,
-        (_, None) => return Err(RejectCode::InvalidPrice),
-    };
-    let mut time_in_force = codes::time_in_force_of(fields.time_in_force)?;
-    let mut terms = Terms::default();
-    if let Some(minimum) = fields.minimum {
-        let least = value::quantity(minimum).ok_or(RejectCode::InvalidQuantity)?;
-        // At once and not less than all of it is fill-or-kill by another name.
-        if least == quantity && time_in_force == TimeInForce::Ioc {
-            time_in_force = TimeInForce::Fok;
-        } else {
-            terms.minimum = Quantity(least);
-        }
-    }
-    head.time_in_force = time_in_force.code();
-    if fields.displayed.and_then(value::quantity) == Some(0) {
-        head.flags = head.flags.with(Flags::HIDDEN);
-    }
-    further_terms(fields, order_type, time_in_force, &mut terms)?;
-    // Instructions a matching engine has no word for are refused, not passed over.
-    if fields.handling == b"3" {
-        return Err(RejectCode::Unsupported);
-    }
-    Ok((terms != Terms::default()).then_some(terms))
-}
-
-fn further_terms(
-    fields: &Fields<'_>,
-    order_type: OrderType,
-    time_in_force: TimeInForce,
-    terms: &mut Terms,
-) -> Result<(), RejectCode> {
-    if let Some(displayed) = fields.displayed {
-        // Nothing shown is hidden, which the order's flags say.
-        terms.displayed =
-            value::quantity(displayed).map(Quantity).ok_or(RejectCode::InvalidQuantity)?;
-    }
-    if matches!(order_type, OrderType::Stop | OrderType::StopLimit) {
-        let stop = fields.stop_price.and_then(value::price);
-        terms.stop_price = stop.ok_or(RejectCode::InvalidPrice)?;
-    }
-    if time_in_force == TimeInForce::Gtd {
-        let until = fields.expire_time.and_then(value::timestamp);
-        terms.expires_at = until.ok_or(RejectCode::Unsupported)?.0;
-    }
-    Ok(())
 }
 
 #[inline]

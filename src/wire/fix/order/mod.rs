@@ -11,6 +11,7 @@ mod decode;
 mod orders;
 mod report;
 pub mod rules;
+mod terms;
 
 pub use chain::{ID_MAX, Id, Order, Stage};
 pub use codes::doubt_text;

@@ -3,7 +3,7 @@
 //! orders flow.
 
 use crate::model::{
-    AccountId, Flags, InstrumentId, Nanos, OrderType, Price, RejectCode, SelfTrade, Side,
+    AccountId, Flags, InstrumentId, Nanos, OrderType, Price, RejectCode, SelfTrade, Side, TermFlags,
 };
 use crate::wire::fix::dictionary::Version;
 use crate::wire::fix::order::chain::Id;
@@ -66,15 +66,19 @@ pub const TAKEN: &[Taken] = &[
 const SIDE: (u32, &str) = (tag::SIDE, "see below");
 const QUANTITY: (u32, &str) = (tag::ORDER_QTY, "whole shares");
 const TYPE: (u32, &str) = (tag::ORD_TYPE, "see below");
-const PRICE: (u32, &str) = (tag::PRICE, "four decimals at most; of market and stop orders ignored");
-const STOP: (u32, &str) = (tag::STOP_PX, "of stop and stop-limit orders");
+const PRICE: (u32, &str) = (
+    tag::PRICE,
+    "four decimals at most; of market and stop orders ignored, of a peg the furthest it goes",
+);
+const STOP: (u32, &str) =
+    (tag::STOP_PX, "of stop and stop-limit orders; of a trailing stop where it begins");
 const LIFE: (u32, &str) = (tag::TIME_IN_FORCE, "absent: a day order");
 const UNTIL: (u32, &str) = (tag::EXPIRE_TIME, "with 59=6");
 const INSTRUCTIONS: (u32, &str) = (tag::EXEC_INST, "several with blanks between them");
 const HANDLING: (u32, &str) = (tag::HANDL_INST, "3 (by hand) is refused");
 const MINIMUM: (u32, &str) =
     (tag::MIN_QTY, "least of each execution; the whole quantity with 59=3 is fill-or-kill");
-const SHOWN: (u32, &str) = (tag::MAX_FLOOR, "the displayed part of an iceberg");
+const SHOWN: (u32, &str) = (tag::MAX_FLOOR, "the displayed part of an iceberg; 0 hides the order");
 const CAPACITY: (u32, &str) = (tag::ORDER_CAPACITY, "absent: agency");
 const VENUE: (u32, &str) =
     (tag::EX_DESTINATION, "a venue by name, or HERE; absent: by the instrument's policy");
@@ -88,8 +92,26 @@ const ATTRIBUTES: (u32, &str) = (
 );
 
 /// What an order is to be, as new or in another's place.
-const WISHES: &[(u32, &str)] =
-    &[TYPE, PRICE, STOP, LIFE, UNTIL, INSTRUCTIONS, HANDLING, MINIMUM, SHOWN, CAPACITY];
+const WISHES: &[(u32, &str)] = &[
+    TYPE,
+    PRICE,
+    STOP,
+    LIFE,
+    UNTIL,
+    INSTRUCTIONS,
+    (
+        tag::PEG_OFFSET_VALUE,
+        "of a peg, signed; of a trailing stop (40=3 or P with 18=a) its distance; in money alone: \
+         835, 836 and 837 are 0 and 840 is 1 where they are there",
+    ),
+    (tag::PEG_PRICE_TYPE, "5.0SP2: with 40=P what 18 says: 2 mid, 4 market, 5 primary, 8 trailing"),
+    (tag::DISCRETION_INST, "0, from the price shown; 841, 842 and 843 likewise, 846 is 1"),
+    (tag::DISCRETION_OFFSET_VALUE, "of a limit order: as far beyond 44 as it would trade, signed"),
+    HANDLING,
+    MINIMUM,
+    SHOWN,
+    CAPACITY,
+];
 
 /// Who is behind it, for regulators.
 const BEHIND: &[(u32, &str)] = &[PARTIES, ATTRIBUTES];
@@ -124,12 +146,16 @@ pub fn meaning(tag: u32, value: u8) -> Option<String> {
     let code = &[value];
     let named = match tag {
         tag::SIDE => format!("{:?}", codes::side_of(code).ok()?),
-        tag::ORD_TYPE => format!("{:?}", codes::order_type_of(code).ok()?),
+        tag::ORD_TYPE => match codes::order_type_of(code).ok()? {
+            Some(named) => format!("{named:?}"),
+            None => "Pegged".into(),
+        },
         tag::TIME_IN_FORCE => format!("{:?}", codes::time_in_force_of(code).ok()?),
         tag::EXEC_INST => match codes::exec_inst_of(code).ok()? {
-            (_, Some(peg)) => format!("{peg:?}"),
-            (flags, None) if flags.has(Flags::POST_ONLY) => "PostOnly".into(),
-            (flags, None) if flags.has(Flags::SWEEP) => "IntermarketSweep".into(),
+            asked if asked.style.is_some() => format!("{:?}", asked.style?),
+            asked if asked.flags.has(Flags::POST_ONLY) => "PostOnly".into(),
+            asked if asked.flags.has(Flags::SWEEP) => "IntermarketSweep".into(),
+            asked if asked.terms.has(TermFlags::ALL_OR_NONE) => "AllOrNone".into(),
             _ => "NothingDifferent".into(),
         },
         tag::ORDER_CAPACITY => {
@@ -269,9 +295,10 @@ mod tests {
                 }
                 for (tag, _) in taken.fields.iter().copied().flatten() {
                     // The oldest version has no groups of parties and asks for no such answer,
-                    // and only the newest has attributes.
-                    let is_newer = version == Version::Fix42
-                        || version == Version::Fix44 && *tag == tag::NO_ORDER_ATTRIBUTES;
+                    // and only the newest has attributes and names what a peg follows.
+                    let of_newest = [tag::NO_ORDER_ATTRIBUTES, tag::PEG_PRICE_TYPE].contains(tag);
+                    let is_newer =
+                        version == Version::Fix42 || version == Version::Fix44 && of_newest;
                     let known = dictionary.requires(taken.kind.as_bytes(), *tag);
                     assert!(known.is_some() || is_newer, "{} {tag}", taken.kind);
                 }

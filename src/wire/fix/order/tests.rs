@@ -7,7 +7,8 @@ use super::codes;
 use super::*;
 use crate::model::{
     AccountId, Command, CommandKind, Event, EventKind, Flags, Group, InstrumentId, Line, Nanos,
-    OrderType, Price, Quantity, RejectCode, SelfTrade, SeqNo, SessionId, Side, Text, TimeInForce,
+    OrderType, Price, Quantity, RejectCode, SelfTrade, SeqNo, SessionId, Side, TermFlags, Terms,
+    Text, TimeInForce,
 };
 use crate::wire::fix::dictionary::Version;
 use crate::wire::fix::frame::{Framing, frame};
@@ -91,6 +92,86 @@ fn an_order_is_read_with_all_it_asks() {
     assert!(group.text().is_some_and(|text| text.client_order_id.starts_with(b"ID\0")));
 }
 
+/// The head and the terms of an order of 100 at 10 with these fields.
+fn styled(fields: &str) -> (Command, Terms) {
+    let body = format!("35=D|{HEAD}11=ID|21=1|55=ABC|54=1|60=20261122-10:00:00|38=100|{fields}");
+    let group = read(&body, &orders()).expect("a request");
+    (group.head.0, group.terms().copied().unwrap_or_default())
+}
+
+#[test]
+fn a_pegged_order_says_to_what_and_how_far_from_it() {
+    for (code, kind) in
+        [("M", OrderType::PegMidpoint), ("R", OrderType::PegPrimary), ("P", OrderType::PegMarket)]
+    {
+        for type_of in ["40=P|", "40=2|", "40=1|"] {
+            let (head, terms) = styled(&format!("18={code}|{type_of}211=-0.05|"));
+            assert_eq!((head.verdict, head.order_type()), (0, Some(kind)), "{type_of}");
+            assert_eq!((head.price, terms.offset), (Price::ZERO, Price(-500)));
+        }
+        let (head, _) = styled(&format!("18={code}|40=P|44=10.5|836=0|840=1|"));
+        assert_eq!((head.verdict, head.price), (0, Price(105_000)), "as far as it goes");
+    }
+    for (fields, why) in [
+        ("40=P|", RejectCode::NotTogether),
+        ("18=R M|40=P|", RejectCode::NotTogether),
+        ("18=R|40=3|99=11|", RejectCode::NotTogether),
+        ("18=a|40=4|44=10|99=11|", RejectCode::NotTogether),
+        ("18=R|40=P|211=x|", RejectCode::PegOffset),
+        ("18=R|40=P|211=0.05|836=1|", RejectCode::PegOffset),
+        ("18=R|40=P|211=0.05|835=1|", RejectCode::PegOffset),
+        ("18=R|40=P|211=0.05|837=1|", RejectCode::PegOffset),
+    ] {
+        assert_eq!(styled(fields).0.refused(), Some(why), "{fields}");
+    }
+}
+
+#[test]
+fn a_stop_takes_its_price_to_risk_and_a_trail_its_distance() {
+    let (head, terms) = styled("40=3|99=11|");
+    assert_eq!((head.price, terms.stop_price), (Price(110_000), Price(110_000)));
+    for fields in ["40=3|18=a|211=-0.5|", "40=P|18=a|211=0.5|"] {
+        let (head, terms) = styled(fields);
+        assert_eq!((head.verdict, head.order_type()), (0, Some(OrderType::TrailingStop)));
+        assert_eq!((head.price, terms.offset), (Price::ZERO, Price(5_000)), "{fields}");
+    }
+    let (head, terms) = styled("40=3|18=a|211=0.5|99=11|");
+    assert_eq!((head.price, terms.stop_price), (Price(110_000), Price(110_000)));
+    assert_eq!(styled("40=3|").0.refused(), Some(RejectCode::StopPrice));
+    assert_eq!(styled("40=4|44=10|").0.refused(), Some(RejectCode::StopPrice));
+    let (head, _) = styled("40=K|");
+    assert_eq!((head.verdict, head.order_type()), (0, Some(OrderType::MarketToLimit)));
+}
+
+#[test]
+fn discretion_reaches_beyond_the_price_that_is_shown() {
+    for fields in ["40=2|44=10|388=0|389=0.25|", "40=2|44=10|389=0.25|"] {
+        let (head, terms) = styled(fields);
+        assert_eq!((head.verdict, head.price), (0, Price(102_500)), "{fields}");
+        assert_eq!(terms.discretion, Price(2_500));
+    }
+    for fields in [
+        "40=2|44=10|388=1|389=0.25|",
+        "40=2|44=10|388=0|",
+        "40=2|44=10|388=0|389=0|",
+        "40=2|44=10|388=0|389=0.25|842=1|",
+        "40=2|44=10|388=0|389=-10|",
+        "40=2|44=10|388=0|389=x|",
+        "40=1|388=0|389=0.25|",
+        "40=P|18=R|388=0|389=0.25|",
+    ] {
+        assert_eq!(styled(fields).0.refused(), Some(RejectCode::Discretion), "{fields}");
+    }
+}
+
+#[test]
+fn all_or_none_is_an_instruction_like_others() {
+    let (head, terms) = styled("40=2|44=10|18=1 G|111=0|");
+    assert_eq!((head.verdict, terms.flags), (0, TermFlags::ALL_OR_NONE));
+    assert!(head.flags.has(Flags::HIDDEN));
+    assert_eq!(styled("40=2|44=10|59=6|").0.refused(), Some(RejectCode::ExpiryTime));
+}
+
 #[test]
 fn an_order_names_its_destination_and_hides_what_it_does_not_show() {
     let named = order("11=ID|38=100|40=2|44=10|100=HERE|111=0|");
@@ -131,10 +212,10 @@ fn what_cannot_be_is_a_request_with_its_refusal() {
         ("38=0.5|40=1|", RejectCode::InvalidQuantity),
         ("38=100|40=2|", RejectCode::InvalidPrice),
         ("38=100|40=2|44=1.00001|", RejectCode::InvalidPrice),
-        ("38=100|40=3|", RejectCode::InvalidPrice),
+        ("38=100|40=3|", RejectCode::StopPrice),
         ("38=100|40=I|", RejectCode::Unsupported),
-        ("38=100|40=1|59=6|", RejectCode::Unsupported),
-        ("38=100|40=1|18=G|", RejectCode::Unsupported),
+        ("38=100|40=1|59=6|", RejectCode::ExpiryTime),
+        ("38=100|40=1|18=H|", RejectCode::Unsupported),
         ("38=100|40=1|54=B|", RejectCode::InvalidSide),
         ("38=100|40=1|55=XYZ|", RejectCode::UnknownInstrument),
         ("38=100|40=1|1=OTHER|", RejectCode::UnknownAccount),

@@ -63,18 +63,27 @@ fn terms(
 ) -> Option<()> {
     let command = &group.head;
     let order_type = command.order_type()?;
-    let terms = group.terms().copied().unwrap_or_default();
-    let is_more = terms.offset != Price::ZERO || terms.discretion != Price::ZERO;
-    if order_type == OrderType::TrailingStop || is_more {
+    if version == Version::Fix42 && !is_of_oldest(order_type, command.time_in_force()?) {
         return None;
     }
+    let terms = group.terms().copied().unwrap_or_default();
     writer.number(tag::ORDER_QTY, command.quantity.0.into());
     writer.byte(tag::ORD_TYPE, codes::order_type_code(Some(order_type)));
-    if command.price != Price::ZERO {
-        writer.price(tag::PRICE, command.price);
+    // A stop's price is its trigger once more, and what discretion reaches to is not shown.
+    let is_stop = matches!(order_type, OrderType::Stop | OrderType::TrailingStop);
+    let shown = Price(command.price.0.saturating_sub(terms.discretion.0));
+    if shown != Price::ZERO && !is_stop {
+        writer.price(tag::PRICE, shown);
     }
     if terms.stop_price != Price::ZERO {
         writer.price(tag::STOP_PX, terms.stop_price);
+    }
+    if terms.offset != Price::ZERO {
+        writer.price(tag::PEG_OFFSET_VALUE, terms.offset);
+    }
+    if terms.discretion != Price::ZERO {
+        writer.byte(tag::DISCRETION_INST, b'0');
+        writer.price(tag::DISCRETION_OFFSET_VALUE, terms.discretion);
     }
     if terms.minimum != Quantity::ZERO {
         writer.number(tag::MIN_QTY, terms.minimum.0.into());
@@ -89,17 +98,7 @@ fn terms(
     if life == TimeInForce::Gtd {
         writer.time(tag::EXPIRE_TIME, Nanos(terms.expires_at), precision);
     }
-    let style = match order_type {
-        OrderType::PegMidpoint => Some(b'M'),
-        OrderType::PegPrimary => Some(b'R'),
-        OrderType::PegMarket => Some(b'P'),
-        _ if terms.flags.has(TermFlags::ALL_OR_NONE) => Some(b'G'),
-        _ if command.flags.has(Flags::POST_ONLY) => Some(b'6'),
-        _ => None,
-    };
-    if let Some(style) = style {
-        writer.byte(tag::EXEC_INST, style);
-    }
+    instructions(order_type, command.flags, terms.flags, version, writer)?;
     // The oldest version has no such field.
     if version != Version::Fix42 {
         let capacity = match command.flags.capacity() {
@@ -109,6 +108,48 @@ fn terms(
             Capacity::Other => b'G',
         };
         writer.byte(tag::ORDER_CAPACITY, capacity);
+    }
+    Some(())
+}
+
+/// Whether the oldest version has words for a type and a life: it knows no stop that trails, no
+/// market order that becomes a limit, and no close.
+fn is_of_oldest(order_type: OrderType, life: TimeInForce) -> bool {
+    let is_newer = matches!(order_type, OrderType::TrailingStop | OrderType::MarketToLimit);
+    !is_newer && life != TimeInForce::AtClose
+}
+
+/// ExecInst, several with blanks between them; `None` for what has no code.
+fn instructions(
+    order_type: OrderType,
+    flags: Flags,
+    wishes: TermFlags,
+    version: Version,
+    writer: &mut Writer<'_>,
+) -> Option<()> {
+    let style = match order_type {
+        OrderType::PegMidpoint => Some(b'M'),
+        OrderType::PegPrimary => Some(b'R'),
+        OrderType::PegMarket => Some(b'P'),
+        OrderType::TrailingStop => Some(b'a'),
+        _ => None,
+    };
+    if wishes.has(TermFlags::SLIDE) {
+        return None;
+    }
+    let asked = [
+        style,
+        wishes.has(TermFlags::ALL_OR_NONE).then_some(b'G'),
+        flags.has(Flags::POST_ONLY).then_some(b'6'),
+        (flags.has(Flags::SWEEP) && version == Version::Fix50Sp2).then_some(b'f'),
+    ];
+    let (mut codes, mut length) = ([b' '; 7], 0);
+    for (code, place) in asked.into_iter().flatten().zip(codes.iter_mut().step_by(2)) {
+        *place = code;
+        length = if length == 0 { 1 } else { length + 2 };
+    }
+    if let Some(codes @ [_, ..]) = codes.get(..length) {
+        writer.bytes(tag::EXEC_INST, codes);
     }
     Some(())
 }

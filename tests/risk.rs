@@ -4,6 +4,8 @@
 #[path = "support/process.rs"]
 #[allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
 mod process;
+#[path = "support/stopped.rs"]
+mod stopped;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV4;
@@ -20,6 +22,7 @@ use wirematch::wire::ouch::{
 use wirematch::wire::session::ClientEvent;
 
 use process::{Appliance, configuration, free_address};
+use stopped::Stopped;
 
 /// One at a time: they load the machine.
 static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
@@ -36,12 +39,19 @@ struct Book {
     last_refusal: Option<u16>,
     cancelled: u32,
     accepted: u32,
+    /// Messages that the gateway refused by itself because risk did not answer.
+    unanswered: u32,
     /// From sending an order to its answer.
     times: Vec<u64>,
 }
 
 impl Book {
     fn take(&mut self, event: ClientEvent<'_>, now: Nanos) {
+        if let ClientEvent::NotApplied { count, reason, .. } = event
+            && reason == RejectCode::RiskStopped.code()
+        {
+            self.unanswered += count;
+        }
         let ClientEvent::Message { bytes, .. } = event else { return };
         let number = match Outbound::decode(bytes) {
             Ok(Outbound::OrderAccepted(order, _)) => {
@@ -85,11 +95,15 @@ struct Client {
 
 /// An order that rests: nobody sells so low.
 fn order(number: u32) -> Vec<u8> {
+    order_in(*b"ACME    ", number)
+}
+
+fn order_in(symbol: [u8; 8], number: u32) -> Vec<u8> {
     let order = EnterOrder {
         user_ref_num: number,
         side: b'B',
         quantity: 1,
-        symbol: *b"ACME    ",
+        symbol,
         price: 290_0000 + u64::from(number % 900) * 100,
         time_in_force: b'0',
         display: b'Y',
@@ -145,6 +159,19 @@ impl Client {
             self.book.sent_at.insert(self.next, self.clock.now());
             self.next += 1;
         }
+    }
+
+    /// Sends an order in an instrument and waits for its answer: the refusal, if it is refused.
+    fn order_in(&mut self, symbol: &[u8; 8]) -> Option<u16> {
+        let number = self.next;
+        self.next += 1;
+        while self.trader.send(&order_in(*symbol, number)).is_err() {
+            self.step();
+        }
+        self.book.sent_at.insert(number, self.clock.now());
+        self.book.last_refusal = None;
+        self.until(0, |book| !book.sent_at.contains_key(&number));
+        self.book.last_refusal
     }
 
     /// Goes on until something is so; says how long it took.
@@ -310,6 +337,130 @@ fn limits_and_kills_reach_a_client_that_goes_on_sending() {
         (&of("state")["actor"], &of("state")["reason"]),
         (&"the kill file".into(), &"a flood".into())
     );
+}
+
+/// An instrument is added, changed, suspended and reinstated while a client trades; all of it is
+/// there after a restart, with who and why.
+#[test]
+fn an_instrument_is_listed_while_running() {
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (entry, data) = (free_address(), folder.path().join("data"));
+    let config = configuration(folder.path(), entry, 1);
+    let text = std::fs::read_to_string(&config).expect("it is written");
+    std::fs::write(&config, text + "[risk]\nspare_instruments = 1\n").expect("the folder is ours");
+    let mut appliance = Appliance::new(config.clone());
+    appliance.start();
+    let mut client = Client::new(1, entry);
+    client.until(1, |book| book.accepted > 10);
+    let unknown = Some(RejectCode::UnknownInstrument.ouch());
+    let killed = Some(RejectCode::Killed.ouch());
+    assert_eq!(client.order_in(b"NOVA    "), unknown);
+
+    let add = |symbol| with(&["instrument", "add", symbol, "--reference", "300"], ANN);
+    client.told(1, &data, &add("NOVA"));
+    // The gateway learns of it from its event, a moment after it is in force.
+    client.until(0, |_| true);
+    while client.order_in(b"NOVA    ") == unknown {}
+    assert_eq!(client.order_in(b"NOVA    "), None);
+    for (words, why) in [
+        (add("NOVA"), "listed already"),
+        (add("PULS"), "spare_instruments"),
+        (with(&["instrument", "change", "PULS", "--lot", "5"], ANN), "no instrument"),
+        (with(&["instrument", "change", "NOVA", "--tick", "0.05"], ANN), "orders wait"),
+    ] {
+        let refused = client.ask(1, &data, &words);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains(why), "{words:?}: {said}");
+    }
+    client.told(1, &data, &with(&["instrument", "change", "NOVA", "--named", "NEON"], BOB));
+    while client.order_in(b"NEON    ") == unknown {}
+    assert_eq!(client.order_in(b"NOVA    "), unknown, "its name is another");
+
+    // Suspended: its orders are cancelled, and nothing new enters until a person reinstates it.
+    let cancelled = client.book.cancelled;
+    client.told(0, &data, &with(&["instrument", "suspend", "NEON"], ANN));
+    client.until(0, |book| book.cancelled >= cancelled + 2);
+    assert_eq!(client.order_in(b"NEON    "), killed);
+    assert_eq!(client.order_in(b"ACME    "), None, "the others go on");
+    client.told(1, &data, &with(&["instrument", "reinstate", "NEON"], BOB));
+    assert_eq!(client.order_in(b"NEON    "), None);
+
+    appliance.kill();
+    assert!(appliance.replays());
+    appliance.start();
+    assert_eq!(client.order_in(b"NEON    "), None, "it is listed still");
+    appliance.kill();
+    let config = config.to_str().expect("a path");
+    let output = Command::new(env!("CARGO_BIN_EXE_wirematch"))
+        .args(["instrument", "show", "--json", "--config", config])
+        .output()
+        .expect("it starts");
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(shown.contains("\"NEON\"") && !shown.contains("\"NOVA\""), "{shown}");
+    let shown = command(&data, &["risk", "show", "--config", config]).output().expect("it starts");
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    let settings = shown["settings"].as_array().expect("a list");
+    let listed = settings.iter().find(|row| row["what"] == "listed").expect("it is on record");
+    assert_eq!((&listed["actor"], &listed["reason"]), (&"bob".into(), &"a test too".into()));
+}
+
+/// The risk stage stands still: the gateway refuses orders by itself and people are told; what was
+/// sent meanwhile is answered when it goes on, and none of it has become an order.
+#[test]
+fn while_risk_stands_still_no_order_is_taken() {
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (entry, data) = (free_address(), folder.path().join("data"));
+    let config = configuration(folder.path(), entry, 1);
+    let text = std::fs::read_to_string(&config).expect("it is written");
+    let apart = text.replace("\"risk\", \"matching\"", "\"matching\"").replace(
+        "[[session]]\nid = 1\n",
+        "[[core]]\nidle = \"yield\"\nstages = [\"risk\"]\n[[session]]\nid = 1\n",
+    );
+    assert_ne!(apart, text);
+    std::fs::write(&config, apart).expect("the folder is ours");
+    let mut appliance = Appliance::new(config);
+    appliance.start();
+    let mut client = Client::new(1, entry);
+    client.until(1, |book| book.accepted > 10);
+
+    let still = Stopped::stage(&data, "risk");
+    let begun = client.clock.now();
+    let refusing = |status: &serde_json::Value| {
+        let told = status["risk_stands_still"] == true;
+        told && status["counters"]["gateway"]["RiskStopped"].as_u64() > Some(0)
+    };
+    while !refusing(&client.told(0, &data, &["risk", "status"])) {
+        let waited = client.clock.now().saturating_sub(begun);
+        assert!(waited < Nanos(30_000 * MILLISECOND), "nobody notices");
+    }
+    println!(
+        "the risk stage stands still: seen from outside after {} ms at the latest",
+        client.clock.now().saturating_sub(begun).0 / MILLISECOND
+    );
+    // What is sent from now on, a cancel beside it.
+    let first = client.next;
+    while client.next < first + 5 {
+        client.send(1);
+        client.step();
+    }
+    let open = *client.book.open.first().expect("one rests");
+    while client.trader.send(&cancel(open)).is_err() {
+        client.step();
+    }
+    let (accepted, cancelled) = (client.book.accepted, client.book.cancelled);
+    client.go_on(0, Nanos(100 * MILLISECOND));
+    assert_eq!((client.book.accepted, client.book.cancelled), (accepted, cancelled), "it stands");
+    drop(still);
+    client.until(0, |book| book.cancelled > cancelled);
+    client.until(0, |book| book.unanswered >= 5);
+    assert!((first..first + 5).all(|at| !client.book.open.contains(&at)), "one was taken");
+    client.until(1, |book| book.accepted > accepted);
+    let alarm = |line: &String| line.contains("the risk stage stands still");
+    client.until(1, |_| appliance.said().iter().any(alarm));
+    appliance.kill();
+    assert!(appliance.replays());
 }
 
 /// A flood of one session: limited, banned, its cancels taken; the other's times are compared.

@@ -42,7 +42,7 @@ need_dpdk() {
 # Waits until a file holds a word: wait_for WORD FILE.
 wait_for() {
   local _
-  for _ in $(seq 200); do
+  for _ in $(seq 1200); do
     grep -q "$1" "$2" 2>/dev/null && return
     sleep 0.05
   done

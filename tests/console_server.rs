@@ -115,7 +115,7 @@ fn run(arguments: &[&str], data: &Path) -> (i32, String, String) {
 }
 
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    for _ in 0..400 {
+    for _ in 0..2_400 {
         if is_so() {
             return;
         }
@@ -351,7 +351,7 @@ fn a_service_manager_is_told_and_the_watchdog_is_fed() {
     let world = World::new("");
     let path = world.folder.path().join("notify");
     let manager = std::os::unix::net::UnixDatagram::bind(&path).expect("it is free");
-    manager.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket has time-outs");
+    manager.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket has time-outs");
     let mut room = [0; 256];
     let mut heard = || {
         let length = manager.recv(&mut room).expect("it was said in time");

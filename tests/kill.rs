@@ -154,7 +154,7 @@ fn nothing_acknowledged_is_lost_and_nothing_is_there_twice() {
         appliance.kill();
     }
     appliance.start();
-    let mut patience = 600;
+    let mut patience = 2_400;
     while !client.is_settled() {
         client.work(Nanos(50 * MILLISECOND), false);
         patience -= 1;
@@ -220,7 +220,7 @@ fn what_is_sent_on_to_another_appliance_counts_once_whichever_is_killed() {
         let span = 50 + client.dice.below(100);
         client.work(Nanos(span * MILLISECOND), true);
     }
-    let mut patience = 600;
+    let mut patience = 2_400;
     while !client.is_settled() || client.book.answered.len() < client.book.expected() {
         client.work(Nanos(50 * MILLISECOND), false);
         patience -= 1;

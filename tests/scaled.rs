@@ -201,7 +201,7 @@ impl Postgres {
     fn start_again(&self) {
         let begun = Instant::now();
         while Client::connect(&self.address(0, "postgres"), NoTls).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(30), "it does not start");
+            assert!(begun.elapsed() < Duration::from_secs(120), "it does not start");
             self.control(0, &["start"]);
         }
     }
@@ -348,7 +348,7 @@ fn reads_of_a_replica(postgres: &Postgres, keepers: &mut [Keeper], places: &[Sha
         });
         match read_history(replica, &wanted, Duration::from_secs(1)) {
             Ok((lines, _)) => break lines,
-            Err(StoreError::Stale { .. }) if begun.elapsed() < Duration::from_secs(20) => {}
+            Err(StoreError::Stale { .. }) if begun.elapsed() < Duration::from_secs(60) => {}
             Err(error) => panic!("{error}"),
         }
     };
@@ -445,7 +445,7 @@ fn the_event_log_is_whole_and_in_order_whatever_the_brokers_do() {
     while events.complaint().is_none() {
         events.step().expect("the journal is good");
         assert!(events.lag(end, Nanos(0)).records > 0, "nothing of it can be there");
-        assert!(begun.elapsed() < Duration::from_secs(30), "it was refused");
+        assert!(begun.elapsed() < Duration::from_secs(60), "it was refused");
         std::thread::sleep(Duration::from_millis(1));
     }
     assert!(events.lag(end, Nanos(0)).records > 0, "a loss is no arrival");
@@ -455,7 +455,7 @@ fn the_event_log_is_whole_and_in_order_whatever_the_brokers_do() {
     log.trade(3_000);
     let mut events = EventLog::new(place.clone(), &log.journal());
     drain(&mut events, &log, 60);
-    assert!(events.settle(Duration::from_secs(20)), "{:?}", events.complaint());
+    assert!(events.settle(Duration::from_secs(60)), "{:?}", events.complaint());
     let mut seen = 0;
     for partition in 0..place.partitions {
         let mut last = EventId(0);
@@ -477,11 +477,6 @@ fn the_cache_is_written_at_once_and_forgets_by_itself() {
     let mut cache = Cache::new(&address);
     let limits = BTreeMap::from([(AccountId(7), 1_000_250_i64)]);
     let top = CachedTop { symbol: "ACME".into(), bid: 1, bid_quantity: 2, ask: 3, ask_quantity: 4 };
-    let begun = Instant::now();
-    while let Err(error) = cache.put(&limits, std::slice::from_ref(&top)) {
-        assert!(begun.elapsed() < Duration::from_secs(10), "{error}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
     let client = redis::Client::open(address.as_str()).expect("an address");
     let mut connection = client.get_connection().expect("it listens");
     let read = |connection: &mut redis::Connection| -> (Option<i64>, Option<String>) {
@@ -489,8 +484,16 @@ fn the_cache_is_written_at_once_and_forgets_by_itself() {
         pipe.hget(LIMITS_KEY, 7).get(top_key("ACME"));
         pipe.query(connection).expect("it answers")
     };
-    let (limit, text) = read(&mut connection);
-    assert_eq!(limit, Some(1_000_250));
+    // On a busy machine it may be gone before it is asked for.
+    let begun = Instant::now();
+    let text = loop {
+        let put = cache.put(&limits, std::slice::from_ref(&top));
+        if let (Some(limit), text) = read(&mut connection) {
+            assert_eq!(limit, 1_000_250);
+            break text;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "it was never there: {put:?}");
+    };
     assert_eq!(serde_json::from_str::<CachedTop>(&text.expect("a top")).expect("JSON"), top);
     std::thread::sleep(Duration::from_millis(400));
     assert_eq!(read(&mut connection).0, None, "limits that are not renewed are gone");
@@ -513,6 +516,11 @@ fn redis(port: u16, folder: &Path) -> Option<(std::process::Child, String)> {
         println!("skipped: Redis 7 is not there");
         return None;
     };
+    let begun = Instant::now();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it does not listen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     Some((server, format!("redis://127.0.0.1:{port}")))
 }
 
@@ -557,7 +565,7 @@ fn who_has_no_limit_any_more_cannot_buy() {
             if said.contains(word) {
                 return;
             }
-            assert!(begun.elapsed() < Duration::from_secs(20), "never {word}: {said}");
+            assert!(begun.elapsed() < Duration::from_secs(60), "never {word}: {said}");
             std::thread::sleep(Duration::from_millis(50));
         }
     };

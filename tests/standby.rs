@@ -44,7 +44,7 @@ fn whoever_is_killed_nothing_acknowledged_is_lost_and_nothing_is_there_twice() {
 /// What the client sends is answered, by whoever.
 fn is_answered(pair: &mut Pair, when: &str) {
     let before = pair.client.book.answered.len();
-    let mut patience = 500;
+    let mut patience = 6_000;
     while pair.client.book.answered.len() < before + 100 {
         pair.client.work(Nanos(10 * MILLISECOND), true);
         patience -= 1;
@@ -65,7 +65,7 @@ fn a_primary_that_was_paused_says_nothing_more_and_one_that_is_alone_goes_on() {
     let zombie = pair.machines[paused].as_mut().expect("it is there");
     zombie.signal("CONT");
     zombie.wait_for("primary no longer");
-    let ended = (0..2_000).find_map(|_| {
+    let ended = (0..60_000).find_map(|_| {
         std::thread::sleep(std::time::Duration::from_millis(1));
         zombie.ended()
     });
@@ -101,7 +101,7 @@ fn a_standby_that_does_not_belong_is_refused_with_a_sentence() {
         let arguments = ["run", "--no-table", "--config", path, "--standby", &host];
         let mut stranger = pair::Process::start(&arguments);
         stranger.wait_for(word);
-        let ended = (0..2_000).find_map(|_| {
+        let ended = (0..60_000).find_map(|_| {
             std::thread::sleep(std::time::Duration::from_millis(1));
             stranger.ended()
         });

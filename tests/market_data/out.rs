@@ -45,7 +45,7 @@ impl Running {
 /// All that a SoupBinTCP server says to a login, until it ends the session.
 fn all_of(address: SocketAddrV4, login: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).expect("it listens");
-    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("it has time-outs");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("it has time-outs");
     stream.write_all(login).expect("it takes it");
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).expect("it ends");
@@ -151,7 +151,7 @@ impl Redis {
 /// What a Redis answers, as it stands on the line.
 fn asked(address: SocketAddrV4, command: &str) -> String {
     let mut line = TcpStream::connect(address).expect("it listens");
-    line.set_read_timeout(Some(Duration::from_secs(5))).expect("it has time-outs");
+    line.set_read_timeout(Some(Duration::from_secs(60))).expect("it has time-outs");
     line.write_all(format!("{command}\r\n").as_bytes()).expect("it takes it");
     let mut room = [0; 4096];
     let count = line.read(&mut room).expect("it answers");

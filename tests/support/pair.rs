@@ -62,7 +62,7 @@ impl Process {
     }
 
     pub fn wait_for(&self, word: &str) {
-        for _ in 0..20_000 {
+        for _ in 0..120_000 {
             if self.has_said(word) {
                 return;
             }
@@ -278,7 +278,7 @@ impl Pair {
         let paired = format!("{} stands by", ["one", "two"][other]);
         let before = self.count(self.primary, &paired);
         self.machines[other] = Some(Process::start(&arguments));
-        let mut patience = 4_000;
+        let mut patience = 24_000;
         while self.count(self.primary, &paired) == before {
             // A standby that comes back must catch up while there is load.
             self.client.work(Nanos(5 * MILLISECOND), patience % 4 == 0);
@@ -334,7 +334,7 @@ impl Pair {
 
     /// All that was sent is settled and told.
     pub fn settle(&mut self) {
-        let mut patience = 600;
+        let mut patience = 2_400;
         while !self.client.is_settled() {
             self.client.work(Nanos(20 * MILLISECOND), false);
             patience -= 1;

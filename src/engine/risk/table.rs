@@ -153,7 +153,8 @@ mod tests {
             include_str!("tests/protection.rs"),
             include_str!("rate.rs"),
             // What the gateway says by itself can be seen from outside alone.
-            include_str!("../../../tests/risk.rs"),
+            include_str!("../../../tests/risk/client.rs"),
+            include_str!("../../../tests/risk/main.rs"),
         ];
         for control in CONTROLS {
             assert!(!control.codes.is_empty(), "{} refuses by no code", control.name);

@@ -1,6 +1,7 @@
 //! The gate over random flows, beside a book-keeper who knows only commands and events.
 
 mod controls;
+mod levels;
 mod listing;
 mod protection;
 

@@ -68,7 +68,8 @@ fn operators_cancel_bust_and_correct_on_the_record() {
         while number < 2 && other.trader.send(&sale(number + 1)).is_ok() {
             number += 1;
         }
-        (one.step(), other.step());
+        one.step();
+        other.step();
         match trades(&data) {
             made if made.len() == 2 => break made,
             _ => std::thread::sleep(std::time::Duration::from_millis(5)),

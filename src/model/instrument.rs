@@ -29,6 +29,9 @@ impl Instrument {
         }
     }
 
+    /// The highest reference price one may be listed at: sums of such prices stay in bounds.
+    pub const REFERENCE_MAX: Price = Price(1 << 50);
+
     /// Whether it is such a place.
     pub fn is_spare(&self) -> bool {
         self.symbol == Symbol::BLANK
@@ -71,7 +74,8 @@ impl Instrument {
     ) -> Option<Self> {
         let bytes = (u64::from(symbol[0]) << 32 | u64::from(symbol[1])).to_be_bytes();
         let symbol = Symbol::new(std::str::from_utf8(bytes.trim_ascii_end()).ok()?)?;
-        let is_good = id.0 > 0 && lot.0 > 0 && tick > 0 && reference_price.0 >= 0;
+        let is_good = id.0 > 0 && lot.0 > 0 && tick > 0;
+        let is_good = is_good && (0..=Self::REFERENCE_MAX.0).contains(&reference_price.0);
         let tick = Price(i64::from(tick));
         is_good.then_some(Self { id, symbol, tick, lot, reference_price })
     }
@@ -89,7 +93,7 @@ mod tests {
         #[test]
         fn a_listing_goes_through_its_command_and_its_event(
             name in "[!-~]{1,8}", id in 1..u32::MAX, tick in 1..=u32::MAX, lot in 1..=u32::MAX,
-            price in 0..i64::MAX, noise in any::<[u32; 4]>(),
+            price in 0..=1i64 << 50, noise in any::<[u32; 4]>(),
         ) {
             let listed = Instrument {
                 id: InstrumentId(id),

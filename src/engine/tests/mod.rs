@@ -60,7 +60,7 @@ impl Pair {
     fn go_through_bytes(&mut self) {
         let mut bytes = Vec::new();
         let Ok(digest) = self.software.snapshot(&mut bytes) else { return };
-        let restored = SoftwareMatcher::restore(self.limits, self.software.listed(), &bytes);
+        let restored = SoftwareMatcher::restore(self.limits, &instruments(), &bytes);
         self.software = restored.expect("what was written can be read");
         assert_eq!(self.software.digest(), digest);
     }

@@ -58,7 +58,8 @@ impl Wanted<'_> {
             instrument.tick = above("tick", self.tick, u32::MAX.into())?;
         }
         if !self.price.is_empty() {
-            instrument.reference_price = above("reference price", self.price, i64::MAX)?;
+            instrument.reference_price =
+                above("reference price", self.price, Instrument::REFERENCE_MAX.0)?;
         }
         if self.lot > 0 {
             instrument.lot = Quantity(self.lot);

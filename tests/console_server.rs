@@ -3,6 +3,8 @@
 #[path = "support/process.rs"]
 #[allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
 mod process;
+#[path = "support/stopped.rs"]
+mod stopped;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,6 +14,7 @@ use std::time::Duration;
 
 use process::{Appliance, configuration, free_address};
 use serde_json::{Value, json};
+use stopped::Stopped;
 use tempfile::TempDir;
 use wirematch::runtime::counters_file::{COUNTERS_NAME, Snapshot};
 
@@ -366,7 +369,7 @@ fn a_service_manager_is_told_and_the_watchdog_is_fed() {
     }
     assert!(told.starts_with("READY=1\nSTATUS=orders at 127.0.0.1:"), "{told}");
     assert_eq!([heard(), heard(), heard()], ["WATCHDOG=1"; 3]);
-    let still = Stopped::stage(&world, "gateway");
+    let still = Stopped::stage(&world.data(), "gateway");
     // What was said before it stood still may be on the way, and one more was right.
     manager.set_read_timeout(Some(Duration::from_millis(2500))).expect("as above");
     let mut room = [0; 256];
@@ -382,72 +385,6 @@ fn a_service_manager_is_told_and_the_watchdog_is_fed() {
         }
     }
     assert_eq!(last, "STOPPING=1");
-}
-
-/// A thread of an appliance, held where it stands until this is dropped.
-struct Stopped {
-    thread: i32,
-    go_on: std::sync::mpsc::Sender<()>,
-    holder: Option<std::thread::JoinHandle<()>>,
-}
-
-impl Stopped {
-    /// The thread that bears a stage's name.
-    fn stage(world: &World, name: &str) -> Self {
-        let file = world.data().join(COUNTERS_NAME);
-        let seen = Snapshot::read(&file).expect("it is good");
-        let tasks = format!("/proc/{}/task", seen.pid);
-        let task = std::fs::read_dir(tasks).expect("it runs").flatten().find(|task| {
-            let comm = std::fs::read_to_string(task.path().join("comm"));
-            comm.is_ok_and(|comm| comm.trim_end() == name)
-        });
-        let task = task.unwrap_or_else(|| panic!("no thread is called {name}"));
-        let thread = task.file_name().to_string_lossy().parse().expect("a number");
-        let (go_on, wait) = std::sync::mpsc::channel();
-        let (stands, is_still) = std::sync::mpsc::channel();
-        // Who holds a thread is a thread itself.
-        let holder = std::thread::spawn(move || {
-            hold(thread);
-            stands.send(()).expect("the test waits");
-            let _ = wait.recv();
-            release(thread);
-        });
-        is_still.recv().expect("it can be held");
-        Self { thread, go_on, holder: Some(holder) }
-    }
-}
-
-impl Drop for Stopped {
-    fn drop(&mut self) {
-        let _ = self.go_on.send(());
-        if let Some(holder) = self.holder.take() {
-            holder.join().unwrap_or_else(|_| eprintln!("thread {} was not let go", self.thread));
-        }
-    }
-}
-
-#[allow(unsafe_code, reason = "a thread is stopped from outside by ptrace alone")]
-fn hold(thread: i32) {
-    let none = std::ptr::null_mut::<libc::c_void>();
-    // SAFETY: both requests take no memory of ours.
-    let done = unsafe {
-        [
-            libc::ptrace(libc::PTRACE_SEIZE, thread, none, none),
-            libc::ptrace(libc::PTRACE_INTERRUPT, thread, none, none),
-        ]
-    };
-    assert_eq!(done, [0, 0], "{}", std::io::Error::last_os_error());
-    let mut status = 0;
-    // SAFETY: `status` outlives the call.
-    let stopped = unsafe { libc::waitpid(thread, &raw mut status, libc::__WALL) };
-    assert_eq!(stopped, thread);
-}
-
-#[allow(unsafe_code, reason = "as above")]
-fn release(thread: i32) {
-    let none = std::ptr::null_mut::<libc::c_void>();
-    // SAFETY: the request takes no memory of ours; a thread that is gone is let go already.
-    unsafe { libc::ptrace(libc::PTRACE_DETACH, thread, none, none) };
 }
 
 #[test]
@@ -483,14 +420,14 @@ fn readiness_names_what_stands_still_and_a_kill_needs_no_slow_thread() {
         ("gateway", "gateway: its core has stood still"),
         ("sequencer", "sequencer: its core has stood still"),
     ] {
-        let still = Stopped::stage(&world, stage);
+        let still = Stopped::stage(&world.data(), stage);
         until(stage, || unready().contains(component));
         drop(still);
         until("it goes on", || !unready().contains(component));
     }
     let (status, positions) = world.get("/api/positions?account=1", &[]);
     assert!(status == 200 && body_of(&positions)["ok"] == json!(true), "{positions}");
-    let still = Stopped::stage(&world, "slow");
+    let still = Stopped::stage(&world.data(), "slow");
     let token = body_of(&world.get("/api/me", &[]).1)["token"].as_str().unwrap_or("").to_owned();
     let kill = json!({ "whom": { "scope": "everything" }, "reason": "a drill", "word": "KILL" });
     let (status, answer) = world.post("/api/kill", &[("X-Token", &token)], &kill);

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use wirematch::flow::Dice;
 use wirematch::journal::{LogKind, Reader};
-use wirematch::model::{Event, EventKind, Nanos, Price};
+use wirematch::model::{Command, CommandKind, Event, EventKind, Nanos, Price};
 use wirematch::runtime::{Clock, SystemClock};
 use wirematch::wire::fix::session::Ending;
 use wirematch::wire::fix::{Version, tag};
@@ -402,4 +402,96 @@ fn a_replay_of_numbers_survives_a_clean_restart() {
     let is_cancelled = |client: &FixClient| client.told.reports.values().any(|r| r.0 == b'4');
     until(&mut clients, "its order died with the line", |clients| is_cancelled(&clients[0]));
     assert!(clients[0].numbers().0 > before.0, "numbers go on");
+}
+
+/// A client's wish that a party is stopped (1), or goes on (2).
+fn act(client: &mut FixClient, id: &str, action: u8, party: (&str, &str), why: &str) {
+    client.say(b"DH", SystemClock::new().now(), &mut |writer| {
+        writer.bytes(tag::PARTY_ACTION_REQUEST_ID, id.as_bytes());
+        writer.byte(tag::PARTY_ACTION_TYPE, action);
+        writer.number(tag::NO_REQUESTING_PARTY_IDS, 1);
+        writer.bytes(tag::REQUESTING_PARTY_ID, b"ada");
+        writer.number(tag::NO_PARTY_IDS, 1);
+        writer.bytes(tag::PARTY_ID, party.1.as_bytes());
+        writer.byte(tag::PARTY_ID_SOURCE, b'D');
+        writer.bytes(tag::PARTY_ROLE, party.0.as_bytes());
+        if !why.is_empty() {
+            writer.bytes(tag::TEXT, why.as_bytes());
+        }
+    });
+}
+
+/// The kill switch by FIX: of the session and of its account, with a name and a reason, by those
+/// who may; what an operator stopped no client lets go on.
+#[test]
+fn a_client_stops_its_trading_and_lets_it_go_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let version = Version::Fix50Sp2;
+    let (config, address) =
+        configuration(folder.path(), 2, version.name(), "may_stop = [\"session\", \"account\"]");
+    let text = std::fs::read_to_string(&config).expect("it is written");
+    let (own, other) = text.rsplit_once("may_stop").expect("two sessions");
+    let (_, other) = other.split_once('\n').expect("a line");
+    std::fs::write(&config, format!("{own}{other}")).expect("the folder is ours");
+    let mut appliance = Appliance::new(config);
+    appliance.start();
+    let mut clients = connected(2, version, address);
+    let now = SystemClock::new().now();
+    let said = |clients: &mut [FixClient], at: usize, id: &str, what: &str| {
+        let name = format!("2328={id}");
+        until(clients, id, |clients| {
+            clients[at].told.others.iter().any(|told| told.contains(&name))
+        });
+        let told = clients[at].told.others.iter().find(|told| told.contains(&name));
+        assert!(told.is_some_and(|told| told.contains(what)), "{id}: {told:?}");
+    };
+    clients[0].order(b'1', 100, PRICE, now);
+    until(&mut clients, "it rests", |clients| clients[0].told.answered.len() == 1);
+
+    // Who may not, who does not say why, and parties that are nobody's.
+    act(&mut clients[1], "other", b'1', ("55", "102"), "why not");
+    said(&mut clients, 1, "other", "2333=98");
+    for (id, party, why, code) in [
+        ("mute", ("55", "101"), "", "2333=99"),
+        ("foreign", ("55", "102"), "a fire", "2333=0"),
+        ("beyond", ("24", "7"), "a fire", "2333=0"),
+        ("role", ("7", "101"), "a fire", "2333=0"),
+        ("firm", ("1", "1"), "a fire", "2333=98"),
+    ] {
+        act(&mut clients[0], id, b'1', party, why);
+        said(&mut clients, 0, id, code);
+    }
+
+    for (at, party) in [("55", "101"), ("24", "102")].into_iter().enumerate() {
+        let (stop, go) = (format!("stop-{at}"), format!("go-{at}"));
+        act(&mut clients[0], &stop, b'1', party, "a fire");
+        said(&mut clients, 0, &stop, "2332=1");
+        until(&mut clients, "its order is cancelled", |clients| {
+            let gone = clients[0].told.reports.values().filter(|(kind, ..)| *kind == b'4');
+            gone.count() == at + 1
+        });
+        let id = clients[0].order(b'1', 100, PRICE, SystemClock::new().now());
+        until(&mut clients, "it is refused", |clients| clients[0].told.answered.contains(&id));
+        let refused = clients[0].told.reports.values().any(|told| *told == (b'8', id, 0));
+        assert!(refused, "an order came through");
+        act(&mut clients[0], &go, b'2', party, "it is out");
+        said(&mut clients, 0, &go, "2332=1");
+        let id = clients[0].order(b'1', 100, PRICE, SystemClock::new().now());
+        until(&mut clients, "it rests", |clients| clients[0].told.answered.contains(&id));
+        assert!(clients[0].told.reports.values().any(|told| *told == (b'0', id, 0)));
+    }
+    appliance.kill();
+    assert!(appliance.replays());
+    // Who and why is on record, as for operators.
+    let commands = LogKind::Commands.folder(&folder.path().join("data/journal"));
+    let mut reader = Reader::<Command>::open(&commands, 0).expect("it is there");
+    let mut kills = 0;
+    while let Some(group) = reader.read().expect("it can be read") {
+        if group.head.kind() == Some(CommandKind::Kill) {
+            let note = group.note().expect("a name and a reason");
+            assert!(note.actor.starts_with(b"ada\0") && note.reason.starts_with(b"a fire\0"));
+            kills += 1;
+        }
+    }
+    assert_eq!(kills, 2);
 }

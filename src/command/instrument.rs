@@ -1,16 +1,19 @@
-//! `wirematch instrument`: shows instruments, halts and resumes them, moves them between shards.
+//! `wirematch instrument`: shows instruments, lists and suspends them, halts and resumes them,
+//! moves them between shards.
 
+use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use crate::command::configuration::ConfigArguments;
 use crate::command::risk::{Calling, call};
 use crate::command::{Failure, Outcome};
-use crate::topology::Ask;
+use crate::topology::{Ask, Whom, journal_folder, listed_by};
 
-/// Shows instruments, halts and resumes them, moves them between shards.
+/// Shows instruments, lists and suspends them, halts and resumes them, moves them between shards.
 #[derive(Args, Debug)]
 #[command(after_help = "Exit codes: 0 done, 1 nobody answers, 2 wrong usage or refused.\n\n\
-    Examples:\n  wirematch instrument halt ACME --actor ann --reason 'news'\n  \
+    Examples:\n  wirematch instrument add NOVA --reference 25 --actor ann --reason 'new'\n  \
+    wirematch instrument halt ACME --actor ann --reason 'news'\n  \
     wirematch instrument resume ACME --auction-s 300 --actor ann --reason 'news is out'\n  \
     wirematch instrument phase ACME pre-open --actor ann --reason 'a late open'")]
 pub struct InstrumentArguments {
@@ -27,6 +30,48 @@ enum InstrumentCommand {
         /// Print one JSON object per line
         #[arg(long)]
         json: bool,
+    },
+    /// Lists an instrument, in a place that `[risk] spare_instruments` keeps
+    Add {
+        symbol: String,
+        /// The price its collar begins at
+        #[arg(long)]
+        reference: String,
+        /// The smallest step of prices
+        #[arg(long, default_value = "0.01")]
+        tick: String,
+        /// The smallest step of quantities
+        #[arg(long, default_value_t = 1)]
+        lot: u32,
+        #[command(flatten)]
+        calling: Calling,
+    },
+    /// Lists an instrument otherwise; another tick only while nobody waits in it
+    Change {
+        symbol: String,
+        /// Its new symbol
+        #[arg(long, default_value = "")]
+        named: String,
+        #[arg(long, default_value = "")]
+        reference: String,
+        #[arg(long, default_value = "")]
+        tick: String,
+        #[arg(long, default_value_t = 0)]
+        lot: u32,
+        #[command(flatten)]
+        calling: Calling,
+    },
+    /// Stops trading in an instrument and cancels its orders; `risk kill --instrument`
+    Suspend {
+        symbol: String,
+        #[command(flatten)]
+        calling: Calling,
+    },
+    /// Lets an instrument that was suspended trade again; `risk resume --instrument`
+    Reinstate {
+        symbol: String,
+        #[command(flatten)]
+        calling: Calling,
     },
     /// Halts an instrument: cuts and cancels are taken
     Halt {
@@ -98,8 +143,25 @@ pub fn run(arguments: &InstrumentArguments) -> Outcome {
         lasts_s,
         then: then.into(),
     };
+    let whom = |symbol: &String| Whom {
+        scope: "instrument".into(),
+        symbol: symbol.clone(),
+        ..Whom::default()
+    };
     match &arguments.command {
         InstrumentCommand::Show { config, json } => show(config, *json),
+        InstrumentCommand::Add { symbol, reference, tick, lot, calling } => {
+            call(calling, list(symbol, None, [reference, tick], *lot))
+        }
+        InstrumentCommand::Change { symbol, named, reference, tick, lot, calling } => {
+            call(calling, list(symbol, Some(named), [reference, tick], *lot))
+        }
+        InstrumentCommand::Suspend { symbol, calling } => {
+            call(calling, Ask::Kill { whom: whom(symbol), reduce_only: false })
+        }
+        InstrumentCommand::Reinstate { symbol, calling } => {
+            call(calling, Ask::Resume { whom: whom(symbol) })
+        }
         InstrumentCommand::Halt { symbol, calling } => {
             call(calling, phase(symbol, "halt", 0, "continuous"))
         }
@@ -126,10 +188,25 @@ pub fn run(arguments: &InstrumentArguments) -> Outcome {
     }
 }
 
+fn list(symbol: &str, named: Option<&String>, [price, tick]: [&String; 2], lot: u32) -> Ask {
+    Ask::List {
+        symbol: symbol.into(),
+        is_new: named.is_none(),
+        named: named.cloned().unwrap_or_default(),
+        tick: tick.clone(),
+        lot,
+        price: price.clone(),
+    }
+}
+
+/// As configured, and as listed since: that stands in the journal.
 fn show(config: &ConfigArguments, json: bool) -> Result<(), Failure> {
     let loaded = config.load()?;
     let dealt = loaded.catalogue.sharding.dealt();
-    for listed in &loaded.catalogue.instruments {
+    let journal = journal_folder(&loaded.config.data);
+    let instruments =
+        listed_by(&journal, &loaded.catalogue.instruments).context("the journal cannot be read")?;
+    for listed in instruments.iter().filter(|listed| !listed.is_spare()) {
         let symbol = listed.symbol.name();
         let shard = dealt.iter().find(|(id, _)| *id == listed.id);
         let shard = shard.map_or(0, |(_, shard)| *shard);

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::journal::{JournalError, LogKind, Reader};
 use crate::model::{Command, Event, EventFlags, EventKind, Instrument, Price};
 use crate::runtime::StopFlag;
+use crate::slow::Roster;
 use crate::topology::{Ledger, instant, is_operators};
 
 /// Trades kept.
@@ -47,15 +48,11 @@ impl Read {
 pub(super) type Shared = Arc<Mutex<Read>>;
 
 /// Starts reading.
-pub(super) fn spawn(
-    journal: PathBuf,
-    listed: Vec<Instrument>,
-    stop: StopFlag,
-) -> std::io::Result<Shared> {
+pub(super) fn spawn(journal: PathBuf, roster: Roster, stop: StopFlag) -> std::io::Result<Shared> {
     let shared = Shared::default();
     let own = Arc::clone(&shared);
     let body = move || {
-        if let Err(error) = follow(&journal, &listed, &own, &stop) {
+        if let Err(error) = follow(&journal, &roster, &own, &stop) {
             own.lock().unwrap_or_else(|bad| bad.into_inner()).complaint = Some(error.to_string());
         }
     };
@@ -65,7 +62,7 @@ pub(super) fn spawn(
 
 fn follow(
     journal: &Path,
-    listed: &[Instrument],
+    roster: &Roster,
     shared: &Shared,
     stop: &StopFlag,
 ) -> Result<(), JournalError> {
@@ -83,7 +80,7 @@ fn follow(
             done += 1;
             if is_operators(&group.head) {
                 let mut read = shared.lock().unwrap_or_else(|bad| bad.into_inner());
-                read.ledger.take(&group, listed);
+                read.ledger.take(&group, &roster.all());
             }
         }
         let mut trades = VecDeque::new();
@@ -91,7 +88,7 @@ fn follow(
             && let Some(event) = events.read_event()?
         {
             done += 1;
-            if let Some(trade) = trade_of(&event, listed) {
+            if let Some(trade) = trade_of(&event, &roster.all()) {
                 trades.push_back(trade);
             }
         }

@@ -44,7 +44,7 @@ pub(super) async fn me(State(console): Shared, headers: HeaderMap) -> Json<Value
 
 /// A book's best prices.
 pub(super) fn book_of(console: &Console, symbol: &str) -> Value {
-    let listed = &console.parts.instruments;
+    let listed = console.parts.roster.all();
     let Some(place) = listed.iter().position(|one| one.symbol.name() == symbol) else {
         return Value::Null;
     };
@@ -91,7 +91,7 @@ pub(super) async fn long(
 pub(super) async fn audit(State(console): Shared, Query(asked): Asked) -> Json<Value> {
     let wanted = asked.get("query").cloned().unwrap_or_default();
     let work = move |console: &Console| {
-        record::search(&console.parts.data, wanted.trim(), &console.parts.instruments)
+        record::search(&console.parts.data, wanted.trim(), &console.parts.roster.all())
     };
     long(&console, work).await
 }

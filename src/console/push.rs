@@ -76,7 +76,7 @@ pub(super) async fn socket(
 
 async fn serve(mut socket: WebSocket, console: Arc<Console>) {
     let mut readings = console.readings.clone();
-    let mut watched = console.parts.instruments.first().map(|one| one.symbol.name());
+    let mut watched = console.parts.roster.all().first().map(|one| one.symbol.name());
     loop {
         tokio::select! {
             changed = readings.changed() => {

@@ -17,9 +17,9 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::console::users::{Person, Users};
 use crate::console::{act, assets, follow, look, push, tls};
-use crate::model::Instrument;
 use crate::runtime::StopFlag;
 use crate::runtime::counters_file::Snapshot;
+use crate::slow::Roster;
 use crate::stage::Board;
 use crate::topology::{ConsoleConfig, KillSwitch};
 
@@ -36,7 +36,7 @@ pub struct ConsoleParts {
     /// The data folder.
     pub data: PathBuf,
     /// What is traded.
-    pub instruments: Vec<Instrument>,
+    pub roster: Roster,
     /// The best prices of each book.
     pub board: Arc<Board>,
     /// Stops trading past all that may be busy.
@@ -106,8 +106,7 @@ impl ConsoleServer {
         let address = listener.local_addr().map_err(failed)?;
         let stop = StopFlag::default();
         let journal = crate::topology::journal_folder(&parts.data);
-        let read =
-            follow::spawn(journal, parts.instruments.clone(), stop.clone()).map_err(failed)?;
+        let read = follow::spawn(journal, parts.roster.clone(), stop.clone()).map_err(failed)?;
         let (sender, readings) = watch::channel(push::Readings::default());
         let long = Semaphore::new(LONG_AT_ONCE);
         let file = parts.data.join(crate::runtime::counters_file::COUNTERS_NAME);

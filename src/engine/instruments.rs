@@ -47,6 +47,15 @@ impl Instruments {
         (*self.places.get(id.index())? as usize).checked_sub(1)
     }
 
+    /// The instrument of a place is this one now; a reference price of 0 leaves what there is.
+    pub(super) fn put(&mut self, place: usize, instrument: Instrument) {
+        if let Some(known) = self.list.get_mut(place) {
+            let is_priced = instrument.reference_price.0 > 0;
+            let priced = if is_priced { &instrument } else { &*known };
+            *known = Instrument { reference_price: priced.reference_price, ..instrument };
+        }
+    }
+
     /// All of them, by place.
     pub(super) fn list(&self) -> &[Instrument] {
         &self.list

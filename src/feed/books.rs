@@ -334,6 +334,16 @@ impl Books {
         }
     }
 
+    /// The instrument at a place has this symbol from now on; messages say its number again.
+    #[cold]
+    pub fn rename(&mut self, place: usize, symbol: [u8; 8]) {
+        if let Some(known) = self.symbols.get_mut(place) {
+            *known = symbol;
+        }
+        let is_passed_over = |numbered: &&mut u16| **numbered == PASSED_OVER;
+        self.places.iter_mut().filter(is_passed_over).for_each(|numbered| *numbered = UNNAMED);
+    }
+
     /// A message tells which instrument has which number today.
     #[cold]
     fn name(&mut self, message: &Message, locate: u16) {

@@ -138,6 +138,11 @@ coded! {
         /// which it counts once in the `Text` line. Only the books heed it: what follows for risk
         /// comes as `SetBuyingPower`.
         Cash = 99,
+        /// `instrument` is listed from now on, or listed otherwise: its symbol is in `ordinal` and
+        /// `target`, its lot `quantity`, its reference price `price` (0: as it is), its tick, in
+        /// ten-thousandths, `client_seq`, for no client sends one. `order_type` 1: it is listed
+        /// already; else it must not be.
+        SetInstrument = 100,
     }
 }
 

@@ -63,6 +63,8 @@ coded! {
         FamilySet = 28,
         /// Money came to `account`, or went from it: `price`, in the currency coded in `target`.
         CashMoved = 29,
+        /// `instrument` is listed, with what its command says of it.
+        InstrumentSet = 30,
         /// What a client asked was sent on to a destination; `reason` is the kind of its command,
         /// or 0 where part of the order traded here and `quantity` of it was sent on. The answer
         /// follows when the destination has spoken, as an event that answers no message

@@ -100,6 +100,8 @@ rejects! {
     DestinationRefused = 62, ouch 0x000f, fix 99, "the destination refused the order";
     NotDelivered = 63, ouch 0x000a, fix 99, "the order was lost on its way to the destination";
     UnknownDestination = 90, ouch 0x0017, fix 99, "the destination it names is not known here";
+    SymbolTaken = 91, ouch 0x000f, fix 99,
+        "another instrument has that symbol, or the place it was to get: ask again";
     Pending = 64, ouch 0x000f, fix 99, "the destination has not answered the request before this";
     TooManySweeps = 38, ouch 0x000f, fix 99,
         "too many mass cancels or kills are unfinished: ask again when one of them has ended";

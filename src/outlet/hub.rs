@@ -115,7 +115,7 @@ pub struct Client {
 
 #[derive(Debug)]
 struct Row {
-    symbol: [u8; 8],
+    symbol: Mutex<[u8; 8]>,
     view: Mutex<Arc<View>>,
     clients: Mutex<Vec<Arc<Client>>>,
 }
@@ -138,7 +138,7 @@ impl Hub {
     /// Of these instruments, without books.
     pub fn new(instruments: &[Instrument]) -> Self {
         let row = |of: &Instrument| Row {
-            symbol: of.symbol.0,
+            symbol: Mutex::new(of.symbol.0),
             view: Mutex::default(),
             clients: Mutex::default(),
         };
@@ -150,13 +150,21 @@ impl Hub {
     /// The place of a symbol.
     pub fn place(&self, symbol: &str) -> Option<usize> {
         let padded = crate::wire::soupbintcp::padded::<8>(symbol);
-        self.rows.iter().position(|row| row.symbol == padded && symbol.len() <= 8)
+        let is_it = |row: &Row| *locked(&row.symbol) == padded;
+        self.rows.iter().position(is_it).filter(|_| (1..=8).contains(&symbol.len()))
     }
 
     /// The symbol at a place, without its blanks.
     pub fn symbol(&self, place: usize) -> String {
-        let symbol = self.rows.get(place).map_or([b' '; 8], |row| row.symbol);
+        let symbol = self.rows.get(place).map_or([b' '; 8], |row| *locked(&row.symbol));
         String::from_utf8_lossy(symbol.trim_ascii_end()).into_owned()
+    }
+
+    /// The instrument at a place has this symbol from now on.
+    pub fn rename(&self, place: usize, symbol: [u8; 8]) {
+        if let Some(row) = self.rows.get(place) {
+            *locked(&row.symbol) = symbol;
+        }
     }
 
     /// The book at a place, as it stood last.

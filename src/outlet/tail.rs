@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::feed::Books;
 use crate::journal::{JournalError, Reader};
-use crate::model::{Event, EventId, Nanos};
+use crate::model::{Event, EventId, EventKind, Instrument, InstrumentId, Nanos};
 use crate::outlet::OutletOptions;
 use crate::outlet::hub::{Hub, Told, View};
 use crate::stage::{FeedOptions, FeedState, Gate};
@@ -33,6 +33,8 @@ pub(super) struct Tail {
     waiting: Option<Event>,
     state: FeedState,
     books: Books,
+    /// Instruments by place.
+    places: Vec<InstrumentId>,
     gate: Gate,
     hub: Arc<Hub>,
     asked: Receiver<Ask>,
@@ -64,6 +66,7 @@ impl Tail {
             reader,
             waiting: None,
             state: FeedState::new(&folding(&options.feed)),
+            places: options.instruments.iter().map(|of| of.id).collect(),
             books: Books::new(&symbols, ORDERS_MAX, LEVELS_MAX),
             gate,
             hub,
@@ -74,6 +77,17 @@ impl Tail {
             dirty: BTreeMap::new(),
             refresh_at: Nanos::ZERO,
         })
+    }
+
+    /// An instrument is listed, or otherwise.
+    #[cold]
+    fn list(&mut self, event: &Event) {
+        if let Some(listed) = Instrument::of_event(event)
+            && let Some(place) = self.places.iter().position(|id| *id == listed.id)
+        {
+            self.books.rename(place, listed.symbol.0);
+            self.hub.rename(place, listed.symbol.0);
+        }
     }
 
     pub(super) fn index(&self) -> Index {
@@ -110,6 +124,9 @@ impl Tail {
     }
 
     fn take(&mut self, event: &Event, now: Nanos) {
+        if event.kind == EventKind::InstrumentSet.code() {
+            self.list(event);
+        }
         let before = self.state.next_number();
         if self.events.is_multiple_of(INDEX_EVERY)
             && let Ok(mut index) = self.index.lock()

@@ -19,6 +19,7 @@ pub mod people;
 mod positions;
 mod read;
 pub mod reconcile;
+mod roster;
 pub mod rules;
 mod store;
 #[cfg(feature = "scaled")]
@@ -32,5 +33,6 @@ pub use error::SlowError;
 pub use money::Money;
 pub use positions::{Holding, Position, Positions, Snapshot, Totals};
 pub use read::{AsOf, Found, Source, read_books};
+pub use roster::{Roster, put};
 pub use store::{STORE_NAME, Store};
 pub use tail::SlowPath;

@@ -244,7 +244,16 @@ impl Rules {
 
     /// An instrument's symbol, or its number.
     pub fn symbol(&self, id: InstrumentId) -> String {
-        self.instrument(id).map_or_else(|| id.to_string(), |known| known.symbol.clone())
+        let known = self.instrument(id).filter(|known| !known.symbol.is_empty());
+        known.map_or_else(|| id.to_string(), |known| known.symbol.clone())
+    }
+
+    /// An instrument has this symbol from now on; says whether it had another.
+    pub fn rename(&mut self, id: InstrumentId, symbol: &str) -> bool {
+        let place = id.index().checked_sub(1).and_then(|at| self.instruments.get_mut(at));
+        let Some(known) = place.filter(|known| known.symbol != symbol) else { return false };
+        symbol.clone_into(&mut known.symbol);
+        true
     }
 
     /// The number of a symbol.

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::journal::{JournalError, LogKind, Reader, summary};
-use crate::model::{Event, EventId};
+use crate::model::{Event, EventId, EventKind, Instrument};
 use crate::slow::audit::Audit;
 use crate::slow::books::Books;
 use crate::slow::look::Journal;
 use crate::slow::rules::Rules;
-use crate::slow::{Positions, STORE_NAME, SlowError, Store};
+use crate::slow::{Positions, Roster, STORE_NAME, SlowError, Store};
 
 /// The most events one step takes in.
 const STEP_EVENTS: usize = 4096;
@@ -41,6 +41,8 @@ pub struct SlowPath {
     idle: usize,
     complaint: Option<String>,
     audit: Option<Audit>,
+    roster: Roster,
+    data: std::path::PathBuf,
 }
 
 impl SlowPath {
@@ -76,6 +78,8 @@ impl SlowPath {
             idle: 0,
             complaint: None,
             audit: None,
+            roster: Roster::default(),
+            data: data.to_owned(),
         })
     }
 
@@ -83,6 +87,25 @@ impl SlowPath {
     pub fn with_audit(mut self, audit: Audit) -> Self {
         self.audit = Some(audit);
         self
+    }
+
+    /// Writes what is listed while running into a roster.
+    pub fn with_roster(mut self, roster: Roster) -> Self {
+        self.roster = roster;
+        self
+    }
+
+    /// An instrument is listed, or otherwise: people find it by its symbol from now on.
+    #[cold]
+    fn list(&mut self, event: &Event) {
+        let Some(listed) = Instrument::of_event(event) else { return };
+        self.roster.put(listed);
+        let rules = Arc::make_mut(&mut self.books.rules);
+        if rules.rename(listed.id, &listed.symbol.name())
+            && let Err(error) = rules.put_beside(&self.data)
+        {
+            self.complaint = Some(format!("the books' rules: {error}"));
+        }
     }
 
     /// Takes in a bounded batch of events and, now and then, stores; says how many it took in.
@@ -102,6 +125,9 @@ impl SlowPath {
                     break;
                 }
                 applied => drop(applied?),
+            }
+            if event.kind == EventKind::InstrumentSet.code() {
+                self.list(&event);
             }
             count += 1;
         }

@@ -41,7 +41,7 @@ pub use depth_board::{DEPTH_SHOWN, DepthBoard};
 pub use feed::{Feed, FeedCounter, FeedOptions, FeedState};
 pub use fix::{
     Acceptor, Door, FixCounter, FixGateway, FixLinks, FixOptions, FixSpec, FixState, FixView,
-    Introduced, OpenedRecord,
+    Introduced, MayStop, OpenedRecord,
 };
 pub use gate::{Gate, Release, Rule};
 pub use gateway::{

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use crate::feed::Notice;
 use crate::journal::{KeeperThread, Progress};
-use crate::model::{Fault, Instrument, SessionId};
+use crate::model::{Fault, SessionId};
 use crate::outlet::OutletOptions;
 use crate::replica::Reign;
 use crate::runtime::{Clock, Core, CounterReader, StopFlag, SystemClock, log, pin};
 use crate::slow::levels::{Levels, SharedLevels};
-use crate::slow::{SlowError, SlowPath};
+use crate::slow::{Roster, SlowError, SlowPath};
 use crate::stage::{Archive, Board, Dialer, Door, Gate, GatewayOptions, Release, Rule};
 #[cfg(feature = "scaled")]
 use crate::topology::ScaledConfig;
@@ -72,7 +72,7 @@ pub(super) struct Launch {
 /// What there is, by its names: for people.
 pub(super) struct Listing {
     pub(super) data: PathBuf,
-    pub(super) instruments: Vec<Instrument>,
+    pub(super) roster: Roster,
     pub(super) sessions: Vec<(SessionId, &'static str)>,
     pub(super) gate: &'static str,
 }
@@ -119,6 +119,8 @@ pub struct Appliance {
     pub progress: [Arc<Progress>; 2],
     /// The service levels.
     pub levels: SharedLevels,
+    /// What is traded.
+    pub roster: Roster,
 }
 
 /// Why an appliance did not end well.
@@ -170,7 +172,7 @@ impl Launch {
         let dialer = dialer.transpose()?;
         let listing = self.listing;
         let (kill_file, kill_switch) =
-            KillFile::new(self.kill_file, wired.kill_requests, listing.instruments.clone());
+            KillFile::new(self.kill_file, wired.kill_requests, listing.roster.clone());
         if let Some(prices) = wired.prices.take() {
             spawn_prices(prices, self.feed_names, clock.clone(), stop_slow.clone())?;
         }
@@ -189,7 +191,7 @@ impl Launch {
             links: wired.links,
             cores: times,
             board: Arc::clone(&board),
-            symbols: listing.instruments.iter().map(|one| one.symbol.name()).collect(),
+            roster: listing.roster.clone(),
             sessions: wired.sessions,
             listed: listing.sessions,
             progress: progress.clone(),
@@ -256,6 +258,7 @@ impl Launch {
             board,
             progress,
             levels,
+            roster: listing.roster,
         })
     }
 }

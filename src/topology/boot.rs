@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::journal::{JournalError, Keeper, KeeperThread, Opened, UtcMapping, Writer, open_both};
-use crate::model::{Command, CommandKind, Event, Group, Nanos, Request, SeqNo};
+use crate::model::{Command, CommandKind, Event, Group, Instrument, Nanos, Request, SeqNo};
 use crate::port::Port;
 use crate::port::host::{HostConfig, TcpHost};
 use crate::port::tcp::{TcpAcceptor, TcpError};
@@ -12,7 +12,7 @@ use crate::port::watch::Watch;
 use crate::replica::Reign;
 use crate::runtime::{Clock, SystemClock, available_cpus, lock_memory, quietest_last};
 use crate::slow::audit::Audit;
-use crate::slow::{SlowError, SlowPath};
+use crate::slow::{Roster, SlowError, SlowPath};
 use crate::stage::{Acceptor, Board, Door, FixOptions, FixState, Gate, Introduced, Release, Rule};
 use crate::topology::appliance::{Appliance, CourtParts, Launch, Listing};
 use crate::topology::speaker::{DatedLimits, date_of};
@@ -217,6 +217,7 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
     let (gate, release) = gate_of(config, &command_log);
     let court = open_court(config, catalogue, &command_log, crown, epochs, release)?;
     let progress = [command_log.progress(), event_log.progress()];
+    let roster = Roster::new(feed.instruments());
     let ids: Vec<_> = catalogue.instruments.iter().map(|listed| listed.id).collect();
     let board = Board::sharded(&ids, catalogue.risk.shards);
     let is_new = fold.seq == SeqNo::ZERO;
@@ -254,13 +255,18 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         let opening = Request::new(CommandKind::StartOfDay, clock.now());
         let _ = wired.slow_requests.push(&Group::new(opening));
     }
-    catalogue.rules.put_beside(&config.data).map_err(|source| BootError::System {
+    let mut rules = catalogue.rules.clone();
+    for listed in roster.all().iter() {
+        rules.rename(listed.id, &listed.symbol.name());
+    }
+    rules.put_beside(&config.data).map_err(|source| BootError::System {
         what: format!("cannot write the books' rules in {}", config.data.display()),
         source,
     })?;
     let record =
-        Audit::open(&journal, &config.data, names_of(catalogue)).map_err(SlowError::from)?;
-    let slow = SlowPath::open(&journal, &config.data)?.with_audit(record);
+        Audit::open(&journal, &config.data, names_of(&roster.all())).map_err(SlowError::from)?;
+    let slow = SlowPath::open(&journal, &config.data)?;
+    let slow = slow.with_audit(record).with_roster(roster.clone());
     let report = BootReport {
         commands: command_count,
         events: event_count,
@@ -290,16 +296,16 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         #[cfg(feature = "scaled")]
         buying_powers: buying_powers(catalogue),
         #[cfg(feature = "scaled")]
-        symbols: catalogue.rules.instruments.iter().map(|known| known.symbol.clone()).collect(),
+        symbols: rules.instruments.iter().map(|known| known.symbol.clone()).collect(),
         options,
         door,
         dialer,
         timetables,
-        admin: open_admin(config, catalogue)?,
+        admin: open_admin(config, roster.clone())?,
         limits: DatedLimits { files, done: (!is_new).then(|| date_of(last)) },
         kill_file: config.data.join(KILL_FILE),
         court,
-        listing: listing_of(config, catalogue),
+        listing: listing_of(config, catalogue, roster),
     };
     let appliance = launch
         .start()
@@ -308,12 +314,12 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
 }
 
 /// What there is, by its names.
-fn listing_of(config: &Config, catalogue: &Catalogue) -> Listing {
+fn listing_of(config: &Config, catalogue: &Catalogue, roster: Roster) -> Listing {
     let binary = catalogue.sessions.iter().flatten().map(|spec| (spec.id, "ouch"));
     let fix = catalogue.fix_sessions.iter().flatten().map(|spec| (spec.id, "fix"));
     Listing {
         data: config.data.clone(),
-        instruments: catalogue.instruments.clone(),
+        roster,
         sessions: binary.chain(fix).collect(),
         gate: config.gate().name(),
     }
@@ -376,8 +382,8 @@ fn open_court(
 }
 
 /// What the numbers in the regulator's record mean.
-fn names_of(catalogue: &Catalogue) -> Vec<u8> {
-    let listed = catalogue.instruments.iter();
+fn names_of(listed: &[Instrument]) -> Vec<u8> {
+    let listed = listed.iter().filter(|listed| !listed.is_spare());
     let symbols: BTreeMap<_, _> =
         listed.map(|listed| (listed.id.0.to_string(), listed.symbol.to_string())).collect();
     serde_json::to_vec_pretty(&serde_json::json!({ "instruments": symbols })).unwrap_or_default()
@@ -403,12 +409,12 @@ fn limits_files(
 }
 
 /// Opens the operator's socket.
-fn open_admin(config: &Config, catalogue: &Catalogue) -> Result<AdminServer, BootError> {
+fn open_admin(config: &Config, roster: Roster) -> Result<AdminServer, BootError> {
     let options = AdminOptions {
         actors: config.admin.actors.clone(),
         two_people: config.admin.two_people,
         kill_file: config.data.join(KILL_FILE),
-        instruments: catalogue.instruments.clone(),
+        roster,
     };
     AdminServer::open(&config.data, options).map_err(|source| BootError::System {
         what: format!("cannot open the socket in {}", config.data.display()),

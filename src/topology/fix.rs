@@ -12,7 +12,7 @@ use toml::Spanned;
 use crate::model::{Nanos, SessionId};
 use crate::port::Port;
 use crate::runtime::SystemClock;
-use crate::stage::{FixOptions, FixSpec, FixState, OpenedRecord};
+use crate::stage::{FixOptions, FixSpec, FixState, MayStop, OpenedRecord};
 use crate::topology::config::SelfTradeConfig;
 use crate::topology::{Catalogue, Config, DeviceName, DeviceRequest, Subnet, open_port};
 use crate::wire::fix::session::{
@@ -76,6 +76,8 @@ pub struct FixSessionConfig {
     #[serde(default)]
     pub drop_copy: bool,
     #[serde(default)]
+    pub may_stop: Vec<PartyKind>,
+    #[serde(default)]
     pub reset_on_logon: bool,
     #[serde(default)]
     pub next_expected: bool,
@@ -83,6 +85,15 @@ pub struct FixSessionConfig {
     #[serde(default)]
     pub precision: FixPrecision,
     pub dictionary: Option<PathBuf>,
+}
+
+/// Whose trading a session may stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PartyKind {
+    Session,
+    Account,
+    Firm,
 }
 
 /// How finely times are written.
@@ -110,7 +121,9 @@ fn yes() -> bool {
 pub(super) fn spec_of(
     keys: &FixSessionConfig,
     accounts: RangeInclusive<u32>,
+    config: &Config,
 ) -> Result<FixSpec, String> {
+    let may_stop = may_stop(keys, &accounts, config)?;
     let version = Version::from_name(&keys.version).ok_or_else(|| {
         let known: Vec<_> = Version::ALL.iter().map(|version| version.name()).collect();
         format!("version `{}` is not one of {}", keys.version, known.join(", "))
@@ -121,11 +134,11 @@ pub(super) fn spec_of(
         }
     }
     let (sender, target) = (keys.sender.clone(), keys.target.clone());
-    let mut config = SessionConfig::new(Role::Acceptor, Identity { version, sender, target });
-    config.reset_on_logon = keys.reset_on_logon;
-    config.next_expected = keys.next_expected;
-    config.schedule = keys.schedule.as_deref().map(Schedule::parse).transpose()?;
-    config.precision = match keys.precision {
+    let mut layer = SessionConfig::new(Role::Acceptor, Identity { version, sender, target });
+    layer.reset_on_logon = keys.reset_on_logon;
+    layer.next_expected = keys.next_expected;
+    layer.schedule = keys.schedule.as_deref().map(Schedule::parse).transpose()?;
+    layer.precision = match keys.precision {
         FixPrecision::Millis => Precision::Millis,
         FixPrecision::Micros => Precision::Micros,
         FixPrecision::Nanos => Precision::Nanos,
@@ -133,7 +146,7 @@ pub(super) fn spec_of(
     if let Some(path) = &keys.dictionary {
         let text = std::fs::read_to_string(path)
             .map_err(|error| format!("dictionary {}: {error}", path.display()))?;
-        config.dictionary = Dictionary::with_overlay(version, &text)
+        layer.dictionary = Dictionary::with_overlay(version, &text)
             .map_err(|error| format!("dictionary {}: {error}", path.display()))?;
     }
     let credentials = keys.credentials.as_deref().map(|text| {
@@ -146,12 +159,41 @@ pub(super) fn spec_of(
     });
     Ok(FixSpec {
         id: SessionId(keys.id),
-        config,
+        config: layer,
         credentials: credentials.transpose()?,
         accounts,
         is_drop_copy: keys.drop_copy,
         cancel_on_disconnect: keys.cancel_on_disconnect,
         self_trade: keys.self_trade.into(),
+        may_stop,
+    })
+}
+
+/// Whose trading a session may stop: of firms those all of whose accounts it may name.
+fn may_stop(
+    keys: &FixSessionConfig,
+    accounts: &RangeInclusive<u32>,
+    config: &Config,
+) -> Result<MayStop, String> {
+    let has = |kind| keys.may_stop.contains(&kind);
+    if keys.drop_copy && !keys.may_stop.is_empty() {
+        return Err("a drop copy may ask for nothing: take `may_stop` away".into());
+    }
+    let firms = (1..).zip(&config.firm).filter_map(|(number, firm)| {
+        let firm = firm.get_ref();
+        let all = [firm.first_account, firm.last_account];
+        all.iter().all(|account| accounts.contains(account)).then(|| (firm.name.clone(), number))
+    });
+    let firms: Vec<_> = firms.collect();
+    if has(PartyKind::Firm) && firms.is_empty() {
+        return Err("`may_stop` says \"firm\", and the session has all accounts of none".into());
+    }
+    Ok(MayStop {
+        session: has(PartyKind::Session),
+        accounts: has(PartyKind::Account),
+        firm: has(PartyKind::Firm),
+        firms,
+        may_lift: !config.admin.two_people,
     })
 }
 

@@ -37,8 +37,8 @@ mod wiring;
 
 pub use admin::{
     AdminOptions, AdminServer, Answer, Ask, AskError, KillFile, KillSwitch, Ledger, LimitsFile,
-    Message, SOCKET_NAME, Setting, Trade, Whom, ask_admin, instant, is_operators, padded,
-    parse_limits, shown,
+    Message, SOCKET_NAME, Setting, Trade, Whom, ask_admin, instant, is_operators, listed_by,
+    padded, parse_limits, shown,
 };
 pub use appliance::{Appliance, StopError};
 pub(crate) use boot::mend;

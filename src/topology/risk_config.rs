@@ -31,6 +31,8 @@ pub struct RiskConfig {
     pub limits: Vec<PathBuf>,
     /// Accounts that may be added while running.
     pub spare_accounts: u32,
+    /// Instruments that may be listed while running.
+    pub spare_instruments: u32,
 }
 
 impl Default for RiskConfig {
@@ -53,6 +55,7 @@ impl Default for RiskConfig {
             reference_age_ms: 0,
             limits: Vec::new(),
             spare_accounts: 0,
+            spare_instruments: 0,
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::journal::{Health, Progress};
 use crate::model::{Nanos, RejectCode, SessionId};
 use crate::runtime::counters_file::{COUNTERS_NAME, CountersFile, Plan, Slot, Unit, Values};
 use crate::runtime::{Clock, CoreTimes, CounterReader, Pulse, StopFlag, SystemClock, log, utc};
+use crate::slow::Roster;
 use crate::slow::levels::{Level, SharedLevels};
 use crate::stage::{Board, Refusals, Release, SessionBoard};
 use crate::topology::{LinkFill, StageLatency, StageName};
@@ -35,8 +36,8 @@ pub(super) struct Seen {
     /// Each core's CPU, stages and times.
     pub(super) cores: Vec<(Option<usize>, Vec<StageName>, Arc<CoreTimes>)>,
     pub(super) board: Arc<Board>,
-    /// Instruments' symbols, in the board's order.
-    pub(super) symbols: Vec<String>,
+    /// Instruments, in the board's order.
+    pub(super) roster: Roster,
     pub(super) sessions: Arc<SessionBoard>,
     /// The sessions there are, and what they speak.
     pub(super) listed: Vec<(SessionId, &'static str)>,
@@ -129,7 +130,7 @@ fn sources_of(seen: Seen) -> Sources {
     stages(&mut all, seen.counters);
     latencies(&mut all, seen.latencies, &seen.levels);
     sessions(&mut all, &seen.sessions, &seen.listed);
-    books(&mut all, &seen.board, &seen.symbols);
+    books(&mut all, &seen.board, &seen.roster);
     risk(&mut all, &seen.refusals, seen.pulse);
     journal(&mut all, seen.progress);
     standby(&mut all, seen.release);
@@ -253,12 +254,18 @@ fn sessions(all: &mut Sources, board: &Arc<SessionBoard>, listed: &[(SessionId, 
     }
 }
 
-fn books(all: &mut Sources, board: &Arc<Board>, symbols: &[String]) {
+fn books(all: &mut Sources, board: &Arc<Board>, roster: &Roster) {
     let own = Arc::clone(board);
     let read = move || own.open_orders();
     all.gauge(("open_orders", "orders that rest in all books", Unit::None), &[], read);
-    for (place, symbol) in symbols.iter().enumerate().take(BOOKS_MAX) {
-        let labels = [("symbol", &**symbol)];
+    for (place, listed) in roster.all().iter().enumerate().take(BOOKS_MAX) {
+        // Series keep their names while the appliance runs: one that is listed meanwhile has its
+        // number until the next start.
+        let symbol = match listed.is_spare() {
+            true => format!("#{}", listed.id),
+            false => listed.symbol.name(),
+        };
+        let labels = [("symbol", &*symbol)];
         let plan = &mut all.plan;
         let slots = [
             plan.gauge("book_bid_price", "best bid; 0: there is none", Unit::Decimal, &labels),

@@ -99,6 +99,12 @@ impl Sharding {
                 homes.entry(listed.id).or_insert_with(|| rest.clone());
             }
         }
+        let is_here = matches!(rest, Some(Home::Here(_)));
+        if !is_here && listed.iter().any(Instrument::is_spare) {
+            let message = "`[risk] spare_instruments` are for the shard with the rest, and this \
+                           appliance has none: add one without `instruments`";
+            return Err((config.shard[0].span(), message.into()));
+        }
         match listed.iter().find(|listed| !homes.contains_key(&listed.id)) {
             Some(lost) => {
                 let message = format!(
@@ -142,7 +148,10 @@ impl Sharding {
         let of_shard = |(shard, engine): (u8, &ShardEngine)| match engine {
             ShardEngine::Software => Vec::new(),
             ShardEngine::FpgaSim => {
-                let own = |listed: &&Instrument| self.home(listed.id) == Some(&Home::Here(shard));
+                let is_here = |listed: &Instrument| {
+                    !listed.is_spare() && self.home(listed.id) == Some(&Home::Here(shard))
+                };
+                let own = |listed: &&Instrument| is_here(listed);
                 listed.iter().filter(own).copied().collect()
             }
         };

@@ -198,8 +198,11 @@ fn find_key(text: &str, key: &str) -> Range<usize> {
 
 fn instruments(config: &Config, source: &Source<'_>) -> Result<Vec<Instrument>, ConfigError> {
     let mut instruments: Vec<Instrument> = Vec::new();
-    if config.instrument.is_empty() || config.instrument.len() > u16::MAX as usize {
-        let message = "an appliance has from 1 to 65535 [[instrument]] tables";
+    let spare = config.risk.spare_instruments as usize;
+    let places = config.instrument.len().saturating_add(spare);
+    if config.instrument.is_empty() || places > u16::MAX as usize {
+        let message = "an appliance has from 1 to 65535 [[instrument]] tables, with \
+                       `[risk] spare_instruments`";
         return Err(source.error(0..0, message));
     }
     for (place, spanned) in config.instrument.iter().enumerate() {
@@ -212,6 +215,8 @@ fn instruments(config: &Config, source: &Source<'_>) -> Result<Vec<Instrument>, 
         }
         instruments.push(instrument);
     }
+    let spare = (instruments.len() as u32..places as u32).map(|at| InstrumentId(at + 1));
+    instruments.extend(spare.map(Instrument::spare));
     Ok(instruments)
 }
 
@@ -484,7 +489,7 @@ fn fix_sessions(
         if rights[place].replace(right).is_some() {
             return Err(wrong(format!("session {} stands twice: keep one", keys.id)));
         }
-        let spec = spec_of(keys, first..=last).map_err(wrong)?;
+        let spec = spec_of(keys, first..=last, config).map_err(wrong)?;
         let identity = &spec.config.identity;
         if specs.iter().flatten().any(|other| other.config.identity == *identity) {
             return Err(wrong(format!(

@@ -9,7 +9,7 @@ use crate::engine::risk::AccountState;
 use crate::journal::LogKind;
 use crate::model::{AccountId, SeqNo};
 use crate::topology::{
-    Ledger, Replay, empty_feed, empty_fold, empty_gateway, instant, journal_folder,
+    Ledger, Replay, empty_feed, empty_fold, empty_gateway, instant, journal_folder, listed_by,
 };
 
 #[derive(clap::Args, Debug)]
@@ -33,7 +33,9 @@ pub(super) fn run(arguments: &ShowArguments) -> Outcome {
     if !LogKind::Commands.folder(&journal).is_dir() {
         return Err(Failure::usage(format!("{}: there is no journal here", journal.display())));
     }
-    let ledger = Ledger::read(&journal, &loaded.catalogue.instruments);
+    let listed = listed_by(&journal, &loaded.catalogue.instruments);
+    let listed = listed.context("the event log cannot be read")?;
+    let ledger = Ledger::read(&journal, &listed);
     let ledger = ledger.context("the command log cannot be read")?;
     let usage = if arguments.usage { usage(&loaded, arguments.account)? } else { Vec::new() };
     let own = arguments.account.map(|account| format!("account {account}"));

@@ -135,7 +135,7 @@ fn open_console(
     let parts = ConsoleParts {
         config: config.console.clone(),
         data: config.data.clone(),
-        instruments: catalogue.instruments.clone(),
+        roster: appliance.roster.clone(),
         board: std::sync::Arc::clone(&appliance.board),
         kill: appliance.kill_switch.clone(),
         host: looked_at,

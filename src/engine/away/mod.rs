@@ -228,7 +228,10 @@ impl Away {
                 Ok(())
             }
             // The destination has a day of its own, and moves are not for it.
-            CommandKind::EndOfDay | CommandKind::SetFamily | CommandKind::MoveInstrument => {
+            CommandKind::EndOfDay
+            | CommandKind::SetFamily
+            | CommandKind::MoveInstrument
+            | CommandKind::SetInstrument => {
                 self.in_books(group);
                 Ok(())
             }

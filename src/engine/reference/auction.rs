@@ -10,8 +10,8 @@ use crate::engine::reference::{ReferenceMatcher, less};
 use crate::engine::rules::{self, INDICATIVE_EVERY, Room};
 use crate::engine::shards::check_move;
 use crate::model::{
-    CancelReason, Command, Event, EventFlags, EventKind, InstrumentId, Nanos, Phase, Price,
-    Quantity, RejectCode,
+    CancelReason, Command, Event, EventFlags, EventKind, Instrument, InstrumentId, Nanos, Phase,
+    Price, Quantity, RejectCode,
 };
 
 /// An auction that is being settled.
@@ -71,6 +71,24 @@ impl ReferenceMatcher {
         let book = self.books.get_mut(&command.instrument).expect("it was found");
         book.last = Some(command.price).filter(|last| last.0 > 0);
         self.enter_phase(command.instrument, phase, Timing::ENDLESS);
+        Ok(())
+    }
+
+    /// An instrument is listed from now on, or listed otherwise.
+    pub(super) fn list(&mut self, command: &Command) -> Result<(), RejectCode> {
+        let mut asked = Instrument::of_command(command).ok_or(RejectCode::Unsupported)?;
+        if let Some(book) = self.books.get_mut(&asked.id) {
+            if book.instrument.tick != asked.tick && !book.orders.is_empty() {
+                return Err(RejectCode::NotIdle);
+            }
+            if asked.reference_price.0 == 0 {
+                asked.reference_price = book.instrument.reference_price;
+            }
+            book.instrument = asked;
+        }
+        if self.limits.shard == 0 {
+            self.outbox.push(Event::answering(command, 0, EventKind::InstrumentSet));
+        }
         Ok(())
     }
 

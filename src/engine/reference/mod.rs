@@ -87,6 +87,9 @@ impl ReferenceMatcher {
             CommandKind::MoveInstrument => {
                 self.take_over(command).unwrap_or_else(|why| self.reject(command, why));
             }
+            CommandKind::SetInstrument => {
+                self.list(command).unwrap_or_else(|why| self.reject(command, why));
+            }
             CommandKind::SetBand => {
                 self.set_band(command).unwrap_or_else(|why| self.reject(command, why));
             }

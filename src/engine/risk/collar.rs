@@ -4,7 +4,7 @@
 
 use crate::engine::fetch::fetch;
 use crate::engine::risk::guards::GuardSet;
-use crate::model::{Hours, Instrument, InstrumentId, Phase, Price, RejectCode};
+use crate::model::{Hours, Instrument, InstrumentId, Phase, Price, RejectCode, Symbol};
 
 const BPS_ONE: i64 = 10_000;
 
@@ -36,28 +36,44 @@ pub(super) struct Listed {
 #[derive(Clone, Debug)]
 pub(super) struct Collar {
     listed: Box<[Option<Listed>]>,
+    /// Places for those that are listed while running, in the phases they are in.
+    spare: Box<[Option<Listed>]>,
+    /// Beside them, for nobody asks for one on an order's way.
+    symbols: Box<[Symbol]>,
 }
 
 impl Collar {
     pub(super) fn new(instruments: &[Instrument]) -> Self {
         let highest = instruments.iter().map(|listed| listed.id.index()).max().unwrap_or(0);
         let mut listed = vec![None; highest + 1];
+        let mut symbols = vec![Symbol::BLANK; highest + 1];
+        let mut spare = listed.clone();
         for instrument in instruments {
-            listed[instrument.id.index()] = Some(Listed {
-                tick: instrument.tick,
-                lot: instrument.lot.0.max(1),
-                reference: instrument.reference_price,
-                is_elsewhere: false,
-                is_routed: false,
-                home: 0,
-                hours: Hours::Main,
-                collar_bps: 0,
-                guards: GuardSet::default(),
-                phase: Phase::Continuous,
-                held_from: None,
-            });
+            let places = if instrument.is_spare() { &mut spare } else { &mut listed };
+            places[instrument.id.index()] = Some(Listed::new(instrument));
+            symbols[instrument.id.index()] = instrument.symbol;
         }
-        Self { listed: listed.into() }
+        Self { listed: listed.into(), spare: spare.into(), symbols: symbols.into() }
+    }
+
+    /// Lists an instrument, or lists one otherwise; a reference price of 0 leaves it as it is.
+    pub(super) fn list(&mut self, instrument: &Instrument, home: u8) -> Result<(), RejectCode> {
+        let at = instrument.id.index();
+        let others = self.symbols.iter().enumerate().filter(|(other, _)| *other != at);
+        if others.into_iter().any(|(_, symbol)| *symbol == instrument.symbol) {
+            return Err(RejectCode::SymbolTaken);
+        }
+        let spare = self.spare.get_mut(at).and_then(Option::take);
+        let places = self.listed.get_mut(at).zip(self.symbols.get_mut(at));
+        let (place, symbol) = places.ok_or(RejectCode::UnknownInstrument)?;
+        *place = place.or(spare.map(|spare| Listed { home, ..spare }));
+        let listed = place.as_mut().ok_or(RejectCode::UnknownInstrument)?;
+        *symbol = instrument.symbol;
+        (listed.tick, listed.lot) = (instrument.tick, instrument.lot.0.max(1));
+        if instrument.reference_price.0 > 0 {
+            listed.reference = instrument.reference_price;
+        }
+        Ok(())
     }
 
     /// An instrument is dealt to a shard.
@@ -97,10 +113,12 @@ impl Collar {
         self.listed.get(id.index()).copied().flatten()
     }
 
-    /// The instrument, to be changed.
+    /// The instrument, to be changed; or the place of one that is not listed yet.
     #[inline]
     pub(super) fn listed_mut(&mut self, id: InstrumentId) -> Option<&mut Listed> {
-        self.listed.get_mut(id.index()).and_then(Option::as_mut)
+        let spare = &mut self.spare;
+        let listed = self.listed.get_mut(id.index()).and_then(Option::as_mut);
+        listed.or_else(|| spare.get_mut(id.index())?.as_mut())
     }
 
     /// An instrument comes into other hours.
@@ -110,15 +128,18 @@ impl Collar {
         hours: Hours,
         collar_bps: u32,
     ) -> Result<(), RejectCode> {
-        let listed = self.listed.get_mut(id.index()).and_then(Option::as_mut);
-        let listed = listed.ok_or(RejectCode::UnknownInstrument)?;
+        let listed = self.listed_mut(id).ok_or(RejectCode::UnknownInstrument)?;
         (listed.hours, listed.collar_bps) = (hours, collar_bps);
         Ok(())
     }
 
     /// Folds what is known of instruments into a digest: prices, phases, and who made a halt.
     pub(super) fn digest(&self, mut fold: impl FnMut(u64)) {
-        for listed in self.listed.iter().flatten() {
+        for (listed, symbol) in self.listed.iter().zip(&self.symbols) {
+            let Some(listed) = listed else { continue };
+            fold(
+                u64::from_be_bytes(symbol.0) ^ (listed.tick.0 as u64) << 32 ^ u64::from(listed.lot),
+            );
             let held = listed.held_from.map_or(0, |phase| 0x100 | u64::from(phase.code()));
             fold(listed.reference.0 as u64);
             fold(held << 8 | u64::from(listed.phase.code()));
@@ -135,6 +156,23 @@ impl Collar {
 }
 
 impl Listed {
+    /// As it begins.
+    fn new(instrument: &Instrument) -> Self {
+        Self {
+            tick: instrument.tick,
+            lot: instrument.lot.0.max(1),
+            reference: instrument.reference_price,
+            is_elsewhere: false,
+            is_routed: false,
+            home: 0,
+            hours: Hours::Main,
+            collar_bps: 0,
+            guards: GuardSet::default(),
+            phase: Phase::Continuous,
+            held_from: None,
+        }
+    }
+
     /// The lowest and highest price allowed at `bps` hundredths of a percent from the reference.
     #[inline]
     pub(super) fn band(&self, bps: u32) -> Result<(Price, Price), RejectCode> {
@@ -183,7 +221,8 @@ mod tests {
     fn the_collar_of_the_hours_goes_before_the_accounts() {
         let listed = Listed { collar_bps: 300, ..listed(100, 1_000_000) };
         assert_eq!(listed.band(1_000), Ok((Price(970_000), Price(1_030_000))));
-        let mut collar = Collar { listed: vec![None, Some(listed)].into() };
+        let (spare, symbols) = (Box::default(), vec![Symbol::BLANK; 2].into());
+        let mut collar = Collar { listed: vec![None, Some(listed)].into(), spare, symbols };
         let unknown = collar.set_hours(InstrumentId(2), Hours::Overnight, 0);
         assert_eq!(unknown, Err(RejectCode::UnknownInstrument));
         collar.set_hours(InstrumentId(1), Hours::Main, 0).expect("it is known");

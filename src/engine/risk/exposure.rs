@@ -160,6 +160,11 @@ impl Exposure {
         self.open_in.get(instrument.index()).is_some_and(|open| *open > 0)
     }
 
+    /// Whether any order of an instrument is held for, found by looking at all.
+    pub(super) fn has_order_in(&self, instrument: InstrumentId) -> bool {
+        self.orders.has_one_in(instrument)
+    }
+
     /// Counts an order in or out of its instrument, where that is asked for.
     #[inline]
     fn count(&mut self, instrument: InstrumentId, by: i32) {

@@ -7,8 +7,8 @@ use crate::engine::risk::market::{Halt, Market};
 use crate::engine::risk::milliseconds;
 use crate::engine::risk::price_band::PriceBand;
 use crate::model::{
-    Command, CommandKind, Event, InstrumentId, LimitKind, Nanos, Phase, Price, Quantity,
-    RejectCode, Request, SeqNo,
+    Command, CommandKind, Event, Instrument, InstrumentId, LimitKind, Nanos, Phase, Price,
+    Quantity, RejectCode, Request, SeqNo,
 };
 
 /// Which guards an instrument has.
@@ -138,6 +138,14 @@ impl Guards {
         if let Some(hot) = self.hot.get_mut(id.index()) {
             hot.referred_at = now;
         }
+    }
+
+    /// An instrument's tick is this.
+    pub(super) fn listed(&mut self, instrument: &Instrument) {
+        if let Some(guard) = self.rows.get_mut(instrument.id.index()) {
+            guard.tick = instrument.tick;
+        }
+        self.heat(instrument.id);
     }
 
     /// Notes where an instrument's price band ends now.

@@ -111,6 +111,18 @@ impl HeldOrders {
         self.slots.get_mut(self.find(id)? as usize)
     }
 
+    /// Whether an order of an instrument is among them; looks at every place there is.
+    #[cold]
+    pub(super) fn has_one_in(&self, instrument: InstrumentId) -> bool {
+        let is_kept = |order: &&HeldOrder| {
+            self.get(order.id).is_some_and(|kept| kept.instrument == instrument)
+        };
+        self.slots
+            .iter()
+            .filter(|order| order.instrument == instrument)
+            .any(|order| is_kept(&order))
+    }
+
     /// Keeps an order.
     ///
     /// # Errors

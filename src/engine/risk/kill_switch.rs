@@ -3,8 +3,13 @@
 
 use crate::model::{Command, Scope, TradingState};
 
-/// A scope's state, the stricter the higher.
+/// A scope's state, the stricter the higher: what operators want of it in the lower half, what
+/// clients want in the upper. Neither undoes the other's, but operators may.
 type State = u8;
+
+/// Where clients' wish is.
+const CLIENTS: u32 = 4;
+const OPERATORS: State = (1 << CLIENTS) - 1;
 
 const ACTIVE: State = 0;
 const REDUCE_ONLY: State = 1;
@@ -67,8 +72,13 @@ impl KillSwitch {
             Some(TradingState::ReduceOnly) => REDUCE_ONLY,
             _ => HALTED,
         };
+        let is_clients = command.client_seq != 0;
         if let Some(place) = self.place(command) {
-            *place = state;
+            *place = match (is_clients, killed) {
+                (true, _) => *place & OPERATORS | state << CLIENTS,
+                (false, true) => *place & !OPERATORS | state,
+                (false, false) => ACTIVE,
+            };
         }
         self.any = self.tables().iter().any(|table| table.iter().any(|state| *state != ACTIVE));
     }
@@ -99,7 +109,9 @@ impl KillSwitch {
             command.account.index(),
             command.instrument.index(),
         ];
-        let state = |(table, at): (&[State], usize)| table.get(at).copied().unwrap_or(HALTED);
+        let state = |(table, at): (&[State], usize)| {
+            table.get(at).map_or(HALTED, |state| (state & OPERATORS).max(state >> CLIENTS))
+        };
         match self.tables().into_iter().zip(places).map(state).max() {
             Some(ACTIVE) => TradingState::Active,
             Some(REDUCE_ONLY) => TradingState::ReduceOnly,
@@ -126,19 +138,26 @@ mod tests {
         /// Against a list of what is killed: the strictest state of an order's scopes holds.
         #[test]
         fn the_strictest_scope_holds(
-            steps in proptest::collection::vec((0..6u8, 0..3u32, 0..3u8), 1..40),
+            steps in proptest::collection::vec((0..6u8, 0..3u32, 0..3u8, any::<bool>()), 1..40),
             asked in (0..3u32, 0..3u32, 0..3u32, 0..3u16, 0..2u8),
         ) {
             let mut switch = KillSwitch::new(3, 3, 3, 3);
             let mut states = std::collections::BTreeMap::new();
-            for (scope, id, state) in steps {
+            for (scope, id, state, is_clients) in steps {
                 let mut command = Command::new(CommandKind::Kill);
                 (command.side, command.order_type, command.target) = (scope, state, id);
                 (command.session, command.account) = (SessionId(id), AccountId(id));
                 command.instrument = InstrumentId(id);
-                switch.set(&command, state != TradingState::Active.code());
+                command.client_seq = u32::from(is_clients);
+                let state = TradingState::from_code(state).expect("a state");
+                switch.set(&command, state != TradingState::Active);
                 let id = if scope == Scope::Everything.code() { 0 } else { id };
-                states.insert((scope, id), TradingState::from_code(state).expect("a state"));
+                states.insert((scope, id, is_clients), state);
+                // What an operator lets go on goes on, whoever stopped it; a client undoes only
+                // what clients did.
+                if !is_clients && state == TradingState::Active {
+                    states.insert((scope, id, true), state);
+                }
             }
             let (session, account, instrument, firm, venue) = asked;
             let command = Command {
@@ -152,7 +171,10 @@ mod tests {
                 (Scope::Instrument, instrument), (Scope::Firm, u32::from(firm)),
                 (Scope::Venue, u32::from(venue)),
             ];
-            let found = keys.iter().filter_map(|(scope, id)| states.get(&(scope.code(), *id)));
+            let found = keys.iter().flat_map(|(scope, id)| {
+                [true, false].map(|is_clients| states.get(&(scope.code(), *id, is_clients)))
+            });
+            let found = found.flatten();
             // The stricter a state the lower its code.
             let expected = found.min().copied().unwrap_or(TradingState::Active);
             let beside = Beside { firm, venue };

@@ -4,8 +4,8 @@ use crate::engine::risk::SessionRights;
 use crate::engine::risk::gate::{RiskGate, SessionState};
 use crate::engine::risk::rate::Rate;
 use crate::model::{
-    AccountId, Command, CommandKind, Hours, InstrumentId, LimitKind, Phase, RejectCode, Scope,
-    SessionId,
+    AccountId, Command, CommandKind, Hours, Instrument, InstrumentId, LimitKind, Phase, RejectCode,
+    Scope, SessionId,
 };
 
 /// `order_type` of a phase that the calendar asks for, and of one that market data does.
@@ -34,6 +34,7 @@ impl RiskGate {
                 self.exposure.list(account, like)
             }
             CommandKind::SetSession => self.set_session(command),
+            CommandKind::SetInstrument => self.set_instrument(command),
             CommandKind::SetReferencePrice if command.instrument.0 == 0 => {
                 self.guards.index_moved(command.price);
                 Ok(())
@@ -83,7 +84,10 @@ impl RiskGate {
                 command.account = firm.limits.first;
                 command.ordinal = firm.limits.last.0;
             }
-            Some(Scope::Account) if !killed => self.paces.resume(command.account),
+            // Who traded too often is let go on by a person here, not by himself.
+            Some(Scope::Account) if !killed && command.client_seq == 0 => {
+                self.paces.resume(command.account);
+            }
             Some(Scope::Everything) if !killed => self.guards.market.resume(),
             _ => {}
         }
@@ -146,6 +150,29 @@ impl RiskGate {
             rate: Rate::new(rights.rate),
             entry_disabled: false,
         });
+        Ok(())
+    }
+
+    /// An instrument is listed, or listed otherwise; another tick only while nobody waits in it.
+    fn set_instrument(&mut self, command: &Command) -> Result<(), RejectCode> {
+        let asked = Instrument::of_command(command).ok_or(RejectCode::Unsupported)?;
+        match self.collar.listed(asked.id) {
+            None if command.order_type != 0 => return Err(RejectCode::UnknownInstrument),
+            None if asked.reference_price.0 == 0 => return Err(RejectCode::NoReferencePrice),
+            Some(_) if command.order_type == 0 => return Err(RejectCode::SymbolTaken),
+            Some(known) if known.is_elsewhere || known.is_routed => {
+                return Err(RejectCode::Elsewhere);
+            }
+            Some(known) if known.tick != asked.tick && self.exposure.has_order_in(asked.id) => {
+                return Err(RejectCode::NotIdle);
+            }
+            _ => {}
+        }
+        self.collar.list(&asked, self.rest.unwrap_or(0))?;
+        self.guards.listed(&asked);
+        if asked.reference_price.0 > 0 {
+            self.guards.referred(asked.id, command.timestamp);
+        }
         Ok(())
     }
 

@@ -142,6 +142,33 @@ mod tests {
         assert!(is_fresh, "docs/risk.md is stale: WIREMATCH_WRITE_DOCS=1 cargo test --lib risk");
     }
 
+    /// Who adds a control adds its codes' faces, its line in the documentation, and a test that
+    /// meets the code; the counter is there for every code.
+    #[test]
+    fn no_control_lacks_a_code_a_line_or_a_test() {
+        let page = include_str!("../../../docs/risk.md");
+        let tests = [
+            include_str!("tests/controls.rs"),
+            include_str!("tests/listing.rs"),
+            include_str!("tests/protection.rs"),
+            include_str!("rate.rs"),
+            // What the gateway says by itself can be seen from outside alone.
+            include_str!("../../../tests/risk/client.rs"),
+            include_str!("../../../tests/risk/main.rs"),
+        ];
+        for control in CONTROLS {
+            assert!(!control.codes.is_empty(), "{} refuses by no code", control.name);
+            for code in control.codes {
+                let name = code.name();
+                assert!(code.ouch() > 0 && code.fix() <= 99 && !code.sentence().is_empty());
+                assert!(R::ALL.contains(code), "nobody counts {name}");
+                assert!(page.contains(&format!("`{name}`")), "docs/risk.md does not say {name}");
+                let meets = |test: &&str| test.contains(&format!("RejectCode::{name}"));
+                assert!(tests.iter().any(meets), "no test meets {name}");
+            }
+        }
+    }
+
     #[test]
     fn no_two_controls_share_a_code() {
         let mut codes: Vec<R> =

@@ -37,7 +37,8 @@ pub(super) const fn is_for_all(command: &Command) -> bool {
             | CommandKind::SessionDown
             | CommandKind::EndOfDay
             | CommandKind::SetFamily
-            | CommandKind::MoveInstrument,
+            | CommandKind::MoveInstrument
+            | CommandKind::SetInstrument,
         ) => true,
         _ => false,
     }
@@ -79,7 +80,7 @@ pub(super) fn sort(command: &Command) -> Task {
         K::Kill | K::SessionDown | K::SetPhase | K::SetFamily | K::EndOfDay => {
             return Task::Books(kind);
         }
-        K::BustTrade | K::CorrectTrade | K::SetBand | K::MoveInstrument => {
+        K::BustTrade | K::CorrectTrade | K::SetBand | K::MoveInstrument | K::SetInstrument => {
             return Task::Books(kind);
         }
         K::SessionUp => EventKind::SessionUp,

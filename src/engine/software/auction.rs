@@ -2,6 +2,7 @@
 //!
 //! One auction is settled at a time, the one that began first; others wait, frozen as it is.
 
+use crate::engine::Tick;
 use crate::engine::auction::{Band, Count, Outcome, Timing, Wants, auctioned_with, uncrosses};
 use crate::engine::book::{Key, NONE, Slot};
 use crate::engine::rules::{self, INDICATIVE_EVERY, Room};
@@ -9,7 +10,8 @@ use crate::engine::shards::check_move;
 use crate::engine::software::SoftwareMatcher;
 use crate::engine::software::desk::{Desk, place_of};
 use crate::model::{
-    CancelReason, Command, Event, EventFlags, EventKind, Nanos, Phase, Price, Quantity, RejectCode,
+    CancelReason, Command, Event, EventFlags, EventKind, Instrument, Nanos, Phase, Price, Quantity,
+    RejectCode,
 };
 
 /// What follows an instrument's auction, while it waits or runs.
@@ -72,15 +74,37 @@ impl SoftwareMatcher {
         Ok(())
     }
 
+    /// Whether nobody waits in an instrument.
+    fn is_empty(&self, place: usize) -> bool {
+        let nobody = |buy| self.books[place].front(&self.store, buy, Key::MAX).is_none();
+        nobody(true) && nobody(false) && self.desks[place].is_empty()
+    }
+
+    /// An instrument is listed from now on, or listed otherwise; who does not have it has nothing
+    /// to do, and the first shard tells of it.
+    #[cold]
+    pub(super) fn list(&mut self, command: &Command) -> Result<(), RejectCode> {
+        let asked = Instrument::of_command(command).ok_or(RejectCode::Unsupported)?;
+        if let Some(place) = self.instruments.place(asked.id) {
+            if self.instruments.list()[place].tick != asked.tick && !self.is_empty(place) {
+                return Err(RejectCode::NotIdle);
+            }
+            self.instruments.put(place, asked);
+            self.books[place].notes.tick = Tick::new(asked.tick);
+        }
+        if self.limits.shard == 0 {
+            self.outbox.push(Event::answering(command, 0, EventKind::InstrumentSet));
+        }
+        Ok(())
+    }
+
     /// Takes an idle instrument over from another shard, or lets it go to one.
     #[cold]
     pub(super) fn take_over(&mut self, command: &Command) -> Result<(), RejectCode> {
         let Some(place) = self.instruments.place(command.instrument) else {
             return rules::moves_unknown(command, self.limits.shard);
         };
-        let nobody = |buy| self.books[place].front(&self.store, buy, Key::MAX).is_none();
-        let desk = &self.desks[place];
-        let is_idle = nobody(true) && nobody(false) && desk.is_empty() && desk.frozen.is_none();
+        let is_idle = self.is_empty(place) && self.desks[place].frozen.is_none();
         let phase = check_move(is_idle, Phase::from_code(command.side))?;
         self.stop_cascade(place);
         self.phases_due.remove(place as u32);

@@ -129,6 +129,11 @@ impl SoftwareMatcher {
         self.register.find(&self.store, id).map(|slot| self.order(slot))
     }
 
+    /// The instruments it has, as they are listed by now.
+    pub fn listed(&self) -> &[Instrument] {
+        self.instruments.list()
+    }
+
     /// Does what most commands ask; `false`, and nothing happened, where it is anything else.
     #[inline(always)]
     fn apply_plain(&mut self, command: &Command) -> bool {
@@ -170,6 +175,9 @@ impl SoftwareMatcher {
             CommandKind::SetFamily => self.set_family(command),
             CommandKind::MoveInstrument => {
                 self.take_over(command).unwrap_or_else(|why| self.reject(command, why));
+            }
+            CommandKind::SetInstrument => {
+                self.list(command).unwrap_or_else(|why| self.reject(command, why));
             }
             CommandKind::SetBand => {
                 self.set_band(command).unwrap_or_else(|why| self.reject(command, why));

@@ -12,14 +12,14 @@ use crate::engine::software::SoftwareMatcher;
 use crate::engine::software::desk::{number_of, place_of};
 use crate::engine::software::pegs::signed;
 use crate::engine::software::specials::{Aside, NO_RECORD};
-use crate::engine::{BookView, EngineLimits, RestingOrder, SetupError, Standing};
+use crate::engine::{BookView, EngineLimits, RestingOrder, SetupError, Standing, Tick};
 use crate::model::{
     AccountId, Instrument, InstrumentId, Nanos, OrderType, Phase, Price, Quantity, SeqNo,
-    SessionId, Side,
+    SessionId, Side, Symbol,
 };
 
 /// The first bytes of a snapshot; the last two are the layout's version.
-const MAGIC: [u8; 8] = *b"WMBOOK02";
+const MAGIC: [u8; 8] = *b"WMBOOK03";
 
 /// The matcher has unfinished work: let it have its sweeps first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +84,10 @@ struct InstrumentRecord {
     anchor: i64,
     anchored_at: u64,
     seed: u64,
+    symbol: [u8; 8],
+    tick: i64,
+    reference: i64,
+    lot: u32,
     bps: u32,
     pause_ms: u32,
     window_ms: u32,
@@ -91,7 +95,7 @@ struct InstrumentRecord {
     phase: u8,
     following: u8,
     has_range: u8,
-    reserved: [u8; 5],
+    reserved: [u8; 1],
 }
 
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -233,6 +237,7 @@ impl SoftwareMatcher {
         }));
         for (place, desk) in self.desks.iter().enumerate() {
             let (low, high) = desk.range.unwrap_or_default();
+            let listed = &self.instruments.list()[place];
             bytes.extend_from_slice(bytemuck::bytes_of(&InstrumentRecord {
                 last: self.books[place].notes.last,
                 low: low.0,
@@ -246,11 +251,15 @@ impl SoftwareMatcher {
                 bps: desk.band.bps,
                 pause_ms: desk.band.pause_ms,
                 window_ms: desk.band.window_ms,
-                id: self.instruments.list()[place].id.0,
+                id: listed.id.0,
+                symbol: listed.symbol.0,
+                tick: listed.tick.0,
+                reference: listed.reference_price.0,
+                lot: listed.lot.0,
                 phase: desk.phase.code(),
                 following: desk.timing.following.code(),
                 has_range: u8::from(desk.range.is_some()),
-                reserved: [0; 5],
+                reserved: [0; 1],
             }));
         }
         bytes.extend_from_slice(bytemuck::cast_slice(&families));
@@ -297,6 +306,17 @@ impl SoftwareMatcher {
     fn restore_desk(&mut self, record: &InstrumentRecord) -> Result<(), SnapshotError> {
         let unknown = SnapshotError::UnknownInstrument(record.id);
         let place = self.instruments.place(InstrumentId(record.id)).ok_or(unknown)?;
+        // As it was listed then, which may not be as it is configured.
+        let is_good = (1..=i64::from(u32::MAX)).contains(&record.tick)
+            && (0..=Instrument::REFERENCE_MAX.0).contains(&record.reference);
+        if !is_good {
+            return Err(SnapshotError::UnknownInstrument(record.id));
+        }
+        let (symbol, lot) = (Symbol(record.symbol), Quantity(record.lot));
+        let (tick, reference_price) = (Price(record.tick), Price(record.reference));
+        let id = InstrumentId(record.id);
+        self.instruments.put(place, Instrument { id, symbol, tick, lot, reference_price });
+        self.books[place].notes.tick = Tick::new(tick);
         let phase_of = |code| Phase::from_code(code).ok_or(SnapshotError::Phase(record.id));
         let desk = &mut self.desks[place];
         desk.phase = phase_of(record.phase)?;

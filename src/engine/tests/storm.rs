@@ -2,8 +2,8 @@
 
 use crate::engine::tests::STEP;
 use crate::model::{
-    AccountId, Command, CommandKind, Flags, Group, InstrumentId, OrderType, Price, Quantity,
-    SelfTrade, SessionId, TermFlags, Terms, TimeInForce, TradeDetail,
+    AccountId, Command, CommandKind, Flags, Group, Instrument, InstrumentId, OrderType, Price,
+    Quantity, SelfTrade, SessionId, Symbol, TermFlags, Terms, TimeInForce, TradeDetail,
 };
 
 /// A generator of 64-bit numbers (splitmix64): small, seeded, good enough for tests.
@@ -135,10 +135,26 @@ impl Storm {
                 command.target = 1 + self.dice.below(20) as u32;
                 command.ordinal = self.dice.below(400) as u32;
             }
+            K::SetInstrument => self.listing(command),
             K::SetFamily => command.target = self.dice.below(3) as u32,
             K::SessionDown => command.quantity = Quantity(self.dice.below(3) as u32),
             _ => {}
         }
+    }
+
+    /// An instrument listed otherwise: its own tick mostly, for another is seldom free.
+    fn listing(&mut self, command: &mut Command) {
+        let id = InstrumentId(1 + self.dice.below(5) as u32);
+        let own = [100, 2_500, 1, 100, 100][id.index() - 1];
+        let listed = Instrument {
+            id,
+            symbol: Symbol::new("TEST").expect("a good name"),
+            tick: Price(self.dice.pick(&[own, own, 500, 1, 0])),
+            lot: Quantity(1),
+            reference_price: Price(self.dice.pick(&[0, 1_000_000, 990_000])),
+        };
+        let Command { session, account, .. } = *command;
+        *command = Command { session, account, ..listed.command(false) };
     }
 
     /// A phase that ends by itself, mostly, and mostly in continuous trading.

@@ -90,6 +90,11 @@ impl FeedState {
         self.publisher.apply(event);
     }
 
+    /// What is listed by now; places that nobody has are among it.
+    pub fn instruments(&self) -> &[Instrument] {
+        self.publisher.instruments()
+    }
+
     /// The number the next message will have.
     pub fn next_number(&self) -> u64 {
         self.publisher.store.next()

@@ -1,6 +1,6 @@
 //! Events become ITCH messages: a fold, so a replay publishes the same numbers again.
 
-use crate::model::{Event, EventFlags, EventKind, Instrument, Phase, Side};
+use crate::model::{Event, EventFlags, EventKind, Instrument, Phase, Side, Symbol};
 use crate::stage::feed::store::{MESSAGE_MAX, Store};
 use crate::stage::gateway::since_midnight;
 use crate::wire::itch::{
@@ -14,6 +14,8 @@ use crate::wire::itch::{
 pub(super) struct Publisher {
     instruments: Box<[Instrument]>,
     symbols: Box<[[u8; 8]]>,
+    /// Trading states as told last; of places that nobody has, as they would be told.
+    states: Box<[u8]>,
     pub(super) store: Store,
 }
 
@@ -26,9 +28,15 @@ impl Publisher {
         }
         Self {
             instruments: instruments.into(),
+            states: vec![b'T'; symbols.len()].into(),
             symbols: symbols.into(),
             store: Store::new(messages),
         }
+    }
+
+    /// What is listed by now.
+    pub(super) fn instruments(&self) -> &[Instrument] {
+        &self.instruments
     }
 
     /// Publishes what an event shows to the market.
@@ -51,6 +59,7 @@ impl Publisher {
             Ok(EventKind::Replaced) => self.replace(event),
             Ok(EventKind::StartOfDay) => self.start_of_day(event),
             Ok(EventKind::EndOfDay) => self.end_of_day(event),
+            Ok(EventKind::InstrumentSet) => self.list(event),
             _ => {}
         }
     }
@@ -161,6 +170,12 @@ impl Publisher {
             Some(Phase::Closed) => b'P',
             Some(_) => b'Q',
         };
+        if let Some(state) = self.states.get_mut(event.instrument.index()) {
+            *state = trading_state;
+        }
+        if stock == Symbol::BLANK.0 {
+            return;
+        }
         self.push(Message::StockTradingAction(StockTradingAction {
             stock_locate: locate(event),
             tracking_number: 0,
@@ -234,18 +249,47 @@ impl Publisher {
         self.system(event, b'S');
         for at in 0..self.instruments.len() {
             let Some(instrument) = self.instruments.get(at).copied() else { break };
-            self.push(Message::StockDirectory(directory(event, &instrument)));
-            self.push(Message::StockTradingAction(StockTradingAction {
-                stock_locate: instrument.id.0 as u16,
-                tracking_number: 0,
-                timestamp: time_of(event),
-                stock: instrument.symbol.0,
-                trading_state: b'T',
-                reserved: b' ',
-                reason_code: [b' '; 4],
-            }));
+            if !instrument.is_spare() {
+                self.introduce(event, &instrument);
+                self.open(event, &instrument, b'T');
+            }
         }
         self.system(event, b'Q');
+    }
+
+    fn introduce(&mut self, event: &Event, instrument: &Instrument) {
+        self.push(Message::StockDirectory(directory(event, instrument)));
+    }
+
+    fn open(&mut self, event: &Event, instrument: &Instrument, trading_state: u8) {
+        self.push(Message::StockTradingAction(StockTradingAction {
+            stock_locate: instrument.id.0 as u16,
+            tracking_number: 0,
+            timestamp: time_of(event),
+            stock: instrument.symbol.0,
+            trading_state,
+            reserved: b' ',
+            reason_code: [b' '; 4],
+        }));
+    }
+
+    /// An instrument is listed, or otherwise; of one that is new its state is told too.
+    #[cold]
+    fn list(&mut self, event: &Event) {
+        let Some(listed) = Instrument::of_event(event) else { return };
+        let Some(known) = self.instruments.iter_mut().find(|known| known.id == listed.id) else {
+            return;
+        };
+        let was_spare = known.is_spare();
+        *known = listed;
+        if let Some(symbol) = self.symbols.get_mut(listed.id.index()) {
+            *symbol = listed.symbol.0;
+        }
+        self.introduce(event, &listed);
+        if was_spare {
+            let state = self.states.get(listed.id.index()).copied().unwrap_or(b'T');
+            self.open(event, &listed, state);
+        }
     }
 
     fn end_of_day(&mut self, event: &Event) {

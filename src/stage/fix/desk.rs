@@ -2,17 +2,17 @@
 //! history knows of it. A client's number is on record only when all it asked for before is in the
 //! journal, so that after a crash what is not there comes again.
 
-use std::ops::RangeInclusive;
-
 use crate::link::Producer;
 use crate::model::{
-    AccountId, Command, CommandKind, Event, Group, InstrumentId, Nanos, Price, Request,
+    AccountId, Command, CommandKind, Event, Group, InstrumentId, Nanos, Price, Request, Scope,
 };
 use crate::runtime::Counters;
 use crate::stage::BURST;
 use crate::stage::fix::{FixCounter, FixOptions, FixSpec, room_in};
 use crate::stage::gateway::Symbols;
-use crate::wire::fix::order::{Asked, Directory, ExecutionReport, Id, Orders, Sender, decode};
+use crate::wire::fix::order::{
+    Asked, Directory, ExecutionReport, Id, Orders, PartyRefusal, Said, Sender, decode,
+};
 use crate::wire::fix::session::{Application, Ending, Origin, Reply, Taken};
 use crate::wire::fix::value::Precision;
 use crate::wire::fix::{BusinessReject, Message, Refusal, SessionReject, Version, Writer, tag};
@@ -79,7 +79,7 @@ pub(super) struct Question {
 /// Names as a session may use them.
 pub(super) struct Names<'a> {
     pub(super) symbols: &'a Symbols,
-    pub(super) accounts: &'a RangeInclusive<u32>,
+    pub(super) spec: &'a FixSpec,
 }
 
 impl Directory for Names<'_> {
@@ -98,8 +98,33 @@ impl Directory for Names<'_> {
     #[inline]
     fn account(&self, name: &[u8]) -> Option<AccountId> {
         let number = crate::wire::fix::value::number(name)?;
-        let number = u32::try_from(number).ok().filter(|number| self.accounts.contains(number))?;
+        let number =
+            u32::try_from(number).ok().filter(|number| self.spec.accounts.contains(number))?;
         Some(AccountId(number))
+    }
+
+    fn party(&self, scope: Scope, name: &[u8], is_lift: bool) -> Result<u32, PartyRefusal> {
+        let FixSpec { id, may_stop, .. } = self.spec;
+        if is_lift && !may_stop.may_lift {
+            return Err(PartyRefusal::NotAuthorized);
+        }
+        let number = || crate::wire::fix::value::number(name).and_then(|n| u32::try_from(n).ok());
+        match scope {
+            Scope::Session if may_stop.session => {
+                number().filter(|number| *number == id.0).ok_or(PartyRefusal::Invalid)
+            }
+            Scope::Account if may_stop.accounts => {
+                self.account(name).map(|account| account.0).ok_or(PartyRefusal::Invalid)
+            }
+            Scope::Firm if may_stop.firm => {
+                let is_it = |(known, at): &&(String, u32)| {
+                    known.as_bytes() == name || Some(*at) == number()
+                };
+                let firm = may_stop.firms.iter().find(is_it);
+                firm.map(|(_, at)| *at).ok_or(PartyRefusal::Invalid)
+            }
+            _ => Err(PartyRefusal::NotAuthorized),
+        }
     }
 
     fn destination(&self, name: &[u8]) -> Option<u32> {
@@ -208,7 +233,7 @@ impl Desk {
         symbols: &Symbols,
         writer: &mut Writer<'_>,
     ) {
-        let names = Names { symbols, accounts: &self.spec.accounts };
+        let names = Names { symbols, spec: &self.spec };
         report.write(self.version(), &names, self.precision(), writer);
     }
 
@@ -236,7 +261,7 @@ impl Clerk<'_, '_> {
             client_seq: origin.seq.min(u64::from(u32::MAX)) as u32,
             received_at: self.work.moment.now,
         };
-        let names = Names { symbols: self.work.symbols, accounts: &spec.accounts };
+        let names = Names { symbols: self.work.symbols, spec };
         decode(message, &sender, &names, &self.desk.orders)
     }
 
@@ -250,6 +275,23 @@ impl Clerk<'_, '_> {
             if !request.is_empty() && version != Version::Fix42 {
                 writer.bytes(tag::ORD_STATUS_REQ_ID, request);
             }
+        });
+        done(sent.is_ok())
+    }
+
+    #[cold]
+    fn tell_not_acted(
+        &mut self,
+        said: &Said<'_>,
+        refusal: PartyRefusal,
+        origin: Origin,
+        reply: &mut dyn Reply,
+    ) -> Taken {
+        let Self { desk, work } = self;
+        work.counters.count(FixCounter::Refused);
+        let when = (work.moment.now, desk.precision());
+        let sent = reply.send(b"DI", &mut |writer| {
+            said.write_refusal(refusal, origin.seq, when, writer);
         });
         done(sent.is_ok())
     }
@@ -344,6 +386,7 @@ impl Application for Clerk<'_, '_> {
             }
             Asked::Status(id, request) => self.tell_status(&id, request, reply),
             Asked::MassStatus(instrument, request) => self.begin_question(instrument, request),
+            Asked::NotActed(said, refusal) => self.tell_not_acted(&said, refusal, origin, reply),
             Asked::Rejected(refusal) => Taken::Rejected(refusal),
             Asked::Refused(reason) => Taken::Refused(reason),
         }

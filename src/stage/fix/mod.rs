@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use door::{Acceptor, Door, Introduced};
-pub use state::{FixOptions, FixSpec, FixState, FixView, OpenedRecord};
+pub use state::{FixOptions, FixSpec, FixState, FixView, MayStop, OpenedRecord};
 
 use crate::link::{Consumer, Producer, Taken};
 use crate::model::{Event, Fault, LINES_MAX, Nanos, Request};

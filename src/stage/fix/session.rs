@@ -179,7 +179,7 @@ impl FixSession {
     ) {
         let Self { endpoint, desk, .. } = self;
         let version = desk.spec().config.identity.version;
-        let names = Names { symbols, accounts: &desk.spec().accounts };
+        let names = Names { symbols, spec: desk.spec() };
         endpoint.store_mut().tell_of(event.id.0);
         let _: Result<u64, SendError> = endpoint.add(report.kind(), now, &mut |writer| {
             report.write(version, &names, desk.precision(), writer);

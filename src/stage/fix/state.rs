@@ -35,6 +35,23 @@ pub struct FixSpec {
     pub cancel_on_disconnect: bool,
     /// What happens when it would trade with its own account.
     pub self_trade: SelfTrade,
+    /// Whose trading it may stop.
+    pub may_stop: MayStop,
+}
+
+/// Whose trading a session may stop (DH), each for itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MayStop {
+    /// Its own.
+    pub session: bool,
+    /// An account's that it may name.
+    pub accounts: bool,
+    /// A firm's, all of whose accounts it may name.
+    pub firm: bool,
+    /// Those firms, with their numbers.
+    pub firms: Vec<(String, u32)>,
+    /// It may let go on what clients stopped, too.
+    pub may_lift: bool,
 }
 
 impl FixSpec {
@@ -190,6 +207,9 @@ impl FixState {
     /// Takes an event from the record; what of it was not told before the crash is told now, and
     /// waits on record for its client.
     pub fn restore_event(&mut self, event: &Event) {
+        if event.session.0 == 0 {
+            self.common.symbols.note(event);
+        }
         self.each_copy(event, &mut |session, report, symbols| {
             session.retell_copy(event, report, symbols);
             false
@@ -276,6 +296,9 @@ impl FixState {
         counters: &mut Counters<FixCounter>,
     ) -> Option<Nanos> {
         let at = event.session.index();
+        if at == 0 {
+            self.common.symbols.note(event);
+        }
         let session = self.sessions.get_mut(at)?.as_mut()?;
         let received_at = session.tell(event, &self.common.symbols, now, counters);
         self.mark(at);

@@ -127,6 +127,8 @@ struct Search {
     /// Nothing where the journal cannot be read.
     log: Option<Log>,
     session: Session,
+    /// As they were at that place of history.
+    symbols: Symbols,
     /// Replies wanted: from this one up to below that one.
     from: u64,
     until: u64,
@@ -164,13 +166,13 @@ impl Archive {
             self.begin(&wanted);
             work += 1;
         }
-        let Self { searches, links, symbols, .. } = self;
+        let Self { searches, links, .. } = self;
         searches.retain_mut(|search| {
             if search.log.is_none() {
                 // Until there is room to say so.
                 return !links.found.push(&OldReply::group(search.id(), search.from, &[]));
             }
-            let read = search.go_on(symbols, &mut links.found);
+            let read = search.go_on(&mut links.found);
             work += read;
             search.idle_steps = if read > 0 { 0 } else { search.idle_steps + 1 };
             search.idle_steps < IDLE_STEPS_MAX
@@ -196,6 +198,7 @@ impl Archive {
         self.searches.push(Search {
             log: Log::open(&self.journal).ok(),
             session: Session::new(spec.clone(), config, self.late_answers),
+            symbols: self.symbols.clone(),
             from: wanted.from,
             until,
             idle_steps: 0,
@@ -209,7 +212,7 @@ impl Search {
     }
 
     /// Reads on while replies are wanted and there is room for them; says how much was read.
-    fn go_on(&mut self, symbols: &Symbols, found: &mut Producer<OldReply>) -> usize {
+    fn go_on(&mut self, found: &mut Producer<OldReply>) -> usize {
         let mut read = 0;
         while self.from < self.until
             && read < STEP_MESSAGES
@@ -226,17 +229,20 @@ impl Search {
                 }
             };
             read += 1;
+            if event.session.0 == 0 {
+                self.symbols.note(&event);
+            }
             if event.session.0 == 0 || event.session == self.id() {
-                self.tell(&event, symbols, found);
+                self.tell(&event, found);
             }
         }
         read
     }
 
     /// Numbers what the event tells the session, and sends it on if it is wanted.
-    fn tell(&mut self, event: &Event, symbols: &Symbols, found: &mut Producer<OldReply>) {
+    fn tell(&mut self, event: &Event, found: &mut Producer<OldReply>) {
         let number = self.session.machine.next_number();
-        self.session.tell(event, symbols, event.timestamp);
+        self.session.tell(event, &self.symbols, event.timestamp);
         if number == self.from
             && let Some(reply) = self.session.machine.reply(number)
         {

@@ -5,9 +5,9 @@
 
 use crate::engine::IdMap;
 use crate::model::{
-    AccountId, Capacity, Command, CommandKind, Flags, Group, Instrument, InstrumentId, Nanos,
-    OrderType, Price, Quantity, RejectCode, Request, SelfTrade, SessionId, Side, TermFlags, Terms,
-    Text, TimeInForce,
+    AccountId, Capacity, Command, CommandKind, Event, EventKind, Flags, Group, Instrument,
+    InstrumentId, Nanos, OrderType, Price, Quantity, RejectCode, Request, SelfTrade, SessionId,
+    Side, Symbol, TermFlags, Terms, Text, TimeInForce,
 };
 use crate::stage::gateway::terms::{needs_terms, terms_of};
 use crate::wire::ouch::codes::{
@@ -33,14 +33,33 @@ const HERE: &[u8] = b"HERE";
 impl Symbols {
     /// Of the traded instruments.
     pub(in crate::stage) fn new(instruments: &[Instrument]) -> Self {
-        let mut ids = IdMap::with_capacity(instruments.len());
+        let ids = IdMap::with_capacity(instruments.len());
         let highest = instruments.iter().map(|listed| listed.id.index()).max().unwrap_or(0);
-        let mut names = vec![[b' '; 8]; highest + 1];
-        for instrument in instruments {
-            let _ = ids.insert(u64::from_be_bytes(instrument.symbol.0), instrument.id.0);
-            names[instrument.id.index()] = instrument.symbol.0;
+        let names = vec![Symbol::BLANK.0; highest + 1].into();
+        let mut symbols = Self { ids, names, destinations: Box::default() };
+        instruments.iter().for_each(|listed| symbols.put(listed.id, listed.symbol));
+        symbols
+    }
+
+    /// Takes an event that is the market's: an instrument may be listed by it.
+    #[cold]
+    pub(in crate::stage) fn note(&mut self, event: &Event) {
+        if event.kind == EventKind::InstrumentSet.code()
+            && let Some(listed) = Instrument::of_event(event)
+        {
+            self.put(listed.id, listed.symbol);
         }
-        Self { ids, names: names.into(), destinations: Box::default() }
+    }
+
+    /// A blank one is nobody's: nobody finds it.
+    fn put(&mut self, id: InstrumentId, symbol: Symbol) {
+        let Some(name) = self.names.get_mut(id.index()) else { return };
+        let before = std::mem::replace(name, symbol.0);
+        self.ids.remove_if(u64::from_be_bytes(before), |of| of == id.0);
+        if symbol != Symbol::BLANK {
+            // Every place has room for one symbol.
+            let _ = self.ids.insert(u64::from_be_bytes(symbol.0), id.0);
+        }
     }
 
     /// With destinations that orders may name.

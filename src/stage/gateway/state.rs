@@ -149,6 +149,7 @@ impl GatewayState {
     #[inline]
     pub(super) fn tell(&mut self, event: &Event, now: Nanos) -> Option<Nanos> {
         if event.session.0 == 0 {
+            self.symbols.note(event);
             for at in 0..self.sessions.len() {
                 self.tell_session(at, event, now);
             }

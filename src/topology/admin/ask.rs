@@ -9,6 +9,7 @@ use crate::model::{
 };
 use crate::slow::rules::Currency;
 use crate::topology::Decimal;
+use crate::topology::admin::list::Wanted;
 
 /// Whom something is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -43,6 +44,8 @@ pub enum Ask {
     Session { session: u32, first: u32, last: u32, like: u32 },
     /// The account does not trade with those of a family; 0 is none.
     Family { account: u32, family: u32 },
+    /// An instrument is listed (`is_new`), or is listed otherwise: what is empty stays as it is.
+    List { symbol: String, is_new: bool, named: String, tick: String, lot: u32, price: String },
     /// An instrument enters a phase.
     Phase { symbol: String, phase: String, lasts_s: u32, then: String },
     /// An instrument goes to another shard.
@@ -121,8 +124,9 @@ fn phase_of(word: &str) -> Result<Phase, AskError> {
 
 /// The instrument of a symbol.
 pub(super) fn instrument_of(symbol: &str, listed: &[Instrument]) -> Result<InstrumentId, AskError> {
-    let found = listed.iter().find(|listed| listed.symbol.name() == symbol);
-    let found = found.ok_or_else(|| AskError(format!("`{symbol}` is no [[instrument]] here")))?;
+    let is_it = |listed: &&Instrument| !listed.is_spare() && listed.symbol.name() == symbol;
+    let found = listed.iter().find(is_it);
+    let found = found.ok_or_else(|| AskError(format!("`{symbol}` is no instrument here")))?;
     Ok(found.id)
 }
 
@@ -161,7 +165,7 @@ pub fn shown(kind: LimitKind, value: i64) -> String {
     }
 }
 
-fn price_of(text: &str) -> Result<Price, AskError> {
+pub(super) fn price_of(text: &str) -> Result<Price, AskError> {
     Ok(text.parse::<Decimal>()?.price())
 }
 
@@ -286,6 +290,11 @@ impl Ask {
                 target: *family,
                 ..Command::new(CommandKind::SetFamily)
             }),
+            Self::List { symbol, is_new, named, tick, lot, price } => {
+                let asked = Wanted { symbol, named, tick, lot: *lot, price };
+                let listed = if *is_new { asked.added(listed) } else { asked.changed(listed) };
+                Ok(listed?.command(*is_new))
+            }
             Self::Phase { symbol, phase, lasts_s, then } => Ok(Command {
                 instrument: instrument_of(symbol, listed)?,
                 side: phase_of(phase)?.code(),

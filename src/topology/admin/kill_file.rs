@@ -6,7 +6,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use crate::link::Producer;
-use crate::model::{Command, CommandKind, Group, Instrument, Nanos, Note, Request, Scope};
+use crate::model::{Command, CommandKind, Group, Nanos, Note, Request, Scope};
+use crate::slow::Roster;
 use crate::topology::admin::ask::{Ask, AskError, Message, padded};
 
 /// How often it is looked for.
@@ -19,7 +20,7 @@ const WAITING_MAX: usize = 16;
 #[derive(Clone, Debug)]
 pub struct KillSwitch {
     asked: SyncSender<Group<Request>>,
-    instruments: Vec<Instrument>,
+    roster: Roster,
 }
 
 impl KillSwitch {
@@ -34,7 +35,7 @@ impl KillSwitch {
         if message.actor.trim().is_empty() || message.reason.trim().is_empty() {
             return Err(AskError("say who asks and why: an actor and a reason".into()));
         }
-        let group = message.request("", &self.instruments, now)?;
+        let group = message.request("", &self.roster.all(), now)?;
         let taken = self.asked.try_send(group);
         taken.map_err(|_| AskError("too many kills wait: ask again".into()))
     }
@@ -53,14 +54,10 @@ pub struct KillFile {
 
 impl KillFile {
     /// The file, and a way to the sequencer.
-    pub fn new(
-        path: PathBuf,
-        requests: Producer<Request>,
-        instruments: Vec<Instrument>,
-    ) -> (Self, KillSwitch) {
+    pub fn new(path: PathBuf, requests: Producer<Request>, roster: Roster) -> (Self, KillSwitch) {
         let (sender, asked) = sync_channel(WAITING_MAX);
         let file = Self { path, requests, was_there: false, asked, held: None };
-        (file, KillSwitch { asked: sender, instruments })
+        (file, KillSwitch { asked: sender, roster })
     }
 
     /// Waits until the next look is due, and passes on what the switch asks for meanwhile.
@@ -117,7 +114,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("KILL");
         let (requests, mut taken) = link::<Request>(16);
-        let (mut file, _switch) = KillFile::new(path.clone(), requests, Vec::new());
+        let (mut file, _switch) = KillFile::new(path.clone(), requests, Roster::default());
         let mut group = Group::new(Request::new(CommandKind::Tick, Nanos::ZERO));
         for _ in 0..2 {
             file.look(Nanos(1));
@@ -137,7 +134,8 @@ mod tests {
     fn the_switch_kills_with_a_name_and_a_reason_and_does_nothing_else() {
         let folder = tempfile::tempdir().expect("a folder");
         let (requests, mut taken) = link::<Request>(16);
-        let (mut file, switch) = KillFile::new(folder.path().join("KILL"), requests, Vec::new());
+        let (mut file, switch) =
+            KillFile::new(folder.path().join("KILL"), requests, Roster::default());
         let whom = crate::topology::Whom { scope: "everything".into(), ..Default::default() };
         let kill = Message {
             actor: "ada".into(),

@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 
 use crate::journal::{JournalError, LogKind, Reader};
 use crate::model::{
-    Command, CommandKind, Group, Instrument, LimitKind, Nanos, Phase, Scope, SeqNo, TradingState,
+    Command, CommandKind, Event, EventKind, Group, Instrument, LimitKind, Nanos, Phase, Scope,
+    SeqNo, TradingState,
 };
+use crate::slow::put;
 use crate::topology::admin::ask::shown;
 
 /// One thing that is set.
@@ -150,6 +152,12 @@ fn described(command: &Command, listed: &[Instrument]) -> Option<(String, String
         CommandKind::MoveInstrument => {
             (symbol(command.instrument), "shard".into(), command.target.to_string())
         }
+        CommandKind::SetInstrument => {
+            let known = Instrument::of_command(command)?;
+            let Instrument { id, symbol, tick, lot, .. } = known;
+            let value = format!("{symbol}, tick {tick}, lot {lot}, reference {}", command.price);
+            (format!("instrument {id}"), "listed".into(), value)
+        }
         CommandKind::SetReferencePrice => {
             let whom =
                 if command.instrument.0 == 0 { "index".into() } else { symbol(command.instrument) };
@@ -160,6 +168,31 @@ fn described(command: &Command, listed: &[Instrument]) -> Option<(String, String
         }
         _ => return None,
     })
+}
+
+/// What a journal has listed, over what is configured.
+///
+/// # Errors
+/// A log that cannot be read.
+pub fn listed_by(
+    journal: &Path,
+    configured: &[Instrument],
+) -> Result<Vec<Instrument>, JournalError> {
+    let mut listed = configured.to_vec();
+    let folder = LogKind::Events.folder(journal);
+    // Without places for others the configuration says it all.
+    if !folder.is_dir() || !configured.iter().any(Instrument::is_spare) {
+        return Ok(listed);
+    }
+    let mut reader = Reader::<Event>::open(&folder, 0)?;
+    while let Some(event) = reader.read_event()? {
+        if event.kind == EventKind::InstrumentSet.code()
+            && let Some(one) = Instrument::of_event(&event)
+        {
+            put(&mut listed, one);
+        }
+    }
+    Ok(listed)
 }
 
 /// Whether a command is an operator's.
@@ -180,6 +213,7 @@ pub fn is_operators(command: &Command) -> bool {
                 | K::CorrectTrade
                 | K::SetPhase
                 | K::MoveInstrument
+                | K::SetInstrument
                 | K::SetReferencePrice
                 | K::Cash
         )

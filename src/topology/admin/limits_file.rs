@@ -211,7 +211,7 @@ fn whom_of(table: &Table, scope: Scope, listed: &[Instrument]) -> Result<Vec<Who
         table.above.is_none_or(|above| price > above.price())
             && table.up_to.is_none_or(|most| price <= most.price())
     };
-    let whom = listed.iter().filter(named).filter(priced);
+    let whom = listed.iter().filter(|listed| !listed.is_spare()).filter(named).filter(priced);
     Ok(whom.map(|listed| of(0, &listed.symbol.name())).collect())
 }
 
@@ -305,9 +305,17 @@ mod tests {
 
     #[test]
     fn the_tables_that_come_with_it_are_good() {
-        let text = include_str!("../../../config/protection.toml");
-        let file = parse_limits("config/protection.toml", text, &listed()).expect("it is good");
-        assert!(file.len() > 10);
+        let mut listed = listed();
+        let dyne = Instrument { symbol: Symbol::new("DYNE").expect("a symbol"), ..listed[0] };
+        listed.push(Instrument { id: InstrumentId(listed.len() as u32 + 1), ..dyne });
+        for (text, least) in [
+            (include_str!("../../../config/protection.toml"), 10),
+            (include_str!("../../../config/tier-2.toml"), 3),
+            (include_str!("../../../config/closing-bands.toml"), 3),
+        ] {
+            let file = parse_limits("a file", text, &listed).expect("it is good");
+            assert!(file.len() >= least, "{} limits", file.len());
+        }
     }
 
     proptest! {

@@ -13,11 +13,12 @@ mod caller;
 mod kill_file;
 mod ledger;
 mod limits_file;
+mod list;
 mod server;
 
 pub use ask::{Ask, AskError, Message, Trade, Whom, padded, shown};
 pub use caller::ask_admin;
 pub use kill_file::{KillFile, KillSwitch};
-pub use ledger::{Ledger, Setting, instant, is_operators};
+pub use ledger::{Ledger, Setting, instant, is_operators, listed_by};
 pub use limits_file::{LimitsFile, parse_limits};
 pub use server::{AdminOptions, AdminServer, Answer, SOCKET_NAME};

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::link::Producer;
-use crate::model::{Group, Instrument, Nanos, Note, Request};
+use crate::model::{Group, Nanos, Note, Request};
+use crate::slow::Roster;
 use crate::topology::admin::ask::{Ask, Message, padded};
 use crate::topology::admin::limits_file::{LimitsFile, parse_limits};
 
@@ -33,7 +34,7 @@ pub struct AdminOptions {
     /// While this file is there no kill is lifted.
     pub kill_file: PathBuf,
     /// What is traded.
-    pub instruments: Vec<Instrument>,
+    pub roster: Roster,
 }
 
 /// The answer to one line.
@@ -194,7 +195,7 @@ impl AdminServer {
                 }
             }
         }
-        match message.request(&second, &self.options.instruments, now) {
+        match message.request(&second, &self.options.roster.all(), now) {
             Ok(group) => {
                 self.ready.push_back(group);
                 Answer { ok: true, sent: 1, received_at: now.0, ..Answer::default() }
@@ -218,7 +219,7 @@ impl AdminServer {
 
     /// A limits file, all of it or nothing.
     fn load(&mut self, message: &Message, file: &str, text: &str, now: Nanos) -> Answer {
-        let read: LimitsFile = match parse_limits(file, text, &self.options.instruments) {
+        let read: LimitsFile = match parse_limits(file, text, &self.options.roster.all()) {
             Ok(read) => read,
             Err(error) => return Answer::refused(error.0),
         };

@@ -4,9 +4,9 @@
 use proptest::prelude::*;
 
 use super::{ACCOUNTS, REFERENCE, World, account, limit_order, options, set_limit};
-use crate::engine::risk::{AccountLimits, MoreLimits, PhaseSet, RateClass, RiskOptions};
+use crate::engine::risk::{AccountLimits, HoursSet, MoreLimits, PhaseSet, RateClass, RiskOptions};
 use crate::model::{
-    AccountId, Command, CommandKind, EventKind, InstrumentId, LimitKind, Nanos, Notional,
+    AccountId, Command, CommandKind, EventKind, Hours, InstrumentId, LimitKind, Nanos, Notional,
     OrderType, Phase, Price, Quantity, RejectCode, Scope, SessionId, Side, TradingState,
 };
 
@@ -306,6 +306,84 @@ proptest! {
             let again = limit_order(3, Side::Sell, REFERENCE, sold);
             prop_assert_eq!(world.order(again), Some(RejectCode::ReduceOnly));
         }
+    }
+}
+
+/// What stops all orders of a scope, what lets them go on, and the code that says so.
+fn stops() -> [(Command, Command, RejectCode); 6] {
+    let of = |kind| Command { session: SessionId(1), ..Command::new(kind) };
+    let everything = |kind| Command { side: Scope::Everything.code(), ..Command::new(kind) };
+    let priced = |price| {
+        let instrument = InstrumentId(1);
+        let price = Price(price);
+        Command { instrument, price, ..Command::new(CommandKind::SetReferencePrice) }
+    };
+    let hours = |hours: Hours| {
+        let (instrument, side) = (InstrumentId(1), hours.code());
+        Command { instrument, side, ..Command::new(CommandKind::SetHours) }
+    };
+    let restricted = |value| set_limit(Scope::Instrument, 1, LimitKind::Restricted, value);
+    use CommandKind as K;
+    [
+        (of(K::DisableEntry), of(K::EnableEntry), RejectCode::EntryDisabled),
+        (everything(K::Throttle), everything(K::Unthrottle), RejectCode::JournalFull),
+        (priced(0), priced(REFERENCE), RejectCode::NoReferencePrice),
+        (hours(Hours::Overnight), hours(Hours::Main), RejectCode::OutOfHours),
+        (restricted(1), restricted(0), RejectCode::RestrictedInstrument),
+        (everything(K::Tick), everything(K::Tick), RejectCode::RiskFailed),
+    ]
+}
+
+proptest! {
+    /// Whatever stops orders: cancels pass, and when it is over orders do too.
+    #[test]
+    fn what_stops_orders_lets_cancels_pass(which in 0..6usize, quantity in 1..100u32) {
+        let mut options = options(account());
+        if let Some(Some(rights)) = options.sessions.get_mut(1) {
+            rights.hours = HoursSet::of([Hours::Main]);
+        }
+        let mut world = World::new(&options);
+        prop_assert_eq!(world.order(buy(REFERENCE, quantity)), None);
+        let target = world.ordinal;
+        let (stop, go_on, code) = stops()[which];
+        world.tell(stop);
+        world.fold.gate.exposure.is_broken = code == RejectCode::RiskFailed;
+        prop_assert_eq!(world.order(buy(REFERENCE, quantity)), Some(code));
+        let session = SessionId(1);
+        let events = world.tell(Command { session, target, ..Command::new(CommandKind::Cancel) });
+        prop_assert!(events.iter().any(|event| event.kind == EventKind::Cancelled.code()));
+        world.tell(go_on);
+        world.fold.gate.exposure.is_broken = false;
+        prop_assert_eq!(world.order(buy(REFERENCE, quantity)), None);
+    }
+
+    /// A kill of any scope an order is of stops it, and no other.
+    #[test]
+    fn a_kill_stops_its_scope_alone(scope in 0..5u8, id in 0..4u32, quantity in 1..100u32) {
+        let mut world = World::new(&options(account()));
+        let mut kill = Command { side: scope, target: id, ..Command::new(CommandKind::Kill) };
+        (kill.session, kill.account) = (SessionId(id), AccountId(id));
+        (kill.instrument, kill.order_type) = (InstrumentId(id), TradingState::Halted.code());
+        world.tell(kill);
+        let is_hit = match Scope::from_code(scope) {
+            Some(Scope::Everything) => true,
+            Some(Scope::Session | Scope::Instrument) => id == 1,
+            Some(Scope::Account) => id == 3,
+            // Firm 1 has accounts 1 and 2.
+            _ => false,
+        };
+        let code = expected(is_hit, RejectCode::Killed);
+        prop_assert_eq!(world.order(buy(REFERENCE, quantity)), code);
+    }
+
+    #[test]
+    fn what_is_matched_elsewhere_is_not_taken(quantity in 1..100u32) {
+        let mut options = options(account());
+        options.elsewhere = vec![InstrumentId(1)];
+        let mut world = World::new(&options);
+        prop_assert_eq!(world.order(buy(REFERENCE, quantity)), Some(RejectCode::Elsewhere));
+        let here = Command { instrument: InstrumentId(2), ..buy(REFERENCE, quantity) };
+        prop_assert_eq!(world.order(here), None);
     }
 }
 

@@ -1,6 +1,8 @@
 //! The gate over random flows, beside a book-keeper who knows only commands and events.
 
 mod controls;
+mod levels;
+mod listing;
 mod protection;
 
 use std::collections::BTreeMap;
@@ -91,6 +93,8 @@ pub(super) struct World {
     pub(super) fold: Fold<SoftwareMatcher>,
     pub(super) now: u64,
     ordinal: u32,
+    /// Commands after which an event has come back.
+    lag: u32,
     pub(super) events: Vec<Event>,
 }
 
@@ -101,7 +105,7 @@ impl World {
         let events = limits.events_per_command_max();
         let feedback = Feedback::new(options.feedback_lag, options.feedback_window, events);
         let fold = Fold::new(RiskGate::new(options), feedback, matcher);
-        Self { fold, now: 1_000, ordinal: 0, events: Vec::new() }
+        Self { fold, now: 1_000, ordinal: 0, lag: options.feedback_window, events: Vec::new() }
     }
 
     /// Applies a command a moment after the one before; returns its events.
@@ -131,8 +135,9 @@ impl World {
 
     /// Lets the events of the last command come back.
     pub(super) fn settle(&mut self) {
-        self.tell(Command::new(CommandKind::Tick));
-        self.tell(Command::new(CommandKind::Tick));
+        for _ in 0..=self.lag {
+            self.tell(Command::new(CommandKind::Tick));
+        }
     }
 
     /// Sweeps until nothing is unfinished.
@@ -444,16 +449,20 @@ fn close_everything(world: &mut World) {
 proptest! {
     /// Whatever comes in whatever order: no order takes an account's or a firm's exposure over
     /// its limit, nor does a fill; the gate's books are those that events alone give; and when
-    /// everything is closed nothing is left.
+    /// everything is closed nothing is left. Events come back after as many commands as it takes.
     #[test]
-    fn exposure_stays_below_its_limit_and_goes_with_what_it_was_for(steps in steps()) {
-        let mut world = World::new(&options(account()));
+    fn exposure_stays_below_its_limit_and_goes_with_what_it_was_for(
+        steps in steps(), lag in prop_oneof![Just(1u32), 2..40u32],
+    ) {
+        let (feedback_lag, feedback_window) = (Nanos(lag.into()), lag);
+        let options = RiskOptions { feedback_lag, feedback_window, ..options(account()) };
+        let mut world = World::new(&options);
         let (mut trades, mut counted) = (Vec::new(), BTreeMap::new());
         let mut limits = vec![1_000_000_000_i64; ACCOUNTS as usize + 1];
         let mut excess = vec![0; ACCOUNTS as usize + 1];
         for step in &steps {
             let Some(group) = command_of(step, &mut world, &mut trades) else { continue };
-            let reference: Vec<i64> = references(&world.events);
+            let reference: Vec<i64> = references(&world);
             let events = world.apply(group, 1);
             trades.extend(events.windows(2).filter_map(|pair| {
                 let is_maker = pair[0].flags.has(EventFlags::MAKER);
@@ -494,10 +503,12 @@ proptest! {
     }
 }
 
-/// Last trades as the gate knows them, by instrument: events come back before the next command.
-fn references(events: &[Event]) -> Vec<i64> {
+/// Last trades as the gate knows them, by instrument: of the commands whose events have come back
+/// before the next command.
+fn references(world: &World) -> Vec<i64> {
     let mut last = vec![REFERENCE; INSTRUMENTS as usize + 1];
-    for event in events {
+    let due = (world.fold.seq.0 + 1).saturating_sub(world.lag.into());
+    for event in world.events.iter().filter(|event| event.id.seq().0 <= due) {
         if event.kind == EventKind::Executed.code() && event.flags.has(EventFlags::MAKER) {
             last[event.instrument.index()] = event.price.0;
         }

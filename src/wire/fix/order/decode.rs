@@ -5,11 +5,12 @@
 
 use crate::model::{
     AccountId, Command, CommandKind, Group, InstrumentId, Line, LineKind, Nanos, Parties,
-    RejectCode, Request, SelfTrade, SessionId, Terms, Text,
+    RejectCode, Request, Scope, SelfTrade, SessionId, Terms, Text,
 };
 use crate::wire::fix::message::Message;
 use crate::wire::fix::order::chain::Id;
 use crate::wire::fix::order::orders::Orders;
+use crate::wire::fix::order::party::{PartyRefusal, Said};
 use crate::wire::fix::order::terms::terms_of;
 use crate::wire::fix::reject::{BusinessReject, Refusal, SessionReject};
 use crate::wire::fix::{tag, value};
@@ -25,6 +26,13 @@ pub trait Directory {
     /// What a new order's `target` says of the destination of a name; this house is always known.
     fn destination(&self, name: &[u8]) -> Option<u32> {
         (name == b"HERE").then_some(Command::HERE)
+    }
+    /// The number of a session, an account or a firm that this session may stop, or let go on.
+    ///
+    /// # Errors
+    /// Why it may not.
+    fn party(&self, _: Scope, _: &[u8], _is_lift: bool) -> Result<u32, PartyRefusal> {
+        Err(PartyRefusal::NotAuthorized)
     }
 }
 
@@ -53,6 +61,8 @@ pub enum Asked<'a> {
     Status(Id, &'a [u8]),
     /// Where all orders are (AF), of an instrument or (0) of all, echoing the request's id.
     MassStatus(InstrumentId, &'a [u8]),
+    /// A party is neither stopped nor let go on (DH): to be said with a report (DI).
+    NotActed(Said<'a>, PartyRefusal),
     /// A field that cannot be: to be said with a reject.
     Rejected(Refusal),
     /// Not for us: to be said with a business reject.
@@ -141,6 +151,9 @@ pub fn decode<'a>(
     }
     if kind == b"H" {
         return status(message, &fields, orders);
+    }
+    if kind == b"DH" {
+        return party_action(message, sender, directory);
     }
     let Some(id) = id else { return too_long() };
     match kind {
@@ -274,6 +287,24 @@ fn mass_cancel(
     head.verdict = verdict;
     add_lines(&mut group, None, text_of(id, fields), None);
     Asked::Request(group)
+}
+
+/// A party is to be stopped, or to be let go on.
+#[cold]
+fn party_action<'a>(
+    message: &Message<'a>,
+    sender: &Sender,
+    directory: &impl Directory,
+) -> Asked<'a> {
+    let said = Said::of(message);
+    let tag = tag::PARTY_ACTION_REQUEST_ID;
+    let Some(id) = message.get(tag).and_then(Id::new) else {
+        return Asked::Rejected(Refusal::of(SessionReject::ValueIncorrect, tag));
+    };
+    match said.request(id, sender, directory) {
+        Ok(group) => Asked::Request(group),
+        Err(refusal) => Asked::NotActed(said, refusal),
+    }
 }
 
 /// A question about one order, by its ClOrdID, or where that is not known by its OrderID.

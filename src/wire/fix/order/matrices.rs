@@ -141,6 +141,7 @@ fn shape(report: &OrderReport) -> Told {
         OrderReport::Execution(r) => (r.exec_type as char, r.status as char, r.leaves, r.executed),
         OrderReport::CancelReject(r) => ('9', r.status as char, 0, 0),
         OrderReport::MassCancel(_) => ('r', ' ', 0, 0),
+        OrderReport::Party(_) => ('I', ' ', 0, 0),
     }
 }
 

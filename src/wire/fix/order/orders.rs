@@ -3,11 +3,12 @@
 
 use crate::model::{
     CancelReason, Command, CommandKind, Event, EventFlags, EventKind, Group, Head, InstrumentId,
-    RejectCode,
+    RejectCode, Scope, TradingState,
 };
 use crate::wire::fix::dictionary::Version;
 use crate::wire::fix::order::chain::{Id, Order, Stage};
 use crate::wire::fix::order::codes;
+use crate::wire::fix::order::party::PartyActionReport;
 use crate::wire::fix::order::report::{
     CancelReject, ExecutionReport, MassCancelReport, OrderReport,
 };
@@ -17,6 +18,8 @@ use crate::wire::fix::order::report::{
 struct Pending {
     client_seq: u32,
     kind: u8,
+    /// The state that a kill asks for.
+    state: u8,
     id: Id,
     target: u32,
 }
@@ -140,11 +143,13 @@ impl Orders {
             Some(CommandKind::Enter) => self.add(command, id, 0),
             Some(CommandKind::Replace) => self.add(command, id, target),
             Some(CommandKind::Cancel | CommandKind::MassCancel) => {}
+            Some(CommandKind::Kill | CommandKind::Revive) if command.client_seq != 0 => {}
             _ => return,
         }
         let slots = self.pending.len();
         if let Some(place) = self.pending.get_mut(command.client_seq as usize & (slots - 1)) {
-            *place = Pending { client_seq: command.client_seq, kind: command.kind, id, target };
+            let Command { client_seq, kind, order_type: state, .. } = *command;
+            *place = Pending { client_seq, kind, state, id, target };
         }
     }
 
@@ -215,6 +220,7 @@ impl Orders {
             EventKind::Rejected => self.rejected(event),
             EventKind::CancelRejected => Some(self.cancel_rejected(event, b'1')),
             EventKind::MassCancelled => Some(self.mass_cancelled(event, None)),
+            EventKind::Killed | EventKind::Revived => self.acted(event, None),
             EventKind::Routed => self.routed(event),
             EventKind::Busted => self.traded_otherwise(event, b'H'),
             EventKind::Corrected => self.traded_otherwise(event, b'G'),
@@ -353,6 +359,9 @@ impl Orders {
         if self.asked(event.client_seq).is_some_and(|asked| asked.kind == mass) {
             return Some(self.mass_cancelled(event, event.reject_code()));
         }
+        if let Some(report) = self.acted(event, event.reject_code()) {
+            return Some(report);
+        }
         if event.client_seq == 0 && event.target != 0 {
             return self.replacement_rejected(event);
         }
@@ -409,6 +418,34 @@ impl Orders {
             text: code.sentence(),
             time: event.timestamp,
         })
+    }
+
+    /// What became of a party that was to be stopped, or let go on; nothing if none was.
+    #[cold]
+    fn acted(&self, event: &Event, refused: Option<RejectCode>) -> Option<OrderReport> {
+        let asked = self.asked(event.client_seq)?;
+        let (kill, revive) = (CommandKind::Kill.code(), CommandKind::Revive.code());
+        let action = match (asked.kind, TradingState::from_code(asked.state)) {
+            (kind, _) if kind == revive => b'2',
+            (kind, Some(TradingState::ReduceOnly)) if kind == kill => b'0',
+            (kind, _) if kind == kill => b'1',
+            _ => return None,
+        };
+        let scope = Scope::from_code(event.side)?;
+        let number = match scope {
+            Scope::Session => event.session.0,
+            Scope::Account => event.account.0,
+            _ => event.target,
+        };
+        Some(OrderReport::Party(PartyActionReport {
+            report_id: event.id.0,
+            id: asked.id,
+            action,
+            scope,
+            number,
+            refused,
+            time: event.timestamp,
+        }))
     }
 
     fn mass_cancelled(&self, event: &Event, refused: Option<RejectCode>) -> OrderReport {

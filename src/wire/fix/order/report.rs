@@ -5,6 +5,7 @@ use crate::wire::fix::dictionary::Version;
 use crate::wire::fix::order::chain::{Id, Order};
 use crate::wire::fix::order::codes;
 use crate::wire::fix::order::decode::Directory;
+use crate::wire::fix::order::party::PartyActionReport;
 use crate::wire::fix::tag;
 use crate::wire::fix::value::Precision;
 use crate::wire::fix::writer::Writer;
@@ -18,6 +19,8 @@ pub enum OrderReport {
     CancelReject(CancelReject),
     /// A mass cancel was taken or refused (r).
     MassCancel(MassCancelReport),
+    /// A party was stopped or let go on, or was not (DI).
+    Party(PartyActionReport),
 }
 
 /// ExecutionReport (8).
@@ -214,6 +217,7 @@ impl OrderReport {
             OrderReport::Execution(_) => b"8",
             OrderReport::CancelReject(_) => b"9",
             OrderReport::MassCancel(_) => b"r",
+            OrderReport::Party(_) => b"DI",
         }
     }
 
@@ -232,6 +236,7 @@ impl OrderReport {
             OrderReport::MassCancel(report) => {
                 report.write(version, directory, precision, writer);
             }
+            OrderReport::Party(report) => report.write(precision, writer),
         }
     }
 }

@@ -3,12 +3,14 @@
 //! orders flow.
 
 use crate::model::{
-    AccountId, Flags, InstrumentId, Nanos, OrderType, Price, RejectCode, SelfTrade, Side, TermFlags,
+    AccountId, Flags, InstrumentId, Nanos, OrderType, Price, RejectCode, Scope, SelfTrade, Side,
+    TermFlags,
 };
 use crate::wire::fix::dictionary::Version;
 use crate::wire::fix::order::chain::Id;
 use crate::wire::fix::order::codes;
 use crate::wire::fix::order::decode::Directory;
+use crate::wire::fix::order::party::PartyActionReport;
 use crate::wire::fix::order::report::{
     CancelReject, ExecutionReport, MassCancelReport, OrderReport,
 };
@@ -59,6 +61,23 @@ pub const TAKEN: &[Taken] = &[
             (tag::MASS_STATUS_REQ_TYPE, "1 one instrument, 7 all"),
             (tag::SYMBOL, "with 1"),
             (tag::MASS_STATUS_REQ_ID, "echoed"),
+        ]],
+    },
+    Taken {
+        kind: "DH",
+        asks: "trading stopped of a session, an account or a firm, or let go on",
+        fields: &[&[
+            (tag::PARTY_ACTION_REQUEST_ID, "at most 32 bytes; echoed"),
+            (
+                tag::PARTY_ACTION_TYPE,
+                "0 leaves what reduces a position, 1 nothing, both cancel what is open; 2 lifts",
+            ),
+            (
+                tag::NO_PARTY_IDS,
+                "one: role (452) 55 and a session, 24 and an account, 1 and a firm",
+            ),
+            (tag::NO_REQUESTING_PARTY_IDS, "who asks (1658), at most 15 bytes"),
+            (tag::TEXT, "why, at most 32 bytes"),
         ]],
     },
 ];
@@ -250,6 +269,15 @@ pub fn examples(version: Version) -> Vec<(&'static str, String, String)> {
         refused: None,
         time: EXAMPLE_TIME,
     });
+    let stopped = OrderReport::Party(PartyActionReport {
+        report_id: 13,
+        id: id(b"stop-1"),
+        action: b'1',
+        scope: Scope::Account,
+        number: 7,
+        refused: None,
+        time: EXAMPLE_TIME,
+    });
     let execution = |report: ExecutionReport| OrderReport::Execution(report.said_in(version));
     let mut all = vec![
         ("accepted", execution(order)),
@@ -260,6 +288,9 @@ pub fn examples(version: Version) -> Vec<(&'static str, String, String)> {
     ];
     if version.dictionary().message_name(b"r").is_some() {
         all.push(("a mass cancel was taken", mass));
+    }
+    if version.dictionary().message_name(b"DI").is_some() {
+        all.push(("an account's trading was stopped", stopped));
     }
     all.into_iter()
         .map(|(what, report)| (what, kind_of(&report), text_of(&report, version)))
@@ -330,7 +361,10 @@ mod tests {
                     let (tag, value) = field.split_once('=').expect("a field");
                     let tag = tag.parse().expect("a tag");
                     let dictionary = version.dictionary();
-                    assert!(dictionary.requires(kind.as_bytes(), tag).is_some(), "{what}: {field}");
+                    let members = [tag::PARTY_ID, tag::PARTY_ID_SOURCE, tag::PARTY_ROLE];
+                    let is_member = members.contains(&tag);
+                    let known = dictionary.requires(kind.as_bytes(), tag);
+                    assert!(is_member || known.is_some(), "{what}: {field}");
                     assert!(dictionary.allows(tag, value.as_bytes()), "{what}: {field}");
                 }
             }

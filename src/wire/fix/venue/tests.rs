@@ -67,7 +67,7 @@ fn read_back(group: &Group<Command>, version: Version) -> Option<(Command, Terms
 prop_compose! {
     /// An order as one that was taken here may be.
     fn orders()(
-        order_type in proptest::sample::select(&OrderType::ALL[..]),
+        order_type in proptest::sample::select(OrderType::ALL),
         life in proptest::sample::select(vec![
             TimeInForce::Day, TimeInForce::Ioc, TimeInForce::Fok, TimeInForce::Gtc,
             TimeInForce::Gtd,

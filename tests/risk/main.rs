@@ -1,213 +1,22 @@
 //! The operator's hand on a running appliance: limits, kills and files, seen by a client that goes
 //! on sending. Times are printed, never judged.
 
-#[path = "support/process.rs"]
+mod client;
+mod on_behalf;
+#[path = "../support/process.rs"]
 #[allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
 mod process;
+#[path = "../support/stopped.rs"]
+mod stopped;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddrV4;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 
-use wirematch::client::{Trader, TraderConfig};
 use wirematch::model::{Nanos, RejectCode};
-use wirematch::port::socket::{SocketConfig, SocketPort};
 use wirematch::runtime::{Clock, SystemClock};
-use wirematch::wire::ouch::{
-    Appendage, CancelOrderRequest, EnterOrder, Inbound, MESSAGE_MAX, Outbound,
-};
-use wirematch::wire::session::ClientEvent;
 
+use client::{ANN, BOB, Client, MILLISECOND, TURN, cancel, command, with};
 use process::{Appliance, configuration, free_address};
-
-/// One at a time: they load the machine.
-static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
-
-const MILLISECOND: u64 = 1_000_000;
-
-/// What a client knows of its orders.
-#[derive(Default)]
-struct Book {
-    sent_at: BTreeMap<u32, Nanos>,
-    open: BTreeSet<u32>,
-    refused: BTreeMap<u16, u32>,
-    /// Orders that were refused, with their reason, the last ones last.
-    last_refusal: Option<u16>,
-    cancelled: u32,
-    accepted: u32,
-    /// From sending an order to its answer.
-    times: Vec<u64>,
-}
-
-impl Book {
-    fn take(&mut self, event: ClientEvent<'_>, now: Nanos) {
-        let ClientEvent::Message { bytes, .. } = event else { return };
-        let number = match Outbound::decode(bytes) {
-            Ok(Outbound::OrderAccepted(order, _)) => {
-                self.open.insert(order.user_ref_num);
-                self.accepted += 1;
-                order.user_ref_num
-            }
-            Ok(Outbound::Rejected(order, _)) => {
-                *self.refused.entry(order.reason).or_default() += 1;
-                self.last_refusal = Some(order.reason);
-                order.user_ref_num
-            }
-            Ok(Outbound::OrderCanceled(order, _)) => {
-                self.cancelled += u32::from(self.open.remove(&order.user_ref_num));
-                return;
-            }
-            _ => return,
-        };
-        if let Some(sent_at) = self.sent_at.remove(&number) {
-            self.times.push(now.saturating_sub(sent_at).0);
-        }
-    }
-
-    fn refusals(&self, code: RejectCode) -> u32 {
-        self.refused.get(&code.ouch()).copied().unwrap_or(0)
-    }
-
-    fn p99(&mut self) -> u64 {
-        self.times.sort_unstable();
-        let at = self.times.len() * 99 / 100;
-        self.times.get(at).copied().unwrap_or(0)
-    }
-}
-
-struct Client {
-    trader: Trader<SocketPort>,
-    clock: SystemClock,
-    book: Book,
-    next: u32,
-}
-
-/// An order that rests: nobody sells so low.
-fn order(number: u32) -> Vec<u8> {
-    let order = EnterOrder {
-        user_ref_num: number,
-        side: b'B',
-        quantity: 1,
-        symbol: *b"ACME    ",
-        price: 290_0000 + u64::from(number % 900) * 100,
-        time_in_force: b'0',
-        display: b'Y',
-        capacity: b'P',
-        intermarket_sweep: b'N',
-        cross_type: b'N',
-        cl_ord_id: *b"risk          ",
-    };
-    bytes(Inbound::EnterOrder(order, Appendage::ABSENT))
-}
-
-fn cancel(number: u32) -> Vec<u8> {
-    let cancel = CancelOrderRequest { user_ref_num: number, quantity: 0 };
-    bytes(Inbound::CancelOrderRequest(cancel, Appendage::ABSENT))
-}
-
-fn bytes(message: Inbound<'_>) -> Vec<u8> {
-    let mut buffer = [0; MESSAGE_MAX];
-    let length = message.encode(&mut buffer).expect("it fits");
-    buffer[..length].to_vec()
-}
-
-impl Client {
-    fn new(session: u16, gateway: SocketAddrV4) -> Self {
-        let socket = SocketConfig { address: *gateway.ip(), ports: vec![0], groups: vec![] };
-        let port = SocketPort::open(&socket).expect("loopback is there");
-        let address = port.locals().next().expect("one port was asked for");
-        let key = format!("test-key-{session}").into_bytes();
-        let trader = Trader::new(port, TraderConfig { address, gateway, session, key });
-        Self { trader, clock: SystemClock::new(), book: Book::default(), next: 1 }
-    }
-
-    fn is_settled(&self) -> bool {
-        let session = self.trader.session();
-        session.is_up() && session.unsettled() == session.next_tx()
-    }
-
-    fn step(&mut self) {
-        let now = self.clock.now();
-        if self.trader.session().is_idle() {
-            self.trader.log_in(now);
-        }
-        let (book, clock) = (&mut self.book, &self.clock);
-        self.trader.poll(now, &mut |event| book.take(event, clock.now()));
-    }
-
-    /// Sends orders as long as the window takes some, at most so many.
-    fn send(&mut self, most: u32) {
-        for _ in 0..most {
-            if !self.trader.session().is_up() || self.trader.send(&order(self.next)).is_err() {
-                return;
-            }
-            self.book.sent_at.insert(self.next, self.clock.now());
-            self.next += 1;
-        }
-    }
-
-    /// Goes on until something is so; says how long it took.
-    fn until(&mut self, sends: u32, mut is_so: impl FnMut(&Book) -> bool) -> Nanos {
-        let begun = self.clock.now();
-        while !is_so(&self.book) {
-            self.step();
-            self.send(sends);
-            let waited = self.clock.now().saturating_sub(begun);
-            assert!(waited < Nanos(30_000 * MILLISECOND), "it never comes to that");
-            std::thread::yield_now();
-        }
-        self.clock.now().saturating_sub(begun)
-    }
-
-    fn go_on(&mut self, sends: u32, span: Nanos) {
-        let until = self.clock.now().saturating_add(span);
-        while self.clock.now() < until {
-            self.step();
-            self.send(sends);
-            std::thread::yield_now();
-        }
-    }
-
-    /// Asks over the command line while it goes on sending.
-    fn ask(&mut self, sends: u32, data: &Path, words: &[&str]) -> Output {
-        let mut asking = command(data, words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let asking = asking.as_mut().expect("the binary starts");
-        while asking.try_wait().expect("it is ours").is_none() {
-            self.step();
-            self.send(sends);
-            std::thread::yield_now();
-        }
-        let mut output =
-            Output { status: asking.wait().expect("it ended"), stdout: vec![], stderr: vec![] };
-        use std::io::Read;
-        let (out, err) = (asking.stdout.take(), asking.stderr.take());
-        out.expect("it is piped").read_to_end(&mut output.stdout).expect("text");
-        err.expect("it is piped").read_to_end(&mut output.stderr).expect("text");
-        output
-    }
-
-    /// The same, which must be done.
-    fn told(&mut self, sends: u32, data: &Path, words: &[&str]) -> serde_json::Value {
-        let output = self.ask(sends, data, words);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{words:?}: {said}");
-        serde_json::from_slice(&output.stdout).unwrap_or_default()
-    }
-}
-
-fn command(data: &Path, words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wirematch"));
-    command.args(words).arg("--data").arg(data).arg("--json");
-    command
-}
-
-const ANN: [&str; 4] = ["--actor", "ann", "--reason", "a test"];
-const BOB: [&str; 4] = ["--actor", "bob", "--reason", "a test too"];
-
-fn with<'a>(words: &[&'a str], who: [&'a str; 4]) -> Vec<&'a str> {
-    words.iter().copied().chain(who).collect()
-}
+use stopped::Stopped;
 
 #[test]
 fn limits_and_kills_reach_a_client_that_goes_on_sending() {
@@ -310,6 +119,130 @@ fn limits_and_kills_reach_a_client_that_goes_on_sending() {
         (&of("state")["actor"], &of("state")["reason"]),
         (&"the kill file".into(), &"a flood".into())
     );
+}
+
+/// An instrument is added, changed, suspended and reinstated while a client trades; all of it is
+/// there after a restart, with who and why.
+#[test]
+fn an_instrument_is_listed_while_running() {
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (entry, data) = (free_address(), folder.path().join("data"));
+    let config = configuration(folder.path(), entry, 1);
+    let text = std::fs::read_to_string(&config).expect("it is written");
+    std::fs::write(&config, text + "[risk]\nspare_instruments = 1\n").expect("the folder is ours");
+    let mut appliance = Appliance::new(config.clone());
+    appliance.start();
+    let mut client = Client::new(1, entry);
+    client.until(1, |book| book.accepted > 10);
+    let unknown = Some(RejectCode::UnknownInstrument.ouch());
+    let killed = Some(RejectCode::Killed.ouch());
+    assert_eq!(client.order_in(b"NOVA    "), unknown);
+
+    let add = |symbol| with(&["instrument", "add", symbol, "--reference", "300"], ANN);
+    client.told(1, &data, &add("NOVA"));
+    // The gateway learns of it from its event, a moment after it is in force.
+    client.until(0, |_| true);
+    while client.order_in(b"NOVA    ") == unknown {}
+    assert_eq!(client.order_in(b"NOVA    "), None);
+    for (words, why) in [
+        (add("NOVA"), "listed already"),
+        (add("PULS"), "spare_instruments"),
+        (with(&["instrument", "change", "PULS", "--lot", "5"], ANN), "no instrument"),
+        (with(&["instrument", "change", "NOVA", "--tick", "0.05"], ANN), "orders wait"),
+    ] {
+        let refused = client.ask(1, &data, &words);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains(why), "{words:?}: {said}");
+    }
+    client.told(1, &data, &with(&["instrument", "change", "NOVA", "--named", "NEON"], BOB));
+    while client.order_in(b"NEON    ") == unknown {}
+    assert_eq!(client.order_in(b"NOVA    "), unknown, "its name is another");
+
+    // Suspended: its orders are cancelled, and nothing new enters until a person reinstates it.
+    let cancelled = client.book.cancelled;
+    client.told(0, &data, &with(&["instrument", "suspend", "NEON"], ANN));
+    client.until(0, |book| book.cancelled >= cancelled + 2);
+    assert_eq!(client.order_in(b"NEON    "), killed);
+    assert_eq!(client.order_in(b"ACME    "), None, "the others go on");
+    client.told(1, &data, &with(&["instrument", "reinstate", "NEON"], BOB));
+    assert_eq!(client.order_in(b"NEON    "), None);
+
+    appliance.kill();
+    assert!(appliance.replays());
+    appliance.start();
+    assert_eq!(client.order_in(b"NEON    "), None, "it is listed still");
+    appliance.kill();
+    let config = config.to_str().expect("a path");
+    let output = Command::new(env!("CARGO_BIN_EXE_wirematch"))
+        .args(["instrument", "show", "--json", "--config", config])
+        .output()
+        .expect("it starts");
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(shown.contains("\"NEON\"") && !shown.contains("\"NOVA\""), "{shown}");
+    let shown = command(&data, &["risk", "show", "--config", config]).output().expect("it starts");
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    let settings = shown["settings"].as_array().expect("a list");
+    let listed = settings.iter().find(|row| row["what"] == "listed").expect("it is on record");
+    assert_eq!((&listed["actor"], &listed["reason"]), (&"bob".into(), &"a test too".into()));
+}
+
+/// The risk stage stands still: the gateway refuses orders by itself and people are told; what was
+/// sent meanwhile is answered when it goes on, and none of it has become an order.
+#[test]
+fn while_risk_stands_still_no_order_is_taken() {
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (entry, data) = (free_address(), folder.path().join("data"));
+    let config = configuration(folder.path(), entry, 1);
+    let text = std::fs::read_to_string(&config).expect("it is written");
+    let apart = text.replace("\"risk\", \"matching\"", "\"matching\"").replace(
+        "[[session]]\nid = 1\n",
+        "[[core]]\nidle = \"yield\"\nstages = [\"risk\"]\n[[session]]\nid = 1\n",
+    );
+    assert_ne!(apart, text);
+    std::fs::write(&config, apart).expect("the folder is ours");
+    let mut appliance = Appliance::new(config);
+    appliance.start();
+    let mut client = Client::new(1, entry);
+    client.until(1, |book| book.accepted > 10);
+
+    let still = Stopped::stage(&data, "risk");
+    let begun = client.clock.now();
+    let refusing = |status: &serde_json::Value| {
+        let told = status["risk_stands_still"] == true;
+        told && status["counters"]["gateway"]["RiskStopped"].as_u64() > Some(0)
+    };
+    while !refusing(&client.told(0, &data, &["risk", "status"])) {
+        let waited = client.clock.now().saturating_sub(begun);
+        assert!(waited < Nanos(30_000 * MILLISECOND), "nobody notices");
+    }
+    println!(
+        "the risk stage stands still: seen from outside after {} ms at the latest",
+        client.clock.now().saturating_sub(begun).0 / MILLISECOND
+    );
+    // What is sent from now on, a cancel beside it.
+    let first = client.next;
+    while client.next < first + 5 {
+        client.send(1);
+        client.step();
+    }
+    let open = *client.book.open.first().expect("one rests");
+    while client.trader.send(&cancel(open)).is_err() {
+        client.step();
+    }
+    let (accepted, cancelled) = (client.book.accepted, client.book.cancelled);
+    client.go_on(0, Nanos(100 * MILLISECOND));
+    assert_eq!((client.book.accepted, client.book.cancelled), (accepted, cancelled), "it stands");
+    drop(still);
+    client.until(0, |book| book.cancelled > cancelled);
+    client.until(0, |book| book.unanswered >= 5);
+    assert!((first..first + 5).all(|at| !client.book.open.contains(&at)), "one was taken");
+    client.until(1, |book| book.accepted > accepted);
+    let alarm = |line: &String| line.contains("the risk stage stands still");
+    client.until(1, |_| appliance.said().iter().any(alarm));
+    appliance.kill();
+    assert!(appliance.replays());
 }
 
 /// A flood of one session: limited, banned, its cancels taken; the other's times are compared.

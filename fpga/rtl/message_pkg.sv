@@ -95,6 +95,7 @@ package message_pkg;
     localparam logic [7:0] COMMAND_SET_ACCOUNT = 8'd97;
     localparam logic [7:0] COMMAND_SET_SESSION = 8'd98;
     localparam logic [7:0] COMMAND_CASH = 8'd99;
+    localparam logic [7:0] COMMAND_SET_INSTRUMENT = 8'd100;
 
     localparam logic [7:0] EVENT_NOTHING = 8'd0;
     localparam logic [7:0] EVENT_ACCEPTED = 8'd1;
@@ -125,6 +126,7 @@ package message_pkg;
     localparam logic [7:0] EVENT_CORRECTED = 8'd27;
     localparam logic [7:0] EVENT_FAMILY_SET = 8'd28;
     localparam logic [7:0] EVENT_CASH_MOVED = 8'd29;
+    localparam logic [7:0] EVENT_INSTRUMENT_SET = 8'd30;
     localparam logic [7:0] EVENT_ROUTED = 8'd32;
     localparam logic [7:0] EVENT_DESTINATION_UP = 8'd33;
     localparam logic [7:0] EVENT_DESTINATION_DOWN = 8'd34;
@@ -221,6 +223,7 @@ package message_pkg;
     localparam logic [7:0] REJECT_DESTINATION_REFUSED = 8'd62;
     localparam logic [7:0] REJECT_NOT_DELIVERED = 8'd63;
     localparam logic [7:0] REJECT_UNKNOWN_DESTINATION = 8'd90;
+    localparam logic [7:0] REJECT_SYMBOL_TAKEN = 8'd91;
     localparam logic [7:0] REJECT_PENDING = 8'd64;
     localparam logic [7:0] REJECT_TOO_MANY_SWEEPS = 8'd38;
 

@@ -201,20 +201,8 @@ mod tests {
     use super::*;
 
     fn listed(tick: i64, reference: i64) -> Listed {
-        let (tick, reference) = (Price(tick), Price(reference));
-        Listed {
-            tick,
-            lot: 1,
-            reference,
-            is_elsewhere: false,
-            is_routed: false,
-            home: 0,
-            hours: Hours::Main,
-            collar_bps: 0,
-            guards: GuardSet::default(),
-            phase: Phase::Continuous,
-            held_from: None,
-        }
+        let (tick, reference_price) = (Price(tick), Price(reference));
+        Listed::new(&Instrument { tick, reference_price, ..Instrument::spare(InstrumentId(1)) })
     }
 
     #[test]

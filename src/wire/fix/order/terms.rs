@@ -1,6 +1,6 @@
 //! What an order asks: its type, price and life go into the head, the rest into its terms.
 //!
-//! An instruction the book has no word for is refused, never passed over.
+//! An instruction (18), peg or discretion the book has no word for is refused, never passed over.
 
 use crate::model::{Command, Flags, OrderType, Price, Quantity, RejectCode, Terms, TimeInForce};
 use crate::wire::fix::message::Message;

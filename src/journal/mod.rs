@@ -22,10 +22,12 @@ mod history;
 mod keeper;
 mod maker;
 mod map;
+mod pack;
 mod progress;
 mod reader;
 mod recovery;
 mod scan;
+mod seal;
 mod segment;
 mod summary;
 mod syncer;
@@ -44,11 +46,12 @@ pub use progress::{Health, Progress};
 pub use reader::Reader;
 pub use recovery::{Opened, open, open_both, open_with};
 pub use scan::{Scan, Scanned, Torn, check_pair, scan};
+pub use seal::{Anchors, BLOCK, Chain, Head, Seal, Seals};
 pub use segment::{FORMAT_VERSION, Meaning, SEGMENT_BYTES_MIN, SegmentHeader, UtcMapping};
 pub use summary::{Summary, is_open, summary};
 pub use writer::Writer;
 
-use crate::model::{Command, Event, Head, LINES_MAX, Line};
+use crate::model::{Command, Event, Head as MessageHead, LINES_MAX, Line, Nanos};
 
 /// Which of the two logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,12 +133,15 @@ impl std::fmt::Display for LogKind {
 }
 
 /// A message that a log holds.
-pub trait Logged: Head {
+pub trait Logged: MessageHead {
     /// The log it belongs to.
     const KIND: LogKind;
 
     /// Its id: the seq of a command, the event id of an event.
     fn id(&self) -> u64;
+
+    /// Its log time.
+    fn time(&self) -> Nanos;
 }
 
 impl Logged for Command {
@@ -145,6 +151,11 @@ impl Logged for Command {
     fn id(&self) -> u64 {
         self.seq.0
     }
+
+    #[inline]
+    fn time(&self) -> Nanos {
+        self.timestamp
+    }
 }
 
 impl Logged for Event {
@@ -153,6 +164,11 @@ impl Logged for Event {
     #[inline]
     fn id(&self) -> u64 {
         self.id.0
+    }
+
+    #[inline]
+    fn time(&self) -> Nanos {
+        self.timestamp
     }
 }
 

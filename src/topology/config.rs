@@ -246,11 +246,22 @@ impl Default for FeedConfig {
 pub struct JournalConfig {
     pub segment_kib: u32,
     pub sync_interval_ms: u32,
+    pub anchor_interval_s: u32,
+    pub anchors: Option<PathBuf>,
+    pub plain_segments: u32,
+    pub packed: Option<PathBuf>,
 }
 
 impl Default for JournalConfig {
     fn default() -> Self {
-        Self { segment_kib: 64 << 10, sync_interval_ms: 5 }
+        Self {
+            segment_kib: 64 << 10,
+            sync_interval_ms: 5,
+            anchor_interval_s: 60,
+            anchors: None,
+            plain_segments: 16,
+            packed: None,
+        }
     }
 }
 

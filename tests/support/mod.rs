@@ -7,6 +7,7 @@ pub mod client;
 pub mod market;
 pub mod network;
 pub mod orders;
+pub mod pipe;
 pub mod raw;
 pub mod server;
 

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
 
+pub mod broken;
 pub mod client;
 pub mod market;
 pub mod network;

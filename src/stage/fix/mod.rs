@@ -30,7 +30,8 @@ use crate::runtime::{Counters, LatencyRecorder, Stage, Watchman};
 use crate::stage::fix::desk::Moment;
 use crate::stage::fix::session::FixSession;
 use crate::stage::session_board::SHOWN_AT_ONCE;
-use crate::stage::{BURST, Gate, SessionBoard};
+use crate::stage::{BURST, FrameCause, Gate, SessionBoard};
+use crate::wire::DecodeError;
 
 crate::counters! {
     /// What a FIX gateway counts.
@@ -53,7 +54,10 @@ crate::counters! {
         TurnedAway: "TCP connections refused for want of a place",
         Strays: "TCP segments of no connection",
         LinesPanicked: "TCP connections dropped because their code panicked",
-        Malformed: "frames and segments that were broken",
+        Malformed: "frames and segments that were broken, or are not spoken here",
+        NotForUs: "frames and packets for others",
+        Arps: "ARP packets about us",
+        Echoes: "echo requests answered",
     }
 }
 
@@ -109,6 +113,8 @@ pub struct FixGateway {
     replied: LatencyRecorder,
     /// Counters, for whoever shows them.
     pub counters: Counters<FixCounter>,
+    /// Broken frames, by what was wrong with them, where TCP is in user space.
+    pub causes: Counters<FrameCause>,
 }
 
 impl FixGateway {
@@ -142,6 +148,7 @@ impl FixGateway {
             is_stopping: false,
             replied,
             counters: Counters::default(),
+            causes: Counters::default(),
         }
     }
 
@@ -317,8 +324,14 @@ impl FixGateway {
             (FixCounter::Strays, counts.strays),
             (FixCounter::LinesPanicked, counts.panicked),
             (FixCounter::Malformed, host.causes().iter().sum()),
+            (FixCounter::NotForUs, counts.not_for_us),
+            (FixCounter::Arps, counts.arps),
+            (FixCounter::Echoes, counts.echoes),
         ] {
             self.counters.set(counter, value);
+        }
+        for (&cause, &count) in DecodeError::ALL.iter().zip(host.causes()) {
+            self.causes.set(FrameCause(cause), count);
         }
     }
 
@@ -388,6 +401,7 @@ impl Stage for FixGateway {
     fn housekeep(&mut self, _now: Nanos) {
         self.show_host();
         self.counters.publish();
+        self.causes.publish();
         self.links.events.show_fill();
         self.replied.hand_over();
         self.show_sessions();

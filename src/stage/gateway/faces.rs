@@ -12,6 +12,7 @@ use crate::runtime::Counters;
 use crate::stage::BURST;
 use crate::stage::gateway::session::{Brought, Moment, Session, session_of};
 use crate::stage::gateway::{GatewayCounter, GatewayState};
+use crate::wire::DecodeError;
 use crate::wire::ouch::MESSAGE_MAX;
 use crate::wire::session::{Control, Login, LoginStep, PACKET_MAX, Packet, Retransmit};
 use crate::wire::udp::Datagram;
@@ -33,6 +34,9 @@ pub(super) struct Faces {
 
 impl Faces {
     /// Takes a datagram: a login, or a packet of a session.
+    ///
+    /// # Errors
+    /// What is wrong with the packet in it.
     #[inline]
     pub(super) fn take(
         &mut self,
@@ -40,13 +44,12 @@ impl Faces {
         received_at: Nanos,
         requests: &mut Batch<'_, Request>,
         counters: &mut Counters<GatewayCounter>,
-    ) {
+    ) -> Result<(), DecodeError> {
         if datagram.destination != self.state.options.address {
-            return counters.count(GatewayCounter::Unknown);
+            counters.count(GatewayCounter::Unknown);
+            return Ok(());
         }
-        let Ok(packet) = Packet::parse(datagram.payload, MESSAGE_MAX) else {
-            return counters.count(GatewayCounter::Malformed);
-        };
+        let packet = Packet::parse(datagram.payload, MESSAGE_MAX)?;
         let token = packet.session();
         let place = session_of(&token);
         let known = place.and_then(|at| Some((at, self.state.sessions.get_mut(at)?.as_mut()?)));
@@ -54,15 +57,17 @@ impl Faces {
             session.machine.token() == token && session.peer == Some(datagram.source)
         }) else {
             let login = packet.blocks().next().map(Control::decode);
-            return match login {
+            match login {
                 Some(Ok(Control::Login(login))) => {
                     self.log_in(&login, datagram.source, received_at, requests, counters);
                 }
                 _ => counters.count(GatewayCounter::Unknown),
-            };
+            }
+            return Ok(());
         };
         if session.is_broken {
-            return counters.count(GatewayCounter::Unknown);
+            counters.count(GatewayCounter::Unknown);
+            return Ok(());
         }
         let moment = Moment { now: received_at, is_short: self.is_short, refusal: self.refusal };
         let room = session.room(requests.messages(), moment);
@@ -84,6 +89,7 @@ impl Faces {
         if is_behind {
             self.state.queue(at);
         }
+        Ok(())
     }
 
     /// Goes on with sessions whose messages found no room: who waited longest is first, and gives

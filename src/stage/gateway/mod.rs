@@ -46,7 +46,9 @@ crate::counters! {
         Requests: "requests sent to the sequencer",
         Events: "events taken from matching",
         Packets: "packets sent",
-        Malformed: "frames and packets that were broken",
+        Malformed: "frames and packets that were broken, or are not spoken here",
+        NotForUs: "frames and packets for others, or for groups nobody joined here",
+        Arps: "ARP packets about us",
         Unknown: "packets of no session, or from another address than the login's",
         Duplicates: "client messages that came again",
         Logins: "logins accepted",
@@ -60,6 +62,20 @@ crate::counters! {
         RiskStopped: "times that risk stood still for too long",
         Found: "old replies made again from the journal",
         Unreadable: "sessions ended because the journal could not be read",
+    }
+}
+
+/// A cause why a frame was refused, for stages that read no messages of clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameCause(pub DecodeError);
+
+impl CounterNames for FrameCause {
+    const TABLE: &'static [(&'static str, &'static str)] =
+        DecodeError::TABLE.split_at(DecodeError::OF_FRAMES).0;
+
+    #[inline]
+    fn index(self) -> usize {
+        self.0.index()
     }
 }
 
@@ -201,14 +217,18 @@ impl<P: Port> Gateway<P> {
                 let received_at = if meta.received_at.0 > 0 { meta.received_at } else { now };
                 match faces.endpoint.open(frame) {
                     Opened::Datagram(datagram) => {
-                        faces.take(&datagram, received_at, requests, counters);
+                        let taken = faces.take(&datagram, received_at, requests, counters);
+                        if let Err(cause) = taken {
+                            count_broken(cause, counters, causes);
+                        }
                     }
-                    Opened::ArpReply(frame) => reply = Some(frame),
-                    Opened::Malformed(cause) => {
-                        counters.count(GatewayCounter::Malformed);
-                        causes.count(cause);
+                    Opened::ArpReply(frame) => {
+                        counters.count(GatewayCounter::Arps);
+                        reply = Some(frame);
                     }
-                    Opened::Learned | Opened::NotForUs => {}
+                    Opened::Malformed(cause) => count_broken(cause, counters, causes),
+                    Opened::Learned => counters.count(GatewayCounter::Arps),
+                    Opened::NotForUs => counters.count(GatewayCounter::NotForUs),
                 }
             })
         });
@@ -299,6 +319,16 @@ impl<P: Port> Gateway<P> {
         });
         faces.state.ask_archive(at, wanted);
     }
+}
+
+#[cold]
+fn count_broken(
+    cause: DecodeError,
+    counters: &mut Counters<GatewayCounter>,
+    causes: &mut Counters<DecodeError>,
+) {
+    counters.count(GatewayCounter::Malformed);
+    causes.count(cause);
 }
 
 impl<P: Port> Stage for Gateway<P> {

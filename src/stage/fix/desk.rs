@@ -37,6 +37,8 @@ pub(super) struct Work<'a> {
     pub(super) moment: Moment,
     pub(super) requests: &'a mut Producer<Request>,
     pub(super) counters: &'a mut Counters<FixCounter>,
+    /// Messages that may be taken before others have their turn.
+    pub(super) share: usize,
 }
 
 /// The desk.
@@ -353,7 +355,13 @@ impl Application for Clerk<'_, '_> {
         // While orders are refused, what was asked before is waited for: refusals are not in the
         // journal, and must not come again for want of what is.
         let waits = work.moment.refuses_orders && !desk.is_settled();
-        desk.unanswered < WINDOW && !waits && desk.question.is_none() && room_in(work.requests) > 3
+        let has_room = work.share > 0
+            && desk.unanswered < WINDOW
+            && !waits
+            && desk.question.is_none()
+            && room_in(work.requests) > 3;
+        work.share -= usize::from(has_room);
+        has_room
     }
 
     #[inline]

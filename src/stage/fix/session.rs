@@ -32,6 +32,8 @@ pub(super) struct FixSession {
     retold: u32,
     /// Stands in the gateway's list of those that may have something to send.
     pub(super) is_listed: bool,
+    /// The poll in which it was found to have something to be read, or to go on with.
+    pub(super) found_in: u32,
 }
 
 impl std::fmt::Debug for FixSession {
@@ -52,6 +54,7 @@ impl FixSession {
             is_fresh,
             retold: 0,
             is_listed: false,
+            found_in: 0,
         }
     }
 
@@ -201,12 +204,23 @@ impl FixSession {
         self.line_is_broken = true;
     }
 
-    /// Takes what came on the line; whether there was anything to do.
+    /// Whether there is more to do with what came before, without new bytes.
+    #[inline]
+    pub(super) fn is_behind(&self) -> bool {
+        self.endpoint.is_behind()
+    }
+
+    /// Goes on with what came before, or takes what came on the line; whether anything was done.
     #[inline]
     pub(super) fn receive(&mut self, room: &mut [u8], work: &mut Work<'_>) -> bool {
         let Self { endpoint, desk, line, line_is_broken, .. } = self;
         let Some(line) = line else { return false };
-        if endpoint.is_behind() || endpoint.closing().is_some() || *line_is_broken {
+        if endpoint.is_behind() {
+            let share = work.share;
+            endpoint.go_on(work.moment.now, &mut Clerk { desk, work });
+            return work.share < share;
+        }
+        if endpoint.closing().is_some() || *line_is_broken {
             return false;
         }
         match line.receive(room) {
@@ -226,10 +240,6 @@ impl FixSession {
     /// Puts on record and sends what there is to say; whether there is more.
     pub(super) fn settle(&mut self, work: &mut Work<'_>) -> bool {
         let now = work.moment.now;
-        if self.endpoint.is_behind() {
-            let clerk = &mut Clerk { desk: &mut self.desk, work };
-            self.endpoint.go_on(now, clerk);
-        }
         if self.desk.question.is_some() {
             self.answer_question(work);
         }

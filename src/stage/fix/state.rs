@@ -9,12 +9,12 @@ use crate::model::{
     AccountId, Command, Event, Group, Instrument, Nanos, Request, SelfTrade, SessionId,
 };
 use crate::runtime::Counters;
-use crate::stage::EventLinks;
 use crate::stage::fix::FixCounter;
 use crate::stage::fix::copies::Copies;
 use crate::stage::fix::desk::{Moment, Work};
 use crate::stage::fix::session::FixSession;
 use crate::stage::gateway::Symbols;
+use crate::stage::{BURST, EventLinks};
 use crate::wire::fix::order::ExecutionReport;
 use crate::wire::fix::session::{Credentials, MemoryStore, SessionConfig, Store, StoreError};
 
@@ -121,7 +121,7 @@ impl Common {
         requests: &'a mut Producer<Request>,
         counters: &'a mut Counters<FixCounter>,
     ) -> Work<'a> {
-        Work { symbols: &self.symbols, moment, requests, counters }
+        Work { symbols: &self.symbols, moment, requests, counters, share: BURST }
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Session {
     pub(super) is_broken: bool,
     /// Stands in the gateway's list of those that may have something to send.
     pub(super) is_listed: bool,
+    /// Stands in the gateway's line of those whose messages found no room.
+    pub(super) is_behind: bool,
     /// Replies the client asked for again: first and count.
     pub(super) resend: Option<(u64, u32)>,
     pub(super) shortage: Shortage,
@@ -76,6 +78,7 @@ impl Session {
             grace_ends: None,
             is_broken: false,
             is_listed: false,
+            is_behind: false,
             resend: None,
             shortage: Shortage::default(),
             asked_until: 0,

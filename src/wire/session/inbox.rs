@@ -89,6 +89,12 @@ impl Inbox {
         Arrival::Taken
     }
 
+    /// Whether a message waits whose turn it is: there was no room for it.
+    #[inline]
+    pub(crate) fn is_behind(&self) -> bool {
+        self.held.has(self.expected)
+    }
+
     /// Delivers what had to wait for room, and gives up gaps that were waited for long enough.
     #[inline]
     pub(crate) fn advance(&mut self, now: Nanos, to: &mut Sink) {

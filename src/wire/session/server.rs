@@ -194,6 +194,12 @@ impl ServerSession {
         self.inbox.expected()
     }
 
+    /// Whether a message waits for nothing but room.
+    #[inline]
+    pub fn is_behind(&self) -> bool {
+        self.inbox.is_behind()
+    }
+
     /// The number the next reply gets.
     pub fn next_number(&self) -> u64 {
         self.outbox.next()

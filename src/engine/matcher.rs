@@ -2,6 +2,7 @@
 //!
 //! Software answers at once and a card answers later; the caller must not count on either.
 
+use crate::snapshot::value;
 use crate::engine::{Room, Special};
 use crate::model::{
     AccountId, Command, Event, Group, InstrumentId, Line, Nanos, OrderId, Phase, Price, Quantity,
@@ -178,6 +179,10 @@ pub struct RestingOrder {
     /// Its instructions, as the command's byte.
     pub flags: u8,
 }
+value!(RestingOrder {
+    session, ordinal, account, reference, instrument, side, price, leaves, executed, time_in_force,
+    flags,
+});
 
 impl RestingOrder {
     /// Its id.

@@ -4,6 +4,7 @@
 //! What is for one instrument makes the same events wherever it is dealt; what is for all is
 //! answered by the first shard, and every shard tells what it did under event numbers of its own.
 
+use crate::snapshot::part;
 use crate::engine::rules::is_for_all;
 use crate::engine::{
     Away, BookView, EngineLimits, Full, Matcher, Quote, SoftwareMatcher, Standing, Top,
@@ -40,6 +41,7 @@ pub struct Routes {
     /// Accounts in rows, first and last, whose orders it sends on whatever the instrument.
     sent: Box<[(AccountId, AccountId)]>,
 }
+part!(Routes { shard_of } kept { shards, away, sent });
 
 impl Routes {
     /// Every instrument in one shard.
@@ -170,6 +172,7 @@ pub struct Shards {
     /// Room that the events of one command may need.
     most: usize,
 }
+part!(Shards { routes } all { matchers } one { away } kept { merged, taken, most });
 
 impl Shards {
     /// Of matchers that were made for these places in order; all know all instruments.
@@ -184,6 +187,12 @@ impl Shards {
     #[must_use]
     pub fn with_away(self, away: Option<Away>) -> Self {
         Self { away, ..self }
+    }
+
+    /// Whether nothing is unfinished but what waits for a time: then it can be written.
+    pub fn is_at_rest(&self) -> bool {
+        self.matchers.iter().all(SoftwareMatcher::is_at_rest)
+            && self.away.as_ref().is_none_or(Away::is_at_rest)
     }
 
     /// The matchers, to run each as a stage, what rests elsewhere, and who is dealt to which.

@@ -16,7 +16,7 @@ use crate::journal::syncer::{Ends, Syncer};
 use crate::journal::writer::{Left, Supply};
 use crate::journal::{
     Disk, Files, JournalError, Keeper, LogKind, Logged, Meaning, Progress, Scan, Settings, Torn,
-    UtcMapping, Writer, check_pair, scan,
+    UtcMapping, Writer, check_pair, scan_from,
 };
 use crate::model::{Command, Event};
 
@@ -60,9 +60,26 @@ pub fn open_both(
     utc: UtcMapping,
     settings: &Settings,
 ) -> Result<(Opened<Command>, Opened<Event>), JournalError> {
+    open_both_from(journal, (0, 0), meaning, utc, settings)
+}
+
+/// As [`open_both`], where both logs are known to be good up to a command and an event of theirs:
+/// what comes before their segments is not read.
+///
+/// # Errors
+/// As [`open_both`].
+pub fn open_both_from(
+    journal: &Path,
+    (command, event): (u64, u64),
+    meaning: Meaning,
+    utc: UtcMapping,
+    settings: &Settings,
+) -> Result<(Opened<Command>, Opened<Event>), JournalError> {
     let disk = Arc::new(Files);
-    let locked = |kind: LogKind| Locked::new(kind.folder(journal), kind, settings, disk.clone());
-    let (commands, events) = (locked(Command::KIND)?, locked(Event::KIND)?);
+    let locked = |kind: LogKind, from| {
+        Locked::new(kind.folder(journal), kind, from, settings, disk.clone())
+    };
+    let (commands, events) = (locked(Command::KIND, command)?, locked(Event::KIND, event)?);
     check_pair(journal, &commands.scan, &events.scan)?;
     let stamped = |kind| Stamp { kind, meaning, utc };
     let commands = commands.open(stamped(Command::KIND), settings)?;
@@ -81,7 +98,7 @@ pub fn open_with<H: Logged>(
     disk: Arc<dyn Disk>,
 ) -> Result<Opened<H>, JournalError> {
     let stamp = Stamp { kind: H::KIND, meaning, utc };
-    Locked::new(folder.to_owned(), H::KIND, settings, disk)?.open(stamp, settings)
+    Locked::new(folder.to_owned(), H::KIND, 0, settings, disk)?.open(stamp, settings)
 }
 
 /// A log that is ours to write, as it was found.
@@ -96,6 +113,7 @@ impl Locked {
     fn new(
         folder: PathBuf,
         kind: LogKind,
+        from: u64,
         settings: &Settings,
         disk: Arc<dyn Disk>,
     ) -> Result<Self, JournalError> {
@@ -103,7 +121,7 @@ impl Locked {
         let created = create_folder(&folder, &*disk);
         created.map_err(JournalError::disk(&folder, "make the folder"))?;
         let lock = lock(&folder)?;
-        let scan = scan(&folder, kind, &mut |_| ())?;
+        let scan = scan_from(&folder, kind, from, &mut |_| ())?;
         Ok(Self { folder, disk, lock, scan })
     }
 

@@ -1,5 +1,6 @@
 //! The gate: runs the checks in order and stamps the verdict into the command.
 
+use crate::snapshot::part;
 use crate::engine::names_destination;
 use crate::engine::risk::accounts::{AccountState, OrderLimits};
 use crate::engine::risk::alerts::Alert;
@@ -28,6 +29,7 @@ pub(super) struct SessionState {
     pub(super) rate: Rate,
     pub(super) entry_disabled: bool,
 }
+part!(SessionState { rights, rate, entry_disabled });
 
 /// The gate's whole state: a fold over commands and the events that came back.
 #[derive(Debug)]
@@ -51,6 +53,9 @@ pub struct RiskGate {
     /// Instruments of sessions that may trade these alone, in order.
     pub(super) lists: Box<[(SessionId, Box<[InstrumentId]>)]>,
 }
+part!(RiskGate {
+    kill_switch, collar, exposure, throttled, guards, paces, duplicates, barred, located,
+} each { sessions } kept { shards, rest, sends_accounts, lists });
 
 impl RiskGate {
     /// With all tables taken at once.

@@ -1,6 +1,7 @@
 //! Guards: what watches over single instruments. Most have none, and a word beside the tick says
 //! so; what they need is in rows of their own.
 
+use crate::snapshot::{part, value, wrapped};
 use crate::engine::fetch::fetch;
 use crate::engine::risk::breaker::Breaker;
 use crate::engine::risk::market::{Halt, Market};
@@ -14,6 +15,7 @@ use crate::model::{
 /// Which guards an instrument has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct GuardSet(u16);
+wrapped!(GuardSet);
 
 impl GuardSet {
     pub(super) const RESTRICTED: Self = Self(1);
@@ -58,6 +60,7 @@ pub(super) struct Hot {
     /// Marks orders that wait at them.
     mark: u8,
 }
+part!(Hot { age_max, referred_at, low, high, mark });
 
 impl Hot {
     /// The mark of an order at the end that it pushes against; else 0.
@@ -81,6 +84,7 @@ pub(super) struct Guard {
     wanted: Option<Wanted>,
     is_asked: bool,
 }
+part!(Guard { tick, close, test_fall_bps, test_days, breaker, band, wanted, is_asked });
 
 /// A phase that a guard wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +92,7 @@ struct Wanted {
     phase: Phase,
     lasts: Nanos,
 }
+value!(Wanted { phase, lasts });
 
 /// Days of a price test: the rest of one, and the next.
 const TEST_DAYS: u32 = 2;
@@ -104,6 +109,7 @@ pub(super) struct Guards {
     /// Some guard wants a phase.
     any_wanted: bool,
 }
+part!(Guards { hot, rows, market, limits, any_wanted });
 
 impl Guards {
     pub(super) fn new(instruments: usize) -> Self {

@@ -15,6 +15,7 @@ use crate::stage::{BURST, Gate};
 use crate::wire::ethernet::Mac;
 use crate::wire::moldudp64::Request;
 use crate::wire::session::{PACKET_MAX, PacketWriter, Token};
+use crate::snapshot::part;
 
 crate::counters! {
     /// What the feed counts.
@@ -69,6 +70,7 @@ pub struct FeedState {
     options: FeedOptions,
     publisher: Publisher,
 }
+part!(FeedState { publisher } kept { options });
 
 impl FeedState {
     /// Before the first message.

@@ -12,6 +12,7 @@ use crate::model::{
 use crate::stage::fix::FixOptions;
 use crate::wire::fix::Version;
 use crate::wire::fix::order::{ExecutionReport, Id, Order, Stage, doubt_text};
+use crate::snapshot::part;
 
 /// One who is told: its place in the table of sessions, and whose orders it watches.
 #[derive(Clone, Debug)]
@@ -32,6 +33,7 @@ pub(super) struct Copies {
     /// Orders that are gone, the first first: they make way when room is needed.
     gone: VecDeque<OrderId>,
 }
+part!(Copies { ids, orders, free, gone } kept { watchers });
 
 impl Copies {
     /// Nothing where nobody watches.

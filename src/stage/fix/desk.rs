@@ -16,6 +16,7 @@ use crate::wire::fix::order::{
 use crate::wire::fix::session::{Application, Ending, Origin, Reply, Taken};
 use crate::wire::fix::value::Precision;
 use crate::wire::fix::{BusinessReject, Message, Refusal, SessionReject, Version, Writer, tag};
+use crate::snapshot::part;
 
 /// Messages a client may have on the way; more are not taken until some are answered.
 const WINDOW: usize = 512;
@@ -64,6 +65,10 @@ pub(super) struct Desk {
     pub(super) grace_ends: Option<Nanos>,
     pub(super) question: Option<Question>,
 }
+part!(
+    Desk { orders, answered, generation, next_recorded, last_event, is_up }
+    kept { spec, received, unanswered, is_on, owes_down, grace_ends, question }
+);
 
 /// A question about all orders, being answered.
 #[derive(Clone, Copy, Debug)]

@@ -12,6 +12,7 @@ use crate::wire::fix::session::{
     Application, Ending, Endpoint, Numbers, SendError, Store, StoreError,
 };
 use crate::wire::fix::{Version, tag};
+use crate::snapshot::part;
 
 /// How long a line that is to be closed may take to swallow what was said.
 const LAST_WORDS: Nanos = Nanos(2_000_000_000);
@@ -29,10 +30,16 @@ pub(super) struct FixSession {
     closing_since: Option<Nanos>,
     /// Nothing was on record when it was opened.
     is_fresh: bool,
+    /// The last event of which history tells the client something.
+    last_told: u64,
     retold: u32,
     /// Stands in the gateway's list of those that may have something to send.
     pub(super) is_listed: bool,
 }
+part!(
+    FixSession { desk, last_told }
+    kept { endpoint, line, line_is_broken, closing_since, is_fresh, retold, is_listed }
+);
 
 impl std::fmt::Debug for FixSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -50,6 +57,7 @@ impl FixSession {
             line_is_broken: false,
             closing_since: None,
             is_fresh,
+            last_told: 0,
             retold: 0,
             is_listed: false,
         }
@@ -80,7 +88,11 @@ impl FixSession {
     pub(super) fn retell(&mut self, event: &Event, symbols: &Symbols) {
         self.desk.answer(event);
         let is_new = !self.is_fresh && event.id.0 > self.endpoint.store().told_of();
-        let Some(report) = self.desk.orders.apply(event).filter(|_| is_new) else { return };
+        let Some(report) = self.desk.orders.apply(event) else { return };
+        self.last_told = event.id.0;
+        if !is_new {
+            return;
+        }
         self.retold += 1;
         self.put_on_record(event, &report, symbols, event.timestamp);
         if self.retold.is_multiple_of(RETOLD_TOGETHER) {
@@ -96,7 +108,7 @@ impl FixSession {
         report: &ExecutionReport,
         symbols: &Symbols,
     ) {
-        self.desk.last_event = event.id.0;
+        (self.desk.last_event, self.last_told) = (event.id.0, event.id.0);
         if !self.is_fresh && event.id.0 > self.endpoint.store().told_of() {
             self.retold += 1;
             self.put_copy_on_record(event, report, symbols, event.timestamp);
@@ -125,6 +137,11 @@ impl FixSession {
                 writer.flag(tag::COPY_MSG_INDICATOR, true);
             }
         });
+    }
+
+    /// Whether all that history tells the client is on its record.
+    pub(super) fn is_told(&self) -> bool {
+        self.is_fresh || self.endpoint.store().told_of() >= self.last_told
     }
 
     /// The replay is over: the numbers are as history and the record say.

@@ -3,6 +3,7 @@
 //! Every numbered message becomes one, a broken one too: it carries its refusal, so that the
 //! client is answered and the number is accounted for.
 
+use crate::snapshot::{Bad, Part, Source};
 use crate::engine::IdMap;
 use crate::model::{
     AccountId, Capacity, Command, CommandKind, Event, EventKind, Flags, Group, Instrument,
@@ -25,6 +26,26 @@ pub(in crate::stage) struct Symbols {
     ids: IdMap,
     names: Box<[[u8; 8]]>,
     destinations: Box<[(String, SessionId)]>,
+}
+
+/// The names, from which it follows where they are found.
+impl Part for Symbols {
+    fn write(&self, to: &mut Vec<u8>) {
+        let Self { ids: _, names, destinations: _ } = self;
+        names.write(to);
+    }
+
+    fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
+        self.names.read(from)?;
+        self.ids.clear();
+        for (id, name) in (0..).zip(&self.names) {
+            if *name != Symbol::BLANK.0 {
+                let kept = self.ids.insert(u64::from_be_bytes(*name), id);
+                kept.map_err(|_| Bad::new("more names than instruments"))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What an order calls this house, where it is to be matched here and nowhere else.

@@ -12,6 +12,7 @@ use crate::stage::gateway::report::report;
 use crate::stage::gateway::request::{Sender, Symbols, read};
 use crate::stage::gateway::shortage::{Shortage, asks_for_entry};
 use crate::wire::session::{Delivery, Packet, ServerConfig, ServerSession};
+use crate::snapshot::part;
 
 /// One client's session.
 #[derive(Debug)]
@@ -41,6 +42,13 @@ pub(super) struct Session {
     /// The request being read.
     request: Group<Request>,
 }
+part!(
+    Session { machine, pending, is_up }
+    kept {
+        spec, peer, owes_down, grace_ends, is_broken, is_listed, resend, shortage, asked_until,
+        is_unreadable, request,
+    }
+);
 
 /// What a packet or the passing of time brought.
 pub(super) enum Brought<'a> {

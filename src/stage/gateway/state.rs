@@ -17,6 +17,7 @@ use crate::stage::gateway::{GRACE_HEARTBEATS, GatewayCounter, OldReply, Wanted};
 use crate::wire::ouch::MESSAGE_MAX;
 use crate::wire::session::control::FROM_NOW;
 use crate::wire::session::{Login, LoginRejectCode, LoginStep, ServerConfig, Token};
+use crate::snapshot::part;
 
 /// A client's session, as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +85,7 @@ pub struct GatewayState {
     /// A login to be refused: to whom, and why.
     pub(super) refusal: Option<(SocketAddrV4, Login, LoginRejectCode)>,
 }
+part!(GatewayState { symbols } each { sessions } kept { options, dirty, refusal });
 
 impl GatewayState {
     /// Before the first login.

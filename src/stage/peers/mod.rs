@@ -29,6 +29,7 @@ use crate::stage::peers::peer::Peer;
 use crate::stage::{BURST, Gate};
 use crate::wire::ethernet::Mac;
 use crate::wire::session::{PACKET_MAX, WINDOW_MAX, parse};
+use crate::snapshot::part;
 
 crate::counters! {
     /// What the stage that speaks with other appliances counts.
@@ -62,6 +63,7 @@ pub struct PeersState {
     symbols: Symbols,
     peers: Vec<Peer>,
 }
+part!(PeersState {} all { peers } kept { address, symbols });
 
 impl PeersState {
     /// Before the first message.

@@ -8,6 +8,7 @@ use crate::stage::peers::decode::{Origin, decode, refused};
 use crate::stage::peers::encode::encode;
 use crate::wire::ouch::MESSAGE_MAX;
 use crate::wire::session::{ClientConfig, ClientEvent, ClientSession, Packet};
+use crate::snapshot::part;
 
 /// How long to wait before another login.
 const LOGIN_PAUSE: Nanos = Nanos(50_000_000);
@@ -42,6 +43,7 @@ pub(super) struct Peer {
     /// It knows of messages that history here does not have: somebody must look.
     pub(super) is_foreign: bool,
 }
+part!(Peer { machine, ring, last, is_up, told } kept { spec, login_at, is_foreign });
 
 impl Peer {
     pub(super) fn new(spec: PeerSpec, in_flight_max: usize) -> Self {

@@ -9,6 +9,7 @@ use crate::stage::venues::{VenueCounter, VenueSpec};
 use crate::wire::fix::session::{SendError, Store};
 use crate::wire::fix::venue::{ask_status, write};
 use crate::wire::fix::writer::Writer;
+use crate::snapshot::part;
 
 /// Room for the fields of one order message.
 const FIELDS_MAX: usize = 1024;
@@ -31,6 +32,9 @@ pub(super) struct Venue {
     is_foreign: bool,
     fields: Box<[u8; FIELDS_MAX]>,
 }
+part!(
+    Venue { ring, is_up } kept { session, lines, active, sent, asking, is_foreign, fields }
+);
 
 impl Venue {
     pub(super) fn new(spec: &VenueSpec, lines: Vec<Line>, in_flight_max: usize) -> Self {

@@ -14,6 +14,7 @@ use crate::wire::session::outbox::block_bytes;
 use crate::wire::session::packet::{Packet, PacketWriter, Token};
 use crate::wire::session::sent::Sent;
 use crate::wire::session::server::{HEARTBEATS_MISSED_MAX, write_block};
+use crate::snapshot::part;
 
 /// What packets carry before a connection has its token.
 pub(crate) const NO_SESSION: Token = [b' '; 10];
@@ -132,6 +133,13 @@ pub struct ClientSession {
     /// The login, or the logout, is to be sent at this time.
     ask_at: Nanos,
 }
+part!(
+    ClientSession { next_rx }
+    kept {
+        config, state, sent, held, announced, requested, end, login, token, window, heartbeat,
+        heard_at, sent_at, progress_at, ack_due, ask_at,
+    }
+);
 
 impl ClientSession {
     /// A session whose numbers are all still to come.

@@ -6,6 +6,7 @@
 use crate::model::Nanos;
 use crate::wire::session::held::{Held, WINDOW_MAX};
 use crate::wire::session::server::Delivery;
+use crate::snapshot::part;
 
 /// Where deliveries go, and how many more may go there now.
 pub(crate) struct Sink<'a> {
@@ -31,6 +32,7 @@ pub(crate) struct Inbox {
     held: Held,
     hold: Nanos,
 }
+part!(Inbox { expected, settled } kept { held, hold });
 
 impl Inbox {
     pub(crate) fn new(hold: Nanos) -> Self {

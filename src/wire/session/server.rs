@@ -13,6 +13,7 @@ use crate::wire::session::held::WINDOW_MAX;
 use crate::wire::session::inbox::{Arrival, Inbox, Sink};
 use crate::wire::session::outbox::{Outbox, Retransmit, block_bytes};
 use crate::wire::session::packet::{Packet, PacketWriter, Token};
+use crate::snapshot::part;
 
 /// Heartbeats that may be missed before a side counts as gone.
 pub(crate) const HEARTBEATS_MISSED_MAX: u64 = 3;
@@ -142,6 +143,14 @@ pub struct ServerSession {
     end_due: bool,
     counters: ServerCounters,
 }
+// Connections do not outlive a start.
+part!(
+    ServerSession { inbox, outbox, nonce }
+    kept {
+        config, state, token, next_rx, heard_at, sent_at, ack_sent, ack_due, login_ack_due,
+        end_due, counters,
+    }
+);
 
 impl ServerSession {
     /// A session whose numbers are all still to come.

@@ -299,6 +299,7 @@ fn killed_on_either_side_under_load_no_report_is_lost_or_comes_twice() {
     let folder = tempfile::tempdir().expect("a folder");
     let more = "cancel_on_disconnect = false";
     let (config, address) = configuration(folder.path(), sessions, "FIX.4.4", more);
+    with_snapshots(&config, 300);
     let mut appliance = Appliance::new(config);
     appliance.start();
     let begun = SystemClock::new().now();
@@ -306,12 +307,14 @@ fn killed_on_either_side_under_load_no_report_is_lost_or_comes_twice() {
     let span = SystemClock::new().now().saturating_sub(begun).0 / 1_000_000;
     println!("{sessions} sessions up after {span} ms");
     let mut dice = Dice::new(5);
+    let mut from_snapshots = 0;
     for round in 0..6 {
         let span = SECOND / 4 + dice.below(SECOND / 4);
         work(&mut clients, &mut dice, span, true);
         if round % 2 == 0 {
             appliance.kill();
             appliance.start();
+            from_snapshots += u32::from(appliance.at_start.contains("begun from the snapshot"));
         } else {
             // A third of the clients die where they stand.
             let dying = clients.iter_mut().filter(|_| dice.percent(33));
@@ -339,7 +342,16 @@ fn killed_on_either_side_under_load_no_report_is_lost_or_comes_twice() {
     }
     println!("{orders} orders, {reports} reports, none lost, none twice");
     assert!(orders > u64::from(sessions) * 10, "too little load to mean anything");
+    assert!(from_snapshots > 0, "no start began from a snapshot");
     assert!(appliance.replays(), "the journal does not replay");
+    assert!(appliance.does(&["replay", "--snapshot", "--verify"]), "it is of another history");
+}
+
+/// Starts begin from snapshots, taken after so many commands.
+fn with_snapshots(config: &Path, every: u32) {
+    let text = std::fs::read_to_string(config).expect("just written");
+    let more = format!("[snapshots]\nevery_commands = {every}\n");
+    std::fs::write(config, text + &more).expect("ours");
 }
 
 #[test]
@@ -351,6 +363,7 @@ fn a_drop_copy_is_complete_after_it_was_away_and_after_a_kill() {
     text += "[[fix.session]]\nid = 300\nversion = \"FIX.5.0SP2\"\ntarget = \"CLIENT300\"\n\
              first_account = 1\nlast_account = 1000\nrate = \"load-test\"\ndrop_copy = true\n";
     std::fs::write(&config, text).expect("ours");
+    with_snapshots(&config, 20);
     let mut appliance = Appliance::new(config);
     appliance.start();
     let mut clients = connected(2, Version::Fix44, address);

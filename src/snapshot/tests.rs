@@ -1,6 +1,8 @@
 //! What is written is read back; what was changed on the way is refused with a name.
 
 use std::collections::VecDeque;
+use std::fs;
+use std::path::PathBuf;
 
 use proptest::prelude::*;
 
@@ -139,4 +141,37 @@ fn what_cannot_be_is_refused_by_the_name_of_its_field() {
         Container::open(&file(&Table::empty())).expect("good").fill(Section::Feed, &mut 0u8),
         Err(Bad::new("the bytes end too early").at("feed"))
     );
+}
+
+/// Lists of fields in all sources, by which two layouts are told apart.
+fn layout() -> u64 {
+    let mut lists = Vec::new();
+    let mut folders = vec![PathBuf::from("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("sources are there") {
+            let path = entry.expect("sources are there").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !path.ends_with("snapshot/tests.rs") && !path.ends_with("snapshot/mod.rs") {
+                let text = fs::read_to_string(&path).expect("a source is text");
+                for name in ["part!(", "value!(", "wrapped!(", "codes!("] {
+                    let found = text.match_indices(name).map(|(at, _)| &text[at..]);
+                    let whole = found.filter_map(|from| from.split_once(");"));
+                    lists.extend(whole.map(|(list, _)| format!("{}{list}", path.display())));
+                }
+            }
+        }
+    }
+    lists.sort();
+    let words = lists.iter().flat_map(|list| list.split_whitespace()).flat_map(str::bytes);
+    words.fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
+        (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// Whoever changes what is written raises [`FORMAT_VERSION`], so that a start passes over snapshots
+/// of before, and writes the new number here.
+#[test]
+fn a_layout_has_a_version_of_its_own() {
+    assert_eq!((FORMAT_VERSION, layout()), (1, 0), "raise FORMAT_VERSION in container.rs");
 }

@@ -6,8 +6,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use wirematch::command::{
     Exit, Outcome, audit, bench, cash, check, client, config, console_password, deal, debug, feed,
     fix_echo, fix_password, flow, fpga, history, host, instrument, journal, manual, monitor,
-    positions, reconcile, reference, region, replay, risk, run as run_command, simulate,
-    snapshot, status, ticker, witness,
+    positions, reconcile, reference, region, replay, risk, run as run_command, simulate, snapshot,
+    status, ticker, witness,
 };
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.

@@ -26,8 +26,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "topology",
         &[
-            "model", "snapshot", "link", "wire", "port", "feed", "engine", "journal", "runtime", "replica",
-            "flow", "fpga", "stage", "slow", "outlet",
+            "model", "snapshot", "link", "wire", "port", "feed", "engine", "journal", "runtime",
+            "replica", "flow", "fpga", "stage", "slow", "outlet",
         ],
     ),
     ("console", &["model", "wire", "journal", "runtime", "stage", "slow", "topology"]),
@@ -42,8 +42,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "command",
         &[
-            "model", "snapshot", "link", "wire", "port", "feed", "engine", "journal", "runtime", "replica",
-            "flow", "fpga", "stage", "slow", "outlet", "topology", "console", "client", "simulate",
+            "model", "snapshot", "link", "wire", "port", "feed", "engine", "journal", "runtime",
+            "replica", "flow", "fpga", "stage", "slow", "outlet", "topology", "console", "client",
+            "simulate",
         ],
     ),
 ];

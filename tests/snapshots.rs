@@ -28,7 +28,9 @@ fn day(seed: u64, messages: u64, settings: (Config, Catalogue)) -> World {
             1 => clients[who].is_asleep = true,
             2..12 => (clients[who].is_on, clients[who].is_asleep) = (true, false),
             12 => world.ask(|request| (request.0.side, request.0.instrument.0) = (3, 2), KILL),
-            13..20 => world.ask(|request| (request.0.side, request.0.instrument.0) = (3, 2), REVIVE),
+            13..20 => {
+                world.ask(|request| (request.0.side, request.0.instrument.0) = (3, 2), REVIVE)
+            }
             20..22 => relist(&mut world),
             22 => halt(&mut world, 1),
             23..26 => halt(&mut world, 0),

@@ -99,9 +99,9 @@ fn list(config: &Config, as_json: bool) -> Outcome {
     let bytes = |kept: &Kept| fs::metadata(&kept.path).map_or(0, |about| about.len());
     let kept = all(config)?;
     if as_json {
-        let rows = kept.iter().map(|kept| {
-            json!({ "seq": kept.seq, "file": kept.path, "bytes": bytes(kept) })
-        });
+        let rows = kept
+            .iter()
+            .map(|kept| json!({ "seq": kept.seq, "file": kept.path, "bytes": bytes(kept) }));
         return print(&json!({ "snapshots": rows.collect::<Vec<_>>() }));
     }
     for kept in &kept {
@@ -126,9 +126,9 @@ fn verify(config: &Config, catalogue: &Catalogue, as_json: bool) -> Outcome {
         print(&json!({ "snapshots": rows.collect::<Vec<_>>() }))?;
     } else {
         for (found, kept) in &looked {
-            let found = found.as_ref().map_or_else(ToString::to_string, |digest| {
-                format!("good, digest {}", hex(digest))
-            });
+            let found = found
+                .as_ref()
+                .map_or_else(ToString::to_string, |digest| format!("good, digest {}", hex(digest)));
             println!("command {}: {found}", kept.seq);
         }
     }

@@ -1,8 +1,8 @@
 //! `events = fold(engine, commands)`: risk and matching as one function, for replay, recovery and
 //! every test that asks whether another arrangement of the stages gives the same events.
 
-use crate::engine::{Matcher, Shards};
 use crate::engine::risk::{Feedback, Readiness, RiskGate};
+use crate::engine::{Matcher, Shards};
 use crate::model::{Command, Event, Fault, Group, Nanos, SeqNo};
 use crate::snapshot::part;
 

@@ -2,12 +2,12 @@
 //!
 //! Software answers at once and a card answers later; the caller must not count on either.
 
-use crate::snapshot::value;
 use crate::engine::{Room, Special};
 use crate::model::{
     AccountId, Command, Event, Group, InstrumentId, Line, Nanos, OrderId, Phase, Price, Quantity,
     SeqNo, SessionId, Side,
 };
+use crate::snapshot::value;
 
 /// There is no room for the events of another command: drain, then offer it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,7 +180,16 @@ pub struct RestingOrder {
     pub flags: u8,
 }
 value!(RestingOrder {
-    session, ordinal, account, reference, instrument, side, price, leaves, executed, time_in_force,
+    session,
+    ordinal,
+    account,
+    reference,
+    instrument,
+    side,
+    price,
+    leaves,
+    executed,
+    time_in_force,
     flags,
 });
 

@@ -4,7 +4,6 @@
 //! What is for one instrument makes the same events wherever it is dealt; what is for all is
 //! answered by the first shard, and every shard tells what it did under event numbers of its own.
 
-use crate::snapshot::part;
 use crate::engine::rules::is_for_all;
 use crate::engine::{
     Away, BookView, EngineLimits, Full, Matcher, Quote, SoftwareMatcher, Standing, Top,
@@ -13,6 +12,7 @@ use crate::model::{
     AccountId, Command, CommandKind, Event, EventFlags, Group, InstrumentId, Nanos, Phase,
     RejectCode,
 };
+use crate::snapshot::part;
 
 /// The most shards one appliance has: each has as large a part of the numbers that events of a
 /// command for all may have.

@@ -76,9 +76,8 @@ pub fn open_both_from(
     settings: &Settings,
 ) -> Result<(Opened<Command>, Opened<Event>), JournalError> {
     let disk = Arc::new(Files);
-    let locked = |kind: LogKind, from| {
-        Locked::new(kind.folder(journal), kind, from, settings, disk.clone())
-    };
+    let locked =
+        |kind: LogKind, from| Locked::new(kind.folder(journal), kind, from, settings, disk.clone());
     let (commands, events) = (locked(Command::KIND, command)?, locked(Event::KIND, event)?);
     check_pair(journal, &commands.scan, &events.scan)?;
     let stamped = |kind| Stamp { kind, meaning, utc };

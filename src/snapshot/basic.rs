@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 use crate::model::{
-    AccountId, CancelReason, Command, CommandKind, Event, EventId, Flags, Group, Hours, Instrument, InstrumentId,
-    LimitKind, Line, Nanos, Notional, OrderId, Phase, Price, Quantity, Scope, SeqNo, SessionId,
-    Side, Symbol,
+    AccountId, CancelReason, Command, CommandKind, Event, EventId, Flags, Group, Hours, Instrument,
+    InstrumentId, LimitKind, Line, Nanos, Notional, OrderId, Phase, Price, Quantity, Scope, SeqNo,
+    SessionId, Side, Symbol,
 };
 use crate::snapshot::{Bad, Blank, Part, Source, codes, value, wrapped, write_count};
 
@@ -68,7 +68,17 @@ impl Part for bool {
 }
 
 wrapped!(
-    AccountId, EventId, Flags, InstrumentId, Nanos, Notional, OrderId, Price, Quantity, SeqNo, SessionId,
+    AccountId,
+    EventId,
+    Flags,
+    InstrumentId,
+    Nanos,
+    Notional,
+    OrderId,
+    Price,
+    Quantity,
+    SeqNo,
+    SessionId,
     Symbol
 );
 codes!(CancelReason, Hours, LimitKind, Phase, Scope, Side);

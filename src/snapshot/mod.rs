@@ -145,10 +145,7 @@ pub(crate) fn write_one<T: Part>(place: &Option<T>, to: &mut Vec<u8>) {
 }
 
 /// Reads what [`write_one`] wrote.
-pub(crate) fn read_one<T: Part>(
-    place: &mut Option<T>,
-    from: &mut Source<'_>,
-) -> Result<(), Bad> {
+pub(crate) fn read_one<T: Part>(place: &mut Option<T>, from: &mut Source<'_>) -> Result<(), Bad> {
     if from.next::<bool>()? != place.is_some() {
         return Err(Bad::new("it is there, or not, other than configured"));
     }

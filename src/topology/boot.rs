@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::journal::{JournalError, Keeper, KeeperThread, Opened, UtcMapping, Writer, open_both_from};
+use crate::journal::{
+    JournalError, Keeper, KeeperThread, Opened, UtcMapping, Writer, open_both_from,
+};
 use crate::model::{Command, CommandKind, Event, Group, Instrument, Nanos, Request, SeqNo};
 use crate::port::Port;
 use crate::port::host::{HostConfig, TcpHost};
@@ -171,11 +173,7 @@ impl Recovered {
     }
 
     /// Opens the journal where it is good up to there, with empty state.
-    fn open_from(
-        config: &Config,
-        catalogue: &Catalogue,
-        stand: &Stand,
-    ) -> Result<Self, BootError> {
+    fn open_from(config: &Config, catalogue: &Catalogue, stand: &Stand) -> Result<Self, BootError> {
         let journal = journal_folder(&config.data);
         let now = SystemClock::new().now();
         let utc = UtcMapping { log_time: now, utc: now, uncertainty: Nanos(1_000_000) };

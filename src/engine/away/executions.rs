@@ -23,7 +23,17 @@ pub(super) struct Execution {
     pub(super) is_undone: bool,
 }
 value!(Execution {
-    away, number, told, price, quantity, session, ordinal, account, instrument, side, is_undone,
+    away,
+    number,
+    told,
+    price,
+    quantity,
+    session,
+    ordinal,
+    account,
+    instrument,
+    side,
+    is_undone,
 });
 
 /// As many of them as there is room for; the oldest go first.

@@ -23,7 +23,6 @@ pub use orders::LATE_ANSWERS_MAX;
 
 use std::collections::VecDeque;
 
-use crate::snapshot::part;
 use crate::engine::away::executions::Executions;
 use crate::engine::away::orders::{Orders, Slot, Waiting};
 use crate::engine::outbox::Outbox;
@@ -35,6 +34,7 @@ use crate::model::{
     AccountId, Command, CommandKind, Event, EventKind, Group, InstrumentId, Nanos, OrderId, Phase,
     RejectCode, SessionId,
 };
+use crate::snapshot::part;
 
 /// What is told at boot of the orders that rest elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

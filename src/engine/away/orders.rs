@@ -121,7 +121,17 @@ pub(super) struct Routed {
     pub(super) left_there: Option<Quantity>,
 }
 value!(Routed {
-    order, group, away, message, state, asked, unwanted, refusals, here, is_in_doubt, question,
+    order,
+    group,
+    away,
+    message,
+    state,
+    asked,
+    unwanted,
+    refusals,
+    here,
+    is_in_doubt,
+    question,
     left_there,
 });
 

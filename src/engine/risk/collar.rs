@@ -33,7 +33,17 @@ pub(super) struct Listed {
     pub(super) held_from: Option<Phase>,
 }
 value!(Listed {
-    tick, lot, reference, is_elsewhere, is_routed, home, hours, collar_bps, guards, phase, held_from,
+    tick,
+    lot,
+    reference,
+    is_elsewhere,
+    is_routed,
+    home,
+    hours,
+    collar_bps,
+    guards,
+    phase,
+    held_from,
 });
 
 /// The instruments with their reference prices, by id.

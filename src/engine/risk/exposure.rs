@@ -3,7 +3,6 @@
 //! Money is held when an order passes the gate, at its worst price, and given back when it fills
 //! or dies. Usage is counted here alone; only limits come from outside.
 
-use crate::snapshot::part;
 use crate::engine::risk::accounts::{AccountState, Accounts, OrderLimits};
 use crate::engine::risk::alerts::{Alert, Alerts};
 use crate::engine::risk::controls::Controls;
@@ -15,6 +14,7 @@ use crate::model::{
     AccountId, Event, InstrumentId, LimitKind, Notional, OrderId, Price, Quantity, RejectCode,
     SeqNo, Side,
 };
+use crate::snapshot::part;
 
 /// All accounts' usage and all open orders.
 #[derive(Debug)]
@@ -32,9 +32,7 @@ pub(super) struct Exposure {
     /// An order that waited at an end of its price band and is gone; whoever let it go takes it.
     pub(super) left_end: Option<HeldOrder>,
 }
-part!(Exposure {
-    accounts, firms, orders, holdings, open_in, is_broken, alerts, left_end,
-});
+part!(Exposure { accounts, firms, orders, holdings, open_in, is_broken, alerts, left_end });
 
 impl Exposure {
     pub(super) fn new(options: &RiskOptions, instruments: usize) -> Self {

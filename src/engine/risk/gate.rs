@@ -1,6 +1,5 @@
 //! The gate: runs the checks in order and stamps the verdict into the command.
 
-use crate::snapshot::part;
 use crate::engine::names_destination;
 use crate::engine::risk::accounts::{AccountState, OrderLimits};
 use crate::engine::risk::alerts::Alert;
@@ -21,6 +20,7 @@ use crate::model::{
     InstrumentId, LimitKind, Nanos, Notional, OrderId, OrderType, Phase, Price, Quantity,
     RejectCode, Request, SessionId, Side, TradingState,
 };
+use crate::snapshot::part;
 
 /// What a session may do, and how fast it is going.
 #[derive(Clone, Debug)]

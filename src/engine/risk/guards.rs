@@ -1,7 +1,6 @@
 //! Guards: what watches over single instruments. Most have none, and a word beside the tick says
 //! so; what they need is in rows of their own.
 
-use crate::snapshot::{part, value, wrapped};
 use crate::engine::fetch::fetch;
 use crate::engine::risk::breaker::Breaker;
 use crate::engine::risk::market::{Halt, Market};
@@ -11,6 +10,7 @@ use crate::model::{
     Command, CommandKind, Event, Instrument, InstrumentId, LimitKind, Nanos, Phase, Price,
     Quantity, RejectCode, Request, SeqNo,
 };
+use crate::snapshot::{part, value, wrapped};
 
 /// Which guards an instrument has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! What the gate is told at boot: limits of accounts, rights of sessions, sizes of tables.
 
-use crate::snapshot::{part, value, wrapped};
 use crate::model::{
     AccountId, Command, Hours, Instrument, InstrumentId, LimitKind, Nanos, Notional, Phase,
     Quantity, RejectCode, SessionId,
 };
+use crate::snapshot::{part, value, wrapped};
 
 /// The limits of one account. An account without limits is unknown and may do nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +52,17 @@ pub struct MoreLimits {
     pub is_foreign: bool,
 }
 value!(MoreLimits {
-    credit, net_max, position_max, duplicate_window, rate, executions_max, execution_window,
-    no_market_orders, marked_shorts, soft_bps, is_foreign,
+    credit,
+    net_max,
+    position_max,
+    duplicate_window,
+    rate,
+    executions_max,
+    execution_window,
+    no_market_orders,
+    marked_shorts,
+    soft_bps,
+    is_foreign,
 });
 
 impl MoreLimits {
@@ -124,9 +133,7 @@ pub struct FirmLimits {
     /// Beyond this share of a limit an alert is given, in hundredths of a percent; 0: none is.
     pub soft_bps: u32,
 }
-value!(FirmLimits {
-    first, last, buying_power, exposure_max, net_max, position_max, soft_bps,
-});
+value!(FirmLimits { first, last, buying_power, exposure_max, net_max, position_max, soft_bps });
 
 /// How fast a session may send new orders; cancels always pass. 0 messages a second: no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -20,9 +20,7 @@ pub(super) struct Rate {
     in_this_second: u32,
     banned_until: Nanos,
 }
-value!(Rate {
-    class, cost, capacity, credit, seen, second_began, in_this_second, banned_until,
-});
+value!(Rate { class, cost, capacity, credit, seen, second_began, in_this_second, banned_until });
 
 impl Rate {
     pub(super) fn new(class: RateClass) -> Self {

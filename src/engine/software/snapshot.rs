@@ -5,7 +5,6 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::snapshot::{Bad, Part, Source};
 use crate::engine::auction::{Band, Timing};
 use crate::engine::book::Slot;
 use crate::engine::rules::{Room, Special};
@@ -18,6 +17,7 @@ use crate::model::{
     AccountId, Instrument, InstrumentId, Nanos, OrderType, Phase, Price, Quantity, SeqNo,
     SessionId, Side, Symbol,
 };
+use crate::snapshot::{Bad, Part, Source};
 
 /// The first bytes of a snapshot; the last two are the layout's version.
 const MAGIC: [u8; 8] = *b"WMBOOK03";

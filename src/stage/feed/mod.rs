@@ -10,12 +10,12 @@ use crate::model::{Event, Fault, Instrument, Nanos};
 use crate::port::Port;
 use crate::port::endpoint::{Opened, UdpEndpoint};
 use crate::runtime::{Counters, LatencyRecorder, Stage};
+use crate::snapshot::part;
 use crate::stage::feed::publisher::Publisher;
 use crate::stage::{BURST, Gate};
 use crate::wire::ethernet::Mac;
 use crate::wire::moldudp64::Request;
 use crate::wire::session::{PACKET_MAX, PacketWriter, Token};
-use crate::snapshot::part;
 
 crate::counters! {
     /// What the feed counts.

@@ -1,7 +1,7 @@
 //! Events become ITCH messages: a fold, so a replay publishes the same numbers again.
 
-use crate::snapshot::part;
 use crate::model::{Event, EventFlags, EventKind, Instrument, Phase, Side, Symbol};
+use crate::snapshot::part;
 use crate::stage::feed::store::{MESSAGE_MAX, Store};
 use crate::stage::gateway::since_midnight;
 use crate::wire::itch::{

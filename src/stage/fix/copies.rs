@@ -9,10 +9,10 @@ use crate::engine::IdMap;
 use crate::model::{
     CancelReason, Event, EventFlags, EventKind, OrderId, OrderType, RejectCode, SessionId,
 };
+use crate::snapshot::part;
 use crate::stage::fix::FixOptions;
 use crate::wire::fix::Version;
 use crate::wire::fix::order::{ExecutionReport, Id, Order, Stage, doubt_text};
-use crate::snapshot::part;
 
 /// One who is told: its place in the table of sessions, and whose orders it watches.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@ use crate::model::{
     AccountId, Command, CommandKind, Event, Group, InstrumentId, Nanos, Price, Request, Scope,
 };
 use crate::runtime::Counters;
+use crate::snapshot::part;
 use crate::stage::BURST;
 use crate::stage::fix::{FixCounter, FixOptions, FixSpec, room_in};
 use crate::stage::gateway::Symbols;
@@ -16,7 +17,6 @@ use crate::wire::fix::order::{
 use crate::wire::fix::session::{Application, Ending, Origin, Reply, Taken};
 use crate::wire::fix::value::Precision;
 use crate::wire::fix::{BusinessReject, Message, Refusal, SessionReject, Version, Writer, tag};
-use crate::snapshot::part;
 
 /// Messages a client may have on the way; more are not taken until some are answered.
 const WINDOW: usize = 512;

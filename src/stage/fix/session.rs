@@ -3,6 +3,7 @@
 use crate::model::{Event, Nanos, SessionId};
 use crate::port::stream::Stream;
 use crate::runtime::Counters;
+use crate::snapshot::part;
 use crate::stage::SessionRow;
 use crate::stage::fix::desk::{Clerk, Desk, Names, Work};
 use crate::stage::fix::{FixCounter, FixOptions, FixSpec, FixView};
@@ -12,7 +13,6 @@ use crate::wire::fix::session::{
     Application, Ending, Endpoint, Numbers, SendError, Store, StoreError,
 };
 use crate::wire::fix::{Version, tag};
-use crate::snapshot::part;
 
 /// How long a line that is to be closed may take to swallow what was said.
 const LAST_WORDS: Nanos = Nanos(2_000_000_000);

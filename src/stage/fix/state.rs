@@ -9,6 +9,7 @@ use crate::model::{
     AccountId, Command, Event, Group, Instrument, Nanos, Request, SelfTrade, SessionId,
 };
 use crate::runtime::Counters;
+use crate::snapshot::part;
 use crate::stage::EventLinks;
 use crate::stage::fix::FixCounter;
 use crate::stage::fix::copies::Copies;
@@ -17,7 +18,6 @@ use crate::stage::fix::session::FixSession;
 use crate::stage::gateway::Symbols;
 use crate::wire::fix::order::ExecutionReport;
 use crate::wire::fix::session::{Credentials, MemoryStore, SessionConfig, Store, StoreError};
-use crate::snapshot::part;
 
 /// A client's FIX session, as configured.
 #[derive(Clone, Debug)]

@@ -3,8 +3,8 @@
 
 use crate::engine::{IdMap, LATE_ANSWERS_MAX};
 use crate::model::{Command, CommandKind, Flags, Group, Nanos};
-use crate::wire::ouch::codes::{cross_type, display, time_in_force};
 use crate::snapshot::part;
+use crate::wire::ouch::codes::{cross_type, display, time_in_force};
 
 /// What a reply repeats of its request.
 #[derive(Clone, Copy, Debug, Default)]

@@ -3,13 +3,13 @@
 //! Every numbered message becomes one, a broken one too: it carries its refusal, so that the
 //! client is answered and the number is accounted for.
 
-use crate::snapshot::{Bad, Part, Source};
 use crate::engine::IdMap;
 use crate::model::{
     AccountId, Capacity, Command, CommandKind, Event, EventKind, Flags, Group, Instrument,
     InstrumentId, Nanos, OrderType, Price, Quantity, RejectCode, Request, SelfTrade, SessionId,
     Side, Symbol, TermFlags, Terms, Text, TimeInForce,
 };
+use crate::snapshot::{Bad, Part, Source};
 use crate::stage::gateway::terms::{needs_terms, terms_of};
 use crate::wire::ouch::codes::{
     MARKET_PRICE, PRICE_MAX, QUANTITY_BOUND, capacity, cross_type, display, intermarket_sweep,

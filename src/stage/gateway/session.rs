@@ -6,13 +6,13 @@ use crate::link::Batch;
 use crate::model::{
     Command, CommandKind, Event, EventKind, Group, Nanos, RejectCode, Request, SessionId, base36,
 };
+use crate::snapshot::part;
 use crate::stage::gateway::SessionSpec;
 use crate::stage::gateway::pending::Pending;
 use crate::stage::gateway::report::report;
 use crate::stage::gateway::request::{Sender, Symbols, read};
 use crate::stage::gateway::shortage::{Shortage, asks_for_entry};
 use crate::wire::session::{Delivery, Packet, ServerConfig, ServerSession};
-use crate::snapshot::part;
 
 /// One client's session.
 #[derive(Debug)]

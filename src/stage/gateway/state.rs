@@ -10,6 +10,7 @@ use crate::model::{
     AccountId, Command, Event, Group, Instrument, Nanos, SelfTrade, SessionId, base36,
 };
 use crate::runtime::Counters;
+use crate::snapshot::part;
 use crate::stage::SessionRow;
 use crate::stage::gateway::request::Symbols;
 use crate::stage::gateway::session::{Session, token_prefix};
@@ -17,7 +18,6 @@ use crate::stage::gateway::{GRACE_HEARTBEATS, GatewayCounter, OldReply, Wanted};
 use crate::wire::ouch::MESSAGE_MAX;
 use crate::wire::session::control::FROM_NOW;
 use crate::wire::session::{Login, LoginRejectCode, LoginStep, ServerConfig, Token};
-use crate::snapshot::part;
 
 /// A client's session, as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -24,12 +24,12 @@ use crate::model::{Command, Fault, Group, Instrument, LINES_MAX, Nanos, Request}
 use crate::port::Port;
 use crate::port::endpoint::{ArpFrame, Opened, UdpEndpoint};
 use crate::runtime::{Counters, Stage};
+use crate::snapshot::part;
 use crate::stage::gateway::Symbols;
 use crate::stage::peers::peer::Peer;
 use crate::stage::{BURST, Gate};
 use crate::wire::ethernet::Mac;
 use crate::wire::session::{PACKET_MAX, WINDOW_MAX, parse};
-use crate::snapshot::part;
 
 crate::counters! {
     /// What the stage that speaks with other appliances counts.

@@ -3,12 +3,12 @@
 use std::net::SocketAddrV4;
 
 use crate::model::{Command, CommandKind, Group, Nanos, RejectCode, Request, SessionId};
+use crate::snapshot::part;
 use crate::stage::gateway::Symbols;
 use crate::stage::peers::decode::{Origin, decode, refused};
 use crate::stage::peers::encode::encode;
 use crate::wire::ouch::MESSAGE_MAX;
 use crate::wire::session::{ClientConfig, ClientEvent, ClientSession, Packet};
-use crate::snapshot::part;
 
 /// How long to wait before another login.
 const LOGIN_PAUSE: Nanos = Nanos(50_000_000);

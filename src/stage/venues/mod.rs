@@ -23,13 +23,13 @@ use crate::model::{
     Command, CommandKind, Fault, Group, Instrument, LINES_MAX, Nanos, Request, SessionId,
 };
 use crate::runtime::{Counters, Stage};
+use crate::snapshot::part;
 use crate::stage::gateway::Symbols;
 use crate::stage::venues::dialer::Number;
 use crate::stage::venues::line::Line;
 use crate::stage::venues::venue::{HandsOf, Venue};
 use crate::stage::{BURST, Gate};
 use crate::wire::fix::session::{MemoryStore, SessionConfig, Store, StoreError};
-use crate::snapshot::part;
 
 crate::counters! {
     /// What the stage that speaks with venues counts.

@@ -1,6 +1,7 @@
 //! One venue: which of its sessions is used, what was sent, what is asked again after a gap.
 
 use crate::model::{Command, CommandKind, Group, Nanos, RejectCode, SessionId};
+use crate::snapshot::part;
 use crate::stage::BURST;
 use crate::stage::gateway::Symbols;
 use crate::stage::venues::line::{Hands, Line};
@@ -9,7 +10,6 @@ use crate::stage::venues::{VenueCounter, VenueSpec};
 use crate::wire::fix::session::{SendError, Store};
 use crate::wire::fix::venue::{ask_status, write};
 use crate::wire::fix::writer::Writer;
-use crate::snapshot::part;
 
 /// Room for the fields of one order message.
 const FIELDS_MAX: usize = 1024;

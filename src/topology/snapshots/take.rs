@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::engine::SetupError;
-use crate::journal::{JournalError, Progress};
-use crate::model::SeqNo;
+use crate::journal::{JournalError, LogKind, Progress, Reader};
+use crate::model::{Command, SeqNo};
 use crate::runtime::{StopFlag, log, pin};
 use crate::snapshot::{Container, Stand};
 use crate::stage::{FixState, VenuesState};
@@ -136,6 +136,8 @@ pub fn take(
     until: SeqNo,
     stop: &dyn Fn() -> bool,
 ) -> Result<Taken, TakeError> {
+    // A running appliance goes on meanwhile: it is not run after.
+    let until = until.min(last_on_record(&journal_folder(&config.data))?);
     let (mut replay, passed_over) = begun(config, catalogue, until)?;
     while replay.fold.seq < until || !replay.is_at_rest() {
         if replay.command_count.is_multiple_of(1 << 10) && stop() {
@@ -167,6 +169,13 @@ pub fn take(
     let path = folder::establish(&folder, seq, &passing).map_err(disk(&passing))?;
     remove_old(config, catalogue, seq)?;
     Ok(Taken { seq, path, bytes: size, digest, folded, passed_over })
+}
+
+/// The last command on record.
+fn last_on_record(journal: &Path) -> Result<SeqNo, JournalError> {
+    let mut reader = Reader::<Command>::open(&LogKind::Commands.folder(journal), u64::MAX)?;
+    reader.read()?;
+    Ok(SeqNo(reader.place().after))
 }
 
 /// Where a state stands in its journal.
@@ -243,7 +252,7 @@ fn disk(path: &Path) -> impl FnOnce(io::Error) -> TakeError {
 }
 
 /// How often the thread looks how far history has come.
-const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// How much less than others' its work counts, where it shares a CPU.
 const NICE: i32 = 10;
@@ -267,9 +276,9 @@ pub(crate) fn spawn_snapshots(
         let folder = snapshots_folder(&config.data);
         let _ = folder::tidy(&folder);
         let reached = || progress.appended();
-        let newest = list(&folder).ok().and_then(|all| {
-            all.into_iter().map(|kept| kept.seq.0).find(|seq| *seq <= reached())
-        });
+        let newest = list(&folder)
+            .ok()
+            .and_then(|all| all.into_iter().map(|kept| kept.seq.0).find(|seq| *seq <= reached()));
         let mut last = newest.unwrap_or(0);
         while !stop.is_raised() {
             let due = last + every;

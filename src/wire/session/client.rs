@@ -4,6 +4,7 @@
 //! packet; `restore_…` from that log makes a restart invisible to the server.
 
 use crate::model::Nanos;
+use crate::snapshot::part;
 use crate::wire::ouch::MESSAGE_MAX;
 use crate::wire::session::control::{
     self, Ack, Control, FROM_NOW, Login, LoginAck, LoginRejectCode, Logout, RetransmitRequest,
@@ -14,7 +15,6 @@ use crate::wire::session::outbox::block_bytes;
 use crate::wire::session::packet::{Packet, PacketWriter, Token};
 use crate::wire::session::sent::Sent;
 use crate::wire::session::server::{HEARTBEATS_MISSED_MAX, write_block};
-use crate::snapshot::part;
 
 /// What packets carry before a connection has its token.
 pub(crate) const NO_SESSION: Token = [b' '; 10];

@@ -4,9 +4,9 @@
 //! Only what is settled is acknowledged, for only that survives a restart.
 
 use crate::model::Nanos;
+use crate::snapshot::part;
 use crate::wire::session::held::{Held, WINDOW_MAX};
 use crate::wire::session::server::Delivery;
-use crate::snapshot::part;
 
 /// Where deliveries go, and how many more may go there now.
 pub(crate) struct Sink<'a> {

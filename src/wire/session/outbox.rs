@@ -11,9 +11,9 @@
 //!   acked ── sent ── end ─ ─ filled in ─ ─ live_from ── next
 //! ```
 
+use crate::snapshot::{Bad, Part, Source};
 use crate::wire::ouch::MESSAGE_MAX;
 use crate::wire::session::packet::{BLOCK_HEADER, PacketWriter, Token};
-use crate::snapshot::{Bad, Part, Source};
 
 #[derive(Clone, Copy, Debug)]
 struct Slot {

@@ -5,6 +5,7 @@
 //! `restore_…` and the replies, and the session goes on where it was.
 
 use crate::model::Nanos;
+use crate::snapshot::part;
 use crate::wire::ouch::MESSAGE_MAX;
 use crate::wire::session::control::{
     Ack, Control, FROM_NOW, Login, LoginAck, LoginRejectCode, NotApplied, VERSION, is_control,
@@ -13,7 +14,6 @@ use crate::wire::session::held::WINDOW_MAX;
 use crate::wire::session::inbox::{Arrival, Inbox, Sink};
 use crate::wire::session::outbox::{Outbox, Retransmit, block_bytes};
 use crate::wire::session::packet::{Packet, PacketWriter, Token};
-use crate::snapshot::part;
 
 /// Heartbeats that may be missed before a side counts as gone.
 pub(crate) const HEARTBEATS_MISSED_MAX: u64 = 3;

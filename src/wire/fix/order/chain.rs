@@ -1,8 +1,8 @@
 //! An order as its client knows it: its ClOrdID, what of it traded, where it is in its life.
 
 use crate::model::{AccountId, Event, EventFlags, EventId, InstrumentId, Price};
-use crate::wire::fix::value::{first_in, word_of};
 use crate::snapshot::{Bad, Part, Source, part, wrapped};
+use crate::wire::fix::value::{first_in, word_of};
 
 /// The longest ClOrdID.
 pub const ID_MAX: usize = 32;
@@ -132,8 +132,20 @@ pub struct Order {
     pub is_in_doubt: bool,
 }
 part!(Order {
-    ordinal, id, reference, total, executed, notional, price, stage, side, order_type, instrument,
-    account, asked, is_in_doubt,
+    ordinal,
+    id,
+    reference,
+    total,
+    executed,
+    notional,
+    price,
+    stage,
+    side,
+    order_type,
+    instrument,
+    account,
+    asked,
+    is_in_doubt,
 });
 
 impl Order {

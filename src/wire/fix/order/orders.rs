@@ -1,11 +1,11 @@
 //! The orders of a session, by number and by ClOrdID: a fold over its commands and events, so a
 //! replay rebuilds it.
 
-use crate::snapshot::{Bad, Part, Source, part};
 use crate::model::{
     CancelReason, Command, CommandKind, Event, EventFlags, EventKind, Group, Head, InstrumentId,
     RejectCode, Scope, TradingState,
 };
+use crate::snapshot::{Bad, Part, Source, part};
 use crate::wire::fix::dictionary::Version;
 use crate::wire::fix::order::chain::{Id, Order, Stage};
 use crate::wire::fix::order::codes;

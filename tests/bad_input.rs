@@ -12,14 +12,12 @@ use support::raw::{NO_TOKEN, Raw, packet};
 use support::{GATEWAY, REFERENCE, World};
 use wirematch::model::RejectCode;
 use wirematch::topology::StageName;
-use wirematch::wire::ethernet::Mac;
 use wirematch::wire::ouch::codes::time_in_force;
 use wirematch::wire::ouch::{
     AccountQueryRequest, Appendage, Inbound, OPTIONS_MAX, Options, Outbound,
 };
 use wirematch::wire::session::control::NotApplied;
 use wirematch::wire::session::{Control, Login, LoginRejectCode};
-use wirematch::wire::udp::{HEADERS, Route, seal};
 
 /// A world with two good clients, connected, and one without manners.
 fn world(session: u16) -> (World, Raw) {
@@ -125,63 +123,6 @@ fn each_broken_message_is_refused_with_its_code() {
     assert!(empty.iter().any(|bytes| bytes[0] == b'J'), "an empty message is answered");
     let after = raw.answers(&enter(order(100)), &mut world);
     assert!(after.iter().any(|bytes| bytes[0] == b'A'), "the session goes on");
-    others_are_well(&mut world);
-}
-
-/// Frames that are broken, made of a good one.
-fn broken_frames(raw: &Raw) -> Vec<(&'static str, Vec<u8>)> {
-    let payload = packet(raw.token, raw.next_tx, &[&enter(order(7))]);
-    let route = Route {
-        from_mac: Mac::local(*raw.config.address.ip()),
-        to_mac: Mac::local(*GATEWAY.ip()),
-        from: raw.config.address,
-        to: GATEWAY,
-    };
-    let frame = |payload: &[u8]| {
-        let mut frame = vec![0; HEADERS + payload.len()];
-        frame[HEADERS..].copy_from_slice(payload);
-        assert!(seal(&mut frame, payload.len(), &route));
-        frame
-    };
-    let good = frame(&payload);
-    let flipped = |at: usize| {
-        let mut frame = good.clone();
-        frame[at] ^= 0x10;
-        frame
-    };
-    let spoilt_packet = |spoil: &dyn Fn(&mut Vec<u8>)| {
-        let mut payload = payload.clone();
-        spoil(&mut payload);
-        frame(&payload)
-    };
-    let long = [7; 1000];
-    vec![
-        ("half an Ethernet header", good[..9].to_vec()),
-        ("half an IPv4 header", good[..25].to_vec()),
-        ("half a datagram", good[..60].to_vec()),
-        ("an IPv4 checksum", flipped(24)),
-        ("an IPv4 header's length", flipped(14)),
-        ("a UDP length", flipped(39)),
-        ("a UDP checksum", flipped(40)),
-        ("a wrong bit in the payload", flipped(HEADERS + 40)),
-        ("a packet without its header", frame(&payload[..19])),
-        ("more blocks counted than there are", spoilt_packet(&|bytes| bytes[19] = 2)),
-        ("a block cut short", spoilt_packet(&|bytes| _ = bytes.pop())),
-        ("bytes after the blocks", spoilt_packet(&|bytes| bytes.push(0))),
-        ("a block longer than any message", frame(&packet(raw.token, raw.next_tx, &[&long]))),
-    ]
-}
-
-#[test]
-fn each_broken_frame_is_counted() {
-    let (mut world, mut raw) = world(3);
-    for (what, frame) in broken_frames(&raw) {
-        let before = world.counter(StageName::Gateway, "Malformed");
-        raw.send_frame(&frame);
-        (0..10).for_each(|_| raw.live(&mut world));
-        assert_eq!(world.counter(StageName::Gateway, "Malformed"), before + 1, "{what}");
-    }
-    assert!(raw.answers(&enter(order(7)), &mut world).iter().any(|bytes| bytes[0] == b'A'));
     others_are_well(&mut world);
 }
 

@@ -4,15 +4,16 @@
 #[path = "support/network.rs"]
 #[allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
 mod network;
+#[path = "support/pipe.rs"]
+mod pipe;
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use network::Network;
+use pipe::{Pipe, pipes};
 use wirematch::journal::{UtcMapping, open_both};
 use wirematch::model::{InstrumentId, Nanos, Price};
-use wirematch::port::stream::{Closed, Stream};
+use wirematch::port::stream::Stream;
 use wirematch::port::watch::Watch;
 use wirematch::runtime::{Core, CountingAllocator, Idle, ManualClock, allocations_of_this_thread};
 use wirematch::stage::{Board, Gate, Introduced};
@@ -48,38 +49,6 @@ last_account = 2
 rate = "load-test"
 self_trade = "allow"
 "#;
-
-type Bytes = Arc<Mutex<VecDeque<u8>>>;
-
-/// One end of a line in memory.
-struct Pipe {
-    inward: Bytes,
-    outward: Bytes,
-}
-
-impl Stream for Pipe {
-    fn receive(&mut self, into: &mut [u8]) -> Result<usize, Closed> {
-        let mut bytes = self.inward.lock().expect("nobody panics with it");
-        let count = bytes.len().min(into.len());
-        for (place, byte) in into.iter_mut().zip(bytes.drain(..count)) {
-            *place = byte;
-        }
-        Ok(count)
-    }
-
-    fn send(&mut self, bytes: &[u8]) -> Result<usize, Closed> {
-        self.outward.lock().expect("nobody panics with it").extend(bytes);
-        Ok(bytes.len())
-    }
-}
-
-/// Both ends, with room enough.
-fn pipes() -> (Pipe, Pipe) {
-    let bytes = || Arc::new(Mutex::new(VecDeque::with_capacity(1 << 20)));
-    let (there, back) = (bytes(), bytes());
-    let near = Pipe { inward: Arc::clone(&back), outward: Arc::clone(&there) };
-    (near, Pipe { inward: there, outward: back })
-}
 
 #[derive(Default)]
 struct Told(usize);

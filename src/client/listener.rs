@@ -48,7 +48,7 @@ pub struct Listener<P: Port> {
 impl<P: Port> Listener<P> {
     /// Listens at `address` (a group or our own) to what `source` publishes.
     pub fn new(port: P, own: SocketAddrV4, group: SocketAddrV4, source: SocketAddrV4) -> Self {
-        let mut endpoint = UdpEndpoint::new(Mac::local(*own.ip()), *own.ip());
+        let mut endpoint = UdpEndpoint::new(Mac::local(*own.ip()), *own.ip()).with_long_frames();
         if group.ip().is_multicast() {
             endpoint.join(*group.ip());
         }

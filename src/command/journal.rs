@@ -288,7 +288,7 @@ fn check_seals(seals: &Seals, scan: &Scan) -> Result<Head, JournalError> {
         LogKind::Commands => Seals::check::<Command>,
         LogKind::Events => Seals::check::<Event>,
     };
-    Ok(check(seals, &mut |_| ())?.seal().head)
+    Ok(check(seals, None, &mut |_| ())?.seal().head)
 }
 
 /// Scans a log behind a progress bar (on a terminal).

@@ -39,7 +39,7 @@ pub fn cut_back(journal: &Path, last: u64) -> Result<(), JournalError> {
 fn mark_cut(folder: &Path, kind: LogKind) -> Result<(), JournalError> {
     let Some(mark) = Superblock::read(folder, kind)? else { return Ok(()) };
     let mut superblock = Superblock::open(folder, kind, Some(&mark), Arc::new(Files))?;
-    let written = superblock.write(&mark.seal, true);
+    let written = superblock.write(&mark.seal, &mark.begun, true);
     written.map_err(JournalError::disk(superblock.file(), "write the superblock"))
 }
 

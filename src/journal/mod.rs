@@ -44,9 +44,9 @@ pub use keeper::{Keeper, KeeperThread, Settings};
 pub use map::MapMut;
 pub use progress::{Health, Progress};
 pub use reader::Reader;
-pub use recovery::{Opened, open, open_both, open_with};
-pub use scan::{Scan, Scanned, Torn, check_pair, scan};
-pub use seal::{Anchors, BLOCK, Chain, Head, Seal, Seals};
+pub use recovery::{Opened, open, open_both, open_both_from, open_with};
+pub use scan::{Scan, Scanned, Torn, check_pair, scan, scan_from};
+pub use seal::{Anchors, BLOCK, Begun, Chain, Head, Seal, Seals};
 pub use segment::{FORMAT_VERSION, Meaning, SEGMENT_BYTES_MIN, SegmentHeader, UtcMapping};
 pub use summary::{Summary, is_open, summary};
 pub use writer::Writer;
@@ -98,6 +98,14 @@ impl LogKind {
         match self {
             Self::Commands => id,
             Self::Events => id >> 16,
+        }
+    }
+
+    /// The least id that a message of a command can have.
+    pub const fn least(self, seq: u64) -> u64 {
+        match self {
+            Self::Commands => seq,
+            Self::Events => seq << 16,
         }
     }
 

@@ -18,7 +18,7 @@ use crate::journal::syncer::{Ends, Syncer};
 use crate::journal::writer::{Left, Supply};
 use crate::journal::{
     Chain, Disk, Files, JournalError, Keeper, LogKind, Logged, Meaning, Progress, Scan, Settings,
-    Torn, UtcMapping, Writer, check_pair, scan,
+    Torn, UtcMapping, Writer, check_pair, scan_from,
 };
 use crate::model::{Command, Event};
 
@@ -62,10 +62,26 @@ pub fn open_both(
     utc: UtcMapping,
     settings: &Settings,
 ) -> Result<(Opened<Command>, Opened<Event>), JournalError> {
+    open_both_from(journal, (0, 0), meaning, utc, settings)
+}
+
+/// As [`open_both`], where both logs are known to be good up to a command and an event of theirs:
+/// what comes before their segments is not read.
+///
+/// # Errors
+/// As [`open_both`].
+pub fn open_both_from(
+    journal: &Path,
+    (command, event): (u64, u64),
+    meaning: Meaning,
+    utc: UtcMapping,
+    settings: &Settings,
+) -> Result<(Opened<Command>, Opened<Event>), JournalError> {
     let disk = Arc::new(Files);
     let folder = |kind: LogKind| kind.folder(journal);
-    let commands = Locked::<Command>::new(folder(Command::KIND), settings, disk.clone())?;
-    let events = Locked::<Event>::new(folder(Event::KIND), settings, disk)?;
+    let commands =
+        Locked::<Command>::new(folder(Command::KIND), command, settings, disk.clone())?;
+    let events = Locked::<Event>::new(folder(Event::KIND), event, settings, disk)?;
     check_pair(journal, &commands.scan, &events.scan)?;
     let stamped = |kind| Stamp { kind, meaning, utc };
     let commands = commands.open(stamped(Command::KIND), settings)?;
@@ -84,7 +100,7 @@ pub fn open_with<H: Logged>(
     disk: Arc<dyn Disk>,
 ) -> Result<Opened<H>, JournalError> {
     let stamp = Stamp { kind: H::KIND, meaning, utc };
-    Locked::<H>::new(folder.to_owned(), settings, disk)?.open(stamp, settings)
+    Locked::<H>::new(folder.to_owned(), 0, settings, disk)?.open(stamp, settings)
 }
 
 /// A log that is ours to write, as it was found.
@@ -101,6 +117,7 @@ struct Locked<H> {
 impl<H: Logged> Locked<H> {
     fn new(
         folder: PathBuf,
+        from: u64,
         settings: &Settings,
         disk: Arc<dyn Disk>,
     ) -> Result<Self, JournalError> {
@@ -111,8 +128,8 @@ impl<H: Logged> Locked<H> {
         let found = Found::read::<H>(&folder, settings)?;
         // On another core, since it takes as long as the scan.
         let (scan, chain) = std::thread::scope(|scope| {
-            let chain = scope.spawn(|| found.seals.check::<H>(&mut |_| ()));
-            (scan(&folder, H::KIND, &mut |_| ()), chain.join())
+            let chain = scope.spawn(|| found.check::<H>(from));
+            (scan_from(&folder, H::KIND, from, &mut |_| ()), chain.join())
         });
         let scan = scan?;
         let chain = chain.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;

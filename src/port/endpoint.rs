@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use crate::port::neighbours::Neighbours;
 use crate::port::{Full, Port};
-use crate::wire::ethernet::{self, EtherType, FRAME_MIN, Frame, Mac};
+use crate::wire::ethernet::{self, EtherType, FRAME_MAX, FRAME_MIN, Frame, Mac};
 use crate::wire::udp::{self, Datagram, HEADERS, Route};
 use crate::wire::{DecodeError, arp, ipv4};
 
@@ -25,7 +25,7 @@ pub enum Opened<'a> {
     Learned,
     /// For this host, but broken; count it.
     Malformed(DecodeError),
-    /// For somebody else, or of a kind this endpoint does not speak.
+    /// For somebody else, or for a group this host did not join.
     NotForUs,
 }
 
@@ -89,13 +89,21 @@ pub struct UdpEndpoint {
     router: Option<Router>,
     groups: [Option<Ipv4Addr>; GROUPS_MAX],
     neighbours: Neighbours,
+    frame_max: usize,
 }
 
 impl UdpEndpoint {
     /// A host whose whole world is one subnet.
     pub fn new(mac: Mac, address: Ipv4Addr) -> Self {
         let neighbours = Neighbours::new();
-        Self { mac, address, router: None, groups: [None; GROUPS_MAX], neighbours }
+        let groups = [None; GROUPS_MAX];
+        Self { mac, address, router: None, groups, neighbours, frame_max: FRAME_MAX }
+    }
+
+    /// Takes frames of any length.
+    #[must_use]
+    pub fn with_long_frames(self) -> Self {
+        Self { frame_max: usize::MAX, ..self }
     }
 
     /// Sends what is outside `address/prefix_length` by way of `router`.
@@ -147,6 +155,9 @@ impl UdpEndpoint {
 
     #[inline]
     fn try_open<'a>(&mut self, bytes: &'a [u8]) -> Result<Opened<'a>, DecodeError> {
+        if bytes.len() > self.frame_max {
+            return Err(DecodeError::FrameTooLong);
+        }
         let frame = Frame::parse(bytes)?;
         if frame.source().is_group() {
             return Err(DecodeError::FrameSource);
@@ -157,20 +168,24 @@ impl UdpEndpoint {
         }
         match frame.ether_type() {
             EtherType::Ipv4 => self.open_ipv4(&frame),
-            EtherType::Arp => Ok(self.open_arp(&arp::Packet::parse(frame.payload())?)),
-            EtherType::Other(_) => Ok(Opened::NotForUs),
+            EtherType::Arp => self.open_arp(&arp::Packet::parse(frame.payload())?),
+            EtherType::Ipv6 => Err(DecodeError::Ipv6),
+            EtherType::Other(_) => Err(DecodeError::FrameKind),
         }
     }
 
     #[inline]
     fn open_ipv4<'a>(&mut self, frame: &Frame<'a>) -> Result<Opened<'a>, DecodeError> {
         let packet = ipv4::Packet::parse(frame.payload())?;
-        if !self.takes(packet.destination()) || packet.protocol() != ipv4::UDP {
+        if !self.takes(packet.destination()) {
             return Ok(Opened::NotForUs);
         }
         let is_spoofed = packet.source() == self.address && frame.source() != self.mac;
-        if is_spoofed || !packet.is_from_a_host() {
+        if is_spoofed || !packet.is_from_a_host(self.address) {
             return Err(DecodeError::Ipv4Source);
+        }
+        if packet.protocol() != ipv4::UDP {
+            return Err(DecodeError::Ipv4Protocol);
         }
         let datagram = Datagram::parse(&packet)?;
         self.neighbours.notice(packet.source(), frame.source());
@@ -184,13 +199,16 @@ impl UdpEndpoint {
             || destination.is_multicast() && self.groups.contains(&Some(destination))
     }
 
-    fn open_arp(&mut self, packet: &arp::Packet) -> Opened<'static> {
+    fn open_arp(&mut self, packet: &arp::Packet) -> Result<Opened<'static>, DecodeError> {
+        if !packet.is_from_a_host(self.mac, self.address) {
+            return Err(DecodeError::ArpSender);
+        }
         // Only what is said to this host, or what mends an entry it has, is worth remembering.
         let to_us = packet.target == self.address;
         if to_us || self.neighbours.find(packet.sender).is_some() {
             self.neighbours.learn(packet.sender, packet.sender_mac);
         }
-        match packet.operation {
+        Ok(match packet.operation {
             arp::Operation::Request if to_us => Opened::ArpReply(ArpFrame {
                 to: packet.sender_mac,
                 packet: arp::Packet {
@@ -203,7 +221,7 @@ impl UdpEndpoint {
             }),
             arp::Operation::Request => Opened::NotForUs,
             arp::Operation::Reply => Opened::Learned,
-        }
+        })
     }
 
     /// Asks who has an address.

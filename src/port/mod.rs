@@ -17,6 +17,7 @@ pub mod socket;
 pub mod stream;
 pub mod tcp;
 pub mod tun;
+pub mod turns;
 pub mod vlan;
 pub mod watch;
 

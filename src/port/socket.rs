@@ -204,7 +204,7 @@ fn send(frame: &[u8], sockets: &[Bound], asked: &mut Option<arp::Packet>) -> io:
             let bound = sockets.iter().find(is_source).ok_or(io::ErrorKind::AddrNotAvailable)?;
             bound.socket.send_to(datagram.payload, datagram.destination).map(drop)
         }
-        EtherType::Other(_) => Err(io::ErrorKind::Unsupported.into()),
+        _ => Err(io::ErrorKind::Unsupported.into()),
     }
 }
 

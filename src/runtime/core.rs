@@ -90,6 +90,8 @@ pub struct Core {
     idle: Idle,
     /// The stages.
     stages: Vec<Box<dyn Stage>>,
+    /// So many of them, in front, let clients' messages in.
+    entries: usize,
     /// Where the time went.
     times: Arc<CoreTimes>,
     laps: u32,
@@ -105,7 +107,8 @@ impl std::fmt::Debug for Core {
 impl Core {
     /// Stages in packet order, the background ones last.
     pub fn new(cpu: Option<usize>, idle: Idle, stages: Vec<Box<dyn Stage>>) -> Self {
-        Self { cpu, idle, stages, times: Arc::default(), laps: 0 }
+        let entries = stages.iter().take_while(|stage| stage.lets_in()).count();
+        Self { cpu, idle, stages, entries, times: Arc::default(), laps: 0 }
     }
 
     /// The first stage's name, which its thread bears.
@@ -138,6 +141,12 @@ impl Core {
         let mut work = 0;
         let mut is_stale = false;
         self.laps = self.laps.wrapping_add(1);
+        // Whoever is asked first has the older time of receipt: that is nobody's for good.
+        if self.entries > 1
+            && let Some(entries) = self.stages.get_mut(..self.entries)
+        {
+            entries.rotate_left(1);
+        }
         for stage in &mut self.stages {
             let may_wait = work > 0 && !self.laps.is_multiple_of(BACKGROUND_EVERY);
             if may_wait && stage.is_background() {

@@ -18,6 +18,11 @@ pub trait Stage: Send {
         false
     }
 
+    /// Whether clients' messages come in by it: such stages take turns at being the first.
+    fn lets_in(&self) -> bool {
+        false
+    }
+
     /// Whether nobody waits for it: it is polled when the others had nothing to do, and now and
     /// then all the same.
     fn is_background(&self) -> bool {

@@ -45,8 +45,8 @@ pub use fix::{
 };
 pub use gate::{Gate, Release, Rule};
 pub use gateway::{
-    Archive, ArchiveLinks, Gateway, GatewayCounter, GatewayLinks, GatewayOptions, GatewayState,
-    OldReply, SessionSpec, SessionView, Wanted,
+    Archive, ArchiveLinks, FrameCause, Gateway, GatewayCounter, GatewayLinks, GatewayOptions,
+    GatewayState, OldReply, SessionSpec, SessionView, Wanted,
 };
 pub use matching::{Board, DealEvents, EventLinks, Matching, MatchingCounter, TopOfBook};
 pub use peers::{PeerSpec, Peers, PeersCounter, PeersOptions, PeersState, REPORTS_DEPTH};

@@ -10,6 +10,8 @@ crate::counters! {
     pub SequencerCounter {
         Commands: "requests given their place in history",
         Backpressured: "polls that found no room behind",
+        Overtaken: "requests that came after one received later",
+        OvertakenLong: "of those, after one received over a millisecond later: a stage stood still",
     }
 }
 
@@ -32,10 +34,18 @@ impl SequencerState {
     }
 }
 
-/// The sequencer. Takes the oldest received first, whichever queue it waits in.
+/// The longest lap that is no fault: what was received further apart than that is in order.
+const WINDOW: Nanos = Nanos(1_000_000);
+
+/// The sequencer. Takes the oldest received first, whichever queue it waits in; of those received
+/// at the same time each queue has its turn.
 pub struct Sequencer {
     state: SequencerState,
     inputs: Vec<Consumer<Request>>,
+    /// The queue after the one that was served last: it is the first of those that waited as long.
+    next: usize,
+    /// The latest receipt of those that were taken.
+    newest: Nanos,
     risk: Producer<Command>,
     recorder: Producer<Command>,
     /// Counters, for whoever shows them.
@@ -48,7 +58,7 @@ const ROOM_WANTED: usize = BURST * LINES_MAX;
 
 /// Whose turn it is.
 struct Turn {
-    /// The queue whose front was received first; ties go to the lower one.
+    /// The queue whose front was received first.
     queue: usize,
     /// When the front of the next queue was received: the turn lasts till then.
     until: Nanos,
@@ -63,15 +73,16 @@ impl Sequencer {
         recorder: Producer<Command>,
         waited: LatencyRecorder,
     ) -> Self {
-        Self { state, inputs, risk, recorder, counters: Counters::default(), waited }
+        let (next, newest, counters) = Default::default();
+        Self { state, inputs, next, newest, risk, recorder, counters, waited }
     }
 
     #[inline]
     fn turn(&self) -> Option<Turn> {
         let mut oldest: Option<(Nanos, usize)> = None;
         let mut until = Nanos::MAX;
-        for (queue, input) in self.inputs.iter().enumerate() {
-            let Some(front) = input.peek() else { continue };
+        let mut look = |(queue, input): (usize, &Consumer<Request>)| {
+            let Some(front) = input.peek() else { return };
             let received_at = front.0.timestamp;
             match oldest {
                 Some((first, _)) if received_at >= first => until = until.min(received_at),
@@ -80,14 +91,18 @@ impl Sequencer {
                     oldest = Some((received_at, queue));
                 }
             }
-        }
+        };
+        let queues = || self.inputs.iter().enumerate();
+        queues().skip(self.next).for_each(&mut look);
+        queues().take(self.next).for_each(&mut look);
         oldest.map(|(_, queue)| Turn { queue, until })
     }
 
     /// Takes from one queue until another's turn comes; says how many.
     fn take(&mut self, turn: &Turn, most: usize, now: Nanos) -> Result<usize, Fault> {
-        let Self { state, inputs, risk, recorder, counters, waited } = self;
+        let Self { state, inputs, next, newest, risk, recorder, counters, waited } = self;
         let Some(input) = inputs.get_mut(turn.queue) else { return Ok(0) };
+        *next = turn.queue + 1;
         let mut count = 0;
         let mut sent = true;
         let mut take = |risk: &mut Batch<'_, Command>, recorder: &mut Batch<'_, Command>| {
@@ -104,6 +119,10 @@ impl Sequencer {
                     // The first of a burst has waited longest; it speaks for the others.
                     waited.record(received_at, now);
                 }
+                if received_at < *newest {
+                    count_overtaken(counters, newest.saturating_sub(received_at));
+                }
+                *newest = received_at.max(*newest);
                 let (seq, timestamp) = state.next(now);
                 let command = request.sequenced(seq, timestamp);
                 sent &= risk.push_parts(&command, rest) && recorder.push_parts(&command, rest);
@@ -116,6 +135,12 @@ impl Sequencer {
         });
         if sent { Ok(count) } else { Err(Fault::LimitBroken) }
     }
+}
+
+#[cold]
+fn count_overtaken(counters: &mut Counters<SequencerCounter>, by: Nanos) {
+    counters.count(SequencerCounter::Overtaken);
+    counters.add(SequencerCounter::OvertakenLong, u64::from(by > WINDOW));
 }
 
 impl Stage for Sequencer {
@@ -150,5 +175,63 @@ impl Stage for Sequencer {
         self.counters.publish();
         self.waited.hand_over();
         self.inputs.iter().for_each(Consumer::show_fill);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::link;
+    use crate::model::CommandKind;
+    use crate::runtime::latency;
+
+    /// A sequencer with queues that hold requests of these times, and what it made of them: the
+    /// queues in the order in which they were served, by the account that each request bears.
+    fn served(queues: &[&[u64]]) -> (Sequencer, Vec<u32>) {
+        let mut inputs = Vec::new();
+        for (queue, times) in queues.iter().enumerate() {
+            let (mut producer, consumer) = link::<Request>(64);
+            for time in *times {
+                let mut request = Request::new(CommandKind::Enter, Nanos(*time));
+                request.0.account.0 = queue as u32;
+                assert!(producer.push_head(&request), "there is room");
+            }
+            inputs.push(consumer);
+        }
+        let (risk, mut commands) = link::<Command>(256);
+        let (recorder, _records) = link::<Command>(256);
+        let (waited, _) = latency();
+        let start = SequencerState::default();
+        let mut sequencer = Sequencer::new(start, inputs, risk, recorder, waited);
+        while sequencer.poll(Nanos(5_000_000)).expect("no fault") > 0 {}
+        let order = std::iter::from_fn(|| Some(commands.pop_head()?.account.0)).collect();
+        (sequencer, order)
+    }
+
+    fn overtaken(sequencer: &Sequencer) -> [u64; 2] {
+        [SequencerCounter::Overtaken, SequencerCounter::OvertakenLong]
+            .map(|counter| sequencer.counters.value(counter))
+    }
+
+    #[test]
+    fn the_oldest_receipt_is_first_whichever_queue_it_waits_in() {
+        let (sequencer, order) = served(&[&[3, 5, 9], &[1, 6, 7], &[2, 4, 8]]);
+        assert_eq!(order, [1, 2, 0, 2, 0, 1, 1, 2, 0]);
+        assert_eq!(overtaken(&sequencer), [0, 0]);
+    }
+
+    #[test]
+    fn queues_take_turns_where_all_waited_as_long() {
+        let (sequencer, order) = served(&[&[7; 6], &[7; 6], &[7; 6]]);
+        assert_eq!(order, [0, 1, 2].repeat(6));
+        assert_eq!(overtaken(&sequencer), [0, 0]);
+    }
+
+    #[test]
+    fn what_came_late_into_its_queue_is_counted() {
+        // The second of the first queue was received before all that was taken meanwhile.
+        let (sequencer, order) = served(&[&[20, 10, 30], &[15, 25], &[2_000_000, 900]]);
+        assert_eq!(order, [1, 0, 0, 1, 0, 2, 2]);
+        assert_eq!(overtaken(&sequencer), [2, 1]);
     }
 }

@@ -16,7 +16,7 @@ use crate::slow::rules::Currency;
 use crate::topology::{
     AdminConfig, AlarmConfig, CalendarConfig, ClearingConfig, ConsoleConfig, Decimal, DeviceName,
     FeeConfig, FirmConfig, FixConfig, MarketDataConfig, PeersConfig, PhaseConfig, RegionConfig,
-    RiskConfig, ScaledConfig, StageName, StandbyConfig, Subnet, VenueConfig,
+    RiskConfig, ScaledConfig, SnapshotsConfig, StageName, StandbyConfig, Subnet, VenueConfig,
 };
 
 /// The whole configuration.
@@ -44,6 +44,8 @@ pub struct Config {
     pub market_data: MarketDataConfig,
     /// The two logs.
     pub journal: JournalConfig,
+    /// State kept so that a start need not fold all of history.
+    pub snapshots: SnapshotsConfig,
     /// Sizes and meaning of the deterministic core.
     pub engine: EngineConfig,
     /// Limits an account has unless its own say otherwise.
@@ -102,6 +104,7 @@ impl Default for Config {
             feed: FeedConfig::default(),
             market_data: MarketDataConfig::default(),
             journal: JournalConfig::default(),
+            snapshots: SnapshotsConfig::default(),
             engine: EngineConfig::default(),
             risk: RiskConfig::default(),
             rate: default_rates(),

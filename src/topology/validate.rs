@@ -164,6 +164,8 @@ fn check_numbers(config: &Config, source: &Source<'_>) -> Result<(), ConfigError
     bound("anchor_interval_s", config.journal.anchor_interval_s.into(), 1, 86_400)?;
     bound("plain_segments", config.journal.plain_segments.into(), 1, 1 << 20)?;
     bound("sync_interval_ms", config.journal.sync_interval_ms as u64, 1, 60_000)?;
+    bound("every_commands", config.snapshots.every_commands, 0, 1 << 40)?;
+    bound("keep", config.snapshots.keep as u64, 1, 1000)?;
     bound("heartbeat_ms", config.entry.heartbeat_ms as u64, 1, 60_000)?;
     bound("heartbeat_ms", config.feed.heartbeat_ms as u64, 1, 60_000)?;
     bound("hold_us", config.entry.hold_us as u64, 0, 1_000_000)?;

@@ -311,6 +311,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         (StageName::Risk, risk.counters.reader()),
         (StageName::Recorder, recorder.counters.reader()),
         (StageName::Feed, feed.counters.reader()),
+        (StageName::Feed, feed.causes.reader()),
     ];
     counters.extend(matching.counters);
     counters.sort_by_key(|(name, _)| *name);
@@ -361,6 +362,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     }
     if let Some((fix, reader)) = fix {
         wired.counters.push((StageName::Fix, fix.counters.reader()));
+        wired.counters.push((StageName::Fix, fix.causes.reader()));
         wired.latencies.push(StageLatency { name: "reported", reader });
         wired.stages.insert(1, (StageName::Fix, Box::new(fix)));
     }

@@ -37,6 +37,13 @@ pub struct Packet {
 }
 
 impl Packet {
+    /// Whether its sender can be another host than the one at `mac` with the address `own`.
+    pub fn is_from_a_host(&self, mac: Mac, own: Ipv4Addr) -> bool {
+        let Self { sender_mac, sender, .. } = *self;
+        let is_group = sender_mac.is_group() || sender.is_multicast() || sender.is_broadcast();
+        !is_group && (sender != own || sender_mac == mac)
+    }
+
     /// Reads a packet; padding after it is ignored.
     ///
     /// # Errors

@@ -33,6 +33,7 @@ causes! {
     VlanTag = "the frame carries a VLAN tag; take the tag off at the switch or the card",
     ArpTooShort = "the ARP packet ends before its 28 bytes",
     ArpKind = "the ARP packet is not about Ethernet and IPv4, or its operation is not 1 or 2",
+    ArpSender = "the ARP packet's sender is a group, or another station with our address",
     Ipv4TooShort = "the packet ends inside its IPv4 header",
     Ipv4Version = "the packet's version field is not 4",
     Ipv4Options = "the IPv4 header has options, which are not taken here",
@@ -42,10 +43,12 @@ causes! {
     UdpTooShort = "the datagram ends inside its UDP header",
     UdpLength = "the UDP length does not agree with the IPv4 length",
     UdpChecksum = "the UDP checksum does not agree",
+    FrameKind = "the frame carries neither IPv4 nor ARP",
     FrameTooLong = "the frame is longer than any this house takes",
     FrameSource = "the frame's sender is a group of stations",
     Ipv6 = "the frame carries IPv6, which is not spoken here",
     Ipv4Source = "the packet's source is no host's address, or our own from another station",
+    Ipv4Protocol = "the packet carries a protocol that is not spoken at its address",
     IcmpTooShort = "the packet ends inside its ICMP header",
     IcmpChecksum = "the ICMP checksum does not agree",
     TcpTooShort = "the packet ends inside its TCP header",
@@ -70,6 +73,9 @@ causes! {
 }
 
 impl DecodeError {
+    /// The causes below messages, in front of the others: of frames, packets, datagrams, segments.
+    pub const OF_FRAMES: usize = Self::PacketTooShort.index();
+
     /// As an index into a table of counters.
     #[inline]
     pub const fn index(self) -> usize {

@@ -7,6 +7,8 @@ use crate::wire::bytes::{get, put};
 
 /// Bytes of the header.
 pub const HEADER: usize = 14;
+/// The longest frame this house takes, a tag included.
+pub const FRAME_MAX: usize = 1518;
 /// The shortest frame a card sends, without its check sequence; shorter ones are padded.
 pub const FRAME_MIN: usize = 60;
 
@@ -53,12 +55,15 @@ pub enum EtherType {
     Ipv4,
     /// ARP.
     Arp,
+    /// IPv6, which is not spoken here.
+    Ipv6,
     /// Something this house does not speak.
     Other(u16),
 }
 
 const TYPE_IPV4: u16 = 0x0800;
 const TYPE_ARP: u16 = 0x0806;
+const TYPE_IPV6: u16 = 0x86dd;
 const TYPES_VLAN: [u16; 2] = [0x8100, 0x88a8];
 
 /// A frame.
@@ -101,6 +106,7 @@ impl<'a> Frame<'a> {
         match u16::from_be_bytes(get(self.header, 12)) {
             TYPE_IPV4 => EtherType::Ipv4,
             TYPE_ARP => EtherType::Arp,
+            TYPE_IPV6 => EtherType::Ipv6,
             other => EtherType::Other(other),
         }
     }
@@ -120,6 +126,7 @@ pub fn write(header: &mut [u8; HEADER], destination: Mac, source: Mac, carries: 
     let code = match carries {
         EtherType::Ipv4 => TYPE_IPV4,
         EtherType::Arp => TYPE_ARP,
+        EtherType::Ipv6 => TYPE_IPV6,
         EtherType::Other(other) => other,
     };
     put(header, 12, code.to_be_bytes());

@@ -59,11 +59,17 @@ impl<'a> Packet<'a> {
         Ipv4Addr::from(get::<4, HEADER>(self.header, 12))
     }
 
-    /// Whether its source can be a host's: not nobody's, a group's or everybody's.
+    /// Whether its source can be another host's that speaks with `own`: not nobody's, a group's or
+    /// everybody's, and no loop's unless all of it is one.
     #[inline]
-    pub fn is_from_a_host(&self) -> bool {
+    pub fn is_from_a_host(&self, own: Ipv4Addr) -> bool {
         let source = self.source();
-        !source.is_unspecified() && !source.is_multicast() && !source.is_broadcast()
+        match source.octets()[0] {
+            0 => !source.is_unspecified(),
+            127 => own.is_loopback(),
+            224..=239 => false,
+            _ => !source.is_broadcast(),
+        }
     }
 
     /// Whom it is for.

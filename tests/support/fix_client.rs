@@ -70,6 +70,8 @@ pub struct FixClient {
     pub endpoint: Endpoint<MemoryStore>,
     pub told: Told,
     pub sent: u64,
+    /// Lines it opened.
+    pub connections: u64,
     address: SocketAddr,
     line: Option<TcpLine>,
 }
@@ -84,13 +86,14 @@ impl FixClient {
     /// Not connected yet.
     pub fn new(config: SessionConfig, address: SocketAddr) -> Self {
         let endpoint = Endpoint::new(config, MemoryStore::new(REMEMBERED));
-        Self { endpoint, told: Told::default(), sent: 0, address, line: None }
+        Self { endpoint, told: Told::default(), sent: 0, connections: 0, address, line: None }
     }
 
     /// Opens a line and says hello; where nobody listens it does nothing.
     pub fn connect(&mut self, now: Nanos) {
         if let Ok(line) = TcpLine::connect(self.address) {
             self.line = Some(line);
+            self.connections += 1;
             self.endpoint.connected(now, &mut self.told);
         }
     }

@@ -3,10 +3,12 @@
 
 #![allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
 
+pub mod broken;
 pub mod client;
 pub mod market;
 pub mod network;
 pub mod orders;
+pub mod pipe;
 pub mod raw;
 pub mod server;
 

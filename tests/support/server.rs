@@ -133,8 +133,9 @@ impl Server {
     /// A counter of a stage, as it stands now.
     pub fn counter(&mut self, stage: StageName, name: &str, now: Nanos) -> u64 {
         self.stages.iter_mut().for_each(|(_, stage)| stage.housekeep(now));
-        let reader = self.counters.iter().find(|(known, _)| *known == stage);
-        reader.map_or(0, |(_, reader)| reader.value(name))
+        // A stage may have several sets of counters.
+        let readers = self.counters.iter().filter(|(known, _)| *known == stage);
+        readers.map(|(_, reader)| reader.value(name)).sum()
     }
 
     /// A stage's counters, for whoever takes the stages away.

@@ -24,12 +24,27 @@ pub struct Seal {
     pub head: Head,
 }
 
+/// Where the block being filled begins: from here a chain can be carried on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Begun {
+    /// Which block it is.
+    pub block: u64,
+    /// The head of all blocks before it.
+    pub key: Head,
+}
+
+impl Begun {
+    /// The least id of a message in the block.
+    pub fn first(&self, kind: LogKind) -> u64 {
+        kind.least(self.block.saturating_mul(BLOCK).saturating_add(1))
+    }
+}
+
 /// The chain of a log as far as it was read.
 #[derive(Clone, Debug)]
 pub struct Chain {
     kind: LogKind,
-    /// The block being filled.
-    block: u64,
+    begun: Begun,
     /// Keyed by the head of the blocks before.
     hasher: blake3::Hasher,
     /// Messages not yet given to the hasher, which takes many at a time faster.
@@ -46,9 +61,15 @@ impl Chain {
     pub fn new(kind: LogKind) -> Self {
         let context = format!("wirematch 2026 the chain of the {kind} log");
         let key = blake3::derive_key(&context, &[]);
+        Self::resume(kind, Begun { block: 0, key })
+    }
+
+    /// Carries a chain on from the beginning of a block.
+    pub fn resume(kind: LogKind, begun: Begun) -> Self {
+        let Begun { key, .. } = begun;
         Self {
             kind,
-            block: 0,
+            begun,
             hasher: blake3::Hasher::new_keyed(&key),
             gathered: Vec::with_capacity(GATHER + 256),
             last: 0,
@@ -60,10 +81,10 @@ impl Chain {
     pub fn add<H: Logged>(&mut self, message: &Group<H>) {
         let id = message.head.id();
         let block = self.kind.seq(id).saturating_sub(1) / BLOCK;
-        if block != self.block {
+        if block != self.begun.block {
             self.flush();
-            self.hasher = blake3::Hasher::new_keyed(self.hasher.finalize().as_bytes());
-            self.block = block;
+            let key = *self.hasher.finalize().as_bytes();
+            (self.hasher, self.begun) = (blake3::Hasher::new_keyed(&key), Begun { block, key });
         }
         self.gathered.extend_from_slice(bytemuck::bytes_of(&message.head));
         self.gathered.extend_from_slice(bytemuck::cast_slice(message.rest()));
@@ -77,6 +98,11 @@ impl Chain {
     pub fn seal(&mut self) -> Seal {
         self.flush();
         Seal { id: self.last, time: self.time, head: *self.hasher.finalize().as_bytes() }
+    }
+
+    /// Where its last block begins.
+    pub fn begun(&self) -> Begun {
+        self.begun
     }
 
     /// Which log's it is.

@@ -19,7 +19,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use anchors::Anchors;
-pub use chain::{BLOCK, Chain, Head, Seal};
+pub use chain::{BLOCK, Begun, Chain, Head, Seal};
 pub(crate) use sealer::{Found, Sealing};
 pub(crate) use superblock::Superblock;
 
@@ -57,15 +57,27 @@ impl Seals {
         self.sealed.len()
     }
 
-    /// Reads the log from its beginning and holds it against the seals, as far as it goes;
-    /// `watch` hears of each message. Ends at the first bad frame, which is a scan's to judge.
+    /// Reads the log, from its beginning or from a block on, and holds it against the seals, as
+    /// far as it goes; `watch` hears of each message. Ends at the first bad frame, which is a
+    /// scan's to judge.
     ///
     /// # Errors
     /// The first seal that the log does not agree with, and a log that cannot be opened.
-    pub fn check<H: Logged>(&self, watch: &mut dyn FnMut(u64)) -> Result<Chain, JournalError> {
+    pub fn check<H: Logged>(
+        &self,
+        begun: Option<Begun>,
+        watch: &mut dyn FnMut(u64),
+    ) -> Result<Chain, JournalError> {
         let Self { folder, sealed, .. } = self;
-        let mut check = Check { chain: Chain::new(H::KIND), sealed, sound: 0, folder };
-        let mut reader = Reader::<H>::open(folder, 0)?;
+        let first = begun.map_or(0, |begun| begun.first(H::KIND));
+        let mut reader = match Reader::<H>::open(folder, first) {
+            // The last segment was being begun: from the first one on there is no need to look.
+            Err(_) if begun.is_some() => return self.check::<H>(None, watch),
+            reader => reader?,
+        };
+        let chain = begun.map_or(Chain::new(H::KIND), |begun| Chain::resume(H::KIND, begun));
+        let sealed = &sealed[sealed.partition_point(|(seal, _)| seal.id < first)..];
+        let mut check = Check { chain, sealed, sound: first.saturating_sub(1), folder };
         while let Ok(Some(group)) = reader.read() {
             let id = group.head.id();
             check.before(id)?;

@@ -42,6 +42,16 @@ impl Found {
         })
     }
 
+    /// Holds the log against its seals: all of it, or, where it is known to be good up to a message
+    /// (`from` is not 0), what the superblock sealed last and all after that.
+    ///
+    /// # Errors
+    /// [`JournalError::Changed`].
+    pub(crate) fn check<H: Logged>(&self, from: u64) -> Result<Chain, JournalError> {
+        let begun = self.mark.filter(|mark| from > 0 && !mark.is_cut).map(|mark| mark.begun);
+        self.seals.check::<H>(begun, &mut |_| ())
+    }
+
     /// Goes on where the chain of the opened log ends.
     ///
     /// # Errors
@@ -60,7 +70,7 @@ impl Found {
         }
         let path = Superblock::path(&folder);
         let mut superblock = Superblock::open(&folder, H::KIND, mark.as_ref(), Arc::clone(&disk))?;
-        let written = superblock.write(&chain.seal(), false);
+        let written = superblock.write(&chain.seal(), &chain.begun(), false);
         written.map_err(JournalError::disk(path, "write the superblock"))?;
         let (packed, keep) = (settings.packed.as_deref(), settings.plain_segments);
         let packer = Packer::open(&folder, packed, keep, Arc::clone(&disk), Arc::clone(&progress))?;
@@ -139,7 +149,7 @@ impl<H: Logged> Sealer<H> {
                 Err(error) => return self.fail(error.to_string()),
             }
         }
-        if let Err(error) = self.superblock.write(&self.chain.seal(), false) {
+        if let Err(error) = self.superblock.write(&self.chain.seal(), &self.chain.begun(), false) {
             let file = self.superblock.file().display();
             self.fail(format!("{file}: it cannot be written ({error})"));
         }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytemuck::{Pod, Zeroable};
 
 use crate::journal::map::PAGE;
-use crate::journal::seal::Seal;
+use crate::journal::seal::{Begun, Seal};
 use crate::journal::{Disk, JournalError, LogKind};
 use crate::model::Nanos;
 
@@ -41,7 +41,10 @@ struct Slot {
     id: u64,
     time: Nanos,
     head: [u8; 32],
-    reserved: [u8; 52],
+    /// Where the chain's last block begins.
+    block: u64,
+    key: [u8; 32],
+    reserved: [u8; 12],
     crc: u32,
 }
 const _: () = assert!(size_of::<Slot>() == 128);
@@ -66,6 +69,8 @@ impl Slot {
 pub(crate) struct Mark {
     /// The last message that surely was on the disk, and the chain's head there.
     pub(crate) seal: Seal,
+    /// Where the chain can be carried on.
+    pub(crate) begun: Begun,
     /// Whether the log was cut back on purpose, so that it may be shorter than its anchors.
     pub(crate) is_cut: bool,
     generation: u64,
@@ -112,6 +117,7 @@ impl Superblock {
         match good.max_by_key(|slot| slot.generation) {
             Some(slot) => Ok(Some(Mark {
                 seal: Seal { id: slot.id, time: slot.time, head: slot.head },
+                begun: Begun { block: slot.block, key: slot.key },
                 is_cut: slot.cut != 0,
                 generation: slot.generation,
             })),
@@ -152,7 +158,7 @@ impl Superblock {
     ///
     /// # Errors
     /// What the system said.
-    pub(crate) fn write(&mut self, seal: &Seal, is_cut: bool) -> io::Result<()> {
+    pub(crate) fn write(&mut self, seal: &Seal, begun: &Begun, is_cut: bool) -> io::Result<()> {
         self.generation += 1;
         let mut slot = Slot {
             magic: MAGIC,
@@ -163,6 +169,8 @@ impl Superblock {
             id: seal.id,
             time: seal.time,
             head: seal.head,
+            block: begun.block,
+            key: begun.key,
             ..Slot::zeroed()
         };
         slot.crc = slot.checksum();

@@ -197,8 +197,29 @@ fn anchors_of_another_machine_with_the_same_history_hold() {
     let theirs = [anchors_file(two.path())];
     let seals = Seals::read(&log(one.path()), LogKind::Commands, &theirs).unwrap();
     assert_eq!(seals.count(), 4);
-    assert_eq!(seals.check::<Command>(&mut |_| ()).unwrap().last(), 5);
+    assert_eq!(seals.check::<Command>(None, &mut |_| ()).unwrap().last(), 5);
     seals.check_reach(5).unwrap();
+}
+
+#[test]
+fn a_start_from_a_later_message_carries_the_chain_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut opened = reopen(folder.path()).unwrap();
+    append(&mut opened, &vec![vec![1, 2, 3]; 900]);
+    opened.keeper.sync();
+    drop(opened);
+    let mark = Superblock::read(&log(folder.path()), LogKind::Commands).unwrap().unwrap();
+    assert_eq!((mark.seal.id, mark.begun.block), (2_700, 2));
+    let files = [anchors_file(folder.path())];
+    let seals = Seals::read(&log(folder.path()), LogKind::Commands, &files).unwrap();
+    let mut read = 0;
+    let mut whole = seals.check::<Command>(None, &mut |_| read += 1).unwrap();
+    let mut rest = seals.check::<Command>(Some(mark.begun), &mut |_| read += 1).unwrap();
+    assert_eq!(read, 2_700 + 652);
+    assert_eq!((whole.seal(), whole.begun()), (rest.seal(), rest.begun()));
+    let other = crate::journal::Begun { key: [7; 32], ..mark.begun };
+    let error = seals.check::<Command>(Some(other), &mut |_| ()).unwrap_err();
+    assert!(matches!(error, JournalError::Changed { after: 2_048, .. }), "{error}");
 }
 
 #[test]

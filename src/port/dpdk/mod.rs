@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::model::Nanos;
 use crate::port::device::{BypassDevice, BypassKind};
+use crate::port::turns::Turns;
 use crate::port::{FrameMeta, Full, Offloads, Port, PortCounts, TimeSource};
 
 pub use eal::{Eal, Pages, start};
@@ -90,8 +91,7 @@ pub struct DpdkPort {
     id: u16,
     pool: *mut Pool,
     queues: u16,
-    /// The queue that is asked first next time, so that none starves.
-    turn: u16,
+    turns: Turns,
     seen: Box<[Seen; BURST]>,
     out: Box<[*mut Mbuf; BURST]>,
     waiting: usize,
@@ -182,7 +182,7 @@ impl DpdkPort {
             id,
             pool,
             queues: device.queues,
-            turn: 0,
+            turns: Turns::new(device.queues),
             seen: Box::new([Seen::NONE; BURST]),
             out: Box::new([std::ptr::null_mut(); BURST]),
             waiting: 0,
@@ -304,6 +304,31 @@ impl DpdkPort {
         }
     }
 
+    /// Shows what came in one queue, a burst at most.
+    #[inline]
+    fn receive_from(
+        &mut self,
+        queue: u16,
+        most: usize,
+        each: &mut dyn FnMut(&[u8], FrameMeta),
+    ) -> usize {
+        // SAFETY: there are places for a whole burst.
+        #[allow(unsafe_code, reason = "DPDK has no other door")]
+        let count = unsafe {
+            ffi::wm_enlist();
+            ffi::wm_receive(self.id, queue, self.seen.as_mut_ptr(), most.min(BURST) as u16)
+        };
+        for at in 0..usize::from(count).min(BURST) {
+            self.show(at, each);
+        }
+        // SAFETY: these were received just now and nobody holds them any more.
+        #[allow(unsafe_code, reason = "DPDK has no other door")]
+        unsafe {
+            ffi::wm_release(self.seen.as_ptr(), count);
+        }
+        usize::from(count)
+    }
+
     /// Hands frames over to the device; `false` when it took none though some wait.
     fn send(&mut self) -> bool {
         if self.waiting == 0 {
@@ -321,30 +346,9 @@ impl DpdkPort {
 
 impl Port for DpdkPort {
     fn receive(&mut self, budget: usize, each: &mut dyn FnMut(&[u8], FrameMeta)) -> usize {
-        let mut total = 0;
-        for nth in 0..self.queues {
-            if total == budget {
-                break;
-            }
-            let queue = (self.turn + nth) % self.queues;
-            let most = (budget - total).min(BURST) as u16;
-            // SAFETY: there are places for a whole burst.
-            #[allow(unsafe_code, reason = "DPDK has no other door")]
-            let count = unsafe {
-                ffi::wm_enlist();
-                ffi::wm_receive(self.id, queue, self.seen.as_mut_ptr(), most)
-            };
-            for at in 0..usize::from(count).min(BURST) {
-                self.show(at, each);
-            }
-            // SAFETY: these were received just now and nobody holds them any more.
-            #[allow(unsafe_code, reason = "DPDK has no other door")]
-            unsafe {
-                ffi::wm_release(self.seen.as_ptr(), count);
-            }
-            total += usize::from(count);
-        }
-        self.turn = if self.turn + 1 < self.queues { self.turn + 1 } else { 0 };
+        let mut turns = self.turns;
+        let total = turns.take(budget, &mut |queue, most| self.receive_from(queue, most, each));
+        self.turns = turns;
         total
     }
 

@@ -11,6 +11,8 @@
 //! line rings, and when its time has come. Lines are handed to whoever accepts them, on any thread.
 
 mod bells;
+#[cfg(test)]
+mod broken;
 mod connection;
 mod line;
 mod outbox;
@@ -27,7 +29,7 @@ use std::sync::Arc;
 use crate::model::Nanos;
 use crate::port::Port;
 use crate::port::neighbours::Neighbours;
-use crate::wire::ethernet::{EtherType, Frame, Mac};
+use crate::wire::ethernet::{EtherType, FRAME_MAX, Frame, Mac};
 use crate::wire::tcp::{self, Segment};
 use crate::wire::{DecodeError, arp, icmp, ipv4};
 
@@ -35,7 +37,7 @@ pub use line::HostLine;
 pub(crate) use line::Signals;
 
 use bells::Bells;
-use connection::{Connection, MTU, Pace, Phase};
+use connection::{Connection, Pace, Phase};
 use line::{Spare, StackEnd};
 use outbox::Outbox;
 use table::{Table, Tuple};
@@ -80,6 +82,10 @@ pub struct HostCounts {
     pub looks: u64,
     /// Echo requests answered.
     pub echoes: u64,
+    /// ARP packets about us.
+    pub arps: u64,
+    /// Frames and packets for others.
+    pub not_for_us: u64,
     /// Connections dropped because their code panicked.
     pub panicked: u64,
 }
@@ -266,13 +272,19 @@ impl Common {
         self.counts.opened += 1;
     }
 
-    fn take_arp(&mut self, packet: &arp::Packet) {
-        if packet.target != *self.config.address.ip() {
-            return;
+    fn take_arp(&mut self, packet: &arp::Packet) -> Result<(), DecodeError> {
+        let own = *self.config.address.ip();
+        if !packet.is_from_a_host(self.mac, own) {
+            return Err(DecodeError::ArpSender);
         }
+        if packet.target != own {
+            self.counts.not_for_us += 1;
+            return Ok(());
+        }
+        self.counts.arps += 1;
         self.neighbours.learn(packet.sender, packet.sender_mac);
         if packet.operation != arp::Operation::Request {
-            return;
+            return Ok(());
         }
         let reply = arp::Packet {
             operation: arp::Operation::Reply,
@@ -286,6 +298,7 @@ impl Common {
                 reply.write(bytes);
             }
         });
+        Ok(())
     }
 
     fn echo(&mut self, echo: &icmp::EchoRequest<'_>, packet: &ipv4::Packet<'_>, to: Mac) {
@@ -318,31 +331,35 @@ impl Core {
     }
 
     fn try_take(&mut self, bytes: &[u8], now: Nanos) -> Result<(), DecodeError> {
-        if bytes.len() > MTU + 18 {
+        if bytes.len() > FRAME_MAX {
             return Err(DecodeError::FrameTooLong);
         }
         let frame = Frame::parse(bytes)?;
         if frame.source().is_group() {
             return Err(DecodeError::FrameSource);
         }
+        let to = frame.destination();
         match frame.ether_type() {
-            EtherType::Arp => self.common.take_arp(&arp::Packet::parse(frame.payload())?),
-            EtherType::Ipv4 if frame.destination() == self.common.mac => {
-                self.take_ipv4(&frame, now)?
+            _ if to != self.common.mac && !to.is_group() => {
+                self.common.counts.not_for_us += 1;
+                Ok(())
             }
-            EtherType::Other(ETHER_IPV6) => return Err(DecodeError::Ipv6),
-            _ => {}
+            EtherType::Arp => self.common.take_arp(&arp::Packet::parse(frame.payload())?),
+            EtherType::Ipv4 => self.take_ipv4(&frame, now),
+            EtherType::Ipv6 => Err(DecodeError::Ipv6),
+            EtherType::Other(_) => Err(DecodeError::FrameKind),
         }
-        Ok(())
     }
 
     fn take_ipv4(&mut self, frame: &Frame<'_>, now: Nanos) -> Result<(), DecodeError> {
         let packet = ipv4::Packet::parse(frame.payload())?;
         let own = *self.common.config.address.ip();
-        if packet.destination() != own {
+        // Nobody speaks TCP with a group of stations.
+        if packet.destination() != own || frame.destination().is_group() {
+            self.common.counts.not_for_us += 1;
             return Ok(());
         }
-        if !packet.is_from_a_host() || packet.source() == own {
+        if !packet.is_from_a_host(own) || packet.source() == own {
             return Err(DecodeError::Ipv4Source);
         }
         match packet.protocol() {
@@ -350,12 +367,12 @@ impl Core {
                 let segment = Segment::parse(&packet, false)?;
                 self.steer(&segment, frame, now);
             }
-            icmp::PROTOCOL => {
-                if let Some(echo) = icmp::EchoRequest::parse(&packet)? {
-                    self.common.echo(&echo, &packet, frame.source());
-                }
-            }
-            _ => {}
+            icmp::PROTOCOL => match icmp::EchoRequest::parse(&packet)? {
+                Some(echo) => self.common.echo(&echo, &packet, frame.source()),
+                // What else ICMP says is for whoever asked, and nobody here did.
+                None => self.common.counts.not_for_us += 1,
+            },
+            _ => return Err(DecodeError::Ipv4Protocol),
         }
         Ok(())
     }
@@ -523,6 +540,3 @@ impl Core {
         }
     }
 }
-
-/// The ether type of IPv6.
-const ETHER_IPV6: u16 = 0x86dd;

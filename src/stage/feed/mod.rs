@@ -10,8 +10,9 @@ use crate::model::{Event, Fault, Instrument, Nanos};
 use crate::port::Port;
 use crate::port::endpoint::{Opened, UdpEndpoint};
 use crate::runtime::{Counters, LatencyRecorder, Stage};
+use crate::snapshot::part;
 use crate::stage::feed::publisher::Publisher;
-use crate::stage::{BURST, Gate};
+use crate::stage::{BURST, FrameCause, Gate};
 use crate::wire::ethernet::Mac;
 use crate::wire::moldudp64::Request;
 use crate::wire::session::{PACKET_MAX, PacketWriter, Token};
@@ -69,6 +70,7 @@ pub struct FeedState {
     options: FeedOptions,
     publisher: Publisher,
 }
+part!(FeedState { publisher } kept { options });
 
 impl FeedState {
     /// Before the first message.
@@ -127,6 +129,8 @@ pub struct Feed<P: Port> {
     packet: [u8; PACKET_MAX],
     /// Counters, for whoever shows them.
     pub counters: Counters<FeedCounter>,
+    /// Broken frames, by what was wrong with them.
+    pub causes: Counters<FrameCause>,
     published: LatencyRecorder,
 }
 
@@ -155,6 +159,7 @@ impl<P: Port> Feed<P> {
             is_stopping: false,
             packet: [0; PACKET_MAX],
             counters: Counters::default(),
+            causes: Counters::default(),
             published,
         }
     }
@@ -261,7 +266,7 @@ impl<P: Port> Feed<P> {
     fn serve(&mut self, now: Nanos) -> usize {
         let mut wanted = [None; REQUESTS_PER_POLL];
         let mut count = 0;
-        let Self { port, endpoint, state, counters, is_stopping, .. } = self;
+        let Self { port, endpoint, state, counters, causes, is_stopping, .. } = self;
         let mut reply = None;
         let seen = port.receive(REQUESTS_PER_POLL, &mut |frame, _| match endpoint.open(frame) {
             Opened::Datagram(datagram) if datagram.destination == state.options.address => {
@@ -274,7 +279,10 @@ impl<P: Port> Feed<P> {
                 }
             }
             Opened::ArpReply(frame) => reply = Some(frame),
-            Opened::Malformed(_) => counters.count(FeedCounter::Malformed),
+            Opened::Malformed(cause) => {
+                counters.count(FeedCounter::Malformed);
+                causes.count(FrameCause(cause));
+            }
             Opened::Datagram(_) | Opened::Learned | Opened::NotForUs => {}
         });
         if let Some(frame) = reply {
@@ -329,6 +337,7 @@ impl<P: Port> Stage for Feed<P> {
 
     fn housekeep(&mut self, _now: Nanos) {
         self.counters.publish();
+        self.causes.publish();
         self.events.show_fill();
         self.published.hand_over();
     }

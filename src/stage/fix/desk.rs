@@ -7,6 +7,7 @@ use crate::model::{
     AccountId, Command, CommandKind, Event, Group, InstrumentId, Nanos, Price, Request, Scope,
 };
 use crate::runtime::Counters;
+use crate::snapshot::part;
 use crate::stage::BURST;
 use crate::stage::fix::{FixCounter, FixOptions, FixSpec, room_in};
 use crate::stage::gateway::Symbols;
@@ -37,6 +38,8 @@ pub(super) struct Work<'a> {
     pub(super) moment: Moment,
     pub(super) requests: &'a mut Producer<Request>,
     pub(super) counters: &'a mut Counters<FixCounter>,
+    /// Messages that may be taken before others have their turn.
+    pub(super) share: usize,
 }
 
 /// The desk.
@@ -64,6 +67,10 @@ pub(super) struct Desk {
     pub(super) grace_ends: Option<Nanos>,
     pub(super) question: Option<Question>,
 }
+part!(
+    Desk { orders, answered, generation, next_recorded, last_event, is_up }
+    kept { spec, received, unanswered, is_on, owes_down, grace_ends, question }
+);
 
 /// A question about all orders, being answered.
 #[derive(Clone, Copy, Debug)]
@@ -353,7 +360,13 @@ impl Application for Clerk<'_, '_> {
         // While orders are refused, what was asked before is waited for: refusals are not in the
         // journal, and must not come again for want of what is.
         let waits = work.moment.refuses_orders && !desk.is_settled();
-        desk.unanswered < WINDOW && !waits && desk.question.is_none() && room_in(work.requests) > 3
+        let has_room = work.share > 0
+            && desk.unanswered < WINDOW
+            && !waits
+            && desk.question.is_none()
+            && room_in(work.requests) > 3;
+        work.share -= usize::from(has_room);
+        has_room
     }
 
     #[inline]

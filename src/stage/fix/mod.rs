@@ -28,8 +28,10 @@ use crate::port::host::TcpHost;
 use crate::port::watch::Watch;
 use crate::runtime::{Counters, LatencyRecorder, Stage, Watchman};
 use crate::stage::fix::desk::Moment;
+use crate::stage::fix::session::FixSession;
 use crate::stage::session_board::SHOWN_AT_ONCE;
-use crate::stage::{BURST, Gate, SessionBoard};
+use crate::stage::{BURST, FrameCause, Gate, SessionBoard};
+use crate::wire::DecodeError;
 
 crate::counters! {
     /// What a FIX gateway counts.
@@ -52,7 +54,10 @@ crate::counters! {
         TurnedAway: "TCP connections refused for want of a place",
         Strays: "TCP segments of no connection",
         LinesPanicked: "TCP connections dropped because their code panicked",
-        Malformed: "frames and segments that were broken",
+        Malformed: "frames and segments that were broken, or are not spoken here",
+        NotForUs: "frames and packets for others",
+        Arps: "ARP packets about us",
+        Echoes: "echo requests answered",
     }
 }
 
@@ -98,6 +103,8 @@ pub struct FixGateway {
     room: Box<[u8]>,
     /// Where people look at sessions, and the place of the one that is shown next.
     board: Option<(Arc<SessionBoard>, usize)>,
+    /// The session whose messages are taken next, where room ran out before it.
+    next: Option<usize>,
     /// The session whose timers are looked at next.
     turn: usize,
     polls: u32,
@@ -106,6 +113,8 @@ pub struct FixGateway {
     replied: LatencyRecorder,
     /// Counters, for whoever shows them.
     pub counters: Counters<FixCounter>,
+    /// Broken frames, by what was wrong with them, where TCP is in user space.
+    pub causes: Counters<FrameCause>,
 }
 
 impl FixGateway {
@@ -132,12 +141,14 @@ impl FixGateway {
             ready: Vec::with_capacity(count),
             room: vec![0; READ_MAX].into(),
             board: None,
+            next: None,
             turn: 0,
             polls: 0,
             is_started: false,
             is_stopping: false,
             replied,
             counters: Counters::default(),
+            causes: Counters::default(),
         }
     }
 
@@ -221,19 +232,46 @@ impl FixGateway {
         count
     }
 
-    /// Takes what came on the lines; a line is left alone while there is no room for its messages.
-    fn take_bytes(&mut self, moment: Moment) -> usize {
-        let Self { state, links, watch, open, ready, room, counters, .. } = self;
+    /// Finds the lines that have something to be read, and those with more to do already.
+    fn find_ready(&mut self) {
+        let Self { state, watch, open, ready, polls, .. } = self;
         ready.clear();
         if open.len() <= ASKED_EACH {
-            ready.extend_from_slice(open);
-        } else {
-            watch.ready(&mut |name| ready.push(name as usize));
+            return ready.extend_from_slice(open);
         }
+        let mut find = |at: usize, session: &mut FixSession| {
+            if std::mem::replace(&mut session.found_in, *polls) != *polls {
+                ready.push(at);
+            }
+        };
+        let FixState { sessions, dirty, .. } = state;
+        let mut session_at = |at: usize, is_wanted: fn(&FixSession) -> bool| {
+            if let Some(Some(session)) = sessions.get_mut(at)
+                && is_wanted(session)
+            {
+                find(at, session);
+            }
+        };
+        watch.ready(&mut |name| session_at(name as usize, |_| true));
+        dirty.iter().for_each(|&at| session_at(at, FixSession::is_behind));
+    }
+
+    /// Takes what came on the lines, a burst of each; while there is no room for a line's messages
+    /// it is left alone, and is the first when there is.
+    fn take_bytes(&mut self, moment: Moment) -> usize {
+        self.find_ready();
+        let Self { state, links, ready, next, polls, room, counters, .. } = self;
+        if polls.is_multiple_of(2) {
+            // Of any two each is before the other every second time.
+            ready.reverse();
+        }
+        let first = next.take().and_then(|next| ready.iter().position(|&at| at == next));
+        let (later, sooner) = ready.split_at(first.unwrap_or(0));
         let mut taken = 0;
-        for &at in ready.iter() {
+        for &at in sooner.iter().chain(later) {
             let Some(Some(session)) = state.sessions.get_mut(at) else { continue };
             if room_in(&mut links.requests) <= BURST {
+                *next = Some(at);
                 break;
             }
             let desk = &mut state.common.at_work(moment, &mut links.requests, counters);
@@ -286,8 +324,14 @@ impl FixGateway {
             (FixCounter::Strays, counts.strays),
             (FixCounter::LinesPanicked, counts.panicked),
             (FixCounter::Malformed, host.causes().iter().sum()),
+            (FixCounter::NotForUs, counts.not_for_us),
+            (FixCounter::Arps, counts.arps),
+            (FixCounter::Echoes, counts.echoes),
         ] {
             self.counters.set(counter, value);
+        }
+        for (&cause, &count) in DecodeError::ALL.iter().zip(host.causes()) {
+            self.causes.set(FrameCause(cause), count);
         }
     }
 
@@ -319,6 +363,10 @@ impl Stage for FixGateway {
         true
     }
 
+    fn lets_in(&self) -> bool {
+        true
+    }
+
     fn poll(&mut self, now: Nanos) -> Result<usize, Fault> {
         if let Some(watchman) = &mut self.watchman {
             self.risk_is_stopped = watchman.is_alarmed(now);
@@ -333,9 +381,9 @@ impl Stage for FixGateway {
         if told > 0 {
             self.settle(moment);
         }
+        self.polls = self.polls.wrapping_add(1);
         let introduced = self.take_introduced(moment);
         let taken = self.take_bytes(moment);
-        self.polls = self.polls.wrapping_add(1);
         if told + taken == 0 || self.polls.is_multiple_of(TIMERS_EVERY) {
             self.pass_time(moment);
         }
@@ -353,6 +401,7 @@ impl Stage for FixGateway {
     fn housekeep(&mut self, _now: Nanos) {
         self.show_host();
         self.counters.publish();
+        self.causes.publish();
         self.links.events.show_fill();
         self.replied.hand_over();
         self.show_sessions();

@@ -8,6 +8,7 @@
 //! What consumes an outbound number is an event, so numbers are a fold over the journal.
 
 mod archive;
+mod faces;
 mod pending;
 mod report;
 mod request;
@@ -16,8 +17,6 @@ mod shortage;
 mod state;
 mod terms;
 
-use std::net::SocketAddrV4;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -28,23 +27,17 @@ pub(in crate::stage) use request::Symbols;
 pub(in crate::stage) use request::{Sender, read};
 pub use state::{GatewayOptions, GatewayState, SessionSpec, SessionView};
 
-use crate::link::{Batch, Consumer, Producer, Taken};
-use crate::model::{
-    CommandKind, Event, EventKind, Fault, Group, LINES_MAX, Nanos, Price, RejectCode, Request,
-};
+use crate::link::{Consumer, Producer, Taken};
+use crate::model::{Event, EventKind, Fault, Group, LINES_MAX, Nanos, RejectCode, Request};
 use crate::port::Port;
 use crate::port::endpoint::{ArpFrame, Opened, UdpEndpoint};
 use crate::runtime::{CounterNames, Counters, LatencyRecorder, Stage, Watchman};
-use crate::stage::gateway::session::{Brought, Moment, Session, session_of};
+use crate::stage::gateway::faces::Faces;
 use crate::stage::session_board::SHOWN_AT_ONCE;
 use crate::stage::{BURST, Gate, SessionBoard};
 use crate::wire::DecodeError;
 use crate::wire::ethernet::Mac;
-use crate::wire::ouch::MESSAGE_MAX;
-use crate::wire::session::{
-    Control, Login, LoginStep, PACKET_MAX, Packet, Retransmit, write_login_reject,
-};
-use crate::wire::udp::Datagram;
+use crate::wire::session::{PACKET_MAX, write_login_reject};
 
 crate::counters! {
     /// What a gateway counts.
@@ -53,7 +46,9 @@ crate::counters! {
         Requests: "requests sent to the sequencer",
         Events: "events taken from matching",
         Packets: "packets sent",
-        Malformed: "frames and packets that were broken",
+        Malformed: "frames and packets that were broken, or are not spoken here",
+        NotForUs: "frames and packets for others, or for groups nobody joined here",
+        Arps: "ARP packets about us",
         Unknown: "packets of no session, or from another address than the login's",
         Duplicates: "client messages that came again",
         Logins: "logins accepted",
@@ -67,6 +62,20 @@ crate::counters! {
         RiskStopped: "times that risk stood still for too long",
         Found: "old replies made again from the journal",
         Unreadable: "sessions ended because the journal could not be read",
+    }
+}
+
+/// A cause why a frame was refused, for stages that read no messages of clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameCause(pub DecodeError);
+
+impl CounterNames for FrameCause {
+    const TABLE: &'static [(&'static str, &'static str)] =
+        DecodeError::TABLE.split_at(DecodeError::OF_FRAMES).0;
+
+    #[inline]
+    fn index(self) -> usize {
+        self.0.index()
     }
 }
 
@@ -87,9 +96,6 @@ const TIMERS_EVERY: u32 = 8;
 
 /// Lines asked of the link at once: two bursts, and more messages than a client's window.
 const ROOM_WANTED: usize = 2 * BURST * LINES_MAX;
-
-/// Packets of replies asked for again, sent per session and poll.
-const RESENDS_PER_POLL: usize = 4;
 
 /// The gateway stage.
 pub struct Gateway<P: Port> {
@@ -130,18 +136,6 @@ pub struct GatewayLinks {
     pub wanted: Producer<Wanted>,
     /// From the archive.
     pub found: Consumer<OldReply>,
-}
-
-/// What both directions share.
-struct Faces {
-    endpoint: UdpEndpoint,
-    state: GatewayState,
-    packet: [u8; PACKET_MAX],
-    /// Orders are refused, as of this poll: the journal has only the room kept for cancels, or
-    /// risk stands still.
-    is_short: bool,
-    /// Why.
-    refusal: RejectCode,
 }
 
 impl<P: Port> Gateway<P> {
@@ -213,7 +207,8 @@ impl<P: Port> Gateway<P> {
         let Self { port, faces, requests, counters, causes, .. } = self;
         let mut reply: Option<ArpFrame> = None;
         let seen = requests.write(ROOM_WANTED, |requests| {
-            // A packet that finds too little room is taken in part; its client sends it again.
+            faces.go_on(now, requests, counters);
+            // Of a packet that finds too little room the rest is kept, and has its turn.
             if requests.messages() < BURST {
                 counters.count(GatewayCounter::Closed);
                 return 0;
@@ -222,14 +217,18 @@ impl<P: Port> Gateway<P> {
                 let received_at = if meta.received_at.0 > 0 { meta.received_at } else { now };
                 match faces.endpoint.open(frame) {
                     Opened::Datagram(datagram) => {
-                        faces.take(&datagram, received_at, requests, counters);
+                        let taken = faces.take(&datagram, received_at, requests, counters);
+                        if let Err(cause) = taken {
+                            count_broken(cause, counters, causes);
+                        }
                     }
-                    Opened::ArpReply(frame) => reply = Some(frame),
-                    Opened::Malformed(cause) => {
-                        counters.count(GatewayCounter::Malformed);
-                        causes.count(cause);
+                    Opened::ArpReply(frame) => {
+                        counters.count(GatewayCounter::Arps);
+                        reply = Some(frame);
                     }
-                    Opened::Learned | Opened::NotForUs => {}
+                    Opened::Malformed(cause) => count_broken(cause, counters, causes),
+                    Opened::Learned => counters.count(GatewayCounter::Arps),
+                    Opened::NotForUs => counters.count(GatewayCounter::NotForUs),
                 }
             })
         });
@@ -322,204 +321,14 @@ impl<P: Port> Gateway<P> {
     }
 }
 
-impl Faces {
-    /// Takes a datagram: a login, or a packet of a session.
-    #[inline]
-    fn take(
-        &mut self,
-        datagram: &Datagram<'_>,
-        received_at: Nanos,
-        requests: &mut Batch<'_, Request>,
-        counters: &mut Counters<GatewayCounter>,
-    ) {
-        if datagram.destination != self.state.options.address {
-            return counters.count(GatewayCounter::Unknown);
-        }
-        let Ok(packet) = Packet::parse(datagram.payload, MESSAGE_MAX) else {
-            return counters.count(GatewayCounter::Malformed);
-        };
-        let token = packet.session();
-        let place = session_of(&token);
-        let known = place.and_then(|at| Some((at, self.state.sessions.get_mut(at)?.as_mut()?)));
-        let Some((at, session)) = known.filter(|(_, session)| {
-            session.machine.token() == token && session.peer == Some(datagram.source)
-        }) else {
-            let login = packet.blocks().next().map(Control::decode);
-            return match login {
-                Some(Ok(Control::Login(login))) => {
-                    self.log_in(&login, datagram.source, received_at, requests, counters);
-                }
-                _ => counters.count(GatewayCounter::Unknown),
-            };
-        };
-        if session.is_broken {
-            return counters.count(GatewayCounter::Unknown);
-        }
-        let moment = Moment { now: received_at, is_short: self.is_short, refusal: self.refusal };
-        let room = session.room(requests.messages(), moment);
-        let symbols = &self.state.symbols;
-        let guarded = catch_unwind(AssertUnwindSafe(|| {
-            session.receive(&packet, symbols, moment, room, &mut |brought| {
-                push(brought, requests, counters);
-            });
-        }));
-        if guarded.is_err() {
-            session.is_broken = true;
-            session.owes_down = true;
-            counters.count(GatewayCounter::Panicked);
-        }
-        if !std::mem::replace(&mut session.is_listed, true) {
-            self.state.dirty.push(at);
-        }
-    }
-
-    /// Judges a login; a good one goes on record before it is answered.
-    #[cold]
-    fn log_in(
-        &mut self,
-        login: &Login,
-        from: SocketAddrV4,
-        now: Nanos,
-        requests: &mut Batch<'_, Request>,
-        counters: &mut Counters<GatewayCounter>,
-    ) {
-        // Without room for what goes on record nothing is judged; the login comes again.
-        if requests.messages() < 2 || self.is_short && !self.state.may_record(login.port, now) {
-            return counters.count(GatewayCounter::Closed);
-        }
-        let outcome = self.state.judge(login, from, now);
-        match outcome {
-            Ok(LoginStep::New) => {
-                // The end of the connection before goes on record before the new one.
-                if let Some(Some(session)) = self.state.sessions.get_mut(login.port as usize) {
-                    session.end_on_record(now, requests);
-                    session.grace_ends = None;
-                    session.shortage.spend();
-                }
-                let mut request = Request::new(CommandKind::SessionUp, now);
-                request.0.session.0 = login.port as u32;
-                request.0.price = Price(login.nonce as i64);
-                counters.count(GatewayCounter::Logins);
-                let _ = requests.push_head(&request);
-            }
-            Ok(LoginStep::Repeated) => self.state.mark(login.port as usize),
-            Err(code) => {
-                counters.count(GatewayCounter::LoginsRefused);
-                self.state.refusal = Some((from, *login, code));
-            }
-        }
-    }
-
-    /// Lets time pass for one session.
-    fn pass(
-        &mut self,
-        at: usize,
-        now: Nanos,
-        requests: &mut Batch<'_, Request>,
-        counters: &mut Counters<GatewayCounter>,
-    ) {
-        let Some(Some(session)) = self.state.sessions.get_mut(at) else { return };
-        let moment = Moment { now, is_short: self.is_short, refusal: self.refusal };
-        // One place is kept for the request that says the session is down.
-        let room = session.room(requests.messages() - 1, moment);
-        session.pass(&self.state.symbols, moment, room, &mut |brought| {
-            push(brought, requests, counters);
-        });
-        session.end_on_record(now, requests);
-        // Heartbeats and acknowledgements are found out by asking.
-        self.state.mark(at);
-    }
-
-    /// Sends what one session has to say; returns how many packets.
-    fn send_session<P: Port>(
-        &mut self,
-        port: &mut P,
-        at: usize,
-        now: Nanos,
-        counters: &mut Counters<GatewayCounter>,
-    ) -> usize {
-        let own_port = self.state.options.address.port();
-        let Self { endpoint, state, packet, .. } = self;
-        let Some(Some(session)) = state.sessions.get_mut(at) else { return 0 };
-        session.is_listed = false;
-        let Some(to) = session.peer else { return 0 };
-        let mut packets = 0;
-        let mut send = |bytes: &[u8]| {
-            packets += 1;
-            counters.count(GatewayCounter::Packets);
-            let fill = &mut |space: &mut [u8]| space.copy_from_slice(bytes);
-            if endpoint.send(port, own_port, to, bytes.len(), fill).is_err() {
-                counters.count(GatewayCounter::PortFull);
-            }
-        };
-        if let Some(length) = session.machine.write_upkeep(packet, now) {
-            send(&packet[..length]);
-        }
-        while let Some(length) = session.machine.write_unsent(packet, now) {
-            send(&packet[..length]);
-        }
-        let (resent, aged_out) = resend(session, packet, &mut send);
-        counters.add(GatewayCounter::Resent, resent);
-        counters.add(GatewayCounter::AgedOut, aged_out);
-        packets
-    }
-
-    fn send<P: Port>(
-        &mut self,
-        port: &mut P,
-        own_port: u16,
-        to: SocketAddrV4,
-        length: usize,
-        counters: &mut Counters<GatewayCounter>,
-    ) {
-        let Self { endpoint, packet, .. } = self;
-        let fill = &mut |space: &mut [u8]| space.copy_from_slice(&packet[..length]);
-        counters.count(GatewayCounter::Packets);
-        if endpoint.send(port, own_port, to, length, fill).is_err() {
-            counters.count(GatewayCounter::PortFull);
-        }
-    }
-}
-
-/// Sends replies again that were asked for, a few packets at a time.
-fn resend(session: &mut Session, packet: &mut [u8], send: &mut dyn FnMut(&[u8])) -> (u64, u64) {
-    let mut resent = 0;
-    for _ in 0..RESENDS_PER_POLL {
-        let Some((from, count)) = session.resend else { break };
-        let asked = count.min(u16::MAX as u32) as u16;
-        match session.machine.write_retransmit(from, asked, packet) {
-            Retransmit::Packet { length, count: sent } => {
-                send(&packet[..length]);
-                resent += sent as u64;
-                let left = count - (sent as u32).min(count);
-                session.resend = (left > 0).then_some((from + sent as u64, left));
-            }
-            Retransmit::AgedOut { .. } => {
-                session.resend = None;
-                return (resent, 1);
-            }
-            Retransmit::Nothing => session.resend = None,
-        }
-    }
-    (resent, 0)
-}
-
-/// Sends on what a session brought; there was room, for it was asked for only as much.
-#[inline]
-fn push(
-    brought: Brought<'_>,
-    requests: &mut Batch<'_, Request>,
+#[cold]
+fn count_broken(
+    cause: DecodeError,
     counters: &mut Counters<GatewayCounter>,
+    causes: &mut Counters<DecodeError>,
 ) {
-    match brought {
-        Brought::Request(request) => {
-            counters.count(GatewayCounter::Requests);
-            let sent = requests.push_parts(&request.head, request.rest());
-            debug_assert!(sent, "sessions deliver no more than there is room for");
-        }
-        Brought::Duplicate => counters.count(GatewayCounter::Duplicates),
-        Brought::Refused => counters.count(GatewayCounter::Refused),
-    }
+    counters.count(GatewayCounter::Malformed);
+    causes.count(cause);
 }
 
 impl<P: Port> Stage for Gateway<P> {
@@ -528,6 +337,10 @@ impl<P: Port> Stage for Gateway<P> {
     }
 
     fn tells_time(&self) -> bool {
+        true
+    }
+
+    fn lets_in(&self) -> bool {
         true
     }
 

@@ -6,6 +6,7 @@ use crate::link::Batch;
 use crate::model::{
     Command, CommandKind, Event, EventKind, Group, Nanos, RejectCode, Request, SessionId, base36,
 };
+use crate::snapshot::part;
 use crate::stage::gateway::SessionSpec;
 use crate::stage::gateway::pending::Pending;
 use crate::stage::gateway::report::report;
@@ -31,6 +32,8 @@ pub(super) struct Session {
     pub(super) is_broken: bool,
     /// Stands in the gateway's list of those that may have something to send.
     pub(super) is_listed: bool,
+    /// Stands in the gateway's line of those whose messages found no room.
+    pub(super) is_behind: bool,
     /// Replies the client asked for again: first and count.
     pub(super) resend: Option<(u64, u32)>,
     pub(super) shortage: Shortage,
@@ -41,6 +44,13 @@ pub(super) struct Session {
     /// The request being read.
     request: Group<Request>,
 }
+part!(
+    Session { machine, pending, is_up }
+    kept {
+        spec, peer, owes_down, grace_ends, is_broken, is_listed, resend, shortage, asked_until,
+        is_unreadable, request,
+    }
+);
 
 /// What a packet or the passing of time brought.
 pub(super) enum Brought<'a> {
@@ -76,6 +86,7 @@ impl Session {
             grace_ends: None,
             is_broken: false,
             is_listed: false,
+            is_behind: false,
             resend: None,
             shortage: Shortage::default(),
             asked_until: 0,

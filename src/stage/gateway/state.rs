@@ -1,5 +1,6 @@
 //! All sessions of a gateway: a fold over commands and events, and what of it is alive.
 
+use std::collections::VecDeque;
 use std::net::SocketAddrV4;
 
 use hmac::{Hmac, KeyInit, Mac as _};
@@ -10,6 +11,7 @@ use crate::model::{
     AccountId, Command, Event, Group, Instrument, Nanos, SelfTrade, SessionId, base36,
 };
 use crate::runtime::Counters;
+use crate::snapshot::part;
 use crate::stage::SessionRow;
 use crate::stage::gateway::request::Symbols;
 use crate::stage::gateway::session::{Session, token_prefix};
@@ -81,9 +83,12 @@ pub struct GatewayState {
     pub(super) sessions: Box<[Option<Session>]>,
     /// Sessions that may have something to send; each stands here at most once.
     pub(super) dirty: Vec<usize>,
+    /// Sessions whose messages found no room, in the order in which that happened; each once.
+    pub(super) behind: VecDeque<usize>,
     /// A login to be refused: to whom, and why.
     pub(super) refusal: Option<(SocketAddrV4, Login, LoginRejectCode)>,
 }
+part!(GatewayState { symbols } each { sessions } kept { options, dirty, refusal });
 
 impl GatewayState {
     /// Before the first login.
@@ -104,6 +109,7 @@ impl GatewayState {
             symbols: Symbols::new(&options.instruments).with_destinations(&options.destinations),
             sessions: options.sessions.iter().map(session).collect(),
             dirty: Vec::with_capacity(options.sessions.len()),
+            behind: VecDeque::with_capacity(options.sessions.len()),
             refusal: None,
             options: options.clone(),
         }
@@ -174,6 +180,15 @@ impl GatewayState {
         let Some(Some(session)) = self.sessions.get_mut(at) else { return };
         if !std::mem::replace(&mut session.is_listed, true) {
             self.dirty.push(at);
+        }
+    }
+
+    /// Notes that a session's messages wait for room, if they do.
+    #[inline]
+    pub(super) fn queue(&mut self, at: usize) {
+        let Some(Some(session)) = self.sessions.get_mut(at) else { return };
+        if session.machine.is_behind() && !std::mem::replace(&mut session.is_behind, true) {
+            self.behind.push_back(at);
         }
     }
 

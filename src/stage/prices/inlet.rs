@@ -64,7 +64,8 @@ impl Inlet {
             .map(|id| listed.iter().find(|of| of.id == *id).map_or([0; 8], |of| of.symbol.0))
             .collect();
         let ends_of = |(port, (heard, own)): (Box<dyn Port>, (&SocketAddrV4, &SocketAddrV4))| {
-            let mut endpoint = UdpEndpoint::new(Mac::local(*own.ip()), *own.ip());
+            let mut endpoint =
+                UdpEndpoint::new(Mac::local(*own.ip()), *own.ip()).with_long_frames();
             if heard.ip().is_multicast() {
                 endpoint.join(*heard.ip());
             }

@@ -4,6 +4,7 @@
 //! Only what is settled is acknowledged, for only that survives a restart.
 
 use crate::model::Nanos;
+use crate::snapshot::part;
 use crate::wire::session::held::{Held, WINDOW_MAX};
 use crate::wire::session::server::Delivery;
 
@@ -31,6 +32,7 @@ pub(crate) struct Inbox {
     held: Held,
     hold: Nanos,
 }
+part!(Inbox { expected, settled } kept { held, hold });
 
 impl Inbox {
     pub(crate) fn new(hold: Nanos) -> Self {
@@ -87,6 +89,12 @@ impl Inbox {
         }
         self.held.keep(seq, bytes, now);
         Arrival::Taken
+    }
+
+    /// Whether a message waits whose turn it is: there was no room for it.
+    #[inline]
+    pub(crate) fn is_behind(&self) -> bool {
+        self.held.has(self.expected)
     }
 
     /// Delivers what had to wait for room, and gives up gaps that were waited for long enough.

@@ -4,14 +4,19 @@
 mod support;
 
 use std::fs;
+use std::time::Duration;
 
 use support::{World, settings, sharded};
-use wirematch::journal::cut_back;
-use wirematch::model::{Command, CommandKind, Instrument, InstrumentId, Price, SeqNo, Symbol};
+use wirematch::engine::BookView;
+use wirematch::journal::{UtcMapping, cut_back, open_both};
+use wirematch::model::{
+    Command, CommandKind, Group, Instrument, InstrumentId, LINES_MAX, Nanos, Price, SeqNo, Symbol,
+};
+use wirematch::runtime::{Clock, SystemClock};
 use wirematch::snapshot::{Container, Stand};
 use wirematch::topology::{
-    Catalogue, Config, Replay, TakeError, begun, list_snapshots, looked_at, snapshots_folder,
-    take_snapshot,
+    Catalogue, Config, Replay, TakeError, begun, empty_fold, journal_settings, list_snapshots,
+    looked_at, meaning, snapshots_folder, take_snapshot,
 };
 
 /// A day with all that can happen: orders of every kind, connections lost, kills, mass cancels,
@@ -203,4 +208,90 @@ fn one_of_another_configuration_is_passed_over() {
     let (replay, passed_over) = begun(&config, &other, SeqNo::MAX).expect("it opens");
     assert_eq!(replay.fold.seq, SeqNo::ZERO);
     assert!(passed_over[0].contains("another configuration"), "{passed_over:?}");
+}
+
+/// Figures, not a test: `WIREMATCH_COMMANDS=10000000 WIREMATCH_RESTING=1000000 cargo test --release
+/// --test snapshots -- --ignored --nocapture`.
+#[test]
+#[ignore = "it measures, and takes minutes"]
+fn figures() {
+    let number = |name: &str, default: u64| {
+        std::env::var(name).map_or(default, |n| n.parse().expect("a number"))
+    };
+    let commands = number("WIREMATCH_COMMANDS", 1_000_000);
+    let resting = number("WIREMATCH_RESTING", 100_000).min(commands);
+    let (mut config, _) = settings();
+    let folder = tempfile::tempdir().expect("a folder");
+    config.data = folder.path().to_owned();
+    config.engine.orders_max = (resting as u32 + 1024).next_power_of_two();
+    config.journal.segment_kib = 65_536;
+    config.risk.open_orders_max = u32::MAX;
+    let text = toml::to_string(&config).expect("it can be written");
+    let catalogue = wirematch::topology::check(&config, "figures", &text).expect("it is good");
+    write_journal(&config, &catalogue, commands, resting);
+    let timed = |what: &str, work: &mut dyn FnMut() -> String| {
+        let clock = SystemClock::new();
+        let begun = clock.now();
+        let said = work();
+        let took = clock.now().saturating_sub(begun).0 / 1_000_000;
+        println!("{what}: {took} ms; {said}");
+    };
+    timed("all of history folded", &mut || {
+        let mut replay = looked_at(&config, &catalogue).expect("it opens");
+        replay.run(SeqNo::MAX, &mut |_| (), &mut |_| ()).expect("it is as recorded");
+        format!("{} commands, {} orders held for", replay.fold.seq, replay.fold.gate.open_orders())
+    });
+    timed("a snapshot taken from the beginning", &mut || {
+        let taken = take_snapshot(&config, &catalogue, SeqNo::MAX, &|| false).expect("it can be");
+        format!("{} KiB at command {}", taken.bytes / 1024, taken.seq)
+    });
+    timed("begun from it, its file checked", &mut || {
+        let (replay, passed_over) = begun(&config, &catalogue, SeqNo::MAX).expect("it opens");
+        assert!(passed_over.is_empty(), "{passed_over:?}");
+        format!("command {}, {} orders held for", replay.fold.seq, replay.fold.gate.open_orders())
+    });
+    timed("empty state alone", &mut || {
+        looked_at(&config, &catalogue).map(|replay| replay.fold.seq.to_string()).expect("it opens")
+    });
+}
+
+/// Orders that rest, then pairs of one that enters and one that leaves.
+fn write_journal(config: &Config, catalogue: &Catalogue, commands: u64, resting: u64) {
+    let journal = wirematch::topology::journal_folder(&config.data);
+    let (meaning, settings) = (meaning(config, catalogue), journal_settings(config));
+    let (commands_log, events_log) =
+        open_both(&journal, meaning, UtcMapping::default(), &settings).expect("it opens");
+    let (mut log, mut keeper) = (commands_log.writer, commands_log.keeper);
+    let (mut events, mut events_keeper) = (events_log.writer, events_log.keeper);
+    let mut fold = empty_fold(config, catalogue).expect("the limits are good");
+    for seq in 1..=commands {
+        let is_cancel = seq > resting && seq.is_multiple_of(2);
+        let kind = if is_cancel { CommandKind::Cancel } else { CommandKind::Enter };
+        let mut command = Command::new(kind);
+        (command.seq, command.timestamp) = (SeqNo(seq), Nanos(seq * 1_000));
+        (command.session.0, command.client_seq) = (1, seq as u32);
+        if is_cancel {
+            command.target = seq as u32 - 1;
+        } else {
+            (command.ordinal, command.account.0) = (seq as u32, 1 + seq as u32 % 4);
+            (command.instrument.0, command.quantity.0) = (1 + seq as u32 % 3, 1);
+            let away = (1 + seq % 500) as i64 * support::TICK as i64;
+            command.side = (seq % 2) as u8;
+            let sign = if command.side == 0 { -1 } else { 1 };
+            command.price = Price(support::REFERENCE as i64 + sign * away);
+        }
+        let group = Group::new(command);
+        while log.room() < LINES_MAX || events.room() < 64 {
+            keeper.step(Duration::from_millis(1));
+            events_keeper.step(Duration::from_millis(1));
+        }
+        log.append(&group).expect("there is room");
+        fold.apply(&group, &mut |event| events.append(&Group::new(*event)).expect("there is room"))
+            .expect("it folds");
+        if seq.is_multiple_of(8) || seq == commands {
+            log.commit();
+            events.commit();
+        }
+    }
+    println!("{} orders rest", BookView::open_orders(&fold.matcher));
 }

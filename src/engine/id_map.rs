@@ -45,7 +45,7 @@ impl Part for IdMap {
     fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
         self.clear();
         for _ in 0..from.count(self.entries_max)? {
-            let (key, value) = from.next()?;
+            let (key, value) = from.value()?;
             self.insert(key, value).map_err(|_| Bad::new("more than there is room for"))?;
         }
         Ok(())

@@ -44,7 +44,7 @@ impl Part for usize {
     }
 
     fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
-        let number = from.next::<u64>()?;
+        let number = from.value::<u64>()?;
         *self = usize::try_from(number).map_err(|_| Bad::new("a number beyond this machine's"))?;
         Ok(())
     }
@@ -58,7 +58,7 @@ impl Part for bool {
 
     #[inline]
     fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
-        *self = match from.next::<u8>()? {
+        *self = match from.value::<u8>()? {
             0 => false,
             1 => true,
             _ => return Err(Bad::new("neither yes nor no")),
@@ -130,7 +130,7 @@ impl<T: Part + Blank> Part for Option<T> {
     }
 
     fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
-        *self = if from.next::<bool>()? { Some(from.next()?) } else { None };
+        *self = if from.value::<bool>()? { Some(from.value()?) } else { None };
         Ok(())
     }
 }
@@ -207,7 +207,7 @@ impl<T: Part + Blank> Part for Vec<T> {
         let count = from.count(self.capacity())?;
         self.clear();
         for _ in 0..count {
-            self.push(from.next()?);
+            self.push(from.value()?);
         }
         Ok(())
     }
@@ -224,7 +224,7 @@ impl<T: Part + Blank> Part for VecDeque<T> {
         let count = from.count(self.capacity())?;
         self.clear();
         for _ in 0..count {
-            self.push_back(from.next()?);
+            self.push_back(from.value()?);
         }
         Ok(())
     }

@@ -53,10 +53,10 @@ impl Part for Stand {
     }
 
     fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
-        let head = from.next::<Head>().map_err(|bad| bad.at("stand"))?;
+        let head = from.value::<Head>().map_err(|bad| bad.at("stand"))?;
         let Head { seq, timestamp, last_event, mark, config, build } = head;
         let count = from.count(EPOCHS_MAX).map_err(|bad| bad.at("epochs"))?;
-        let epochs = (0..count).map(|_| from.next()).collect::<Result<_, _>>()?;
+        let epochs = (0..count).map(|_| from.value()).collect::<Result<_, _>>()?;
         *self = Self { seq, timestamp, last_event, mark, config, build, epochs };
         Ok(())
     }
@@ -195,22 +195,22 @@ impl<'a> Container<'a> {
         if from.take(MAGIC.len())? != MAGIC {
             return Err(ContainerError::Magic);
         }
-        let version = from.next::<u32>()?;
+        let version = from.value::<u32>()?;
         if version != FORMAT_VERSION {
             return Err(ContainerError::Version(version));
         }
         if blake3::hash(body).as_bytes() != digest {
             return Err(ContainerError::Digest);
         }
-        let stand = from.next::<Stand>()?;
+        let stand = from.value::<Stand>()?;
         let digest = blake3::hash(from.0).into();
         let mut sections = Vec::new();
         for &section in Section::ALL {
-            let found = from.next::<Section>()?;
+            let found = from.value::<Section>()?;
             if found != section {
                 return Err(Bad::new("it is not there").at(section.name()).into());
             }
-            let length = from.next::<usize>()?;
+            let length = from.value::<usize>()?;
             sections.push((section, from.take(length).map_err(|bad| bad.at(section.name()))?));
         }
         from.end()?;

@@ -69,7 +69,7 @@ impl<'a> Source<'a> {
     ///
     /// # Errors
     /// As [`Part::read`].
-    pub fn next<T: Part + Blank>(&mut self) -> Result<T, Bad> {
+    pub fn value<T: Part + Blank>(&mut self) -> Result<T, Bad> {
         let mut value = T::blank();
         value.read(self)?;
         Ok(value)
@@ -80,7 +80,7 @@ impl<'a> Source<'a> {
     /// # Errors
     /// It is more.
     pub fn count(&mut self, most: usize) -> Result<usize, Bad> {
-        let count = self.next::<u32>()? as usize;
+        let count = self.value::<u32>()? as usize;
         if count > most { Err(Bad::new("more than there is room for")) } else { Ok(count) }
     }
 
@@ -130,7 +130,7 @@ pub(crate) fn write_all<T: Part>(list: &[T], to: &mut Vec<u8>) {
 
 /// Reads what [`write_all`] wrote.
 pub(crate) fn read_all<T: Part>(list: &mut [T], from: &mut Source<'_>) -> Result<(), Bad> {
-    if from.next::<u32>()? as usize != list.len() {
+    if from.value::<u32>()? as usize != list.len() {
         return Err(Bad::new("another number of them than configured"));
     }
     list.iter_mut().try_for_each(|one| one.read(from))
@@ -146,7 +146,7 @@ pub(crate) fn write_one<T: Part>(place: &Option<T>, to: &mut Vec<u8>) {
 
 /// Reads what [`write_one`] wrote.
 pub(crate) fn read_one<T: Part>(place: &mut Option<T>, from: &mut Source<'_>) -> Result<(), Bad> {
-    if from.next::<bool>()? != place.is_some() {
+    if from.value::<bool>()? != place.is_some() {
         return Err(Bad::new("it is there, or not, other than configured"));
     }
     place.as_mut().map_or(Ok(()), |value| value.read(from))
@@ -163,7 +163,7 @@ pub(crate) fn read_each<T: Part>(
     places: &mut [Option<T>],
     from: &mut Source<'_>,
 ) -> Result<(), Bad> {
-    if from.next::<u32>()? as usize != places.len() {
+    if from.value::<u32>()? as usize != places.len() {
         return Err(Bad::new("another number of places than configured"));
     }
     places.iter_mut().try_for_each(|place| read_one(place, from))
@@ -263,7 +263,7 @@ macro_rules! codes {
                 &mut self,
                 from: &mut $crate::snapshot::Source<'_>,
             ) -> Result<(), $crate::snapshot::Bad> {
-                let code = from.next::<u8>()?;
+                let code = from.value::<u8>()?;
                 *self = <$name>::from_code(code)
                     .ok_or($crate::snapshot::Bad::new("a code nobody assigned"))?;
                 Ok(())

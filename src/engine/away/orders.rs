@@ -40,10 +40,10 @@ impl Part for State {
     }
 
     fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
-        *self = match from.next::<u8>()? {
+        *self = match from.value::<u8>()? {
             0 => Self::Entering,
             1 => Self::Rest,
-            2 => Self::Replacing(from.next()?),
+            2 => Self::Replacing(from.value()?),
             3 => Self::Live,
             _ => return Err(Bad::new("a code nobody assigned")),
         };
@@ -83,12 +83,12 @@ impl Part for Asked {
     }
 
     fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
-        *self = match from.next::<u8>()? {
+        *self = match from.value::<u8>()? {
             0 => Self::Nothing,
-            1 => Self::Cancel(from.next()?),
-            2 => Self::Cut(from.next()?),
-            3 => Self::Modify(from.next()?, from.next()?),
-            4 => Self::Replace(from.next()?),
+            1 => Self::Cancel(from.value()?),
+            2 => Self::Cut(from.value()?),
+            3 => Self::Modify(from.value()?, from.value()?),
+            4 => Self::Replace(from.value()?),
             _ => return Err(Bad::new("a code nobody assigned")),
         };
         Ok(())

@@ -83,7 +83,7 @@ impl Part for HeldOrders {
 
     fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
         for _ in 0..from.count(self.free.len())? {
-            let order = from.next::<HeldOrder>()?;
+            let order = from.value::<HeldOrder>()?;
             self.insert(order).map_err(|_| Bad::new("an order is there twice"))?;
         }
         Ok(())

@@ -224,7 +224,7 @@ impl Part for SoftwareMatcher {
     }
 
     fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
-        let length = from.next::<usize>()?;
+        let length = from.value::<usize>()?;
         self.fill(from.take(length)?).map_err(|why| Bad::new(why.rule()))
     }
 }

@@ -33,13 +33,13 @@ impl Part for Store {
     }
 
     fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
-        let (next, first) = from.next::<(u64, u64)>()?;
+        let (next, first) = from.value::<(u64, u64)>()?;
         if first == 0 || first > next {
             return Err(Bad::new("numbers out of their order"));
         }
         self.next = first;
         for _ in first..next {
-            let length = usize::from(from.next::<u8>()?);
+            let length = usize::from(from.value::<u8>()?);
             let bytes = from.take(length)?;
             if length > MESSAGE_MAX {
                 return Err(Bad::new("a message longer than any"));

@@ -45,13 +45,16 @@ pub fn list(folder: &Path) -> io::Result<Vec<Kept>> {
     Ok(kept)
 }
 
-/// Puts bytes on the disk under a passing name.
+/// Puts bytes on the disk under a passing name; where that fails the room is given back, for the
+/// journal may need it.
 pub(super) fn put(folder: &Path, seq: SeqNo, bytes: &[u8]) -> io::Result<PathBuf> {
     fs::create_dir_all(folder)?;
     let path = folder.join(format!("{:020}.{}.{PASSING}", seq.0, std::process::id()));
     let mut file = File::create(&path)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
+    if let Err(error) = file.write_all(bytes).and_then(|()| file.sync_all()) {
+        let _ = fs::remove_file(&path);
+        return Err(error);
+    }
     Ok(path)
 }
 

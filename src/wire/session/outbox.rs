@@ -73,7 +73,7 @@ impl Part for Outbox {
 
     fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
         type Numbers = ([u64; 4], (Option<u64>, (bool, u64)));
-        let ([next, end, sent, acked], (live_from, (detached, first))) = from.next::<Numbers>()?;
+        let ([next, end, sent, acked], (live_from, (detached, first))) = from.value::<Numbers>()?;
         let is_good = first <= end && end <= next && sent <= next && acked <= sent;
         if !is_good || first == 0 {
             return Err(Bad::new("numbers out of their order"));
@@ -82,7 +82,7 @@ impl Part for Outbox {
         (self.next, self.end, self.sent, self.acked) = (next, end, sent, acked);
         (self.live_from, self.detached, self.base) = (live_from, detached, lowest);
         for number in first..end {
-            let length = usize::from(from.next::<u8>()?);
+            let length = usize::from(from.value::<u8>()?);
             let bytes = from.take(length)?;
             if length > MESSAGE_MAX {
                 return Err(Bad::new("a message longer than any"));

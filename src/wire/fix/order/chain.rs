@@ -92,7 +92,7 @@ impl Part for Stage {
     }
 
     fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
-        let code = from.next::<u8>()?;
+        let code = from.value::<u8>()?;
         let found = Self::ALL.into_iter().find(|stage| *stage as u8 == code);
         *self = found.ok_or(Bad::new("a code nobody assigned"))?;
         Ok(())

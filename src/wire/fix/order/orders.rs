@@ -56,7 +56,7 @@ impl Part for Orders {
         self.next.read(from).map_err(|bad| bad.at("next"))?;
         self.index.fill(0);
         for _ in 0..from.count(self.slots.len()).map_err(|bad| bad.at("index"))? {
-            let ordinal = from.next::<u32>()?;
+            let ordinal = from.value::<u32>()?;
             let id = self.get(ordinal).map(|order| order.id);
             let id = id.ok_or(Bad::new("an order that is not there").at("index"))?;
             self.add_to_index(&id, ordinal);

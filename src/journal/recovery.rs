@@ -79,8 +79,7 @@ pub fn open_both_from(
 ) -> Result<(Opened<Command>, Opened<Event>), JournalError> {
     let disk = Arc::new(Files);
     let folder = |kind: LogKind| kind.folder(journal);
-    let commands =
-        Locked::<Command>::new(folder(Command::KIND), command, settings, disk.clone())?;
+    let commands = Locked::<Command>::new(folder(Command::KIND), command, settings, disk.clone())?;
     let events = Locked::<Event>::new(folder(Event::KIND), event, settings, disk)?;
     check_pair(journal, &commands.scan, &events.scan)?;
     let stamped = |kind| Stamp { kind, meaning, utc };

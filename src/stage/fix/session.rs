@@ -40,7 +40,7 @@ pub(super) struct FixSession {
 }
 part!(
     FixSession { desk, last_told }
-    kept { endpoint, line, line_is_broken, closing_since, is_fresh, retold, is_listed }
+    kept { endpoint, line, line_is_broken, closing_since, is_fresh, retold, is_listed, found_in }
 );
 
 impl std::fmt::Debug for FixSession {

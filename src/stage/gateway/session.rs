@@ -48,7 +48,7 @@ part!(
     Session { machine, pending, is_up }
     kept {
         spec, peer, owes_down, grace_ends, is_broken, is_listed, resend, shortage, asked_until,
-        is_unreadable, request,
+        is_unreadable, is_behind, request,
     }
 );
 

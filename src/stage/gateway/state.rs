@@ -88,7 +88,7 @@ pub struct GatewayState {
     /// A login to be refused: to whom, and why.
     pub(super) refusal: Option<(SocketAddrV4, Login, LoginRejectCode)>,
 }
-part!(GatewayState { symbols } each { sessions } kept { options, dirty, refusal });
+part!(GatewayState { symbols } each { sessions } kept { options, dirty, behind, refusal });
 
 impl GatewayState {
     /// Before the first login.

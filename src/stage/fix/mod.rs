@@ -27,6 +27,7 @@ use crate::port::Port;
 use crate::port::host::TcpHost;
 use crate::port::watch::Watch;
 use crate::runtime::{Counters, LatencyRecorder, Stage, Watchman};
+use crate::stage::device::{DeviceCounter, show_device};
 use crate::stage::fix::desk::Moment;
 use crate::stage::fix::session::FixSession;
 use crate::stage::session_board::SHOWN_AT_ONCE;
@@ -115,6 +116,8 @@ pub struct FixGateway {
     pub counters: Counters<FixCounter>,
     /// Broken frames, by what was wrong with them, where TCP is in user space.
     pub causes: Counters<FrameCause>,
+    /// What the device counted that they come by.
+    pub device: Counters<DeviceCounter>,
 }
 
 impl FixGateway {
@@ -149,6 +152,7 @@ impl FixGateway {
             replied,
             counters: Counters::default(),
             causes: Counters::default(),
+            device: Counters::default(),
         }
     }
 
@@ -402,6 +406,9 @@ impl Stage for FixGateway {
         self.show_host();
         self.counters.publish();
         self.causes.publish();
+        if let Some(host) = &self.host {
+            show_device(host.port(), &mut self.device);
+        }
         self.links.events.show_fill();
         self.replied.hand_over();
         self.show_sessions();

@@ -390,12 +390,15 @@ fn a_flood_by_any_road_keeps_nobody_waiting() {
         hall.step();
     }
     (0..4_000).for_each(|_| hall.step());
-    // It is over: nobody waits any more.
+    // It was more than fits, which is seen; it is over, and nobody waits any more.
+    let closed = hall.counted(StageName::Fix, "Closed");
+    assert!(closed > 100, "lines were left alone in {closed} polls only");
     let begun = hall.lap;
     for client in 0..BY_UDP.len() + BY_FIX.len() {
         assert!(hall.say(client, true), "windows are open again");
     }
     (0..50).for_each(|_| hall.step());
+    assert_eq!(hall.counted(StageName::Fix, "Closed"), closed);
     let history = hall.history();
     let late = history.iter().filter(|one| one.sent == begun && one.taken > begun + 1);
     assert_eq!(late.count(), 0, "one order of each client afterwards is taken at once");

@@ -46,6 +46,7 @@ crate::counters! {
         Unwanted: "lines for a session that has one",
         Refused: "orders refused: the journal was short of room, risk stood still, or we stop",
         Answered: "questions about orders answered",
+        Closed: "polls in which the link behind was full and lines were left alone",
         Unrecorded: "times a session's record failed",
         Panicked: "sessions whose line was dropped because their code panicked",
         Segments: "TCP segments taken, where TCP is in user space",
@@ -275,6 +276,7 @@ impl FixGateway {
         for &at in sooner.iter().chain(later) {
             let Some(Some(session)) = state.sessions.get_mut(at) else { continue };
             if room_in(&mut links.requests) <= BURST {
+                counters.count(FixCounter::Closed);
                 *next = Some(at);
                 break;
             }
@@ -400,6 +402,10 @@ impl Stage for FixGateway {
             host.speak(now);
         }
         Ok(work + moved)
+    }
+
+    fn held(&self) -> u64 {
+        self.counters.value(FixCounter::Closed)
     }
 
     fn housekeep(&mut self, _now: Nanos) {

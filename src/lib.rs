@@ -5,6 +5,8 @@
 
 pub mod model;
 
+pub mod snapshot;
+
 pub mod engine;
 pub mod feed;
 pub mod journal;

@@ -6,8 +6,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use wirematch::command::{
     Exit, Outcome, audit, bench, cash, check, client, config, console_password, deal, debug, feed,
     fix_echo, fix_password, flow, fpga, history, host, instrument, journal, manual, monitor,
-    positions, reconcile, reference, region, replay, risk, run as run_command, simulate, status,
-    ticker, witness,
+    positions, reconcile, reference, region, replay, risk, run as run_command, simulate, snapshot,
+    status, ticker, witness,
 };
 
 /// A trading appliance: orders in from the wire, risk-checked, matched, answered.
@@ -50,6 +50,7 @@ enum Command {
     Risk(risk::RiskArguments),
     Run(run_command::RunArguments),
     Simulate(simulate::SimulateArguments),
+    Snapshot(snapshot::SnapshotArguments),
     Status(status::StatusArguments),
     Trades(history::HistoryArguments),
     Ticker(ticker::TickerArguments),
@@ -99,6 +100,7 @@ fn run(command: &Command) -> Outcome {
         Command::Risk(arguments) => risk::run(arguments),
         Command::Run(arguments) => run_command::run(arguments),
         Command::Simulate(arguments) => simulate::run(arguments),
+        Command::Snapshot(arguments) => snapshot::run(arguments),
         Command::Status(arguments) => status::status(arguments),
         Command::Trades(arguments) => history::run(arguments, true),
         Command::Ticker(arguments) => ticker::run(arguments),

@@ -6,24 +6,28 @@ use std::path::{Path, PathBuf};
 /// Each module and the modules it may import, in dependency order: a cycle cannot be written down.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &[]),
+    ("snapshot", &["model"]),
     ("link", &["model"]),
-    ("wire", &["model"]),
+    ("wire", &["model", "snapshot"]),
     ("port", &["model", "wire"]),
     ("feed", &["model", "wire"]),
-    ("engine", &["model"]),
+    ("engine", &["model", "snapshot"]),
     ("journal", &["model"]),
     ("runtime", &["model"]),
     ("replica", &["model", "journal"]),
     ("flow", &["model", "engine"]),
     ("fpga", &["model", "wire", "engine", "flow"]),
-    ("stage", &["model", "link", "wire", "port", "feed", "engine", "journal", "runtime"]),
+    (
+        "stage",
+        &["model", "snapshot", "link", "wire", "port", "feed", "engine", "journal", "runtime"],
+    ),
     ("slow", &["model", "link", "wire", "journal", "runtime"]),
     ("outlet", &["model", "wire", "feed", "journal", "runtime", "stage"]),
     (
         "topology",
         &[
-            "model", "link", "wire", "port", "feed", "engine", "journal", "runtime", "replica",
-            "flow", "fpga", "stage", "slow", "outlet",
+            "model", "snapshot", "link", "wire", "port", "feed", "engine", "journal", "runtime",
+            "replica", "flow", "fpga", "stage", "slow", "outlet",
         ],
     ),
     ("console", &["model", "wire", "journal", "runtime", "stage", "slow", "topology"]),
@@ -38,8 +42,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "command",
         &[
-            "model", "link", "wire", "port", "feed", "engine", "journal", "runtime", "replica",
-            "flow", "fpga", "stage", "slow", "outlet", "topology", "console", "client", "simulate",
+            "model", "snapshot", "link", "wire", "port", "feed", "engine", "journal", "runtime",
+            "replica", "flow", "fpga", "stage", "slow", "outlet", "topology", "console", "client",
+            "simulate",
         ],
     ),
 ];

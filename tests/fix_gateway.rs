@@ -306,12 +306,18 @@ fn killed_on_either_side_under_load_no_report_is_lost_or_comes_twice() {
     let span = SystemClock::new().now().saturating_sub(begun).0 / 1_000_000;
     println!("{sessions} sessions up after {span} ms");
     let mut dice = Dice::new(5);
+    let mut from_snapshots = 0;
     for round in 0..6 {
         let span = SECOND / 4 + dice.below(SECOND / 4);
         work(&mut clients, &mut dice, span, true);
         if round % 2 == 0 {
+            if round > 0 {
+                // Of an appliance that runs; its books may be at work just then.
+                appliance.does(&["snapshot", "take"]);
+            }
             appliance.kill();
             appliance.start();
+            from_snapshots += u32::from(appliance.at_start.contains("begun from the snapshot"));
         } else {
             // A third of the clients die where they stand.
             let dying = clients.iter_mut().filter(|_| dice.percent(33));
@@ -339,7 +345,9 @@ fn killed_on_either_side_under_load_no_report_is_lost_or_comes_twice() {
     }
     println!("{orders} orders, {reports} reports, none lost, none twice");
     assert!(orders > u64::from(sessions) * 10, "too little load to mean anything");
+    assert!(from_snapshots > 0, "no start began from a snapshot");
     assert!(appliance.replays(), "the journal does not replay");
+    assert!(appliance.does(&["replay", "--snapshot", "--verify"]), "it is of another history");
 }
 
 #[test]
@@ -351,10 +359,14 @@ fn a_drop_copy_is_complete_after_it_was_away_and_after_a_kill() {
     text += "[[fix.session]]\nid = 300\nversion = \"FIX.5.0SP2\"\ntarget = \"CLIENT300\"\n\
              first_account = 1\nlast_account = 1000\nrate = \"load-test\"\ndrop_copy = true\n";
     std::fs::write(&config, text).expect("ours");
+    let text = std::fs::read_to_string(&config).expect("just written");
+    let text = text.replace("orders_max = 1048576", "orders_max = 65536");
+    std::fs::write(&config, text + "[snapshots]\nevery_commands = 20\n").expect("ours");
     let mut appliance = Appliance::new(config);
     appliance.start();
     let mut clients = connected(2, Version::Fix44, address);
     let mut dice = Dice::new(9);
+    let mut from_snapshots = 0;
     let mut copy = [FixClient::new(client_config(300, Version::Fix50Sp2), address)];
     for _ in 0..2 {
         // It is away while they trade, comes back, and is there when the appliance dies.
@@ -365,6 +377,7 @@ fn a_drop_copy_is_complete_after_it_was_away_and_after_a_kill() {
         work(&mut copy, &mut dice, SECOND / 10, false);
         appliance.kill();
         appliance.start();
+        from_snapshots += u32::from(appliance.at_start.contains("begun from the snapshot"));
         until(&mut copy, "the line is gone", |copy| !copy[0].is_connected());
     }
     work(&mut clients, &mut dice, SECOND / 4, false);
@@ -376,6 +389,7 @@ fn a_drop_copy_is_complete_after_it_was_away_and_after_a_kill() {
     assert_eq!(copy[0].told.reports.keys().copied().collect::<BTreeSet<u64>>(), owed);
     assert!(copy[0].told.twice.is_empty(), "copies that came twice");
     assert!(copy[0].told.reports.len() > 100, "too little to mean anything");
+    assert!(from_snapshots > 0, "no start began from a snapshot");
     // It may ask for nothing.
     copy[0].order(b'1', 10, PRICE, SystemClock::new().now());
     until(&mut copy, "it is refused", |copy| !copy[0].told.others.is_empty());

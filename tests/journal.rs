@@ -58,6 +58,7 @@ fn small() -> Settings {
         ready_segments: 4,
         reserve_lines: 64,
         sync_interval: Duration::from_millis(1),
+        ..Settings::default()
     }
 }
 
@@ -170,7 +171,7 @@ fn info_says_what_a_journal_holds() {
     let folder = tempfile::tempdir().unwrap();
     write_journal(folder.path());
     let told = text(&wirematch(&["info"], folder.path()));
-    assert!(told.contains("command log\n  segments   1 in use, 3 waiting"), "{told}");
+    assert!(told.contains("command log\n  segments   1 in use, 0 packed, 3 waiting"), "{told}");
     assert!(told.contains("last       event 2.0  2023-11-14T22:13:20.000000002Z"), "{told}");
     let told = text(&wirematch(&["info", "--commands", "--json"], folder.path()));
     let told: serde_json::Value = serde_json::from_str(&told).expect("one object");

@@ -141,15 +141,42 @@ fn client_of(entry: SocketAddrV4) -> Client {
 
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_is_there_twice() {
-    let kills: u32 = std::env::var("WIREMATCH_KILLS").map_or(25, |n| n.parse().expect("a number"));
+    kill_again_and_again(25, "");
+}
+
+/// The same where every start but the first begins from a snapshot, or from the one before it.
+#[test]
+fn nothing_is_lost_where_starts_begin_from_snapshots() {
+    let starts = kill_again_and_again(15, "[snapshots]\nevery_commands = 500\nkeep = 2\n");
+    let begun = starts.iter().filter(|said| said.contains("begun from the snapshot at command"));
+    let (begun, of) = (begun.count(), starts.len());
+    println!("{begun} of {of} starts began from a snapshot");
+    assert!(begun * 2 > of, "{begun} of {of} starts began from a snapshot");
+    let useless: Vec<_> = starts.iter().filter(|said| said.contains("not begun from")).collect();
+    assert!(useless.is_empty(), "a snapshot that was read back was of no use: {useless:?}");
+}
+
+/// Kills an appliance under load, and says how each start went.
+fn kill_again_and_again(kills: u32, settings: &str) -> Vec<String> {
+    let kills = std::env::var("WIREMATCH_KILLS").map_or(kills, |n| n.parse().expect("a number"));
     let folder = tempfile::tempdir().expect("a temporary folder");
     let entry = free_address();
-    let mut appliance = Appliance::new(configuration(folder.path(), entry, 1));
+    let path = configuration(folder.path(), entry, 1);
+    let text = std::fs::read_to_string(&path).expect("it was written");
+    let text = match settings {
+        "" => text,
+        // Lives are longer, and what is loaded at each start is smaller.
+        _ => text.replace("orders_max = 4194304", "orders_max = 131072") + settings,
+    };
+    std::fs::write(&path, text).expect("the folder is ours");
+    let mut appliance = Appliance::new(path);
     let mut client = client_of(entry);
+    let mut starts = Vec::new();
 
     for _ in 0..kills {
         appliance.start();
-        let span = 5 + client.dice.below(120);
+        starts.push(appliance.at_start.clone());
+        let span = 5 + client.dice.below(120) + if settings.is_empty() { 0 } else { 300 };
         client.work(Nanos(span * MILLISECOND), true);
         appliance.kill();
     }
@@ -176,6 +203,12 @@ fn nothing_acknowledged_is_lost_and_nothing_is_there_twice() {
     }
     assert!(orders.values().all(|times| *times == 1), "an order is in the log twice");
     assert!(appliance.replays(), "the journal does not replay");
+    if !settings.is_empty() {
+        assert!(appliance.does(&["snapshot", "take"]), "no snapshot can be taken");
+        assert!(appliance.does(&["snapshot", "verify"]), "a snapshot is of no use");
+        assert!(appliance.does(&["replay", "--snapshot", "--verify"]), "it is of another history");
+    }
+    starts
 }
 
 /// Two appliances: clients of one trade at the other, and both are killed in turn.

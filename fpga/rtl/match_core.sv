@@ -93,7 +93,7 @@ module match_core #(
     state_t state_q;
 
     // The two first orders of each side, and which words of its bitmap are not empty.
-    node_t bid_q, bid_second_q, ask_q, ask_second_q;
+    wire node_t bid, bid_second, ask, ask_second;
     logic [63:0] bid_words_q, ask_words_q;
     logic [SYMBOL_BITS-1:0] symbol_q;
 
@@ -140,15 +140,13 @@ module match_core #(
     wire targets = operation == core_pkg::REPLACE || operation == core_pkg::REDUCE_TO || operation == core_pkg::REMARK;
     wire [11:0] mine_index = sells_q ? command_index : ~command_index;
     wire [11:0] limit = ~mine_index;
-    wire node_t theirs = sells_q ? bid_q : ask_q;
-    wire node_t theirs_second = sells_q ? bid_second_q : ask_second_q;
-    wire node_t mine = sells_q ? ask_q : bid_q;
-    wire node_t mine_second = sells_q ? ask_second_q : bid_second_q;
+    wire node_t theirs = sells_q ? bid : ask;
+    wire node_t theirs_second = sells_q ? bid_second : ask_second;
+    wire node_t mine = sells_q ? ask : bid;
     wire [63:0] mine_words = sells_q ? ask_words_q : bid_words_q;
-    wire node_t part_first = target_sells_q ? ask_q : bid_q;
-    wire node_t part_second = target_sells_q ? ask_second_q : bid_second_q;
+    wire node_t part_first = target_sells_q ? ask : bid;
 
-    assign top = {ask_second_q.valid, ask_q.valid, bid_second_q.valid, bid_q.valid};
+    assign top = {ask_second.valid, ask.valid, bid_second.valid, bid.valid};
     assign ready = state_q == IDLE;
 
     // ---- slots ----
@@ -163,47 +161,45 @@ module match_core #(
     );
 
     // ---- memories ----
-    logic [SLOT_BITS-1:0] node_address;
-    logic next_write, prev_write, stock_write, place_write, generation_write;
-    logic [SLOT_BITS-1:0] next_slot, prev_slot, stock_slot, generation_slot;
-    logic [SLOT_BITS:0] next_data, prev_data;
-    logic [63:0] stock_data;
-    logic [GENERATION_BITS-1:0] generation_data;
-    logic [SLOT_BITS:0] next_read, prev_read;
-    logic [63:0] stock_read;
     localparam integer PLACE_BITS = 12 + ACCOUNT_BITS + 2 + 1;
-    logic [PLACE_BITS-1:0] place_read;
-    logic [GENERATION_BITS-1:0] generation_read;
-    logic tail_write, bits_write;
-    logic [LEVEL_BITS-1:0] tail_level, tail_address;
-    logic [SLOT_BITS-1:0] tail_data, tail_read;
-    logic [WORD_BITS-1:0] bits_word, bits_address;
-    logic [63:0] bits_data, bits_read;
-    wire [PLACE_BITS-1:0] place_data = state_q == REDUCE || state_q == TELL
-        ? {target_q.index, target_q.account, command_side, target_post_q}
-        : {mine_index, account_q, side_q, post_only};
-
-    ram #(.ADDRESS_BITS(SLOT_BITS), .DATA_BITS(SLOT_BITS + 1)) next_ram (
-        .clock(clock), .write(next_write), .write_address(next_slot), .write_data(next_data),
-        .read_address(node_address), .read_data(next_read));
-    ram #(.ADDRESS_BITS(SLOT_BITS), .DATA_BITS(SLOT_BITS + 1)) prev_ram (
-        .clock(clock), .write(prev_write), .write_address(prev_slot), .write_data(prev_data),
-        .read_address(node_address), .read_data(prev_read));
-    ram #(.ADDRESS_BITS(SLOT_BITS), .DATA_BITS(64)) stock_ram (
-        .clock(clock), .write(stock_write), .write_address(stock_slot), .write_data(stock_data),
-        .read_address(node_address), .read_data(stock_read));
-    ram #(.ADDRESS_BITS(SLOT_BITS), .DATA_BITS(PLACE_BITS)) place_ram (
-        .clock(clock), .write(place_write), .write_address(stock_slot), .write_data(place_data),
-        .read_address(node_address), .read_data(place_read));
-    ram #(.ADDRESS_BITS(SLOT_BITS), .DATA_BITS(GENERATION_BITS)) generation_ram (
-        .clock(clock), .write(generation_write), .write_address(generation_slot),
-        .write_data(generation_data), .read_address(node_address), .read_data(generation_read));
-    ram #(.ADDRESS_BITS(LEVEL_BITS), .DATA_BITS(SLOT_BITS)) tail_ram (
-        .clock(clock), .write(tail_write), .write_address(tail_level), .write_data(tail_data),
-        .read_address(tail_address), .read_data(tail_read));
-    ram #(.ADDRESS_BITS(WORD_BITS), .DATA_BITS(64)) bits_ram (
-        .clock(clock), .write(bits_write), .write_address(bits_word), .write_data(bits_data),
-        .read_address(bits_address), .read_data(bits_read));
+    logic [SLOT_BITS-1:0] node_address;
+    logic [LEVEL_BITS-1:0] tail_address;
+    logic [WORD_BITS-1:0] bits_address;
+    wire [SLOT_BITS:0] next_read, prev_read;
+    wire [63:0] stock_read, bits_read;
+    wire [PLACE_BITS-1:0] place_read;
+    wire [GENERATION_BITS-1:0] generation_read;
+    wire [SLOT_BITS-1:0] tail_read;
+    book_memory #(
+        .SYMBOL_BITS(SYMBOL_BITS), .SLOT_BITS(SLOT_BITS), .GENERATION_BITS(GENERATION_BITS),
+        .ACCOUNT_BITS(ACCOUNT_BITS), .CLEAR_BITS(CLEAR_BITS)
+    ) memory (
+        .clock(clock), .clears(state_q == CLEAR), .at_fill(state_q == FILL),
+        .at_tell(state_q == TELL), .at_join(state_q == JOIN), .at_joined(state_q == JOINED),
+        .at_parted(state_q == PARTED), .clear(clear_q), .symbol(symbol_q),
+        .sells(sells_q), .left(left_q), .executed(executed_q), .fills(fills), .pops(pops),
+        .dents(dents), .level_ends(level_ends_q), .maker_left(maker_left_q),
+        .maker_slot(theirs.slot), .maker_generation(theirs.generation),
+        .maker_index(theirs.index), .maker_executed(theirs.executed),
+        .second_valid(theirs_second.valid), .second_slot(theirs_second.slot),
+        .popped_word(popped_word),
+        .cuts(cuts), .remarks(cuts && operation == core_pkg::REMARK), .cut_left(cut_left_q),
+        .target_slot(target_slot), .target_sells(target_sells_q), .target_index(target_q.index),
+        .target_executed(target_q.executed), .target_generation(target_q.generation),
+        .target_place({target_q.index, target_q.account, command_side, target_post_q}),
+        .target_has_next(target_q.has_next), .target_next(target_q.next),
+        .target_has_prev(target_has_prev_q), .target_prev(target_prev_q),
+        .is_tail(is_tail_q), .same_prev(same_prev_q), .level_goes(level_goes),
+        .parted_word(masked_q),
+        .new_slot(new_slot), .mine_index(mine_index),
+        .new_place({mine_index, account_q, side_q, post_only}),
+        .join_has_succ(join_has_succ), .join_succ(join_succ), .has_pred(has_pred_q),
+        .pred(pred_q), .has_succ(has_succ_q), .succ(succ_q), .joined_word(joined_word_q),
+        .node_address(node_address), .tail_address(tail_address), .bits_address(bits_address),
+        .next_read(next_read), .prev_read(prev_read), .stock_read(stock_read),
+        .place_read(place_read), .generation_read(generation_read), .tail_read(tail_read),
+        .bits_read(bits_read)
+    );
 
     wire [11:0] read_index = place_read[PLACE_BITS-1 -: 12];
 
@@ -266,90 +262,6 @@ module match_core #(
             || (operation == core_pkg::REPLACE && keeps_q));
     wire level_goes = is_tail_q && !same_prev_q;
 
-    always @* begin
-        next_write = 1'b0;
-        next_slot = new_slot;
-        next_data = {join_has_succ, join_succ};
-        prev_write = 1'b0;
-        prev_slot = new_slot;
-        prev_data = {has_pred_q, pred_q};
-        stock_write = 1'b0;
-        stock_slot = new_slot;
-        stock_data = {executed_q, left_q};
-        place_write = 1'b0;
-        generation_write = 1'b0;
-        generation_slot = theirs.slot;
-        generation_data = theirs.generation + 1'b1;
-        tail_write = 1'b0;
-        tail_level = {symbol_q, sells_q, mine_index};
-        tail_data = new_slot;
-        bits_write = 1'b0;
-        bits_word = {symbol_q, !sells_q, theirs.index[11:6]};
-        bits_data = popped_word;
-        case (state_q)
-            CLEAR: begin
-                bits_write = 1'b1;
-                bits_word = clear_q[WORD_BITS-1:0];
-                bits_data = 64'd0;
-                generation_write = 1'b1;
-                generation_slot = clear_q[SLOT_BITS-1:0];
-                generation_data = '0;
-            end
-            FILL: begin
-                generation_write = pops;
-                prev_write = pops && theirs_second.valid;
-                prev_slot = theirs_second.slot;
-                prev_data = '0;
-                bits_write = pops && level_ends_q;
-                stock_write = dents;
-                stock_slot = theirs.slot;
-                stock_data = {fills ? theirs.executed + left_q : theirs.executed, maker_left_q};
-            end
-            TELL: begin
-                stock_write = cuts;
-                stock_slot = target_slot;
-                stock_data = {target_q.executed, cut_left_q};
-                place_write = cuts && operation == core_pkg::REMARK;
-            end
-            JOIN: begin
-                next_write = 1'b1;
-                prev_write = 1'b1;
-                stock_write = 1'b1;
-                place_write = 1'b1;
-                tail_write = 1'b1;
-                bits_write = 1'b1;
-                bits_word = {symbol_q, sells_q, mine_index[11:6]};
-                bits_data = joined_word_q;
-            end
-            JOINED: begin
-                next_write = has_pred_q;
-                next_slot = pred_q;
-                next_data = {1'b1, new_slot};
-                prev_write = has_succ_q;
-                prev_slot = succ_q;
-                prev_data = {1'b1, new_slot};
-            end
-            PARTED: begin
-                next_write = target_has_prev_q;
-                next_slot = target_prev_q;
-                next_data = {target_q.has_next, target_q.next};
-                prev_write = target_q.has_next;
-                prev_slot = target_q.next;
-                prev_data = {target_has_prev_q, target_prev_q};
-                generation_write = 1'b1;
-                generation_slot = target_slot;
-                generation_data = target_q.generation + 1'b1;
-                tail_write = is_tail_q && same_prev_q;
-                tail_level = {symbol_q, target_sells_q, target_q.index};
-                tail_data = target_prev_q;
-                bits_write = level_goes;
-                bits_word = {symbol_q, target_sells_q, target_q.index[11:6]};
-                bits_data = masked_q;
-            end
-            default: ;
-        endcase
-    end
-
     // A slot's order is gone: a maker's, the target's, or a replacement's that does not rest.
     wire ends_unrested = moves_q && ((state_q == EXPIRE)
         || (state_q == FILL && ((!crosses_q && !may_rest) || (crosses_q && capped_q)
@@ -360,7 +272,7 @@ module match_core #(
     wire give_owed = owed_q && !pops && state_q != PARTED;
     assign leaves = pops || (state_q == PARTED);
     assign leaves_slot = give_owed ? target_slot : state_q == PARTED ? target_slot : theirs.slot;
-        assign give = pops || (state_q == PARTED && !moves_q) || give_owed;
+    assign give = pops || (state_q == PARTED && !moves_q) || give_owed;
     assign take = state_q == JOINED && operation == core_pkg::ENTER;
     assign rests = state_q == JOIN;
     assign renamed = state_q == TELL && cuts && operation == core_pkg::REPLACE;
@@ -370,152 +282,27 @@ module match_core #(
         : targets && state_q != FILL ? target_slot : theirs.slot;
 
     // ---- what is told ----
-    logic tell, tell_last, tell_pair, tell_maker_price, tell_answers;
-    logic [2:0] tell_form;
-    logic [7:0] tell_kind, tell_reason, tell_flags;
-    logic [31:0] tell_quantity;
-    wire rests_whole = may_rest && !crosses_q;
-    wire [7:0] done_flag = maker_done_q ? message_pkg::EVENT_FLAG_DONE : 8'd0;
-
-    always @* begin
-        tell = 1'b0;
-        tell_last = 1'b0;
-        tell_pair = 1'b0;
-        tell_maker_price = 1'b0;
-        tell_answers = 1'b1;
-        tell_form = core_pkg::FORM_OWN;
-        tell_kind = message_pkg::EVENT_CANCELLED;
-        tell_reason = 8'd0;
-        tell_flags = 8'd0;
-        tell_quantity = left_q;
-        case (state_q)
-            TELL: begin
-                tell = 1'b1;
-                if (refusal != 8'd0 || operation == core_pkg::REFUSE) begin
-                    tell_form = core_pkg::FORM_ANSWER;
-                    tell_kind = refusal_kind;
-                    tell_reason = refusal;
-                    tell_quantity = command_quantity;
-                    tell_last = 1'b1;
-                end else if (operation == core_pkg::ENTER) begin
-                    tell_kind = message_pkg::EVENT_ACCEPTED;
-                    tell_flags = rests_whole ? message_pkg::EVENT_FLAG_RESTS : 8'd0;
-                    tell_last = rests_whole;
-                    if (may_rest && !free_available) begin
-                        tell_form = core_pkg::FORM_ANSWER;
-                        tell_kind = message_pkg::EVENT_REJECTED;
-                        tell_reason = message_pkg::REJECT_BOOK_FULL;
-                        tell_flags = 8'd0;
-                        tell_quantity = command_quantity;
-                        tell_last = 1'b1;
-                    end
-                end else if (!target_known_q || (operation == core_pkg::REMARK
-                        && (!marks_q || cut_above_q))) begin
-                    tell_form = core_pkg::FORM_ANSWER;
-                    tell_kind = operation == core_pkg::REPLACE ? message_pkg::EVENT_REJECTED : message_pkg::EVENT_CANCEL_REJECTED;
-                    tell_reason = target_known_q ? message_pkg::REJECT_UNSUPPORTED : message_pkg::REJECT_UNKNOWN_ORDER;
-                    tell_quantity = command_quantity;
-                    tell_last = 1'b1;
-                end else if (cut_nothing_q) begin
-                    tell_form = operation == core_pkg::REPLACE ? core_pkg::FORM_OUTRUN : core_pkg::FORM_SLOT;
-                    tell_reason = operation == core_pkg::REPLACE
-                        ? message_pkg::CANCEL_REPLACED_BELOW_EXECUTED : message_pkg::CANCEL_USER;
-                    tell_flags = message_pkg::EVENT_FLAG_DONE | message_pkg::EVENT_FLAG_RESTS;
-                    tell_quantity = target_q.leaves;
-                    tell_last = 1'b1;
-                end else if (operation == core_pkg::REPLACE) begin
-                    tell_form = core_pkg::FORM_REPLACED;
-                    tell_kind = message_pkg::EVENT_REPLACED;
-                    tell_quantity = cut_left_q;
-                    tell_flags = keeps_q ? message_pkg::EVENT_FLAG_KEPT_PRIORITY | message_pkg::EVENT_FLAG_RESTS
-                        : rests_whole ? message_pkg::EVENT_FLAG_RESTS : 8'd0;
-                    tell_last = keeps_q ? !cut_smaller_q : rests_whole;
-                end else if (operation == core_pkg::REMARK) begin
-                    tell_form = core_pkg::FORM_SLOT;
-                    tell_kind = message_pkg::EVENT_MODIFIED;
-                    tell_quantity = cut_left_q;
-                    tell_last = !cut_smaller_q;
-                end else if (cut_smaller_q) begin
-                    tell_form = core_pkg::FORM_SLOT;
-                    tell_reason = message_pkg::CANCEL_USER;
-                    tell_flags = message_pkg::EVENT_FLAG_RESTS;
-                    tell_quantity = reduced_q;
-                    tell_last = 1'b1;
-                end else begin
-                    tell_form = core_pkg::FORM_ANSWER;
-                    tell_kind = message_pkg::EVENT_NOTHING;
-                    tell_quantity = command_quantity;
-                    tell_last = 1'b1;
-                end
-            end
-            REDUCE: begin
-                tell = 1'b1;
-                tell_last = 1'b1;
-                tell_form = operation == core_pkg::REPLACE ? core_pkg::FORM_KEPT : core_pkg::FORM_SLOT;
-                tell_kind = message_pkg::EVENT_REDUCED;
-                tell_quantity = reduced_q;
-                tell_answers = 1'b0;
-            end
-            FILL: begin
-                tell = 1'b1;
-                if (!crosses_q) begin
-                    tell_kind = may_rest ? message_pkg::EVENT_RESTED : message_pkg::EVENT_CANCELLED;
-                    tell_reason = may_rest ? 8'd0 : message_pkg::CANCEL_IMMEDIATE;
-                    tell_flags = may_rest ? 8'd0 : message_pkg::EVENT_FLAG_DONE;
-                    tell_last = 1'b1;
-                end else if (capped_q) begin
-                    tell_reason = message_pkg::CANCEL_FILL_LIMIT;
-                    tell_flags = message_pkg::EVENT_FLAG_DONE;
-                    tell_last = 1'b1;
-                end else if (fills || decrements) begin
-                    tell_pair = 1'b1;
-                    tell_form = core_pkg::FORM_SLOT;
-                    tell_kind = fills ? message_pkg::EVENT_EXECUTED : message_pkg::EVENT_CANCELLED;
-                    tell_reason = fills ? 8'd0 : message_pkg::CANCEL_SELF_TRADE;
-                    tell_flags = (fills ? message_pkg::EVENT_FLAG_MAKER : message_pkg::EVENT_FLAG_RESTS) | done_flag;
-                    tell_quantity = met;
-                    tell_answers = 1'b0;
-                    tell_maker_price = 1'b1;
-                    tell_last = taker_done_q;
-                end else if (self_trade == message_pkg::SELF_TRADE_CANCEL_NEWEST[2:0]) begin
-                    tell_reason = message_pkg::CANCEL_SELF_TRADE;
-                    tell_flags = message_pkg::EVENT_FLAG_DONE;
-                    tell_maker_price = 1'b1;
-                    tell_last = 1'b1;
-                end else begin
-                    tell_form = core_pkg::FORM_SLOT;
-                    tell_reason = message_pkg::CANCEL_SELF_TRADE;
-                    tell_flags = message_pkg::EVENT_FLAG_DONE | message_pkg::EVENT_FLAG_RESTS;
-                    tell_quantity = theirs.leaves;
-                    tell_answers = 1'b0;
-                end
-            end
-            EXPIRE: begin
-                tell = 1'b1;
-                tell_reason = reason_q;
-                tell_flags = message_pkg::EVENT_FLAG_DONE;
-                tell_maker_price = expire_at_maker_q;
-                tell_last = 1'b1;
-            end
-            default: ;
-        endcase
-    end
-
-    always @(posedge clock) begin
-        step_valid <= tell && !reset;
-        step_last <= tell_last;
-        step_form <= tell_form;
-        step_pair <= tell_pair;
-        step_kind <= tell_kind;
-        step_reason <= tell_reason;
-        step_flags <= tell_flags;
-        step_taker_done <= taker_done_q;
-        step_at_maker_price <= tell_maker_price;
-        step_answers <= tell_answers;
-        step_quantity <= tell_quantity;
-        step_side <= operation == core_pkg::REMARK ? command_side : side_q;
-        step_account <= account_q;
-    end
+    step_teller #(.ACCOUNT_BITS(ACCOUNT_BITS)) teller (
+        .clock(clock), .reset(reset),
+        .at_tell(state_q == TELL), .at_reduce(state_q == REDUCE),
+        .at_fill(state_q == FILL), .at_expire(state_q == EXPIRE),
+        .operation(operation), .command_side(command_side), .side(side_q), .may_rest(may_rest),
+        .free_available(free_available), .self_trade(self_trade),
+        .command_quantity(command_quantity), .account(account_q),
+        .refusal(refusal), .refusal_kind(refusal_kind), .left(left_q), .reason(reason_q),
+        .expire_at_maker(expire_at_maker_q),
+        .crosses(crosses_q), .capped(capped_q), .fills(fills), .decrements(decrements),
+        .maker_done(maker_done_q), .taker_done(taker_done_q), .met(met),
+        .maker_leaves(theirs.leaves),
+        .target_known(target_known_q), .marks(marks_q), .keeps(keeps_q), .cut_above(cut_above_q),
+        .cut_nothing(cut_nothing_q), .cut_smaller(cut_smaller_q), .cut_left(cut_left_q),
+        .reduced(reduced_q), .target_leaves(target_q.leaves),
+        .step_valid(step_valid), .step_last(step_last), .step_form(step_form),
+        .step_pair(step_pair), .step_kind(step_kind), .step_reason(step_reason),
+        .step_flags(step_flags), .step_taker_done(step_taker_done),
+        .step_at_maker_price(step_at_maker_price), .step_answers(step_answers),
+        .step_quantity(step_quantity), .step_side(step_side), .step_account(step_account)
+    );
 
     // ---- the walk through a command ----
     wire meets = crosses_q && !post_only;
@@ -720,6 +507,8 @@ module match_core #(
             default: state_q <= IDLE;
         endcase
         if (state_q == JOIN) begin
+            has_succ_q <= join_has_succ;
+            succ_q <= join_succ;
             if (sells_q) ask_words_q[mine_index[11:6]] <= 1'b1;
             else bid_words_q[mine_index[11:6]] <= 1'b1;
         end
@@ -746,92 +535,25 @@ module match_core #(
     end
 
     // ---- the two first of each side ----
-    wire parts_first = part_first.valid && part_first.slot == target_slot;
-    wire parts_second = part_second.valid && part_second.slot == target_slot;
     wire node_t popped_second =
         stored(theirs_second.valid && theirs_second.has_next, theirs_second.next);
     wire node_t refilled = stored(part_first.valid && part_first.has_next, part_first.next);
     wire node_t joining = {1'b1, new_slot, left_q, executed_q, mine_index, account_q,
         new_generation_q, has_succ_q, succ_q};
-    wire follows_first = mine.valid && pred_q == mine.slot;
-    wire follows_second = mine_second.valid && pred_q == mine_second.slot;
-
-    always @(posedge clock) begin
-        if (state_q == JOIN) begin
-            has_succ_q <= join_has_succ;
-            succ_q <= join_succ;
-        end
-        // The side that a command meets.
-        if (pops) begin
-            if (sells_q) begin bid_q <= bid_second_q; bid_second_q <= popped_second; end
-            else begin ask_q <= ask_second_q; ask_second_q <= popped_second; end
-        end else if (dents) begin
-            if (sells_q) begin
-                bid_q.leaves <= maker_left_q;
-                if (fills) bid_q.executed <= bid_q.executed + left_q;
-            end else begin
-                ask_q.leaves <= maker_left_q;
-                if (fills) ask_q.executed <= ask_q.executed + left_q;
-            end
-        end
-        // The side of an order that is cut or taken away.
-        if (cuts && parts_first) begin
-            if (target_sells_q) ask_q.leaves <= cut_left_q;
-            else bid_q.leaves <= cut_left_q;
-        end
-        if (cuts && parts_second) begin
-            if (target_sells_q) ask_second_q.leaves <= cut_left_q;
-            else bid_second_q.leaves <= cut_left_q;
-        end
-        if (state_q == PARTED && parts_first) begin
-            if (target_sells_q) ask_q <= ask_second_q;
-            else bid_q <= bid_second_q;
-        end else if (state_q == PARTED && parts_second) begin
-            if (target_sells_q) begin
-                ask_q.has_next <= target_q.has_next;
-                ask_q.next <= target_q.next;
-            end else begin
-                bid_q.has_next <= target_q.has_next;
-                bid_q.next <= target_q.next;
-            end
-        end
-        if (state_q == REFILL) begin
-            if (target_sells_q) ask_second_q <= refilled;
-            else bid_second_q <= refilled;
-        end
-        // The side that an order joins.
-        if (state_q == JOINED && !has_pred_q) begin
-            if (sells_q) begin ask_second_q <= ask_q; ask_q <= joining; end
-            else begin bid_second_q <= bid_q; bid_q <= joining; end
-        end else if (state_q == JOINED && follows_first) begin
-            if (sells_q) begin
-                ask_second_q <= joining;
-                ask_q.has_next <= 1'b1;
-                ask_q.next <= new_slot;
-            end else begin
-                bid_second_q <= joining;
-                bid_q.has_next <= 1'b1;
-                bid_q.next <= new_slot;
-            end
-        end else if (state_q == JOINED && follows_second) begin
-            if (sells_q) begin
-                ask_second_q.has_next <= 1'b1;
-                ask_second_q.next <= new_slot;
-            end else begin
-                bid_second_q.has_next <= 1'b1;
-                bid_second_q.next <= new_slot;
-            end
-        end
-        if (state_q == SWAP && changes) begin
-            {bid_q, bid_second_q, ask_q, ask_second_q} <= swapped[128 +: 4*NODE_BITS];
-        end
-        if (reset) begin
-            bid_q.valid <= 1'b0;
-            bid_second_q.valid <= 1'b0;
-            ask_q.valid <= 1'b0;
-            ask_second_q.valid <= 1'b0;
-        end
-    end
+    front_orders #(
+        .SLOT_BITS(SLOT_BITS), .GENERATION_BITS(GENERATION_BITS), .ACCOUNT_BITS(ACCOUNT_BITS)
+    ) front (
+        .clock(clock), .reset(reset),
+        .sells(sells_q), .pops(pops), .dents(dents), .fills(fills), .left(left_q),
+        .maker_left(maker_left_q), .popped_second(popped_second),
+        .target_sells(target_sells_q), .cuts(cuts), .parted(state_q == PARTED),
+        .refills(state_q == REFILL), .cut_left(cut_left_q), .target_slot(target_slot),
+        .target_has_next(target_q.has_next), .target_next(target_q.next), .refilled(refilled),
+        .joined(state_q == JOINED), .has_pred(has_pred_q), .pred(pred_q), .new_slot(new_slot),
+        .joining(joining),
+        .swaps(state_q == SWAP && changes), .swapped(swapped[128 +: 4*NODE_BITS]),
+        .bid(bid), .bid_second(bid_second), .ask(ask), .ask_second(ask_second)
+    );
 
     // ---- what belongs to the instruments that are not at work ----
     localparam integer CONTEXT_BITS = 128 + 4*NODE_BITS;
@@ -845,7 +567,7 @@ module match_core #(
                 .write(clears || (state_q == SWAP && changes)),
                 .write_address(clears ? clear_q[SYMBOL_BITS-1:0] : symbol_q),
                 .write_data(clears ? '0
-                    : {bid_q, bid_second_q, ask_q, ask_second_q, ask_words_q, bid_words_q}),
+                    : {bid, bid_second, ask, ask_second, ask_words_q, bid_words_q}),
                 .read_address(symbol), .read_data(swapped));
         end else begin : one
             assign swapped = '0;

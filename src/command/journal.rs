@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use crate::command::{Failure, Outcome};
 use crate::journal::{
-    JournalError, LogKind, Logged, Reader, Scan, Summary, check_pair, is_open, scan, summary,
+    Anchors, Head, JournalError, LogKind, Logged, Reader, Scan, Seals, Summary, check_pair,
+    is_open, scan, summary,
 };
 use crate::model::{Command, Event, Nanos};
 
@@ -27,13 +28,21 @@ enum Action {
     /// Says what a journal holds: segments, first and last message, the values history depends on.
     #[command(after_help = "Example:\n  wirematch journal info data/journal")]
     Info(Place),
-    /// Reads all of a journal and checks every frame, number and link.
+    /// Reads all of a journal and checks every frame, number, link and seal.
     ///
     /// Exits with 0 where all is good, with 4 at the first bad place, which it names. A tail that
     /// an interrupted write left is also told with 4; the next start cuts it off.
     #[command(after_help = "Examples:\n  wirematch journal verify data/journal\n  \
-                            wirematch journal verify data/journal --commands --json")]
-    Verify(Place),
+                            wirematch journal verify data/journal --commands --json\n  \
+                            wirematch journal verify data/journal --anchors /mnt/other/anchors")]
+    Verify {
+        #[command(flatten)]
+        place: Place,
+        /// A folder of anchors to hold the journal against, beside its own: a copy kept elsewhere,
+        /// or another machine's with the same history. May be given more than once.
+        #[arg(long, value_name = "DIR")]
+        anchors: Vec<PathBuf>,
+    },
     /// Prints messages, one line each: every command and below it what it led to.
     ///
     /// A journal may be read while the appliance writes it.
@@ -97,7 +106,7 @@ pub fn run(arguments: &JournalArguments) -> Outcome {
     let mut out = BufWriter::new(io::stdout().lock());
     let outcome = match &arguments.action {
         Action::Info(place) => info(place, &mut out),
-        Action::Verify(place) => verify(place, &mut out),
+        Action::Verify { place, anchors } => verify(place, anchors, &mut out),
         Action::Show { place, from, to } => {
             let to = to.unwrap_or(u64::MAX);
             show::show(&place.journal()?, &place.kinds(), *from..=to, place.json, &mut out)
@@ -161,9 +170,12 @@ fn info_text(
     last: End,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let Summary { segments, waiting, bytes, is_open, .. } = found;
+    let Summary { segments, packed, waiting, bytes, is_open, .. } = found;
     writeln!(out, "{kind} log{}", if *is_open { ", open for writing" } else { "" })?;
-    writeln!(out, "  segments   {segments} in use, {waiting} waiting, {bytes} bytes")?;
+    writeln!(
+        out,
+        "  segments   {segments} in use, {packed} packed, {waiting} waiting, {bytes} bytes"
+    )?;
     for (name, end) in [("first", first), ("last", last)] {
         let Some((id, time)) = end else { continue };
         writeln!(out, "  {name:<9}  {}  {}", show::id(kind, id), show::time(time))?;
@@ -194,6 +206,7 @@ fn info_json(kind: LogKind, found: &Summary, first: End, last: End) -> Value {
         "log": kind.to_string(),
         "open": found.is_open,
         "segments": found.segments,
+        "packed": found.packed,
         "waiting": found.waiting,
         "bytes": found.bytes.to_string(),
         "first": end(first),
@@ -205,23 +218,30 @@ fn info_json(kind: LogKind, found: &Summary, first: End, last: End) -> Value {
 /// How often a log that is being written is read again before what looks bad is believed.
 const LIVE_TRIES: usize = 3;
 
-fn verify(place: &Place, out: &mut impl Write) -> Outcome {
+fn verify(place: &Place, anchors: &[PathBuf], out: &mut impl Write) -> Outcome {
     let journal = place.journal()?;
     let mut scans = Vec::new();
     for kind in place.kinds() {
         let folder = kind.folder(&journal);
         let live = is_open(&folder);
+        // Read first: a log being written may have been sealed further by the time it is scanned.
+        let seals = seals_of(&folder, kind, anchors).map_err(failure)?;
         let scan = read_all(&folder, kind, live).map_err(failure)?;
+        let head = check_seals(&seals, &scan).map_err(failure)?;
         let torn = scan.torn.first().filter(|_| !live);
         let written = if place.json {
-            writeln!(out, "{}", verify_json(&scan, torn.map(ToString::to_string)))
+            writeln!(out, "{}", verify_json(&scan, torn.map(ToString::to_string), &seals, &head))
         } else {
             let (messages, frames) = (scan.messages(), scan.frames());
             let last = show::id(kind, scan.last);
             let verdict = if torn.is_some() { "good up to there" } else { "good" };
+            let (count, head) = (seals.count(), show::hex(&head));
             writeln!(
                 out,
-                "{kind} log: {messages} messages in {frames} frames, up to {last}: {verdict}"
+                "{kind} log: {messages} messages in {frames} frames, up to {last}: {verdict}\n\
+                 {:width$} agrees with {count} seals; its head is {head}",
+                "",
+                width = kind.to_string().len() + 5
             )
         };
         written.map_err(Failure::from_output)?;
@@ -242,14 +262,33 @@ fn verify(place: &Place, out: &mut impl Write) -> Outcome {
     }
 }
 
-fn verify_json(scan: &Scan, torn: Option<String>) -> Value {
+fn verify_json(scan: &Scan, torn: Option<String>, seals: &Seals, head: &Head) -> Value {
     json!({
         "log": scan.kind.to_string(),
         "messages": scan.messages().to_string(),
         "frames": scan.frames().to_string(),
         "last": scan.last.to_string(),
         "torn": torn,
+        "seals": seals.count(),
+        "head": show::hex(head),
     })
+}
+
+/// What was sealed of a log: beside it, and in further folders of anchors.
+fn seals_of(folder: &Path, kind: LogKind, anchors: &[PathBuf]) -> Result<Seals, JournalError> {
+    let named = anchors.iter().map(PathBuf::as_path);
+    let folders = std::iter::once(folder).chain(named);
+    Seals::read(folder, kind, &folders.map(|at| Anchors::file(at, kind)).collect::<Vec<_>>())
+}
+
+/// Holds a log against its seals; the head of its chain.
+fn check_seals(seals: &Seals, scan: &Scan) -> Result<Head, JournalError> {
+    seals.check_reach(scan.last)?;
+    let check = match scan.kind {
+        LogKind::Commands => Seals::check::<Command>,
+        LogKind::Events => Seals::check::<Event>,
+    };
+    Ok(check(seals, None, &mut |_| ())?.seal().head)
 }
 
 /// Scans a log behind a progress bar (on a terminal).

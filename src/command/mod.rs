@@ -29,6 +29,7 @@ pub mod replay;
 pub mod risk;
 pub mod run;
 pub mod simulate;
+pub mod snapshot;
 pub mod status;
 pub mod ticker;
 pub mod witness;

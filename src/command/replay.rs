@@ -8,28 +8,34 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::command::configuration::{ConfigArguments, Loaded, must_exist};
+use crate::command::snapshot::hex;
 use crate::command::{Failure, Outcome};
 use crate::engine::BookView;
 use crate::journal::{JournalError, LogKind, check_pair, scan};
 use crate::model::SeqNo;
-use crate::stage::FixState;
-use crate::topology::{Replay, empty_feed, empty_fold, empty_gateway, fix_options, journal_folder};
+use crate::snapshot::Stand;
+use crate::topology::{Catalogue, Config, Replay, begun, journal_folder, looked_at};
 
 /// Rebuilds the state from the journal, the clients' sessions included, and compares every event
 /// byte for byte with the event log. The appliance may be stopped or running.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0 good, 1 the journal cannot be read, 2 wrong configuration, \
     4 an event differs.\n\nExamples:\n  wirematch replay --data run\n  \
-    wirematch replay --data run --until 48211 --verify --json")]
+    wirematch replay --data run --until 48211 --verify --json\n  \
+    wirematch replay --data run --snapshot --verify")]
 pub struct ReplayArguments {
     #[command(flatten)]
     config: ConfigArguments,
     /// Stop after this command
     #[arg(long, value_name = "SEQ", default_value_t = u64::MAX, hide_default_value = true)]
     until: u64,
-    /// First check both logs whole: every frame, every link, and one against the other
+    /// First check both logs whole: every frame, every link, and one against the other; with
+    /// `--snapshot`, that it is what history comes to
     #[arg(long)]
     verify: bool,
+    /// Begin from the newest snapshot that is good, not from the first command
+    #[arg(long)]
+    snapshot: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -46,17 +52,15 @@ pub fn run(arguments: &ReplayArguments) -> Outcome {
     if arguments.verify {
         verify(&journal).map_err(Failure::verification)?;
     }
-    let mut replay = Replay::open(
-        &journal,
-        empty_fold(&config, &catalogue).map_err(Failure::usage)?,
-        empty_gateway(&config, &catalogue),
-        empty_feed(&config, &catalogue),
-    )
-    .context("cannot open the journal")?;
-    replay.fix = FixState::to_look_at(&fix_options(&config, &catalogue));
+    let until = SeqNo(arguments.until);
+    let mut replay = match arguments.snapshot {
+        true => from_snapshot(&config, &catalogue, until, arguments.verify)?,
+        false => looked_at(&config, &catalogue).map_err(Failure::usage)?,
+    };
+    let begun_at = replay.fold.seq;
     let bar = progress_bar();
     let mut unrecorded = 0u64;
-    let outcome = replay.run(SeqNo(arguments.until), &mut |_| unrecorded += 1, &mut |count| {
+    let outcome = replay.run(until, &mut |_| unrecorded += 1, &mut |count| {
         if count.is_multiple_of(1 << 14) {
             bar.set_position(count);
         }
@@ -71,15 +75,20 @@ pub fn run(arguments: &ReplayArguments) -> Outcome {
             "events": replay.event_count,
             "compared": replay.compared,
             "unrecorded": unrecorded,
+            "begun_at": begun_at,
             "last_seq": replay.fold.seq,
             "open_orders": replay.fold.matcher.open_orders(),
             "digest": format!("{:016x}", replay.fold.matcher.digest()),
+            "state": state(&replay),
             "feed_next": replay.feed.next_number(),
             "sessions": sessions,
             "fix_sessions": fix_sessions,
         });
         println!("{}", serde_json::to_string_pretty(&report).context("cannot write JSON")?);
         return Ok(());
+    }
+    if begun_at > SeqNo::ZERO {
+        println!("snapshot  at command {begun_at}");
     }
     println!("commands  {}, up to seq {}", replay.command_count, replay.fold.seq);
     println!(
@@ -91,6 +100,9 @@ pub fn run(arguments: &ReplayArguments) -> Outcome {
         replay.fold.matcher.open_orders(),
         replay.fold.matcher.digest()
     );
+    if let Some(state) = state(&replay) {
+        println!("state     digest {state}");
+    }
     println!("feed      {} messages published", replay.feed.next_number() - 1);
     for view in replay.gateway.views() {
         println!(
@@ -105,6 +117,36 @@ pub fn run(arguments: &ReplayArguments) -> Outcome {
         );
     }
     Ok(())
+}
+
+/// The digest of all state, as snapshots have it; nothing while the books are at work.
+fn state(replay: &Replay) -> Option<String> {
+    replay.is_at_rest().then(|| hex(&replay.compose(&Stand::default()).digest()))
+}
+
+/// State of the newest snapshot that is good; where that is asked for, compared with what history
+/// comes to.
+fn from_snapshot(
+    config: &Config,
+    catalogue: &Catalogue,
+    until: SeqNo,
+    is_compared: bool,
+) -> Result<Replay, Failure> {
+    let (replay, passed_over) = begun(config, catalogue, until).map_err(Failure::usage)?;
+    passed_over.iter().for_each(|why| eprintln!("passed over: {why}"));
+    let seq = replay.fold.seq;
+    if seq == SeqNo::ZERO {
+        return Err(Failure::usage("there is no snapshot to begin from: leave `--snapshot` out"));
+    }
+    if is_compared {
+        let mut whole = looked_at(config, catalogue).map_err(Failure::usage)?;
+        whole.run(seq, &mut |_| (), &mut |_| ()).map_err(Failure::verification)?;
+        if state(&whole) != state(&replay) {
+            let why = format!("the snapshot at command {seq} is not what history comes to there");
+            return Err(Failure::verification(why));
+        }
+    }
+    Ok(replay)
 }
 
 /// Checks both logs whole.

@@ -1,9 +1,10 @@
 //! `events = fold(engine, commands)`: risk and matching as one function, for replay, recovery and
 //! every test that asks whether another arrangement of the stages gives the same events.
 
-use crate::engine::Matcher;
 use crate::engine::risk::{Feedback, Readiness, RiskGate};
+use crate::engine::{Matcher, Shards};
 use crate::model::{Command, Event, Fault, Group, Nanos, SeqNo};
+use crate::snapshot::part;
 
 /// The deterministic core in one thread. Its parts go on as stages.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct Fold<M: Matcher> {
     /// The last command's time.
     pub timestamp: Nanos,
 }
+
+part!(Fold<Shards> { gate, feedback, matcher, seq, timestamp });
 
 impl<M: Matcher> Fold<M> {
     /// Before the first command.

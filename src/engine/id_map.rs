@@ -5,6 +5,7 @@
 
 use crate::engine::fetch::fetch;
 use crate::engine::work::step;
+use crate::snapshot::{Bad, Part, Source};
 
 /// The map already holds as many entries as it was made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,25 @@ pub struct IdMap {
     seed: u64,
     len: usize,
     entries_max: usize,
+}
+
+/// By key, so that where entries lie, which a seed says, does not show.
+impl Part for IdMap {
+    fn write(&self, to: &mut Vec<u8>) {
+        let live = self.places.iter().filter(|place| place.reach != 0);
+        let mut entries: Vec<_> = live.map(|place| (place.key, place.value)).collect();
+        entries.sort_unstable();
+        entries.write(to);
+    }
+
+    fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
+        self.clear();
+        for _ in 0..from.count(self.entries_max)? {
+            let (key, value) = from.value()?;
+            self.insert(key, value).map_err(|_| Bad::new("more than there is room for"))?;
+        }
+        Ok(())
+    }
 }
 
 /// Odd and without pattern: the golden ratio's fraction in 64 bits.

@@ -7,6 +7,7 @@ use crate::model::{
     AccountId, Command, Event, Group, InstrumentId, Line, Nanos, OrderId, Phase, Price, Quantity,
     SeqNo, SessionId, Side,
 };
+use crate::snapshot::value;
 
 /// There is no room for the events of another command: drain, then offer it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,6 +179,19 @@ pub struct RestingOrder {
     /// Its instructions, as the command's byte.
     pub flags: u8,
 }
+value!(RestingOrder {
+    session,
+    ordinal,
+    account,
+    reference,
+    instrument,
+    side,
+    price,
+    leaves,
+    executed,
+    time_in_force,
+    flags,
+});
 
 impl RestingOrder {
     /// Its id.

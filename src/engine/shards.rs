@@ -12,6 +12,7 @@ use crate::model::{
     AccountId, Command, CommandKind, Event, EventFlags, Group, InstrumentId, Nanos, Phase,
     RejectCode,
 };
+use crate::snapshot::part;
 
 /// The most shards one appliance has: each has as large a part of the numbers that events of a
 /// command for all may have.
@@ -40,6 +41,7 @@ pub struct Routes {
     /// Accounts in rows, first and last, whose orders it sends on whatever the instrument.
     sent: Box<[(AccountId, AccountId)]>,
 }
+part!(Routes { shard_of } kept { shards, away, sent });
 
 impl Routes {
     /// Every instrument in one shard.
@@ -170,6 +172,7 @@ pub struct Shards {
     /// Room that the events of one command may need.
     most: usize,
 }
+part!(Shards { routes } all { matchers } one { away } kept { merged, taken, most });
 
 impl Shards {
     /// Of matchers that were made for these places in order; all know all instruments.
@@ -184,6 +187,12 @@ impl Shards {
     #[must_use]
     pub fn with_away(self, away: Option<Away>) -> Self {
         Self { away, ..self }
+    }
+
+    /// Whether nothing is unfinished but what waits for a time: then it can be written.
+    pub fn is_at_rest(&self) -> bool {
+        self.matchers.iter().all(SoftwareMatcher::is_at_rest)
+            && self.away.as_ref().is_none_or(Away::is_at_rest)
     }
 
     /// The matchers, to run each as a stage, what rests elsewhere, and who is dealt to which.

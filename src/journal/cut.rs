@@ -5,12 +5,15 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::journal::map::Map;
+use crate::journal::pack::restore;
 use crate::journal::recovery::lock;
 use crate::journal::scan::{Step, Walk};
+use crate::journal::seal::Superblock;
 use crate::journal::segment::{HEADER_LINES, SegmentFile, SegmentHeader};
-use crate::journal::{JournalError, LogKind};
+use crate::journal::{Files, JournalError, LogKind};
 use crate::model::Line;
 
 /// Cuts both logs of a journal so that nothing of a command after `last` is left; whole frames go,
@@ -24,14 +27,24 @@ pub fn cut_back(journal: &Path, last: u64) -> Result<(), JournalError> {
         let folder = kind.folder(journal);
         if folder.is_dir() {
             let _lock = lock(&folder)?;
+            // First, so that a crash on the way does not leave a loss without a reason.
+            mark_cut(&folder, kind)?;
             cut_log(journal, &folder, kind, last)?;
         }
     }
     Ok(())
 }
 
+/// Says in the superblock that the log may end before what was sealed.
+fn mark_cut(folder: &Path, kind: LogKind) -> Result<(), JournalError> {
+    let Some(mark) = Superblock::read(folder, kind)? else { return Ok(()) };
+    let mut superblock = Superblock::open(folder, kind, Some(&mark), Arc::new(Files))?;
+    let written = superblock.write(&mark.seal, &mark.begun, true);
+    written.map_err(JournalError::disk(superblock.file(), "write the superblock"))
+}
+
 fn cut_log(journal: &Path, folder: &Path, kind: LogKind, last: u64) -> Result<(), JournalError> {
-    let files = SegmentFile::list(folder)?;
+    let mut files = SegmentFile::list(folder)?;
     let mut found = None;
     for (place, file) in files.iter().enumerate() {
         let map = file.map()?;
@@ -42,6 +55,10 @@ fn cut_log(journal: &Path, folder: &Path, kind: LogKind, last: u64) -> Result<()
         }
     }
     let Some((place, at, map)) = found else { return Ok(()) };
+    if let Some(file) = files.get_mut(place).filter(|file| file.is_packed()) {
+        let plain = restore(file, &Files);
+        *file = plain.map_err(JournalError::disk(&file.path, "unpack the segment"))?;
+    }
     let aside = journal.join("cut");
     fs::create_dir_all(&aside).map_err(JournalError::disk(&aside, "make the folder"))?;
     let name = |file: &SegmentFile| {

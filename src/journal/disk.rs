@@ -16,11 +16,11 @@ pub trait Disk: Send + Sync {
     /// What the system said.
     fn create(&self, path: &Path) -> io::Result<File>;
 
-    /// Writes `zeros` at an offset, all of them; a full disk is met here.
+    /// Writes bytes at an offset, all of them; a full disk is met here.
     ///
     /// # Errors
     /// What the system said.
-    fn zero(&self, file: &File, offset: u64, zeros: &[u8]) -> io::Result<()>;
+    fn write(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
     /// Waits until a file's bytes and length are on the disk.
     ///
@@ -53,12 +53,12 @@ impl Disk for Files {
         OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)
     }
 
-    fn zero(&self, file: &File, offset: u64, zeros: &[u8]) -> io::Result<()> {
+    fn write(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
         // Page by page, so that the system caches single pages: of a larger unit, a sync of one
         // page would send all to the disk, those that the writer is about to fill as well.
         (offset..)
             .step_by(PAGE)
-            .zip(zeros.chunks(PAGE))
+            .zip(bytes.chunks(PAGE))
             .try_for_each(|(at, page)| file.write_all_at(page, at))
     }
 

@@ -167,6 +167,57 @@ pub enum JournalError {
         /// The last command.
         commands: u64,
     },
+    /// Something that was on the disk is there no more.
+    #[error(
+        "{}: the log ends with message {last}, but message {sealed} was on the disk ({}). This is \
+         a loss and not an interrupted write: restore the log from the standby or from a backup.",
+        folder.display(), seals.display()
+    )]
+    Lost {
+        /// The folder of the log.
+        folder: PathBuf,
+        /// The last message there is.
+        last: u64,
+        /// A message that was there.
+        sealed: u64,
+        /// The file that says so.
+        seals: PathBuf,
+    },
+    /// Another history than the one that was sealed.
+    #[error(
+        "{}: something after message {after} and up to message {sealed} is not what was sealed \
+         in {}: the log was changed, or these are the seals of another one.",
+        folder.display(), seals.display()
+    )]
+    Changed {
+        /// The folder of the log.
+        folder: PathBuf,
+        /// The last seal that it agrees with; 0 for none.
+        after: u64,
+        /// The first seal that it does not agree with.
+        sealed: u64,
+        /// The file with that seal.
+        seals: PathBuf,
+    },
+    /// A superblock that cannot be read.
+    #[error(
+        "{}: no part of the superblock is good. `wirematch journal verify` says whether the log \
+         is; if so, remove this file, and the next start makes it again.", file.display()
+    )]
+    Superblock {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A file of anchors with a line that is none.
+    #[error("{}, line {line}: {what}", file.display())]
+    Anchors {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        what: String,
+    },
     /// Another process has the log open for writing.
     #[error("{}: another process writes this log. Stop it first.", folder.display())]
     Locked {

@@ -1,7 +1,8 @@
-//! What stands beside a writer: one thread makes segments ahead of it, one syncs behind it, so
-//! that a sync never waits for a segment being made.
+//! What stands beside a writer: one thread makes segments ahead of it, one syncs behind it and one
+//! seals what was synced, so that a sync never waits for the others.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -10,6 +11,7 @@ use std::time::Duration;
 use crate::journal::JournalError;
 use crate::journal::maker::Maker;
 use crate::journal::map::PAGE;
+use crate::journal::seal::Sealing;
 use crate::journal::segment::{HEADER_LINES, SEGMENT_BYTES_MIN};
 use crate::journal::syncer::Syncer;
 use crate::journal::writer::room_between;
@@ -26,6 +28,16 @@ pub struct Settings {
     pub reserve_lines: usize,
     /// The pause between syncs. What was committed waits for two at most; zero syncs all at once.
     pub sync_interval: Duration,
+    /// The pause between looks at what was synced, which is then read back and sealed.
+    pub seal_interval: Duration,
+    /// The pause between anchors.
+    pub anchor_interval: Duration,
+    /// The folder of anchors; none means the log's.
+    pub anchors: Option<PathBuf>,
+    /// Closed segments that are left as they are; older ones are packed.
+    pub plain_segments: usize,
+    /// Where packed segments go; none means the log's folder.
+    pub packed: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -35,6 +47,11 @@ impl Default for Settings {
             ready_segments: 2,
             reserve_lines: 128 * 1024,
             sync_interval: Duration::from_millis(5),
+            seal_interval: Duration::from_millis(100),
+            anchor_interval: Duration::from_secs(60),
+            anchors: None,
+            plain_segments: 16,
+            packed: None,
         }
     }
 }
@@ -76,10 +93,14 @@ pub(crate) const AHEAD_BYTES: usize = 4 << 20;
 const PAUSE_MAX: Duration = Duration::from_millis(1);
 const PAUSE_MIN: Duration = Duration::from_micros(50);
 
-/// Makes, syncs and closes the segments of one log.
+/// The pause between two steps of the sealer, for whom nobody waits.
+const SEAL_PAUSE: Duration = Duration::from_millis(20);
+
+/// Makes, syncs, seals and closes the segments of one log.
 pub struct Keeper {
     pub(crate) maker: Maker,
     pub(crate) syncer: Syncer,
+    pub(crate) sealer: Box<dyn Sealing>,
     /// The pause between syncs.
     pub(crate) interval: Duration,
     /// Held as long as the log is open for writing.
@@ -87,15 +108,17 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// One round of both, for whoever has no threads for them. Says whether there is more to do.
+    /// One round of all three, for whoever has no threads for them. Says whether there is more to do.
     pub fn step(&mut self, since_last: Duration) -> bool {
         self.syncer.step(since_last);
+        self.sealer.step(since_last);
         self.maker.step(since_last)
     }
 
-    /// Syncs all that was committed.
+    /// Syncs and seals all that was committed.
     pub fn sync(&mut self) {
         self.syncer.sync();
+        self.sealer.finish();
     }
 
     /// Runs on threads of its own until it is stopped.
@@ -103,11 +126,13 @@ impl Keeper {
     /// # Errors
     /// A system that has no thread left.
     pub fn spawn(self) -> io::Result<KeeperThread> {
-        let Self { mut maker, mut syncer, interval, lock } = self;
+        let Self { mut maker, mut syncer, mut sealer, interval, lock } = self;
         let stop = Arc::new(AtomicBool::new(false));
         let pause = interval.clamp(PAUSE_MIN, PAUSE_MAX);
         let mut keeper = KeeperThread { stop: Arc::clone(&stop), threads: vec![], lock };
         let stopped = Arc::clone(&stop);
+        let synced = Arc::new(AtomicBool::new(false));
+        let all_synced = Arc::clone(&synced);
         let syncing = thread::Builder::new().name("journal-sync".to_owned());
         keeper.threads.push(syncing.spawn(move || {
             while !stopped.load(Ordering::Acquire) {
@@ -115,6 +140,15 @@ impl Keeper {
                 thread::park_timeout(pause);
             }
             syncer.sync();
+            synced.store(true, Ordering::Release);
+        })?);
+        let sealing = thread::Builder::new().name("journal-seal".to_owned());
+        keeper.threads.push(sealing.spawn(move || {
+            while !all_synced.load(Ordering::Acquire) {
+                thread::park_timeout(SEAL_PAUSE);
+                sealer.step(SEAL_PAUSE);
+            }
+            sealer.finish();
         })?);
         let making = thread::Builder::new().name("journal-make".to_owned());
         keeper.threads.push(making.spawn(move || {

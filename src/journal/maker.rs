@@ -118,7 +118,7 @@ impl Maker {
             }
         };
         self.zeros.resize(PIECE_BYTES.min(self.segment_bytes - making.written), 0);
-        self.disk.zero(&making.file, making.written as u64, &self.zeros)?;
+        self.disk.write(&making.file, making.written as u64, &self.zeros)?;
         self.disk.sync_file(&making.file)?;
         making.written += self.zeros.len();
         if making.written < self.segment_bytes {

@@ -1,4 +1,4 @@
-//! A file mapped into memory, seen as 64-byte lines that another thread or process may write.
+//! A file, or a packed one's bytes, mapped into memory and seen as 64-byte lines that another thread or process may write.
 //!
 //! The only unsafe of the journal. Every access is atomic by word, so a reader beside a writer is
 //! a race of values, never undefined; the frame's checksum and write order make the values right.
@@ -39,16 +39,19 @@ mod door {
     unsafe impl Sync for Map {}
 
     impl Map {
-        /// Maps the first `bytes` of `file`, of which the caller knows that they exist.
-        pub(super) fn new(file: &File, bytes: usize, protection: i32) -> io::Result<Self> {
+        /// Maps the first `bytes` of `file`, of which the caller knows that they exist, or as many
+        /// zeros.
+        pub(super) fn new(file: Option<&File>, bytes: usize, protection: i32) -> io::Result<Self> {
             if bytes == 0 {
                 return Ok(Self { base: NonNull::dangling(), bytes });
             }
             let null = std::ptr::null_mut();
-            // SAFETY: a fresh mapping at an address of the kernel's choice touches nothing of ours.
-            let base = unsafe {
-                libc::mmap(null, bytes, protection, libc::MAP_SHARED, file.as_raw_fd(), 0)
+            let (flags, file) = match file {
+                Some(file) => (libc::MAP_SHARED, file.as_raw_fd()),
+                None => (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1),
             };
+            // SAFETY: a fresh mapping at an address of the kernel's choice touches nothing of ours.
+            let base = unsafe { libc::mmap(null, bytes, protection, flags, file, 0) };
             if base == libc::MAP_FAILED {
                 return Err(io::Error::last_os_error());
             }
@@ -109,7 +112,7 @@ impl Map {
     /// What the system said.
     pub fn readable(file: &File) -> io::Result<Self> {
         let bytes = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
-        Self::new(file, bytes, libc::PROT_READ)
+        Self::new(Some(file), bytes, libc::PROT_READ)
     }
 
     /// Bytes of the mapping.
@@ -153,7 +156,20 @@ impl MapMut {
         if file.metadata()?.len() < bytes as u64 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        Map::new(file, bytes, libc::PROT_READ | libc::PROT_WRITE).map(Self)
+        Map::new(Some(file), bytes, libc::PROT_READ | libc::PROT_WRITE).map(Self)
+    }
+
+    /// Zeros in memory, of no file.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn anonymous(bytes: usize) -> io::Result<Self> {
+        Map::new(None, bytes, libc::PROT_READ | libc::PROT_WRITE).map(Self)
+    }
+
+    /// The same, not to be written any more.
+    pub fn into_readable(self) -> Map {
+        self.0
     }
 
     /// Writes a message's lines that no reader looks at yet; where there is no room, none.

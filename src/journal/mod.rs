@@ -22,10 +22,12 @@ mod history;
 mod keeper;
 mod maker;
 mod map;
+mod pack;
 mod progress;
 mod reader;
 mod recovery;
 mod scan;
+mod seal;
 mod segment;
 mod summary;
 mod syncer;
@@ -42,13 +44,14 @@ pub use keeper::{Keeper, KeeperThread, Settings};
 pub use map::MapMut;
 pub use progress::{Health, Progress};
 pub use reader::Reader;
-pub use recovery::{Opened, open, open_both, open_with};
-pub use scan::{Scan, Scanned, Torn, check_pair, scan};
+pub use recovery::{Opened, open, open_both, open_both_from, open_with};
+pub use scan::{Scan, Scanned, Torn, check_pair, scan, scan_from};
+pub use seal::{Anchors, BLOCK, Begun, Chain, Head, Seal, Seals};
 pub use segment::{FORMAT_VERSION, Meaning, SEGMENT_BYTES_MIN, SegmentHeader, UtcMapping};
 pub use summary::{Summary, is_open, summary};
 pub use writer::Writer;
 
-use crate::model::{Command, Event, Head, LINES_MAX, Line};
+use crate::model::{Command, Event, Head as MessageHead, LINES_MAX, Line, Nanos};
 
 /// Which of the two logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +101,14 @@ impl LogKind {
         }
     }
 
+    /// The least id that a message of a command can have.
+    pub const fn least(self, seq: u64) -> u64 {
+        match self {
+            Self::Commands => seq,
+            Self::Events => seq << 16,
+        }
+    }
+
     /// Whether `id` may come after `last`; the first command is 1.
     #[inline]
     pub fn follows(self, last: u64, id: u64) -> bool {
@@ -130,12 +141,15 @@ impl std::fmt::Display for LogKind {
 }
 
 /// A message that a log holds.
-pub trait Logged: Head {
+pub trait Logged: MessageHead {
     /// The log it belongs to.
     const KIND: LogKind;
 
     /// Its id: the seq of a command, the event id of an event.
     fn id(&self) -> u64;
+
+    /// Its log time.
+    fn time(&self) -> Nanos;
 }
 
 impl Logged for Command {
@@ -145,6 +159,11 @@ impl Logged for Command {
     fn id(&self) -> u64 {
         self.seq.0
     }
+
+    #[inline]
+    fn time(&self) -> Nanos {
+        self.timestamp
+    }
 }
 
 impl Logged for Event {
@@ -153,6 +172,11 @@ impl Logged for Event {
     #[inline]
     fn id(&self) -> u64 {
         self.id.0
+    }
+
+    #[inline]
+    fn time(&self) -> Nanos {
+        self.timestamp
     }
 }
 

@@ -21,6 +21,15 @@ pub enum Health {
     SyncFailed = 3,
 }
 
+/// What is done behind trading, and may fail without stopping it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Remark {
+    /// Writing the anchors.
+    Anchors = 0,
+    /// Packing closed segments.
+    Packing = 1,
+}
+
 /// An id, and a place in the log at or behind its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Committed {
@@ -45,6 +54,8 @@ pub struct Progress {
     synced: CachePadded<AtomicU64>,
     health: AtomicU8,
     complaint: Mutex<Option<String>>,
+    /// What trading goes on in spite of.
+    remarks: [Mutex<Option<String>>; 2],
 }
 
 impl Progress {
@@ -81,7 +92,15 @@ impl Progress {
 
     /// What is wrong, in a sentence; not for a hot thread.
     pub fn complaint(&self) -> Option<String> {
-        self.complaint.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+        let told = |place: &Mutex<Option<String>>| {
+            place.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+        };
+        told(&self.complaint).or_else(|| self.remarks.iter().find_map(told))
+    }
+
+    /// Whether there is nothing to complain of; not for a hot thread.
+    pub fn is_well(&self) -> bool {
+        self.complaint().is_none()
     }
 
     /// The writer's: all up to `last` is committed and ends at this place.
@@ -102,6 +121,13 @@ impl Progress {
     /// The keeper's: all up to `last` is on the disk.
     pub(crate) fn set_synced(&self, last: u64) {
         self.synced.store(last, Ordering::Release);
+    }
+
+    /// The keeper's: what is wrong, or no more, with something that nobody waits for.
+    pub(crate) fn remark(&self, about: Remark, complaint: Option<String>) {
+        if let Some(place) = self.remarks.get(about as usize) {
+            *place.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = complaint;
+        }
     }
 
     /// The keeper's: how it fares now. A failed sync is never taken back.

@@ -50,19 +50,18 @@ impl<H: Logged> Reader<H> {
             from,
             heads: PhantomData,
         };
-        if !folder.exists() {
+        if !folder.exists() || from <= 1 {
             return Ok(reader);
         }
         // From the newest backwards: whoever seeks most often wants the end.
         for file in SegmentFile::list(folder)?.into_iter().rev() {
             reader.next = file.ordinal;
-            if let Some(current) = Current::open::<H>(file)?
-                && (current.header.first <= from || current.file.ordinal == 1)
-            {
+            let Some(header) = header::<H>(&file, &file.peek()?)? else { continue };
+            if header.first <= from || file.ordinal == 1 {
                 // What comes before is not read, so the link to it is taken on trust.
-                reader.walk.link = current.header.previous;
-                reader.walk.last = current.header.first.saturating_sub(1);
-                reader.enter(current);
+                reader.walk.link = header.previous;
+                reader.walk.last = header.first.saturating_sub(1);
+                reader.enter(Current { map: file.map()?, file, header });
                 break;
             }
         }
@@ -119,13 +118,15 @@ impl<H: Logged> Reader<H> {
         self.handed = 0;
         loop {
             let Some(current) = &self.current else {
-                let file = SegmentFile::new(&self.folder, self.next);
-                if !file.path.exists() {
+                let Some(file) = SegmentFile::find(&self.folder, self.next) else {
                     // An end mark is written only when the next segment stands ready.
-                    let missing = JournalError::MissingSegment { file: file.path };
+                    let file = SegmentFile::new(&self.folder, self.next).path;
+                    let missing = JournalError::MissingSegment { file };
                     return if self.next == 1 { Ok(false) } else { Err(missing) };
-                }
-                let Some(current) = Current::open::<H>(file)? else { return Ok(false) };
+                };
+                let map = file.map()?;
+                let Some(header) = header::<H>(&file, &map)? else { return Ok(false) };
+                let current = Current { file, map, header };
                 self.follow(&current)?;
                 self.enter(current);
                 continue;
@@ -169,17 +170,11 @@ impl Reader<Event> {
     }
 }
 
-impl Current {
-    /// Opens a segment; nothing where it was not begun.
-    fn open<H: Logged>(file: SegmentFile) -> Result<Option<Self>, JournalError> {
-        let map = file.map()?;
-        match SegmentHeader::read(&map) {
-            Ok(Some(header)) => {
-                header.check(&file, H::KIND, map.bytes())?;
-                Ok(Some(Self { file, map, header }))
-            }
-            Ok(None) => Ok(None),
-            Err(wrong) => Err(JournalError::Bad { place: file.place(0, 0), wrong }),
-        }
+/// The header of a segment; nothing where it was not begun.
+fn header<H: Logged>(file: &SegmentFile, map: &Map) -> Result<Option<SegmentHeader>, JournalError> {
+    match SegmentHeader::read(map) {
+        Ok(Some(header)) => header.check(file, H::KIND, map.bytes()).map(|()| Some(header)),
+        Ok(None) => Ok(None),
+        Err(wrong) => Err(JournalError::Bad { place: file.place(0, 0), wrong }),
     }
 }

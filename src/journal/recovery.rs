@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, mpsc};
@@ -11,12 +12,13 @@ use std::time::Duration;
 
 use crate::journal::maker::Maker;
 use crate::journal::map::MapMut;
+use crate::journal::seal::Found;
 use crate::journal::segment::{HEADER_LINES, Segment, SegmentFile, Stamp};
 use crate::journal::syncer::{Ends, Syncer};
 use crate::journal::writer::{Left, Supply};
 use crate::journal::{
-    Disk, Files, JournalError, Keeper, LogKind, Logged, Meaning, Progress, Scan, Settings, Torn,
-    UtcMapping, Writer, check_pair, scan,
+    Chain, Disk, Files, JournalError, Keeper, LogKind, Logged, Meaning, Progress, Scan, Settings,
+    Torn, UtcMapping, Writer, check_pair, scan_from,
 };
 use crate::model::{Command, Event};
 
@@ -60,9 +62,25 @@ pub fn open_both(
     utc: UtcMapping,
     settings: &Settings,
 ) -> Result<(Opened<Command>, Opened<Event>), JournalError> {
+    open_both_from(journal, (0, 0), meaning, utc, settings)
+}
+
+/// As [`open_both`], where both logs are known to be good up to a command and an event of theirs:
+/// what comes before their segments is not read.
+///
+/// # Errors
+/// As [`open_both`].
+pub fn open_both_from(
+    journal: &Path,
+    (command, event): (u64, u64),
+    meaning: Meaning,
+    utc: UtcMapping,
+    settings: &Settings,
+) -> Result<(Opened<Command>, Opened<Event>), JournalError> {
     let disk = Arc::new(Files);
-    let locked = |kind: LogKind| Locked::new(kind.folder(journal), kind, settings, disk.clone());
-    let (commands, events) = (locked(Command::KIND)?, locked(Event::KIND)?);
+    let folder = |kind: LogKind| kind.folder(journal);
+    let commands = Locked::<Command>::new(folder(Command::KIND), command, settings, disk.clone())?;
+    let events = Locked::<Event>::new(folder(Event::KIND), event, settings, disk)?;
     check_pair(journal, &commands.scan, &events.scan)?;
     let stamped = |kind| Stamp { kind, meaning, utc };
     let commands = commands.open(stamped(Command::KIND), settings)?;
@@ -81,21 +99,24 @@ pub fn open_with<H: Logged>(
     disk: Arc<dyn Disk>,
 ) -> Result<Opened<H>, JournalError> {
     let stamp = Stamp { kind: H::KIND, meaning, utc };
-    Locked::new(folder.to_owned(), H::KIND, settings, disk)?.open(stamp, settings)
+    Locked::<H>::new(folder.to_owned(), 0, settings, disk)?.open(stamp, settings)
 }
 
 /// A log that is ours to write, as it was found.
-struct Locked {
+struct Locked<H> {
     folder: PathBuf,
     disk: Arc<dyn Disk>,
     lock: File,
     scan: Scan,
+    found: Found,
+    chain: Chain,
+    heads: PhantomData<H>,
 }
 
-impl Locked {
+impl<H: Logged> Locked<H> {
     fn new(
         folder: PathBuf,
-        kind: LogKind,
+        from: u64,
         settings: &Settings,
         disk: Arc<dyn Disk>,
     ) -> Result<Self, JournalError> {
@@ -103,12 +124,20 @@ impl Locked {
         let created = create_folder(&folder, &*disk);
         created.map_err(JournalError::disk(&folder, "make the folder"))?;
         let lock = lock(&folder)?;
-        let scan = scan(&folder, kind, &mut |_| ())?;
-        Ok(Self { folder, disk, lock, scan })
+        let found = Found::read::<H>(&folder, settings)?;
+        // On another core, since it takes as long as the scan.
+        let (scan, chain) = std::thread::scope(|scope| {
+            let chain = scope.spawn(|| found.check::<H>(from));
+            (scan_from(&folder, H::KIND, from, &mut |_| ()), chain.join())
+        });
+        let scan = scan?;
+        let chain = chain.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        found.seals.check_reach(scan.last)?;
+        Ok(Self { folder, disk, lock, scan, found, chain, heads: PhantomData })
     }
 
-    fn open<H: Logged>(self, stamp: Stamp, settings: &Settings) -> Result<Opened<H>, JournalError> {
-        let Self { folder, disk, lock, scan } = self;
+    fn open(self, stamp: Stamp, settings: &Settings) -> Result<Opened<H>, JournalError> {
+        let Self { folder, disk, lock, scan, found, chain, .. } = self;
         let begun = || scan.segments.iter().filter_map(|s| s.header.map(|header| (s, header)));
         if let Some((segment, header)) = begun().next_back() {
             stamp.meaning.check(&header.meaning(), &segment.file.path)?;
@@ -127,7 +156,7 @@ impl Locked {
         let next = begun().count() as u64 + spare.len() as u64 + 1;
         let current = left.segment.as_ref().map(|(s, _)| (Arc::clone(s), left.at * 64));
         let kept = Kept { folder, lock, disk, spare, next, current, last: scan.last };
-        let (supply, mut keeper) = kept.keeper(settings);
+        let (supply, mut keeper) = kept.keeper::<H>(found, chain, settings)?;
         keeper.maker.fill()?;
         Ok(Opened {
             writer: Writer::new(stamp, left, settings.reserve_lines, supply),
@@ -157,7 +186,12 @@ struct Kept {
 
 impl Kept {
     /// The keeper, and its writer's ends of what they share.
-    fn keeper(self, settings: &Settings) -> (Supply, Keeper) {
+    fn keeper<H: Logged>(
+        self,
+        found: Found,
+        chain: Chain,
+        settings: &Settings,
+    ) -> Result<(Supply, Keeper), JournalError> {
         // One segment being filled, those that are ready, and one being synced: so the ring that
         // takes them back never overflows, and a disk that syncs too slowly is met as lack of room.
         let out_max = settings.ready_segments + 2;
@@ -183,9 +217,12 @@ impl Kept {
         };
         let ends = Ends { handed: syncers_handed, done, out, progress: Arc::clone(&progress) };
         let interval = settings.sync_interval;
+        let disk = Arc::clone(&self.disk);
+        let sealer = found.sealer::<H>(chain, Arc::clone(&progress), disk, settings)?;
         let syncer = Syncer::new(self.disk, interval, ends, self.current);
         let supply = Supply { ready: writers_ready, done: writers_done, progress };
-        (supply, Keeper { maker, syncer, interval, lock: self.lock })
+        let sealer = Box::new(sealer);
+        Ok((supply, Keeper { maker, syncer, sealer, interval, lock: self.lock }))
     }
 }
 
@@ -235,7 +272,7 @@ fn mend(torn: &Torn, disk: &dyn Disk) -> io::Result<()> {
     let mut at = torn.place.offset;
     while at < end {
         let piece = (end - at).min(zeros.len() as u64);
-        disk.zero(&file, at, zeros.get(..piece as usize).unwrap_or(&zeros))?;
+        disk.write(&file, at, zeros.get(..piece as usize).unwrap_or(&zeros))?;
         at += piece;
     }
     disk.sync_file(&file)

@@ -77,11 +77,29 @@ pub fn scan(
     kind: LogKind,
     watch: &mut dyn FnMut(u64),
 ) -> Result<Scan, JournalError> {
+    scan_from(folder, kind, 0, watch)
+}
+
+/// As [`scan`], of the segments from that of an id on; of those before only the headers are read,
+/// and what links to them is taken on trust.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_from(
+    folder: &Path,
+    kind: LogKind,
+    from: u64,
+    watch: &mut dyn FnMut(u64),
+) -> Result<Scan, JournalError> {
     let mut scan =
         Scan { kind, segments: vec![], last: 0, torn: vec![], epochs: vec![], link: 0, over: None };
-    for file in SegmentFile::list(folder)? {
-        let map = file.map()?;
-        let scanned = scan.segment(&file, &map)?;
+    let files = SegmentFile::list(folder)?;
+    let begin = segment_of(&files, from)?;
+    for (at, file) in files.into_iter().enumerate() {
+        let scanned = match at < begin {
+            true => scan.trusted(&file, &file.peek()?)?,
+            false => scan.segment(&file, &file.map()?)?,
+        };
         watch(scanned.bytes);
         scan.segments.push(scanned);
     }
@@ -93,6 +111,21 @@ pub fn scan(
         }
         _ => Ok(scan),
     }
+}
+
+/// The place of the last segment that begins with an id or before it; the first where none does.
+fn segment_of(files: &[SegmentFile], from: u64) -> Result<usize, JournalError> {
+    if from == 0 {
+        return Ok(0);
+    }
+    for (at, file) in files.iter().enumerate().skip(1).rev() {
+        if let Ok(Some(header)) = SegmentHeader::read(&file.peek()?)
+            && header.first <= from
+        {
+            return Ok(at);
+        }
+    }
+    Ok(0)
 }
 
 /// Checks that the event log is no longer than the command log.
@@ -117,6 +150,17 @@ impl Scan {
     /// Messages in the log.
     pub fn messages(&self) -> u64 {
         self.segments.iter().map(|segment| segment.messages).sum()
+    }
+
+    /// A segment of which only the header is read.
+    fn trusted(&mut self, file: &SegmentFile, map: &Map) -> Result<Scanned, JournalError> {
+        let damaged = |wrong| JournalError::Damaged { place: file.place(0, 0), wrong };
+        let header = SegmentHeader::read(map).map_err(damaged)?;
+        let header = header.ok_or(damaged(Wrong::SegmentOrder))?;
+        header.check(file, self.kind, map.bytes())?;
+        let (file, bytes, header) = (file.clone(), map.bytes() as u64, Some(header));
+        let (frames, messages, last, end, ended) = (0, 0, 0, 0, true);
+        Ok(Scanned { file, bytes, header, frames, messages, last, end, ended })
     }
 
     fn segment(&mut self, file: &SegmentFile, map: &Map) -> Result<Scanned, JournalError> {
@@ -161,6 +205,10 @@ impl Scan {
     ) -> Result<(), JournalError> {
         header.check(file, self.kind, map.bytes())?;
         let former = self.segments.last().and_then(|former| former.header);
+        if former.is_some() && self.link == 0 {
+            // What comes before was not read.
+            (self.link, self.last) = (header.previous, header.first.saturating_sub(1));
+        }
         let follows = header.previous == self.link
             && self.kind.follows(self.last, header.first)
             && former.is_none_or(|former| former.meaning() == header.meaning());

@@ -4,11 +4,13 @@
 //! knows what will be first in them; the header says it. A file full of zeros waits to be used.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use bytemuck::{Pod, Zeroable};
 
 use crate::journal::map::{Map, MapMut, PAGE};
+use crate::journal::pack::{PACKED, SUFFIX, unpack};
 use crate::journal::{JournalError, LogKind, Wrong};
 use crate::model::{Line, MODEL_VERSION, Nanos};
 
@@ -262,19 +264,60 @@ impl SegmentFile {
         self.path.with_extension("new")
     }
 
+    /// The file of segment `ordinal` wherever it is now; none where there is no such segment yet.
+    pub fn find(folder: &Path, ordinal: u64) -> Option<Self> {
+        let plain = Self::new(folder, ordinal);
+        let packed = Self { ordinal, path: plain.packed() };
+        // Plain first: while it is being packed it is at both places.
+        [plain, packed].into_iter().find(|file| file.path.exists())
+    }
+
+    /// The name it has once it is packed.
+    pub(crate) fn packed(&self) -> PathBuf {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        folder.join(PACKED).join(format!("{:010}{SUFFIX}", self.ordinal))
+    }
+
+    /// Whether this is a packed segment's file.
+    pub(crate) fn is_packed(&self) -> bool {
+        self.path.extension().is_some_and(|extension| extension == "zst")
+    }
+
     /// A place in this file.
     pub fn place(&self, line: usize, after: u64) -> super::Place {
         let offset = (line * size_of::<Line>()) as u64;
         super::Place { file: self.path.clone(), offset, after }
     }
 
-    /// Maps it for reading.
+    /// Maps it for reading; a packed one is unpacked into memory.
     ///
     /// # Errors
     /// What the system said.
     pub fn map(&self) -> Result<Map, JournalError> {
-        let open = || Map::readable(&File::open(&self.path)?);
-        open().map_err(JournalError::disk(&self.path, "open the segment"))
+        self.look(false)
+    }
+
+    /// Maps at least its header.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn peek(&self) -> Result<Map, JournalError> {
+        self.look(true)
+    }
+
+    fn look(&self, first_page: bool) -> Result<Map, JournalError> {
+        let plain = || Map::readable(&File::open(&self.path)?);
+        let map = match self.is_packed() {
+            true => unpack(&self.path, first_page),
+            false => match plain() {
+                // It was packed since its name was read.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    unpack(&self.packed(), first_page).map_err(|_| error)
+                }
+                found => found,
+            },
+        };
+        map.map_err(JournalError::disk(&self.path, "open the segment"))
     }
 
     /// All segment files of a log, in order.
@@ -282,24 +325,34 @@ impl SegmentFile {
     /// # Errors
     /// A folder that cannot be read, and a number that is missing.
     pub fn list(folder: &Path) -> Result<Vec<Self>, JournalError> {
-        let mut ordinals = Vec::new();
-        let entries =
-            fs::read_dir(folder).map_err(JournalError::disk(folder, "list the folder"))?;
-        for entry in entries {
-            let entry = entry.map_err(JournalError::disk(folder, "list the folder"))?;
-            let name = entry.file_name();
-            let stem = name.to_str().and_then(|name| name.strip_suffix(".log"));
-            if let Some(ordinal) = stem.filter(|s| s.len() == 10).and_then(|s| s.parse().ok()) {
-                ordinals.push(ordinal);
-            }
+        let mut ordinals = numbers(folder, ".log")?;
+        let packed = folder.join(PACKED);
+        if packed.exists() {
+            ordinals.extend(numbers(&packed, SUFFIX)?);
         }
         ordinals.sort_unstable();
+        ordinals.dedup();
         for (wanted, &found) in (1..).zip(&ordinals) {
             if found != wanted {
                 let file = Self::new(folder, wanted).path;
                 return Err(JournalError::MissingSegment { file });
             }
         }
-        Ok(ordinals.into_iter().map(|ordinal| Self::new(folder, ordinal)).collect())
+        let file = |ordinal| Self::find(folder, ordinal).unwrap_or(Self::new(folder, ordinal));
+        Ok(ordinals.into_iter().map(file).collect())
     }
+}
+
+/// The numbers that files in a folder have before a suffix.
+fn numbers(folder: &Path, suffix: &str) -> Result<Vec<u64>, JournalError> {
+    let mut numbers = Vec::new();
+    let entries = fs::read_dir(folder).map_err(JournalError::disk(folder, "list the folder"))?;
+    for entry in entries {
+        let entry = entry.map_err(JournalError::disk(folder, "list the folder"))?;
+        let name = entry.file_name();
+        let stem = name.to_str().and_then(|name| name.strip_suffix(suffix));
+        numbers
+            .extend(stem.filter(|stem| stem.len() == 10).and_then(|stem| stem.parse::<u64>().ok()));
+    }
+    Ok(numbers)
 }

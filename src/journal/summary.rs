@@ -11,9 +11,11 @@ use crate::journal::{JournalError, LogKind, Wrong};
 pub struct Summary {
     /// Segments in use.
     pub segments: usize,
+    /// Those of them that are packed.
+    pub packed: usize,
     /// Segments that wait to be used.
     pub waiting: usize,
-    /// Bytes of all of them.
+    /// Bytes of all of them on the disk.
     pub bytes: u64,
     /// The header of the first segment; none in an empty log.
     pub first: Option<SegmentHeader>,
@@ -33,10 +35,12 @@ pub fn summary(folder: &Path, kind: LogKind) -> Result<Summary, JournalError> {
     }
     let is_open = is_open(folder);
     let mut summary =
-        Summary { segments: 0, waiting: 0, bytes: 0, first: None, last: None, is_open };
+        Summary { segments: 0, packed: 0, waiting: 0, bytes: 0, first: None, last: None, is_open };
     for file in SegmentFile::list(folder)? {
-        let map = file.map()?;
-        summary.bytes += map.bytes() as u64;
+        let map = file.peek()?;
+        let size = fs::metadata(&file.path).map_err(JournalError::disk(&file.path, "look at it"));
+        summary.bytes += size?.len();
+        summary.packed += usize::from(file.is_packed());
         match SegmentHeader::read(&map) {
             Ok(Some(header)) => {
                 header.check(&file, kind, map.bytes())?;

@@ -22,6 +22,7 @@ fn open_log_of(journal: &Path, segment_bytes: usize) -> Opened<Event> {
         ready_segments: 2,
         reserve_lines: 64,
         sync_interval: std::time::Duration::ZERO,
+        ..Settings::default()
     };
     let folder = LogKind::Events.folder(journal);
     open(&folder, Meaning::default(), UtcMapping::default(), &settings).unwrap()

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::journal::{JournalError, Keeper, KeeperThread, Opened, UtcMapping, Writer, open_both};
+use crate::journal::{
+    JournalError, Keeper, KeeperThread, Opened, UtcMapping, Writer, open_both_from,
+};
 use crate::model::{Command, CommandKind, Event, Group, Instrument, Nanos, Request, SeqNo};
 use crate::port::Port;
 use crate::port::host::{HostConfig, TcpHost};
@@ -13,17 +15,19 @@ use crate::replica::Reign;
 use crate::runtime::{Clock, SystemClock, available_cpus, lock_memory, quietest_last};
 use crate::slow::audit::Audit;
 use crate::slow::{Roster, SlowError, SlowPath};
+use crate::snapshot::{Container, Stand};
 use crate::stage::{Acceptor, Board, Door, FixOptions, FixState, Gate, Introduced, Release, Rule};
 use crate::topology::appliance::{Appliance, CourtParts, Launch, Listing};
 use crate::topology::speaker::{DatedLimits, date_of};
 use crate::topology::standby::TcpLines;
 use crate::topology::utc_watch::UtcWatch;
 use crate::topology::{
-    AdminOptions, AdminServer, Catalogue, Config, ConfigError, Crown, FixParts, LimitsFile, Parts,
-    PeersParts, Placement, PricesParts, Promoted, ReleaseGate, Replay, ReplayError, Timetable,
-    VenuesParts, empty_feed, empty_fold, empty_gateway, empty_peers, engine_limits, fix_options,
-    identity, journal_folder, journal_settings, meaning, open_fix, open_venues, outlet_options,
-    parse_limits, place, risk_bound, venues_options, wire,
+    AdminOptions, AdminServer, Catalogue, Config, ConfigError, Crown, FixParts, Kept, LimitsFile,
+    Parts, PeersParts, Placement, PricesParts, Promoted, ReleaseGate, Replay, ReplayError,
+    Timetable, Unfit, VenuesParts, empty_feed, empty_fold, empty_gateway, empty_peers,
+    engine_limits, fits, fix_options, identity, journal_folder, journal_settings, list_snapshots,
+    meaning, open_fix, open_venues, outlet_options, parse_limits, place, risk_bound,
+    snapshots_folder, venues_options, wire,
 };
 
 /// Why an appliance did not start.
@@ -83,6 +87,10 @@ pub struct BootReport {
     pub commands: u64,
     /// Events they made.
     pub events: u64,
+    /// The command of the snapshot it began from, if from any.
+    pub snapshot: Option<SeqNo>,
+    /// Snapshots it did not begin from, each in a sentence.
+    pub passed_over: Vec<String>,
     /// Orders resting after the replay.
     pub open_orders: u64,
     /// Events the event log lacked and were written again.
@@ -107,10 +115,14 @@ pub struct Recovered {
     pub(crate) epochs: Vec<(u32, u64)>,
     mended: u64,
     pub(crate) torn: Vec<String>,
+    /// The command of the snapshot that the state began from.
+    snapshot: Option<SeqNo>,
+    passed_over: Vec<String>,
 }
 
 impl Recovered {
-    /// Opens the journal, cuts torn tails, and makes empty state; its keepers get threads.
+    /// Opens the journal, cuts torn tails, and makes state: of the newest snapshot that is good and
+    /// fits, else empty. Its keepers get threads.
     ///
     /// # Errors
     /// As [`boot`].
@@ -127,13 +139,57 @@ impl Recovered {
     /// # Errors
     /// As [`boot`].
     pub(crate) fn open_idle(config: &Config, catalogue: &Catalogue) -> Result<Self, BootError> {
+        let mut passed_over = Vec::new();
+        for kept in list_snapshots(&snapshots_folder(&config.data)).unwrap_or_default() {
+            match Self::open_at(config, catalogue, &kept)? {
+                Ok(recovered) => return Ok(Self { passed_over, ..recovered }),
+                Err(why) => passed_over.push(format!("{}: {why}", kept.path.display())),
+            }
+        }
+        Ok(Self { passed_over, ..Self::open_from(config, catalogue, &Stand::default())? })
+    }
+
+    /// From a snapshot, or why not from that.
+    fn open_at(
+        config: &Config,
+        catalogue: &Catalogue,
+        kept: &Kept,
+    ) -> Result<Result<Self, Unfit>, BootError> {
+        let journal = journal_folder(&config.data);
+        let bytes = match std::fs::read(&kept.path) {
+            Ok(bytes) => bytes,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let container = match Container::open(&bytes) {
+            Ok(container) => container,
+            Err(why) => return Ok(Err(why.into())),
+        };
+        let config_now = identity(config, catalogue).config;
+        if let Err(why) = fits(&journal, &config_now, &container.stand) {
+            return Ok(Err(why));
+        }
+        let mut recovered = Self::open_from(config, catalogue, &container.stand)?;
+        recovered.snapshot = Some(container.stand.seq);
+        Ok(recovered.replay.resume(&journal, &container).map(|()| recovered))
+    }
+
+    /// Opens the journal where it is good up to there, with empty state.
+    fn open_from(config: &Config, catalogue: &Catalogue, stand: &Stand) -> Result<Self, BootError> {
         let journal = journal_folder(&config.data);
         let now = SystemClock::new().now();
         let utc = UtcMapping { log_time: now, utc: now, uncertainty: Nanos(1_000_000) };
         let settings = journal_settings(config);
-        let (commands, events) = open_both(&journal, meaning(config, catalogue), utc, &settings)?;
+        let from = (stand.seq.0, stand.last_event.0);
+        let meaning = meaning(config, catalogue);
+        let (commands, events) = open_both_from(&journal, from, meaning, utc, &settings)?;
         let torn = commands.torn.iter().chain(&events.torn).map(ToString::to_string).collect();
-        let Opened { writer: command_log, keeper: command_keeper, epochs, .. } = commands;
+        let Opened { writer: command_log, keeper: command_keeper, epochs: found, .. } = commands;
+        let mut epochs = stand.epochs.clone();
+        for (epoch, first) in found {
+            if epochs.last().is_none_or(|(known, _)| *known != epoch) {
+                epochs.push((epoch, first));
+            }
+        }
         let Opened { writer: event_log, keeper: event_keeper, .. } = events;
         let (keepers, idle_keepers) = (Vec::new(), vec![command_keeper, event_keeper]);
         let mut replay = Replay::open(
@@ -145,7 +201,18 @@ impl Recovered {
         replay.peers = empty_peers(config, catalogue);
         replay.venues = open_venues(&venues_options(config, catalogue), &config.data)?;
         replay.fix = open_fix(&fix_options(config, catalogue), &config.data)?;
-        Ok(Self { command_log, event_log, keepers, idle_keepers, replay, epochs, mended: 0, torn })
+        Ok(Self {
+            command_log,
+            event_log,
+            keepers,
+            idle_keepers,
+            replay,
+            epochs,
+            mended: 0,
+            torn,
+            snapshot: None,
+            passed_over: Vec::new(),
+        })
     }
 
     /// Folds all that is on record, and writes the events again that a crash kept from theirs.
@@ -196,8 +263,8 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
     let clock = SystemClock::new();
     let files = limits_files(config, catalogue)?;
     let journal = journal_folder(&config.data);
-    let Recovered { mut command_log, event_log, keepers, mut replay, epochs, mended, torn, .. } =
-        recovered;
+    let Recovered { mut command_log, event_log, keepers, mut replay, epochs, .. } = recovered;
+    let Recovered { mended, torn, snapshot, passed_over, .. } = recovered;
     command_log.set_epoch(crown.epoch);
     replay.fix.restored()?;
     replay.venues.restored();
@@ -271,6 +338,8 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
     let report = BootReport {
         commands: command_count,
         events: event_count,
+        snapshot,
+        passed_over,
         open_orders,
         mended,
         torn,
@@ -307,6 +376,7 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         limits: DatedLimits { files, done: (!is_new).then(|| date_of(last)) },
         kill_file: config.data.join(KILL_FILE),
         court,
+        snapshots: (config.clone(), catalogue.clone()),
         listing: listing_of(config, catalogue, roster),
     };
     let appliance = launch

@@ -16,7 +16,7 @@ use crate::slow::rules::Currency;
 use crate::topology::{
     AdminConfig, AlarmConfig, CalendarConfig, ClearingConfig, ConsoleConfig, Decimal, DeviceName,
     FeeConfig, FirmConfig, FixConfig, MarketDataConfig, PeersConfig, PhaseConfig, RegionConfig,
-    RiskConfig, ScaledConfig, StageName, StandbyConfig, Subnet, VenueConfig,
+    RiskConfig, ScaledConfig, SnapshotsConfig, StageName, StandbyConfig, Subnet, VenueConfig,
 };
 
 /// The whole configuration.
@@ -44,6 +44,8 @@ pub struct Config {
     pub market_data: MarketDataConfig,
     /// The two logs.
     pub journal: JournalConfig,
+    /// State kept so that a start need not fold all of history.
+    pub snapshots: SnapshotsConfig,
     /// Sizes and meaning of the deterministic core.
     pub engine: EngineConfig,
     /// Limits an account has unless its own say otherwise.
@@ -102,6 +104,7 @@ impl Default for Config {
             feed: FeedConfig::default(),
             market_data: MarketDataConfig::default(),
             journal: JournalConfig::default(),
+            snapshots: SnapshotsConfig::default(),
             engine: EngineConfig::default(),
             risk: RiskConfig::default(),
             rate: default_rates(),
@@ -246,11 +249,22 @@ impl Default for FeedConfig {
 pub struct JournalConfig {
     pub segment_kib: u32,
     pub sync_interval_ms: u32,
+    pub anchor_interval_s: u32,
+    pub anchors: Option<PathBuf>,
+    pub plain_segments: u32,
+    pub packed: Option<PathBuf>,
 }
 
 impl Default for JournalConfig {
     fn default() -> Self {
-        Self { segment_kib: 64 << 10, sync_interval_ms: 5 }
+        Self {
+            segment_kib: 64 << 10,
+            sync_interval_ms: 5,
+            anchor_interval_s: 60,
+            anchors: None,
+            plain_segments: 16,
+            packed: None,
+        }
     }
 }
 

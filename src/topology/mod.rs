@@ -26,6 +26,7 @@ mod schema;
 mod scribe;
 mod shard_wiring;
 mod sharding;
+mod snapshots;
 mod speaker;
 mod stage_name;
 mod standby;
@@ -69,6 +70,11 @@ pub use regions::{FeeConfig, Foreign, RegionConfig, regions};
 pub use risk_config::{AdminConfig, FirmConfig, RiskConfig};
 pub use schema::{Explained, explain, explained, schema};
 pub use sharding::{Home, Sharding};
+pub(crate) use snapshots::spawn_snapshots;
+pub use snapshots::{
+    Kept, SnapshotsConfig, TakeError, Taken, Unfit, begun, fits, list as list_snapshots, looked_at,
+    mark_of, snapshots_folder, take as take_snapshot,
+};
 pub use stage_name::StageName;
 pub(crate) use standby::Vitals;
 pub use standby::{

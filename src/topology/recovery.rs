@@ -6,7 +6,9 @@ use std::path::Path;
 use crate::engine::{Fold, Shards};
 use crate::journal::{JournalError, LogKind, Reader};
 use crate::model::{Command, Event, EventId, Fault, SeqNo};
+use crate::snapshot::{Bad, Composer, Container, Part, Section, Stand};
 use crate::stage::{FeedState, FixState, GatewayState, PeersState, VenuesState};
+use crate::topology::Unfit;
 
 /// Why a journal does not give back what it recorded.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +58,10 @@ pub struct Replay {
     /// What was published.
     pub feed: FeedState,
     commands: Reader<Command>,
+    /// Each epoch, and its first command.
+    pub epochs: Vec<(u32, u64)>,
+    /// The last event that the commands gave.
+    pub last_event: EventId,
     /// Nothing once the log came to its end: whoever mends it then must not be read back.
     events: Option<Reader<Event>>,
     /// Commands folded.
@@ -84,12 +90,57 @@ impl Replay {
             peers: PeersState::none(),
             venues: VenuesState::none(),
             feed,
+            epochs: Vec::new(),
+            last_event: EventId(0),
             commands: Reader::open(&LogKind::Commands.folder(journal), 0)?,
             events: Some(Reader::open(&LogKind::Events.folder(journal), 0)?),
             command_count: 0,
             event_count: 0,
             compared: 0,
         })
+    }
+
+    /// Goes on from a snapshot that fits the journal, with all that comes after it; only with state
+    /// that is new, and that is of no use where this fails.
+    ///
+    /// # Errors
+    /// State that cannot be.
+    pub fn resume(&mut self, journal: &Path, snapshot: &Container<'_>) -> Result<(), Unfit> {
+        snapshot.fill(Section::Core, &mut self.fold)?;
+        snapshot.fill(Section::Gateway, &mut self.gateway)?;
+        snapshot.fill(Section::Fix, &mut self.fix)?;
+        snapshot.fill(Section::Peers, &mut self.peers)?;
+        snapshot.fill(Section::Venues, &mut self.venues)?;
+        snapshot.fill(Section::Feed, &mut self.feed)?;
+        let Stand { seq, timestamp, last_event, epochs, .. } = &snapshot.stand;
+        if (self.fold.seq, self.fold.timestamp) != (*seq, *timestamp) {
+            return Err(Bad::new("it stands at another command than it says").into());
+        }
+        if !self.fix.is_told() {
+            return Err(Unfit::Untold);
+        }
+        (self.last_event, self.epochs) = (*last_event, epochs.clone());
+        self.commands = Reader::open(&LogKind::Commands.folder(journal), seq.next().0)?;
+        let events = LogKind::Events.folder(journal);
+        self.events = Some(Reader::open(&events, last_event.0 + 1)?);
+        Ok(())
+    }
+
+    /// Whether its state can be written: nothing is unfinished but what waits for a time.
+    pub fn is_at_rest(&self) -> bool {
+        self.fold.matcher.is_at_rest()
+    }
+
+    /// Its state as it is written; at rest only.
+    pub fn compose(&self, stand: &Stand) -> Composer {
+        let mut composer = Composer::new(stand);
+        composer.add(Section::Core, |to| self.fold.write(to));
+        composer.add(Section::Gateway, |to| self.gateway.write(to));
+        composer.add(Section::Fix, |to| self.fix.write(to));
+        composer.add(Section::Peers, |to| self.peers.write(to));
+        composer.add(Section::Venues, |to| self.venues.write(to));
+        composer.add(Section::Feed, |to| self.feed.write(to));
+        composer
     }
 
     /// Folds the next command; `missing` is shown events the event log does not hold. `false` at
@@ -99,14 +150,19 @@ impl Replay {
     /// The first thing that is not as recorded.
     pub fn step(&mut self, missing: &mut dyn FnMut(&Event)) -> Result<bool, ReplayError> {
         let Some(group) = self.commands.read()? else { return Ok(false) };
+        let epoch = self.commands.epoch();
+        if self.epochs.last().is_none_or(|(known, _)| *known != epoch) {
+            self.epochs.push((epoch, group.head.seq.0));
+        }
         self.gateway.restore_command(&group);
         self.fix.restore_command(&group);
         self.peers.restore_command(&group.head);
         self.venues.restore_command(&group.head);
-        let Self { fold, gateway, fix, feed, events, compared, event_count, .. } = self;
+        let Self { fold, gateway, fix, feed, events, compared, event_count, last_event, .. } = self;
         let mut outcome = Ok(());
         let folded = fold.apply(&group, &mut |event| {
             *event_count += 1;
+            *last_event = event.id;
             gateway.restore_event(event);
             fix.restore_event(event);
             feed.apply(event);

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::journal::{Health, Progress};
+use crate::journal::Progress;
 use crate::model::{Nanos, RejectCode, SessionId};
 use crate::runtime::counters_file::{COUNTERS_NAME, CountersFile, Plan, Slot, Unit, Values};
 use crate::runtime::{Clock, CoreTimes, CounterReader, Pulse, StopFlag, SystemClock, log, utc};
@@ -312,7 +312,7 @@ fn journal(all: &mut Sources, progress: [Arc<Progress>; 2]) {
         let text = "the last number of a log that is on the disk";
         all.gauge(("journal_synced", text, Unit::None), &labels, read);
         let own = Arc::clone(&progress);
-        let read = move || u64::from(own.health() == Health::Good);
+        let read = move || u64::from(own.is_well());
         all.gauge(("journal_good", "1: a log can be written", Unit::None), &labels, read);
         let text = "what is wrong with a log";
         let slot = all.plan.text("journal_complaint", text, 248, &labels);

@@ -169,6 +169,10 @@ pub fn journal_settings(config: &Config) -> Settings {
     Settings {
         segment_bytes,
         sync_interval: Duration::from_millis(config.journal.sync_interval_ms as u64),
+        anchor_interval: Duration::from_secs(config.journal.anchor_interval_s.into()),
+        anchors: config.journal.anchors.clone(),
+        plain_segments: config.journal.plain_segments as usize,
+        packed: config.journal.packed.clone(),
         // A quarter of a segment is kept for cancels.
         reserve_lines: (lines / 8).min(Settings::default().reserve_lines),
         ..Settings::default()

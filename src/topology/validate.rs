@@ -161,7 +161,11 @@ fn check_numbers(config: &Config, source: &Source<'_>) -> Result<(), ConfigError
     let events = limits.events_per_command_max() as u64;
     bound("link_depth", engine.link_depth as u64, events + events / 4, 1 << 22)?;
     bound("segment_kib", config.journal.segment_kib as u64, 64, 4 << 20)?;
+    bound("anchor_interval_s", config.journal.anchor_interval_s.into(), 1, 86_400)?;
+    bound("plain_segments", config.journal.plain_segments.into(), 1, 1 << 20)?;
     bound("sync_interval_ms", config.journal.sync_interval_ms as u64, 1, 60_000)?;
+    bound("every_commands", config.snapshots.every_commands, 0, 1 << 40)?;
+    bound("keep", config.snapshots.keep as u64, 1, 1000)?;
     bound("heartbeat_ms", config.entry.heartbeat_ms as u64, 1, 60_000)?;
     bound("heartbeat_ms", config.feed.heartbeat_ms as u64, 1, 60_000)?;
     bound("hold_us", config.entry.hold_us as u64, 0, 1_000_000)?;

@@ -19,6 +19,8 @@ pub struct Appliance {
     pub config: PathBuf,
     /// What its environment has besides ours.
     pub environment: Vec<(String, String)>,
+    /// What it said until it was ready.
+    pub at_start: String,
     child: Option<Child>,
     said: Arc<Mutex<Vec<String>>>,
     listener: Option<JoinHandle<()>>,
@@ -27,7 +29,14 @@ pub struct Appliance {
 impl Appliance {
     /// Not started yet.
     pub fn new(config: PathBuf) -> Self {
-        Self { config, environment: Vec::new(), child: None, said: Arc::default(), listener: None }
+        Self {
+            config,
+            environment: Vec::new(),
+            at_start: String::new(),
+            child: None,
+            said: Arc::default(),
+            listener: None,
+        }
     }
 
     /// Starts it and waits until it is ready.
@@ -45,6 +54,7 @@ impl Appliance {
             let read = lines.read_line(&mut said).expect("its words are text");
             assert!(read > 0, "it did not start:\n{said}");
         }
+        self.at_start = said;
         // Whatever it says later has somewhere to go.
         let heard = Arc::clone(&self.said);
         self.listener = Some(std::thread::spawn(move || {
@@ -81,8 +91,14 @@ impl Appliance {
 
     /// Whether its journal gives back, byte for byte, every event it recorded.
     pub fn replays(&self) -> bool {
+        self.does(&["replay"])
+    }
+
+    /// Whether a command about its data ends well.
+    pub fn does(&self, command: &[&str]) -> bool {
         let replay = Command::new(env!("CARGO_BIN_EXE_wirematch"))
-            .args(["replay", "--config"])
+            .args(command)
+            .arg("--config")
             .arg(&self.config)
             .status();
         replay.expect("the binary starts").success()

@@ -355,7 +355,13 @@ fn tell(config: &Config, report: &BootReport) {
     }
     let kib = report.risk_bytes / 1024;
     log::say(&format!("risk keeps {kib} KiB of accounts, firms, holdings, orders and guards"));
-    if report.commands > 0 {
+    for why in &report.passed_over {
+        log::alert(&format!("not begun from this snapshot: {why}"));
+    }
+    if let Some(seq) = report.snapshot {
+        log::say(&format!("begun from the snapshot at command {seq}"));
+    }
+    if report.commands > 0 || report.snapshot.is_some() {
         log::say(&format!(
             "replayed {} commands and {} events ({} written again), {} orders open",
             report.commands, report.events, report.mended, report.open_orders

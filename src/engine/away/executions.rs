@@ -3,6 +3,7 @@
 
 use crate::engine::IdMap;
 use crate::model::{AccountId, EventId, InstrumentId, OrderId, Price, Quantity, SessionId, Side};
+use crate::snapshot::{Bad, Part, Source, value};
 
 /// One execution, and whose order it was of.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +22,19 @@ pub(super) struct Execution {
     pub(super) side: Side,
     pub(super) is_undone: bool,
 }
+value!(Execution {
+    away,
+    number,
+    told,
+    price,
+    quantity,
+    session,
+    ordinal,
+    account,
+    instrument,
+    side,
+    is_undone,
+});
 
 /// As many of them as there is room for; the oldest go first.
 #[derive(Debug)]
@@ -30,6 +44,30 @@ pub(super) struct Executions {
     places: IdMap,
     next: usize,
     most: usize,
+}
+
+/// Without the places, which follow.
+impl Part for Executions {
+    fn write(&self, to: &mut Vec<u8>) {
+        self.ring.write(to);
+        self.next.write(to);
+    }
+
+    fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
+        self.ring.read(from).map_err(|bad| bad.at("ring"))?;
+        self.next.read(from).map_err(|bad| bad.at("next"))?;
+        if self.next >= self.most {
+            return Err(Bad::new("a number out of its range").at("next"));
+        }
+        self.places.clear();
+        // The oldest first, so that of two with one key the newer is found.
+        let (newer, older) = self.ring.split_at(self.next.min(self.ring.len()));
+        let places = (newer.len() as u32..).zip(older).chain((0..).zip(newer));
+        for (at, execution) in places {
+            let _ = self.places.insert(key(execution.away, execution.number), at);
+        }
+        Ok(())
+    }
 }
 
 impl Executions {

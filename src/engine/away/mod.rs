@@ -34,6 +34,7 @@ use crate::model::{
     AccountId, Command, CommandKind, Event, EventKind, Group, InstrumentId, Nanos, OrderId, Phase,
     RejectCode, SessionId,
 };
+use crate::snapshot::part;
 
 /// What is told at boot of the orders that rest elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,6 +74,7 @@ struct Destination {
     /// The order that is looked at next: to be marked as in doubt, or where it is heard asked for.
     doubts: Option<Slot>,
 }
+part!(Destination { id, next_ordinal, sent, heard, is_up, doubts } kept { is_asked });
 
 impl Destination {
     /// Messages that it may not have.
@@ -111,6 +113,12 @@ pub struct Away {
     outbox: Outbox,
     routed: Vec<Group<Command>>,
 }
+part!(
+    Away { orders, waiting, executions }
+    all { destinations }
+    one { books }
+    kept { home, accounts, walks, here_first, in_flight_max, sweep_chunk, outbox, routed }
+);
 
 impl Away {
     /// Without any orders; `limits.shard` is its place among the shards.
@@ -173,6 +181,11 @@ impl Away {
     /// The most messages that one command sends.
     pub const fn routed_max(limits: &EngineLimits) -> usize {
         limits.sweep_chunk as usize + 2
+    }
+
+    /// Whether nothing is unfinished but what waits for a time, or for a destination.
+    pub fn is_at_rest(&self) -> bool {
+        self.walks.is_empty() && self.books.as_ref().is_none_or(|books| books.is_at_rest())
     }
 
     /// All destinations.

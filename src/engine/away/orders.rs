@@ -5,6 +5,7 @@
 
 use crate::engine::{IdMap, RestingOrder};
 use crate::model::{CancelReason, OrderId, Quantity, SessionId, Side};
+use crate::snapshot::{Bad, Blank, Part, Source, value, wrapped};
 
 /// A place in the table.
 pub(super) type Slot = u32;
@@ -22,6 +23,34 @@ pub(super) enum State {
     Live,
 }
 
+impl Blank for State {
+    fn blank() -> Self {
+        Self::Entering
+    }
+}
+
+impl Part for State {
+    fn write(&self, to: &mut Vec<u8>) {
+        match self {
+            Self::Entering => 0u8.write(to),
+            Self::Rest => 1u8.write(to),
+            Self::Replacing(order) => (2u8, *order).write(to),
+            Self::Live => 3u8.write(to),
+        }
+    }
+
+    fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
+        *self = match from.value::<u8>()? {
+            0 => Self::Entering,
+            1 => Self::Rest,
+            2 => Self::Replacing(from.value()?),
+            3 => Self::Live,
+            _ => return Err(Bad::new("a code nobody assigned")),
+        };
+        Ok(())
+    }
+}
+
 /// What was asked of an order and is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
@@ -34,6 +63,36 @@ pub(super) enum Asked {
     Modify(Side, Quantity),
     /// To put the order of this client's number in its place.
     Replace(u32),
+}
+
+impl Blank for Asked {
+    fn blank() -> Self {
+        Self::Nothing
+    }
+}
+
+impl Part for Asked {
+    fn write(&self, to: &mut Vec<u8>) {
+        match self {
+            Self::Nothing => 0u8.write(to),
+            Self::Cancel(reason) => (1u8, *reason).write(to),
+            Self::Cut(total) => (2u8, *total).write(to),
+            Self::Modify(side, total) => (3u8, (*side, *total)).write(to),
+            Self::Replace(ordinal) => (4u8, *ordinal).write(to),
+        }
+    }
+
+    fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
+        *self = match from.value::<u8>()? {
+            0 => Self::Nothing,
+            1 => Self::Cancel(from.value()?),
+            2 => Self::Cut(from.value()?),
+            3 => Self::Modify(from.value()?, from.value()?),
+            4 => Self::Replace(from.value()?),
+            _ => return Err(Bad::new("a code nobody assigned")),
+        };
+        Ok(())
+    }
 }
 
 /// An order at a destination.
@@ -61,6 +120,20 @@ pub(super) struct Routed {
     /// are still to be told.
     pub(super) left_there: Option<Quantity>,
 }
+value!(Routed {
+    order,
+    group,
+    away,
+    message,
+    state,
+    asked,
+    unwanted,
+    refusals,
+    here,
+    is_in_doubt,
+    question,
+    left_there,
+});
 
 impl Routed {
     /// Whether its client knows it to be in the market.
@@ -78,6 +151,32 @@ pub(super) struct Orders {
     ids: IdMap,
     away: IdMap,
     most: usize,
+}
+
+/// With the slots and which is used next, for walks go by slot; the maps follow.
+impl Part for Orders {
+    fn write(&self, to: &mut Vec<u8>) {
+        self.slots.write(to);
+        self.free.write(to);
+    }
+
+    fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
+        self.slots.read(from).map_err(|bad| bad.at("slots"))?;
+        self.free.read(from).map_err(|bad| bad.at("free"))?;
+        let is_empty = |slot: &Slot| matches!(self.slots.get(*slot as usize), Some(None));
+        let empty = self.slots.iter().filter(|slot| slot.is_none()).count();
+        if self.free.len() != empty || !self.free.iter().all(is_empty) {
+            return Err(Bad::new("a slot that is used, or none").at("free"));
+        }
+        self.ids.clear();
+        self.away.clear();
+        for (slot, routed) in (0..).zip(&self.slots) {
+            let Some(routed) = routed else { continue };
+            let _ = self.ids.insert(routed.order.id().0, slot);
+            let _ = self.away.insert(routed.away.0, slot);
+        }
+        Ok(())
+    }
 }
 
 impl Orders {
@@ -155,6 +254,7 @@ pub const LATE_ANSWERS_MAX: usize = 256;
 /// Orders and replacements of a session that no destination has answered.
 #[derive(Debug)]
 pub(super) struct Waiting(Box<[u32]>);
+wrapped!(Waiting);
 
 impl Waiting {
     pub(super) fn new(sessions: u32) -> Self {

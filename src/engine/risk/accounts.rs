@@ -5,6 +5,7 @@ use crate::engine::fetch::fetch;
 use crate::engine::risk::controls::Controls;
 use crate::engine::risk::{AccountLimits, MoreLimits};
 use crate::model::{AccountId, LimitKind, Notional, Quantity, RejectCode};
+use crate::snapshot::{part, value};
 
 /// One account's usage, or one firm's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +21,7 @@ pub struct AccountState {
     /// The same with its sign: what was sold short counts below zero.
     pub net_cost: Notional,
 }
+part!(AccountState { cash_flow, held_buy, held_sell, position_cost, net_cost });
 
 impl AccountState {
     /// Orders and positions together.
@@ -47,6 +49,7 @@ pub(super) struct OrderLimits {
     /// Which controls are on beyond those that every account has.
     pub(super) controls: Controls,
 }
+value!(OrderLimits { quantity_max, notional_max, collar_bps, open_orders_max, controls });
 
 impl OrderLimits {
     const fn of(limits: &AccountLimits) -> Self {
@@ -66,6 +69,7 @@ struct Class {
     order: OrderLimits,
     more: MoreLimits,
 }
+value!(Class { order, more });
 
 /// One account: a cache line.
 #[derive(Clone, Copy, Debug, Default)]
@@ -81,6 +85,7 @@ pub(super) struct Account {
     pub(super) firm: u16,
 }
 const _: () = assert!(size_of::<Account>() == 64);
+part!(Account { state, buying_power, exposure_max, class, firm });
 
 /// Classes that may be made while running.
 const CLASSES_SPARE: usize = 4096;
@@ -92,6 +97,7 @@ pub(super) struct Accounts {
     classes: Vec<Class>,
     classes_max: usize,
 }
+part!(Accounts { rows, classes } kept { classes_max });
 
 impl Accounts {
     /// As configured; `None` is unknown.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::model::{AccountId, LimitKind, Scope, SeqNo};
+use crate::snapshot::{value, wrapped};
 
 /// Alerts kept until somebody takes them; the oldest go first.
 const KEPT: usize = 256;
@@ -21,6 +22,7 @@ pub struct Alert {
     /// How much is used of it.
     pub value: i64,
 }
+value!(Alert { seq, scope, id, kind, value });
 
 impl Alert {
     pub(super) const fn account(about: (AccountId, SeqNo), kind: LimitKind, value: i64) -> Self {
@@ -39,6 +41,7 @@ impl Alert {
 /// Alerts that nobody has taken yet.
 #[derive(Debug)]
 pub(super) struct Alerts(VecDeque<Alert>);
+wrapped!(Alerts);
 
 impl Default for Alerts {
     fn default() -> Self {

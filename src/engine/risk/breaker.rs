@@ -2,6 +2,7 @@
 //! a person resumes trading.
 
 use crate::model::{Nanos, Price};
+use crate::snapshot::part;
 
 /// Parts of the window, so that old extremes are forgotten a part at a time: the window looked at
 /// is up to an eighth longer than asked.
@@ -16,6 +17,7 @@ struct Part {
     low: Price,
     high: Price,
 }
+part!(Part { began, low, high });
 
 /// One instrument's circuit breaker.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,6 +31,7 @@ pub(super) struct Breaker {
     /// It has fallen.
     pub(super) is_out: bool,
 }
+part!(Breaker { bps, window, parts, at, is_out } such |breaker| breaker.at < PARTS);
 
 impl Breaker {
     /// Takes a trade; says whether the breaker falls by it.

@@ -5,6 +5,7 @@
 use crate::engine::fetch::fetch;
 use crate::engine::risk::guards::GuardSet;
 use crate::model::{Hours, Instrument, InstrumentId, Phase, Price, RejectCode, Symbol};
+use crate::snapshot::{part, value};
 
 const BPS_ONE: i64 = 10_000;
 
@@ -31,6 +32,19 @@ pub(super) struct Listed {
     /// Market data halted it: the phase it would be in.
     pub(super) held_from: Option<Phase>,
 }
+value!(Listed {
+    tick,
+    lot,
+    reference,
+    is_elsewhere,
+    is_routed,
+    home,
+    hours,
+    collar_bps,
+    guards,
+    phase,
+    held_from,
+});
 
 /// The instruments with their reference prices, by id.
 #[derive(Clone, Debug)]
@@ -41,6 +55,7 @@ pub(super) struct Collar {
     /// Beside them, for nobody asks for one on an order's way.
     symbols: Box<[Symbol]>,
 }
+part!(Collar { listed, spare, symbols });
 
 impl Collar {
     pub(super) fn new(instruments: &[Instrument]) -> Self {

@@ -3,10 +3,12 @@
 
 use crate::engine::risk::MoreLimits;
 use crate::model::{Nanos, Notional};
+use crate::snapshot::wrapped;
 
 /// A set of controls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Controls(u16);
+wrapped!(Controls);
 
 impl Controls {
     pub(super) const NET: Self = Self(1);

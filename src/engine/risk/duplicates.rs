@@ -5,6 +5,7 @@
 
 use crate::engine::fetch::fetch;
 use crate::model::{Command, Nanos};
+use crate::snapshot::{part, wrapped};
 
 const WAYS: usize = 4;
 const BUCKETS: usize = 1 << 14;
@@ -15,6 +16,7 @@ struct Seen {
     mark: u64,
     at: Nanos,
 }
+part!(Seen { mark, at });
 
 /// Orders lately taken.
 #[derive(Debug)]
@@ -23,6 +25,7 @@ pub(super) struct Duplicates(Box<[Bucket]>);
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(align(64))]
 struct Bucket([Seen; WAYS]);
+wrapped!(Bucket, Duplicates);
 
 impl Duplicates {
     pub(super) fn new() -> Self {

@@ -14,6 +14,7 @@ use crate::model::{
     AccountId, Event, InstrumentId, LimitKind, Notional, OrderId, Price, Quantity, RejectCode,
     SeqNo, Side,
 };
+use crate::snapshot::part;
 
 /// All accounts' usage and all open orders.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub(super) struct Exposure {
     /// An order that waited at an end of its price band and is gone; whoever let it go takes it.
     pub(super) left_end: Option<HeldOrder>,
 }
+part!(Exposure { accounts, firms, orders, holdings, open_in, is_broken, alerts, left_end });
 
 impl Exposure {
     pub(super) fn new(options: &RiskOptions, instruments: usize) -> Self {

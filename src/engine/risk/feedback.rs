@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use crate::model::{Command, Event, EventFlags, Fault, Nanos, SeqNo};
+use crate::snapshot::part;
 
 /// Whether the gate may look at a command now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,7 @@ pub struct Feedback {
     /// Every event of commands up to this one has arrived.
     completed: SeqNo,
 }
+part!(Feedback { in_flight, arrived, completed } kept { lag, window });
 
 impl Feedback {
     /// With room for `window` commands of at most `events_per_command` events each.
@@ -98,6 +100,7 @@ struct Arrived {
     /// What found no room nearby; all of it is younger than what did.
     far: VecDeque<Event>,
 }
+part!(Arrived { near, far });
 
 impl Arrived {
     fn new(most: usize) -> Self {

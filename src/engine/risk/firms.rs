@@ -2,6 +2,7 @@
 
 use crate::engine::risk::{AccountState, FirmLimits};
 use crate::model::{AccountId, LimitKind, Notional, RejectCode};
+use crate::snapshot::{value, wrapped};
 
 /// One firm: its usage and its limits.
 #[derive(Clone, Copy, Debug)]
@@ -9,10 +10,12 @@ pub(super) struct Firm {
     pub(super) state: AccountState,
     pub(super) limits: FirmLimits,
 }
+value!(Firm { state, limits });
 
 /// All firms, by place; firm 1 is at place 0.
 #[derive(Debug, Default)]
 pub(super) struct Firms(Box<[Firm]>);
+wrapped!(Firms);
 
 impl Firms {
     pub(super) fn new(limits: &[FirmLimits]) -> Self {

@@ -20,6 +20,7 @@ use crate::model::{
     InstrumentId, LimitKind, Nanos, Notional, OrderId, OrderType, Phase, Price, Quantity,
     RejectCode, Request, SessionId, Side, TradingState,
 };
+use crate::snapshot::part;
 
 /// What a session may do, and how fast it is going.
 #[derive(Clone, Debug)]
@@ -28,6 +29,7 @@ pub(super) struct SessionState {
     pub(super) rate: Rate,
     pub(super) entry_disabled: bool,
 }
+part!(SessionState { rights, rate, entry_disabled });
 
 /// The gate's whole state: a fold over commands and the events that came back.
 #[derive(Debug)]
@@ -53,6 +55,10 @@ pub struct RiskGate {
     /// Instruments of sessions that may trade these alone, in order.
     pub(super) lists: Box<[(SessionId, Box<[InstrumentId]>)]>,
 }
+part!(RiskGate {
+    kill_switch, collar, exposure, throttled, clock_is_off, guards, paces, duplicates, barred,
+    located,
+} each { sessions } kept { shards, rest, sends_accounts, lists });
 
 impl RiskGate {
     /// With all tables taken at once.

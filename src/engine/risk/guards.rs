@@ -10,10 +10,12 @@ use crate::model::{
     Command, CommandKind, Event, Instrument, InstrumentId, LimitKind, Nanos, Phase, Price,
     Quantity, RejectCode, Request, SeqNo,
 };
+use crate::snapshot::{part, value, wrapped};
 
 /// Which guards an instrument has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct GuardSet(u16);
+wrapped!(GuardSet);
 
 impl GuardSet {
     pub(super) const RESTRICTED: Self = Self(1);
@@ -58,6 +60,7 @@ pub(super) struct Hot {
     /// Marks orders that wait at them.
     mark: u8,
 }
+part!(Hot { age_max, referred_at, low, high, mark });
 
 impl Hot {
     /// The mark of an order at the end that it pushes against; else 0.
@@ -81,6 +84,7 @@ pub(super) struct Guard {
     wanted: Option<Wanted>,
     is_asked: bool,
 }
+part!(Guard { tick, close, test_fall_bps, test_days, breaker, band, wanted, is_asked });
 
 /// A phase that a guard wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +92,7 @@ struct Wanted {
     phase: Phase,
     lasts: Nanos,
 }
+value!(Wanted { phase, lasts });
 
 /// Days of a price test: the rest of one, and the next.
 const TEST_DAYS: u32 = 2;
@@ -104,6 +109,7 @@ pub(super) struct Guards {
     /// Some guard wants a phase.
     any_wanted: bool,
 }
+part!(Guards { hot, rows, market, limits, any_wanted });
 
 impl Guards {
     pub(super) fn new(instruments: usize) -> Self {

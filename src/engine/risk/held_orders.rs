@@ -6,6 +6,7 @@
 use crate::engine::fetch::fetch;
 use crate::engine::{PagedMap, Spot, sent};
 use crate::model::{AccountId, InstrumentId, Notional, OrderId, Price, Quantity, SeqNo};
+use crate::snapshot::{Bad, Part, Source, part, write_count};
 
 /// An order that passed the gate and is not known to be dead.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,6 +35,10 @@ pub(super) struct HeldOrder {
     pub(super) is_sent: bool,
 }
 const _: () = assert!(size_of::<HeldOrder>() == 64);
+part!(HeldOrder {
+    id, price, entered, held, account, instrument, open, executed, holding, is_sale, at_end,
+    is_sent,
+} kept { spot });
 
 impl HeldOrder {
     /// The instrument, marked where the order rests at a destination that its client named.
@@ -60,6 +65,29 @@ pub(super) struct HeldOrders {
     free: Vec<u32>,
     /// Where the id of the order before was noted.
     near: u32,
+}
+
+/// The orders alone, by id: which slots they lie in changes nothing.
+impl Part for HeldOrders {
+    fn write(&self, to: &mut Vec<u8>) {
+        let mut is_free = vec![false; self.slots.len()];
+        for slot in self.free.iter().chain([&0]) {
+            is_free[*slot as usize] = true;
+        }
+        write_count(self.len(), to);
+        let live = self.slots.iter().zip(is_free).filter(|(_, is_free)| !is_free);
+        let mut live: Vec<_> = live.map(|(order, _)| order).collect();
+        live.sort_unstable_by_key(|order| order.id);
+        live.iter().for_each(|order| order.write(to));
+    }
+
+    fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
+        for _ in 0..from.count(self.free.len())? {
+            let order = from.value::<HeldOrder>()?;
+            self.insert(order).map_err(|_| Bad::new("an order is there twice"))?;
+        }
+        Ok(())
+    }
 }
 
 impl HeldOrders {

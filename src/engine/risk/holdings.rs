@@ -3,6 +3,7 @@
 use crate::engine::IdMap;
 use crate::engine::fetch::fetch;
 use crate::model::{AccountId, InstrumentId, Notional, Price, Quantity, RejectCode};
+use crate::snapshot::{Bad, Part, Source, part};
 
 /// One account's position and open orders in one instrument; two share a cache line.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,6 +17,7 @@ pub(super) struct Holding {
     /// Shares that open sales could take.
     pub(super) open_sell: u32,
 }
+part!(Holding { position, cost, open_orders, open_buy, open_sell });
 
 impl Holding {
     /// Shares that would be held if every open order of a side traded and none of the other.
@@ -95,6 +97,28 @@ enum Places {
 pub(super) struct Holdings {
     places: Places,
     rows: Box<[Holding]>,
+}
+
+impl Part for Holdings {
+    fn write(&self, to: &mut Vec<u8>) {
+        self.rows.write(to);
+        if let Places::Sparse { rows, used } = &self.places {
+            rows.write(to);
+            used.write(to);
+        }
+    }
+
+    fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
+        self.rows.read(from).map_err(|bad| bad.at("rows"))?;
+        if let Places::Sparse { rows, used } = &mut self.places {
+            rows.read(from).map_err(|bad| bad.at("places"))?;
+            used.read(from).map_err(|bad| bad.at("used"))?;
+            if *used > self.rows.len() {
+                return Err(Bad::new("more than there is room for").at("used"));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Holdings {

@@ -2,6 +2,7 @@
 //! off, or only for what does not reduce a position.
 
 use crate::model::{Command, Scope, TradingState};
+use crate::snapshot::part;
 
 /// A scope's state, the stricter the higher: what operators want of it in the lower half, what
 /// clients want in the upper. Neither undoes the other's, but operators may.
@@ -30,6 +31,7 @@ pub(super) struct KillSwitch {
     accounts: Box<[State]>,
     instruments: Box<[State]>,
 }
+part!(KillSwitch { any, everything, venues, firms, sessions, accounts, instruments });
 
 /// Whom an order concerns beside session, account and instrument.
 #[derive(Clone, Copy, Debug, Default)]

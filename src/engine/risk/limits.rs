@@ -4,6 +4,7 @@ use crate::model::{
     AccountId, Command, Hours, Instrument, InstrumentId, LimitKind, Nanos, Notional, Phase,
     Quantity, RejectCode, SessionId,
 };
+use crate::snapshot::{part, value, wrapped};
 
 /// The limits of one account. An account without limits is unknown and may do nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,19 @@ pub struct MoreLimits {
     /// It is at home in another region, and its orders are refused here.
     pub is_foreign: bool,
 }
+value!(MoreLimits {
+    credit,
+    net_max,
+    position_max,
+    duplicate_window,
+    rate,
+    executions_max,
+    execution_window,
+    no_market_orders,
+    marked_shorts,
+    soft_bps,
+    is_foreign,
+});
 
 impl MoreLimits {
     /// All off.
@@ -119,6 +133,7 @@ pub struct FirmLimits {
     /// Beyond this share of a limit an alert is given, in hundredths of a percent; 0: none is.
     pub soft_bps: u32,
 }
+value!(FirmLimits { first, last, buying_power, exposure_max, net_max, position_max, soft_bps });
 
 /// How fast a session may send new orders; cancels always pass. 0 messages a second: no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,6 +147,7 @@ pub struct RateClass {
     /// For how long.
     pub ban: Nanos,
 }
+part!(RateClass { per_second, burst, ban_above, ban });
 
 impl RateClass {
     /// Sets a part of it; below 0 is no limit.
@@ -151,6 +167,7 @@ impl RateClass {
 /// Phases in which a session may enter orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PhaseSet(u8);
+wrapped!(PhaseSet, HoursSet);
 
 impl PhaseSet {
     /// All there are.
@@ -204,6 +221,7 @@ pub struct SessionRights {
     /// It may trade the instruments of its list alone.
     pub has_list: bool,
 }
+part!(SessionRights { first_account, last_account, rate, hours, phases, has_list });
 
 /// Everything the gate is told at boot.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@
 
 use crate::engine::risk::milliseconds;
 use crate::model::{LimitKind, Nanos, Price, RejectCode};
+use crate::snapshot::part;
 
 /// Levels there are.
 const LEVELS: usize = 3;
@@ -30,6 +31,7 @@ pub(super) struct Market {
     /// Halted for the day.
     pub(super) is_halted: bool,
 }
+part!(Market { falls_bps, pause, close, index, reached, is_halted } such |m| m.reached <= LEVELS);
 
 impl Market {
     /// Sets one of its numbers; `level` counts from 1.

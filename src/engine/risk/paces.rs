@@ -4,6 +4,7 @@ use crate::engine::fetch::fetch;
 use crate::engine::risk::MoreLimits;
 use crate::engine::risk::rate::Rate;
 use crate::model::{AccountId, Nanos, RejectCode};
+use crate::snapshot::{value, wrapped};
 
 /// One account's pace.
 #[derive(Clone, Copy, Debug)]
@@ -14,10 +15,12 @@ struct Pace {
     /// It traded too often: only a person lets it go on.
     is_stopped: bool,
 }
+value!(Pace { rate, window_began, executions, is_stopped });
 
 /// All accounts' paces, by id.
 #[derive(Debug)]
 pub(super) struct Paces(Box<[Pace]>);
+wrapped!(Paces);
 
 impl Paces {
     pub(super) fn new(accounts: usize) -> Self {

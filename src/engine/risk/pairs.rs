@@ -3,6 +3,7 @@
 
 use crate::engine::IdMap;
 use crate::model::{InstrumentId, RejectCode, Scope};
+use crate::snapshot::part;
 
 /// Pairs there is room for.
 const PAIRS_MAX: usize = 1 << 14;
@@ -13,6 +14,7 @@ pub(super) struct Pairs {
     values: IdMap,
     any: bool,
 }
+part!(Pairs { values, any });
 
 impl Pairs {
     pub(super) fn new() -> Self {

@@ -3,6 +3,7 @@
 
 use crate::engine::risk::milliseconds;
 use crate::model::{LimitKind, Nanos, Price, RejectCode};
+use crate::snapshot::part;
 
 const SECOND: u64 = 1_000_000_000;
 /// The mean is over five minutes, forgotten half a minute at a time.
@@ -21,6 +22,7 @@ struct Part {
     sum: i64,
     count: i64,
 }
+part!(Part { began, sum, count });
 
 /// One instrument's band.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,6 +44,9 @@ pub(super) struct PriceBand {
     /// When the limit state began; zero: there is none.
     limit_since: Nanos,
 }
+part!(PriceBand {
+    bps, width, limit_time, pause_time, reference, since, parts, at, mark, waiting, limit_since,
+} such |band| band.at < PARTS);
 
 impl PriceBand {
     /// Whether there is one.

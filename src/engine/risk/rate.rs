@@ -2,6 +2,7 @@
 
 use crate::engine::risk::RateClass;
 use crate::model::{Nanos, RejectCode};
+use crate::snapshot::value;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -19,6 +20,7 @@ pub(super) struct Rate {
     in_this_second: u32,
     banned_until: Nanos,
 }
+value!(Rate { class, cost, capacity, credit, seen, second_began, in_this_second, banned_until });
 
 impl Rate {
     pub(super) fn new(class: RateClass) -> Self {

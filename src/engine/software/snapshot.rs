@@ -17,6 +17,7 @@ use crate::model::{
     AccountId, Instrument, InstrumentId, Nanos, OrderType, Phase, Price, Quantity, SeqNo,
     SessionId, Side, Symbol,
 };
+use crate::snapshot::{Bad, Part, Source};
 
 /// The first bytes of a snapshot; the last two are the layout's version.
 const MAGIC: [u8; 8] = *b"WMBOOK03";
@@ -210,15 +211,54 @@ impl OrderRecord {
     }
 }
 
+/// One that is not at rest writes no books, which nobody reads back.
+impl Part for SoftwareMatcher {
+    fn write(&self, to: &mut Vec<u8>) {
+        let at = to.len();
+        0u64.write(to);
+        let _ = self.snapshot(to);
+        let length = (to.len() - at - 8) as u64;
+        if let Some(place) = to.get_mut(at..at + 8) {
+            place.copy_from_slice(&length.to_le_bytes());
+        }
+    }
+
+    fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
+        let length = from.value::<usize>()?;
+        self.fill(from.take(length)?).map_err(|why| Bad::new(why.rule()))
+    }
+}
+
+impl SnapshotError {
+    /// The rule that was broken, without the numbers.
+    const fn rule(self) -> &'static str {
+        match self {
+            Self::Setup(_) => "the limits of the engine are refused",
+            Self::Magic => "the books are of another layout, or were not at rest",
+            Self::Length => "the books are longer or shorter than their header says",
+            Self::UnknownInstrument(_) => "an instrument of the books is not configured",
+            Self::Phase(_) => "an instrument is in a phase nobody assigned",
+            Self::Order(..) => "an order has a field out of its range",
+            Self::OrderTwice(..) => "an order is there twice",
+            Self::Full => "more orders than the limits allow",
+            Self::Account(_) => "an account of a family is not below accounts_max",
+            Self::Digest => "the digest of the books is another than the one written",
+        }
+    }
+}
+
 impl SoftwareMatcher {
+    /// Whether nothing is unfinished but what waits for a time.
+    pub fn is_at_rest(&self) -> bool {
+        self.walks.is_empty() && self.cascades.is_empty() && self.uncrosses.is_empty()
+    }
+
     /// Appends a snapshot to `bytes` and returns the digest of the books.
     ///
     /// # Errors
     /// [`NotAtRest`] while work is unfinished; nothing was appended then.
     pub fn snapshot(&self, bytes: &mut Vec<u8>) -> Result<u64, NotAtRest> {
-        let at_rest =
-            self.walks.is_empty() && self.cascades.is_empty() && self.uncrosses.is_empty();
-        if !at_rest {
+        if !self.is_at_rest() {
             return Err(NotAtRest);
         }
         let digest = self.digest();
@@ -279,6 +319,12 @@ impl SoftwareMatcher {
         bytes: &[u8],
     ) -> Result<Self, SnapshotError> {
         let mut matcher = Self::new(limits, instruments)?;
+        matcher.fill(bytes)?;
+        Ok(matcher)
+    }
+
+    /// Fills a matcher that is new.
+    fn fill(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
         let (header, rest) = take::<Header>(bytes, 1)?;
         let header = header.first().copied().ok_or(SnapshotError::Length)?;
         if header.magic != MAGIC {
@@ -290,17 +336,17 @@ impl SoftwareMatcher {
         if !rest.is_empty() {
             return Err(SnapshotError::Length);
         }
-        matcher.now = Nanos(header.now);
+        self.now = Nanos(header.now);
         for record in &desks {
-            matcher.restore_desk(record)?;
+            self.restore_desk(record)?;
         }
         for record in &families {
-            let family = matcher.families.get_mut(record.account as usize);
+            let family = self.families.get_mut(record.account as usize);
             *family.ok_or(SnapshotError::Account(record.account))? = record.family;
-            matcher.has_families |= record.family != 0;
+            self.has_families |= record.family != 0;
         }
-        matcher.restore_orders(&orders)?;
-        if matcher.digest() == header.digest { Ok(matcher) } else { Err(SnapshotError::Digest) }
+        self.restore_orders(&orders)?;
+        if self.digest() == header.digest { Ok(()) } else { Err(SnapshotError::Digest) }
     }
 
     fn restore_desk(&mut self, record: &InstrumentRecord) -> Result<(), SnapshotError> {

@@ -39,11 +39,11 @@ impl Disk for Faulty {
         Files.create(path)
     }
 
-    fn zero(&self, file: &File, offset: u64, zeros: &[u8]) -> io::Result<()> {
+    fn write(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
         // A short write: half arrives, then the error.
-        Files.zero(file, offset, &zeros[..zeros.len() / 2])?;
+        Files.write(file, offset, &bytes[..bytes.len() / 2])?;
         weather(&self.0.zero)?;
-        Files.zero(file, offset, zeros)
+        Files.write(file, offset, bytes)
     }
 
     fn sync_file(&self, file: &File) -> io::Result<()> {
@@ -148,7 +148,7 @@ fn a_disk_full_at_the_start_is_told_at_the_start() {
     let utc = UtcMapping::default();
     let refused =
         open_with::<Command>(folder.path(), Meaning::default(), utc, &small(), disk).unwrap_err();
-    assert!(matches!(refused, JournalError::Disk { doing: "make the next segment", .. }));
+    assert!(matches!(refused, JournalError::Disk { doing: "make the superblock", .. }));
     *weather.zero.lock().unwrap() = None;
     append(&mut open_in(&weather, folder.path()), &[vec![1]]);
     assert_eq!(commands(folder.path(), 0).len(), 1);

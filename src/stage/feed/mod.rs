@@ -10,6 +10,7 @@ use crate::model::{Event, Fault, Instrument, Nanos};
 use crate::port::Port;
 use crate::port::endpoint::{Opened, UdpEndpoint};
 use crate::runtime::{Counters, LatencyRecorder, Stage};
+use crate::snapshot::part;
 use crate::stage::device::{DeviceCounter, show_device};
 use crate::stage::feed::publisher::Publisher;
 use crate::stage::{BURST, FrameCause, Gate};
@@ -70,6 +71,7 @@ pub struct FeedState {
     options: FeedOptions,
     publisher: Publisher,
 }
+part!(FeedState { publisher } kept { options });
 
 impl FeedState {
     /// Before the first message.

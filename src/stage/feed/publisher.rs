@@ -1,6 +1,7 @@
 //! Events become ITCH messages: a fold, so a replay publishes the same numbers again.
 
 use crate::model::{Event, EventFlags, EventKind, Instrument, Phase, Side, Symbol};
+use crate::snapshot::part;
 use crate::stage::feed::store::{MESSAGE_MAX, Store};
 use crate::stage::gateway::since_midnight;
 use crate::wire::itch::{
@@ -18,6 +19,7 @@ pub(super) struct Publisher {
     states: Box<[u8]>,
     pub(super) store: Store,
 }
+part!(Publisher { instruments, symbols, states, store });
 
 impl Publisher {
     pub(super) fn new(instruments: &[Instrument], messages: usize) -> Self {

@@ -1,5 +1,7 @@
 //! The last messages published, by number, for sending and for sending again.
 
+use crate::snapshot::{Bad, Part, Source};
+
 /// Bytes a message may have; the longest ITCH message we publish has 50.
 pub(super) const MESSAGE_MAX: usize = 63;
 
@@ -16,6 +18,39 @@ struct Slot {
 pub(super) struct Store {
     slots: Box<[Slot]>,
     next: u64,
+}
+
+/// The messages that are kept, not the ring: that may have another size now.
+impl Part for Store {
+    fn write(&self, to: &mut Vec<u8>) {
+        let from = self.oldest();
+        (self.next, from).write(to);
+        for number in from..self.next {
+            let bytes = self.get(number).unwrap_or(&[]);
+            to.push(bytes.len() as u8);
+            to.extend_from_slice(bytes);
+        }
+    }
+
+    fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
+        let (next, first) = from.value::<(u64, u64)>()?;
+        if first == 0 || first > next {
+            return Err(Bad::new("numbers out of their order"));
+        }
+        self.next = first;
+        for _ in first..next {
+            let length = usize::from(from.value::<u8>()?);
+            let bytes = from.take(length)?;
+            if length > MESSAGE_MAX {
+                return Err(Bad::new("a message longer than any"));
+            }
+            self.push(|space| {
+                space[..length].copy_from_slice(bytes);
+                length
+            });
+        }
+        Ok(())
+    }
 }
 
 impl Store {

@@ -9,6 +9,7 @@ use crate::engine::IdMap;
 use crate::model::{
     CancelReason, Event, EventFlags, EventKind, OrderId, OrderType, RejectCode, SessionId,
 };
+use crate::snapshot::part;
 use crate::stage::fix::FixOptions;
 use crate::wire::fix::Version;
 use crate::wire::fix::order::{ExecutionReport, Id, Order, Stage, doubt_text};
@@ -32,6 +33,7 @@ pub(super) struct Copies {
     /// Orders that are gone, the first first: they make way when room is needed.
     gone: VecDeque<OrderId>,
 }
+part!(Copies { ids, orders, free, gone } kept { watchers });
 
 impl Copies {
     /// Nothing where nobody watches.

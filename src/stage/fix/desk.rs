@@ -7,6 +7,7 @@ use crate::model::{
     AccountId, Command, CommandKind, Event, Group, InstrumentId, Nanos, Price, Request, Scope,
 };
 use crate::runtime::Counters;
+use crate::snapshot::part;
 use crate::stage::BURST;
 use crate::stage::fix::{FixCounter, FixOptions, FixSpec, room_in};
 use crate::stage::gateway::Symbols;
@@ -66,6 +67,10 @@ pub(super) struct Desk {
     pub(super) grace_ends: Option<Nanos>,
     pub(super) question: Option<Question>,
 }
+part!(
+    Desk { orders, answered, generation, next_recorded, last_event, is_up }
+    kept { spec, received, unanswered, is_on, owes_down, grace_ends, question }
+);
 
 /// A question about all orders, being answered.
 #[derive(Clone, Copy, Debug)]

@@ -3,6 +3,7 @@
 use crate::model::{Event, Nanos, SessionId};
 use crate::port::stream::Stream;
 use crate::runtime::Counters;
+use crate::snapshot::part;
 use crate::stage::SessionRow;
 use crate::stage::fix::desk::{Clerk, Desk, Names, Work};
 use crate::stage::fix::{FixCounter, FixOptions, FixSpec, FixView};
@@ -29,12 +30,18 @@ pub(super) struct FixSession {
     closing_since: Option<Nanos>,
     /// Nothing was on record when it was opened.
     is_fresh: bool,
+    /// The last event of which history tells the client something.
+    last_told: u64,
     retold: u32,
     /// Stands in the gateway's list of those that may have something to send.
     pub(super) is_listed: bool,
     /// The poll in which it was found to have something to be read, or to go on with.
     pub(super) found_in: u32,
 }
+part!(
+    FixSession { desk, last_told }
+    kept { endpoint, line, line_is_broken, closing_since, is_fresh, retold, is_listed, found_in }
+);
 
 impl std::fmt::Debug for FixSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -52,6 +59,7 @@ impl FixSession {
             line_is_broken: false,
             closing_since: None,
             is_fresh,
+            last_told: 0,
             retold: 0,
             is_listed: false,
             found_in: 0,
@@ -83,7 +91,11 @@ impl FixSession {
     pub(super) fn retell(&mut self, event: &Event, symbols: &Symbols) {
         self.desk.answer(event);
         let is_new = !self.is_fresh && event.id.0 > self.endpoint.store().told_of();
-        let Some(report) = self.desk.orders.apply(event).filter(|_| is_new) else { return };
+        let Some(report) = self.desk.orders.apply(event) else { return };
+        self.last_told = event.id.0;
+        if !is_new {
+            return;
+        }
         self.retold += 1;
         self.put_on_record(event, &report, symbols, event.timestamp);
         if self.retold.is_multiple_of(RETOLD_TOGETHER) {
@@ -99,7 +111,7 @@ impl FixSession {
         report: &ExecutionReport,
         symbols: &Symbols,
     ) {
-        self.desk.last_event = event.id.0;
+        (self.desk.last_event, self.last_told) = (event.id.0, event.id.0);
         if !self.is_fresh && event.id.0 > self.endpoint.store().told_of() {
             self.retold += 1;
             self.put_copy_on_record(event, report, symbols, event.timestamp);
@@ -128,6 +140,11 @@ impl FixSession {
                 writer.flag(tag::COPY_MSG_INDICATOR, true);
             }
         });
+    }
+
+    /// Whether all that history tells the client is on its record.
+    pub(super) fn is_told(&self) -> bool {
+        self.is_fresh || self.endpoint.store().told_of() >= self.last_told
     }
 
     /// The replay is over: the numbers are as history and the record say.

@@ -9,6 +9,7 @@ use crate::model::{
     AccountId, Command, Event, Group, Instrument, Nanos, Request, SelfTrade, SessionId,
 };
 use crate::runtime::Counters;
+use crate::snapshot::part;
 use crate::stage::fix::FixCounter;
 use crate::stage::fix::copies::Copies;
 use crate::stage::fix::desk::{Moment, Work};
@@ -112,6 +113,7 @@ pub type OpenedRecord = Result<Box<dyn Store>, StoreError>;
 pub(super) struct Common {
     pub(super) symbols: Symbols,
 }
+part!(Common { symbols });
 
 impl Common {
     /// Hands for a session's desk, for one input.
@@ -138,6 +140,7 @@ pub struct FixState {
     copies: Option<Copies>,
     grace: Nanos,
 }
+part!(FixState { common } one { copies } each { sessions } kept { present, dirty, grace });
 
 impl FixState {
     /// Before the first logon; `open` gives each session its record.
@@ -217,6 +220,12 @@ impl FixState {
         if let Some(Some(session)) = self.sessions.get_mut(event.session.index()) {
             session.retell(event, &self.common.symbols);
         }
+    }
+
+    /// Whether all that history told clients up to here is on their records: what is not can only
+    /// be told again by folding it again.
+    pub fn is_told(&self) -> bool {
+        self.sessions.iter().flatten().all(FixSession::is_told)
     }
 
     /// The replay is over: numbers are as history and the records say.

@@ -3,6 +3,7 @@
 
 use crate::engine::{IdMap, LATE_ANSWERS_MAX};
 use crate::model::{Command, CommandKind, Flags, Group, Nanos};
+use crate::snapshot::part;
 use crate::wire::ouch::codes::{cross_type, display, time_in_force};
 
 /// What a reply repeats of its request.
@@ -15,6 +16,7 @@ pub(super) struct Echo {
     pub(super) cross_type: u8,
     pub(super) flags: Flags,
 }
+part!(Echo { cl_ord_id, firm, time_in_force, display, cross_type, flags });
 
 /// One numbered message of a client.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,6 +28,7 @@ struct Owed {
     first_reply: u64,
     replies: u32,
 }
+part!(Owed { client_seq, answered, echo, received_at, first_reply, replies });
 
 /// The last messages of a session.
 #[derive(Clone, Debug)]
@@ -36,6 +39,10 @@ pub(super) struct Pending {
     /// What late answers repeat, where orders are routed to destinations.
     late: Option<Box<Late>>,
 }
+part!(
+    Pending { owed, unanswered, last_ordinal } one { late }
+    such |pending| pending.unanswered as usize <= pending.owed.len()
+);
 
 /// Echoes of orders that were routed and not answered, by their numbers.
 #[derive(Clone, Debug)]
@@ -44,6 +51,7 @@ struct Late {
     echoes: Box<[Echo]>,
     free: Vec<u32>,
 }
+part!(Late { places, echoes, free });
 
 impl Late {
     fn new() -> Self {

@@ -9,6 +9,7 @@ use crate::model::{
     InstrumentId, Nanos, OrderType, Price, Quantity, RejectCode, Request, SelfTrade, SessionId,
     Side, Symbol, TermFlags, Terms, Text, TimeInForce,
 };
+use crate::snapshot::{Bad, Part, Source};
 use crate::stage::gateway::terms::{needs_terms, terms_of};
 use crate::wire::ouch::codes::{
     MARKET_PRICE, PRICE_MAX, QUANTITY_BOUND, capacity, cross_type, display, intermarket_sweep,
@@ -25,6 +26,26 @@ pub(in crate::stage) struct Symbols {
     ids: IdMap,
     names: Box<[[u8; 8]]>,
     destinations: Box<[(String, SessionId)]>,
+}
+
+/// The names, from which it follows where they are found.
+impl Part for Symbols {
+    fn write(&self, to: &mut Vec<u8>) {
+        let Self { ids: _, names, destinations: _ } = self;
+        names.write(to);
+    }
+
+    fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
+        self.names.read(from)?;
+        self.ids.clear();
+        for (id, name) in (0..).zip(&self.names) {
+            if *name != Symbol::BLANK.0 {
+                let kept = self.ids.insert(u64::from_be_bytes(*name), id);
+                kept.map_err(|_| Bad::new("more names than instruments"))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What an order calls this house, where it is to be matched here and nowhere else.

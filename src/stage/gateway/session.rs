@@ -6,6 +6,7 @@ use crate::link::Batch;
 use crate::model::{
     Command, CommandKind, Event, EventKind, Group, Nanos, RejectCode, Request, SessionId, base36,
 };
+use crate::snapshot::part;
 use crate::stage::gateway::SessionSpec;
 use crate::stage::gateway::pending::Pending;
 use crate::stage::gateway::report::report;
@@ -43,6 +44,13 @@ pub(super) struct Session {
     /// The request being read.
     request: Group<Request>,
 }
+part!(
+    Session { machine, pending, is_up }
+    kept {
+        spec, peer, owes_down, grace_ends, is_broken, is_listed, resend, shortage, asked_until,
+        is_unreadable, is_behind, request,
+    }
+);
 
 /// What a packet or the passing of time brought.
 pub(super) enum Brought<'a> {

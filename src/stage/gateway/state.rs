@@ -11,6 +11,7 @@ use crate::model::{
     AccountId, Command, Event, Group, Instrument, Nanos, SelfTrade, SessionId, base36,
 };
 use crate::runtime::Counters;
+use crate::snapshot::part;
 use crate::stage::SessionRow;
 use crate::stage::gateway::request::Symbols;
 use crate::stage::gateway::session::{Session, token_prefix};
@@ -87,6 +88,7 @@ pub struct GatewayState {
     /// A login to be refused: to whom, and why.
     pub(super) refusal: Option<(SocketAddrV4, Login, LoginRejectCode)>,
 }
+part!(GatewayState { symbols } each { sessions } kept { options, dirty, behind, refusal });
 
 impl GatewayState {
     /// Before the first login.

@@ -24,6 +24,7 @@ use crate::model::{Command, Fault, Group, Instrument, LINES_MAX, Nanos, Request}
 use crate::port::Port;
 use crate::port::endpoint::{ArpFrame, Opened, UdpEndpoint};
 use crate::runtime::{Counters, Stage};
+use crate::snapshot::part;
 use crate::stage::gateway::Symbols;
 use crate::stage::peers::peer::Peer;
 use crate::stage::{BURST, Gate};
@@ -62,6 +63,7 @@ pub struct PeersState {
     symbols: Symbols,
     peers: Vec<Peer>,
 }
+part!(PeersState {} all { peers } kept { address, symbols });
 
 impl PeersState {
     /// Before the first message.

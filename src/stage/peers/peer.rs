@@ -3,6 +3,7 @@
 use std::net::SocketAddrV4;
 
 use crate::model::{Command, CommandKind, Group, Nanos, RejectCode, Request, SessionId};
+use crate::snapshot::part;
 use crate::stage::gateway::Symbols;
 use crate::stage::peers::decode::{Origin, decode, refused};
 use crate::stage::peers::encode::encode;
@@ -42,6 +43,7 @@ pub(super) struct Peer {
     /// It knows of messages that history here does not have: somebody must look.
     pub(super) is_foreign: bool,
 }
+part!(Peer { machine, ring, last, is_up, told } kept { spec, login_at, is_foreign });
 
 impl Peer {
     pub(super) fn new(spec: PeerSpec, in_flight_max: usize) -> Self {

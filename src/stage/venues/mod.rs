@@ -23,12 +23,13 @@ use crate::model::{
     Command, CommandKind, Fault, Group, Instrument, LINES_MAX, Nanos, Request, SessionId,
 };
 use crate::runtime::{Counters, Stage};
+use crate::snapshot::part;
 use crate::stage::gateway::Symbols;
 use crate::stage::venues::dialer::Number;
 use crate::stage::venues::line::Line;
 use crate::stage::venues::venue::{HandsOf, Venue};
 use crate::stage::{BURST, Gate};
-use crate::wire::fix::session::{SessionConfig, Store, StoreError};
+use crate::wire::fix::session::{MemoryStore, SessionConfig, Store, StoreError};
 
 crate::counters! {
     /// What the stage that speaks with venues counts.
@@ -95,6 +96,7 @@ pub struct VenuesState {
     symbols: Symbols,
     venues: Vec<Venue>,
 }
+part!(VenuesState {} all { venues } kept { symbols });
 
 impl VenuesState {
     /// Before the first message; `open` gives each session of a venue its record.
@@ -114,6 +116,13 @@ impl VenuesState {
             venues.push(Venue::new(spec, lines, options.in_flight_max));
         }
         Ok(Self { symbols: Symbols::new(&options.instruments), venues })
+    }
+
+    /// For looking at a journal: nobody is told anything.
+    pub fn to_look_at(options: &VenuesOptions) -> Self {
+        let silent = &mut |_: &VenueSpec, _| -> VenueRecord { Ok(Box::new(MemoryStore::new(1))) };
+        // Memory does not fail.
+        Self::open(options, silent).unwrap_or_else(|_| Self::none())
     }
 
     /// Of an appliance that routes nothing.

@@ -1,6 +1,7 @@
 //! Messages routed to a venue, by their numbers, and which of them it has answered.
 
 use crate::model::{Command, CommandKind, Group};
+use crate::snapshot::{part, value};
 
 /// A message.
 #[derive(Clone, Copy, Debug)]
@@ -9,6 +10,7 @@ pub(super) struct Kept {
     /// The venue has spoken of it, or it is known that it never will.
     pub(super) is_answered: bool,
 }
+value!(Kept { message, is_answered });
 
 /// The last messages; as many as may be unanswered at once, rounded up.
 #[derive(Debug)]
@@ -23,6 +25,7 @@ pub(super) struct Ring {
     /// The number of the last message.
     last: u32,
 }
+part!(Ring { kept, of_order, of_cancel, of_question, last });
 
 impl Ring {
     pub(super) fn new(messages: usize) -> Self {

@@ -1,6 +1,7 @@
 //! One venue: which of its sessions is used, what was sent, what is asked again after a gap.
 
 use crate::model::{Command, CommandKind, Group, Nanos, RejectCode, SessionId};
+use crate::snapshot::part;
 use crate::stage::BURST;
 use crate::stage::gateway::Symbols;
 use crate::stage::venues::line::{Hands, Line};
@@ -31,6 +32,9 @@ pub(super) struct Venue {
     is_foreign: bool,
     fields: Box<[u8; FIELDS_MAX]>,
 }
+part!(
+    Venue { ring, is_up } kept { session, lines, active, sent, asking, is_foreign, fields }
+);
 
 impl Venue {
     pub(super) fn new(spec: &VenueSpec, lines: Vec<Line>, in_flight_max: usize) -> Self {

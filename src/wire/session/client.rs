@@ -4,6 +4,7 @@
 //! packet; `restore_…` from that log makes a restart invisible to the server.
 
 use crate::model::Nanos;
+use crate::snapshot::part;
 use crate::wire::ouch::MESSAGE_MAX;
 use crate::wire::session::control::{
     self, Ack, Control, FROM_NOW, Login, LoginAck, LoginRejectCode, Logout, RetransmitRequest,
@@ -132,6 +133,13 @@ pub struct ClientSession {
     /// The login, or the logout, is to be sent at this time.
     ask_at: Nanos,
 }
+part!(
+    ClientSession { next_rx }
+    kept {
+        config, state, sent, held, announced, requested, end, login, token, window, heartbeat,
+        heard_at, sent_at, progress_at, ack_due, ask_at,
+    }
+);
 
 impl ClientSession {
     /// A session whose numbers are all still to come.

@@ -4,6 +4,7 @@
 //! Only what is settled is acknowledged, for only that survives a restart.
 
 use crate::model::Nanos;
+use crate::snapshot::part;
 use crate::wire::session::held::{Held, WINDOW_MAX};
 use crate::wire::session::server::Delivery;
 
@@ -31,6 +32,7 @@ pub(crate) struct Inbox {
     held: Held,
     hold: Nanos,
 }
+part!(Inbox { expected, settled } kept { held, hold });
 
 impl Inbox {
     pub(crate) fn new(hold: Nanos) -> Self {

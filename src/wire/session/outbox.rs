@@ -11,6 +11,7 @@
 //!   acked ── sent ── end ─ ─ filled in ─ ─ live_from ── next
 //! ```
 
+use crate::snapshot::{Bad, Part, Source};
 use crate::wire::ouch::MESSAGE_MAX;
 use crate::wire::session::packet::{BLOCK_HEADER, PacketWriter, Token};
 
@@ -55,6 +56,49 @@ pub(crate) struct Outbox {
     flight: u64,
     detached: bool,
 }
+
+/// The messages that are kept, not the ring: that may have another size now.
+impl Part for Outbox {
+    fn write(&self, to: &mut Vec<u8>) {
+        let Self { slots: _, next, end, sent, acked, base: _, live_from, flight: _, detached } =
+            self;
+        let from = self.oldest().min(*end);
+        ([*next, *end, *sent, *acked], (*live_from, (*detached, from))).write(to);
+        for number in from..*end {
+            let bytes = self.kept(number).unwrap_or(&[]);
+            to.push(bytes.len() as u8);
+            to.extend_from_slice(bytes);
+        }
+    }
+
+    fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
+        type Numbers = ([u64; 4], (Option<u64>, (bool, u64)));
+        let ([next, end, sent, acked], (live_from, (detached, first))) = from.value::<Numbers>()?;
+        let is_good = first <= end && end <= next && sent <= next && acked <= sent;
+        if !is_good || first == 0 {
+            return Err(Bad::new("numbers out of their order"));
+        }
+        let lowest = first.max(end.saturating_sub(self.slots.len() as u64));
+        (self.next, self.end, self.sent, self.acked) = (next, end, sent, acked);
+        (self.live_from, self.detached, self.base) = (live_from, detached, lowest);
+        for number in first..end {
+            let length = usize::from(from.value::<u8>()?);
+            let bytes = from.take(length)?;
+            if length > MESSAGE_MAX {
+                return Err(Bad::new("a message longer than any"));
+            }
+            if number >= lowest {
+                let index = self.index(number);
+                let slot = &mut self.slots[index];
+                slot.length = length as u16;
+                slot.bytes[..length].copy_from_slice(bytes);
+            }
+        }
+        Ok(())
+    }
+}
+
+const _: () = assert!(MESSAGE_MAX <= u8::MAX as usize);
 
 impl Outbox {
     /// Keeps the last `depth` messages, rounded up to a power of two.

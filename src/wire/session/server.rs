@@ -5,6 +5,7 @@
 //! `restore_…` and the replies, and the session goes on where it was.
 
 use crate::model::Nanos;
+use crate::snapshot::part;
 use crate::wire::ouch::MESSAGE_MAX;
 use crate::wire::session::control::{
     Ack, Control, FROM_NOW, Login, LoginAck, LoginRejectCode, NotApplied, VERSION, is_control,
@@ -142,6 +143,14 @@ pub struct ServerSession {
     end_due: bool,
     counters: ServerCounters,
 }
+// Connections do not outlive a start.
+part!(
+    ServerSession { inbox, outbox, nonce }
+    kept {
+        config, state, token, next_rx, heard_at, sent_at, ack_sent, ack_due, login_ack_due,
+        end_due, counters,
+    }
+);
 
 impl ServerSession {
     /// A session whose numbers are all still to come.

@@ -1,6 +1,7 @@
 //! An order as its client knows it: its ClOrdID, what of it traded, where it is in its life.
 
 use crate::model::{AccountId, Event, EventFlags, EventId, InstrumentId, Price};
+use crate::snapshot::{Bad, Part, Source, part, wrapped};
 use crate::wire::fix::value::{first_in, word_of};
 
 /// The longest ClOrdID.
@@ -9,6 +10,7 @@ pub const ID_MAX: usize = 32;
 /// A ClOrdID, padded with zeros.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Id(pub [u8; ID_MAX]);
+wrapped!(Id);
 
 impl Id {
     /// Of a field's bytes; `None` for none or too many.
@@ -72,6 +74,31 @@ pub enum Stage {
     Replaced,
 }
 
+impl Stage {
+    const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::Open,
+        Self::Filled,
+        Self::Cancelled,
+        Self::Expired,
+        Self::Rejected,
+        Self::Replaced,
+    ];
+}
+
+impl Part for Stage {
+    fn write(&self, to: &mut Vec<u8>) {
+        to.push(*self as u8);
+    }
+
+    fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
+        let code = from.value::<u8>()?;
+        let found = Self::ALL.into_iter().find(|stage| *stage as u8 == code);
+        *self = found.ok_or(Bad::new("a code nobody assigned"))?;
+        Ok(())
+    }
+}
+
 /// An order of a session.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Order {
@@ -104,6 +131,22 @@ pub struct Order {
     /// It was sent on, and nobody knows where it is: its destination is not heard.
     pub is_in_doubt: bool,
 }
+part!(Order {
+    ordinal,
+    id,
+    reference,
+    total,
+    executed,
+    notional,
+    price,
+    stage,
+    side,
+    order_type,
+    instrument,
+    account,
+    asked,
+    is_in_doubt,
+});
 
 impl Order {
     /// Whether it can still trade.

@@ -5,6 +5,7 @@ use crate::model::{
     CancelReason, Command, CommandKind, Event, EventFlags, EventKind, Group, Head, InstrumentId,
     RejectCode, Scope, TradingState,
 };
+use crate::snapshot::{Bad, Part, Source, part};
 use crate::wire::fix::dictionary::Version;
 use crate::wire::fix::order::chain::{Id, Order, Stage};
 use crate::wire::fix::order::codes;
@@ -23,6 +24,7 @@ struct Pending {
     id: Id,
     target: u32,
 }
+part!(Pending { client_seq, kind, state, id, target });
 
 /// The orders. Finished ones are known until their room is needed.
 #[derive(Clone, Debug)]
@@ -34,6 +36,33 @@ pub struct Orders {
     key: u64,
     pending: Box<[Pending]>,
     next: u32,
+}
+
+/// With which orders are found by their ClOrdIDs, not where: that depends on a key.
+impl Part for Orders {
+    fn write(&self, to: &mut Vec<u8>) {
+        let Self { version: _, slots, index, key: _, pending, next } = self;
+        slots.write(to);
+        pending.write(to);
+        next.write(to);
+        let mut found: Vec<u32> = index.iter().copied().filter(|ordinal| *ordinal != 0).collect();
+        found.sort_unstable();
+        found.write(to);
+    }
+
+    fn read(&mut self, from: &mut Source<'_>) -> Result<(), Bad> {
+        self.slots.read(from).map_err(|bad| bad.at("slots"))?;
+        self.pending.read(from).map_err(|bad| bad.at("pending"))?;
+        self.next.read(from).map_err(|bad| bad.at("next"))?;
+        self.index.fill(0);
+        for _ in 0..from.count(self.slots.len()).map_err(|bad| bad.at("index"))? {
+            let ordinal = from.value::<u32>()?;
+            let id = self.get(ordinal).map(|order| order.id);
+            let id = id.ok_or(Bad::new("an order that is not there").at("index"))?;
+            self.add_to_index(&id, ordinal);
+        }
+        Ok(())
+    }
 }
 
 impl Orders {

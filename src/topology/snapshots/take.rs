@@ -1,0 +1,317 @@
+//! Takes a snapshot: folds the journal from the last one on, in a thread of its own.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crate::engine::SetupError;
+use crate::journal::{JournalError, LogKind, Progress, Reader};
+use crate::model::{Command, SeqNo};
+use crate::runtime::{StopFlag, log, pin};
+use crate::snapshot::{Container, Stand};
+use crate::stage::{FixState, VenuesState};
+use crate::topology::snapshots::fit::{Unfit, fits, mark_of};
+use crate::topology::snapshots::folder::{self, Kept, list, snapshots_folder};
+use crate::topology::{
+    Catalogue, Config, Replay, ReplayError, empty_feed, empty_fold, empty_gateway, empty_peers,
+    fix_options, identity, journal_folder, venues_options,
+};
+
+/// Why no snapshot was taken.
+#[derive(Debug, thiserror::Error)]
+pub enum TakeError {
+    /// The engine refuses its limits.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The journal does not give back what it recorded.
+    #[error("the journal does not replay: {0}")]
+    Replay(#[from] ReplayError),
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// There is no command to stand at.
+    #[error("the journal holds no command yet")]
+    Empty,
+    /// A mass cancel, an auction or stops are under way at the last command.
+    #[error("the books are at work at command {0}, the last there is: try again later")]
+    Busy(SeqNo),
+    /// The disk is full, or refuses.
+    #[error("{path}: {source}")]
+    Disk {
+        /// What was to be written or removed.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// What was written does not fit the journal, or does not read back as what it was.
+    #[error("what was written is of no use: {0}")]
+    Unfit(#[from] Unfit),
+    /// The state that was read back is another.
+    #[error("what was read back is other state than was written: look at the memory and the disk")]
+    Differs,
+    /// Somebody asked to stop.
+    #[error("stopped")]
+    Stopped,
+}
+
+/// A snapshot that was taken.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// The last command in it.
+    pub seq: SeqNo,
+    /// Its file.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: usize,
+    /// The state's digest.
+    pub digest: [u8; 32],
+    /// Commands that were folded for it.
+    pub folded: u64,
+    /// Snapshots that were passed over on the way, each in a sentence.
+    pub passed_over: Vec<String>,
+}
+
+/// State to look at, before the first command: nobody is told anything by it.
+///
+/// # Errors
+/// Limits that the engine refuses, and a journal that cannot be opened.
+pub fn looked_at(config: &Config, catalogue: &Catalogue) -> Result<Replay, TakeError> {
+    let mut replay = Replay::open(
+        &journal_folder(&config.data),
+        empty_fold(config, catalogue)?,
+        empty_gateway(config, catalogue),
+        empty_feed(config, catalogue),
+    )?;
+    replay.fix = FixState::to_look_at(&fix_options(config, catalogue));
+    replay.peers = empty_peers(config, catalogue);
+    replay.venues = VenuesState::to_look_at(&venues_options(config, catalogue));
+    Ok(replay)
+}
+
+/// State to look at, from the newest snapshot that fits and is not after a command; and what was
+/// passed over, each in a sentence.
+///
+/// # Errors
+/// As [`looked_at`].
+pub fn begun(
+    config: &Config,
+    catalogue: &Catalogue,
+    until: SeqNo,
+) -> Result<(Replay, Vec<String>), TakeError> {
+    let mut passed_over = Vec::new();
+    let folder = snapshots_folder(&config.data);
+    for kept in list(&folder).map_err(disk(&folder))?.iter().filter(|kept| kept.seq <= until) {
+        let mut replay = looked_at(config, catalogue)?;
+        match resume(config, catalogue, kept, &mut replay) {
+            Ok(()) => return Ok((replay, passed_over)),
+            Err(why) => passed_over.push(format!("{}: {why}", kept.path.display())),
+        }
+    }
+    Ok((looked_at(config, catalogue)?, passed_over))
+}
+
+fn resume(
+    config: &Config,
+    catalogue: &Catalogue,
+    kept: &Kept,
+    replay: &mut Replay,
+) -> Result<(), Unfit> {
+    let bytes = fs::read(&kept.path)?;
+    let container = Container::open(&bytes)?;
+    let journal = journal_folder(&config.data);
+    fits(&journal, &identity(config, catalogue).config, &container.stand)?;
+    replay.resume(&journal, &container)
+}
+
+/// Takes a snapshot at a command, or at the next at which the books are at rest.
+///
+/// # Errors
+/// [`TakeError`]; no snapshot that was there is lost by it.
+pub fn take(
+    config: &Config,
+    catalogue: &Catalogue,
+    until: SeqNo,
+    stop: &dyn Fn() -> bool,
+) -> Result<Taken, TakeError> {
+    // A running appliance goes on meanwhile: it is not run after.
+    let until = until.min(last_on_record(&journal_folder(&config.data))?);
+    let (mut replay, passed_over) = begun(config, catalogue, until)?;
+    while replay.fold.seq < until || !replay.is_at_rest() {
+        if replay.command_count.is_multiple_of(1 << 10) && stop() {
+            return Err(TakeError::Stopped);
+        }
+        if !replay.step(&mut |_| ())? {
+            break;
+        }
+    }
+    let (seq, folded) = (replay.fold.seq, replay.command_count);
+    if seq == SeqNo::ZERO {
+        return Err(TakeError::Empty);
+    }
+    if !replay.is_at_rest() {
+        return Err(TakeError::Busy(seq));
+    }
+    let stand = stand_of(config, catalogue, &replay)?;
+    let composer = replay.compose(&stand);
+    drop(replay);
+    let (digest, bytes) = (composer.digest(), composer.finish());
+    let folder = snapshots_folder(&config.data);
+    let passing = folder::put(&folder, seq, &bytes).map_err(disk(&folder))?;
+    let size = bytes.len();
+    drop(bytes);
+    if let Err(error) = read_back(config, catalogue, &passing, &digest) {
+        let _ = fs::remove_file(&passing);
+        return Err(error);
+    }
+    let path = folder::establish(&folder, seq, &passing).map_err(disk(&passing))?;
+    remove_old(config, catalogue, seq)?;
+    Ok(Taken { seq, path, bytes: size, digest, folded, passed_over })
+}
+
+/// The last command on record.
+fn last_on_record(journal: &Path) -> Result<SeqNo, JournalError> {
+    let mut reader = Reader::<Command>::open(&LogKind::Commands.folder(journal), u64::MAX)?;
+    reader.read()?;
+    Ok(SeqNo(reader.place().after))
+}
+
+/// Where a state stands in its journal.
+fn stand_of(config: &Config, catalogue: &Catalogue, replay: &Replay) -> Result<Stand, TakeError> {
+    let (journal, identity) = (journal_folder(&config.data), identity(config, catalogue));
+    let seq = replay.fold.seq;
+    let mark = mark_of(&journal, seq)?.ok_or(Unfit::History(seq))?;
+    let stand = Stand {
+        seq,
+        timestamp: replay.fold.timestamp,
+        last_event: replay.last_event,
+        mark,
+        config: identity.config,
+        build: identity.build,
+        epochs: replay.epochs.clone(),
+    };
+    // The recorder of a running appliance may be writing the last events just now.
+    let mut looks = 0;
+    loop {
+        match fits(&journal, &identity.config, &stand) {
+            Err(Unfit::Events(_)) if looks < EVENT_LOOKS => {
+                looks += 1;
+                thread::sleep(EVENT_PAUSE);
+            }
+            fit => return Ok(fit.map(|()| stand)?),
+        }
+    }
+}
+
+/// How often, and how long between, the last event is waited for.
+const EVENT_LOOKS: u32 = 100;
+const EVENT_PAUSE: Duration = Duration::from_millis(10);
+
+/// Loads what was written as a start would, and compares what comes of it.
+fn read_back(
+    config: &Config,
+    catalogue: &Catalogue,
+    path: &Path,
+    digest: &[u8; 32],
+) -> Result<(), TakeError> {
+    let bytes = fs::read(path).map_err(disk(path))?;
+    let container = Container::open(&bytes).map_err(Unfit::from)?;
+    let mut replay = looked_at(config, catalogue)?;
+    replay.resume(&journal_folder(&config.data), &container)?;
+    let again = replay.compose(&container.stand);
+    let is_same = container.digest == *digest && again.digest() == *digest;
+    if is_same { Ok(()) } else { Err(TakeError::Differs) }
+}
+
+/// Removes those beyond the number that is kept, and newer ones that are of no history here.
+fn remove_old(config: &Config, catalogue: &Catalogue, newest: SeqNo) -> Result<(), TakeError> {
+    let folder = snapshots_folder(&config.data);
+    let all = list(&folder).map_err(disk(&folder))?;
+    let (later, mine): (Vec<_>, Vec<_>) = all.into_iter().partition(|kept| kept.seq > newest);
+    let is_foreign = |kept: &Kept| {
+        let found = looked_at(config, catalogue).map(|mut replay| {
+            matches!(
+                resume(config, catalogue, kept, &mut replay),
+                Err(Unfit::History(_) | Unfit::Container(_))
+            )
+        });
+        found.unwrap_or(false)
+    };
+    let old = mine.into_iter().skip(config.snapshots.keep as usize);
+    for kept in later.into_iter().filter(is_foreign).chain(old) {
+        fs::remove_file(&kept.path).map_err(disk(&kept.path))?;
+    }
+    Ok(())
+}
+
+fn disk(path: &Path) -> impl FnOnce(io::Error) -> TakeError {
+    let path = path.to_owned();
+    |source| TakeError::Disk { path, source }
+}
+
+/// How often the thread looks how far history has come.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How much less than others' its work counts, where it shares a CPU.
+const NICE: i32 = 10;
+
+/// Starts the thread that takes them, where they are wanted.
+pub(crate) fn spawn_snapshots(
+    (config, catalogue): (Config, Catalogue),
+    progress: Arc<Progress>,
+    cpu: Option<usize>,
+    stop: StopFlag,
+) -> io::Result<()> {
+    let every = config.snapshots.every_commands;
+    if every == 0 {
+        return Ok(());
+    }
+    let body = move || {
+        if let Some(cpu) = cpu {
+            pin(cpu);
+        }
+        let _ = rustix::process::nice(NICE);
+        let folder = snapshots_folder(&config.data);
+        let _ = folder::tidy(&folder);
+        let reached = || progress.appended();
+        let newest = list(&folder)
+            .ok()
+            .and_then(|all| all.into_iter().map(|kept| kept.seq.0).find(|seq| *seq <= reached()));
+        let mut last = newest.unwrap_or(0);
+        while !stop.is_raised() {
+            let due = last + every;
+            if reached() < due {
+                thread::sleep(PAUSE);
+                continue;
+            }
+            // What lies far behind is folded in one go.
+            let at = due + (reached() - due) / every * every;
+            match take(&config, &catalogue, SeqNo(at), &|| stop.is_raised()) {
+                Ok(taken) => {
+                    say(&taken);
+                    last = taken.seq.0;
+                }
+                Err(TakeError::Stopped) => return,
+                Err(error) => {
+                    log::alert(&format!("no snapshot at command {at}: {error}"));
+                    last = at;
+                }
+            }
+        }
+    };
+    thread::Builder::new().name("snapshots".into()).spawn(body).map(drop)
+}
+
+fn say(taken: &Taken) {
+    for why in &taken.passed_over {
+        log::alert(&format!("a snapshot is of no use: {why}"));
+    }
+    log::say(&format!(
+        "snapshot at command {}: {} KiB in {}",
+        taken.seq,
+        taken.bytes / 1024,
+        taken.path.display()
+    ));
+}

@@ -56,7 +56,8 @@ pub struct RiskGate {
     pub(super) lists: Box<[(SessionId, Box<[InstrumentId]>)]>,
 }
 part!(RiskGate {
-    kill_switch, collar, exposure, throttled, guards, paces, duplicates, barred, located,
+    kill_switch, collar, exposure, throttled, clock_is_off, guards, paces, duplicates, barred,
+    located,
 } each { sessions } kept { shards, rest, sends_accounts, lists });
 
 impl RiskGate {

@@ -10,6 +10,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use process::{Appliance, configuration};
+use wirematch::port::dpdk::DpdkPort;
+use wirematch::runtime::{Clock, SystemClock};
 
 const GATEWAY: &str = "10.7.0.1:9100";
 
@@ -47,6 +49,71 @@ fn orders_come_by_shared_memory_and_a_second_client_comes_after_the_first() {
     }
     assert!(appliance.stop().success());
     assert!(appliance.replays());
+}
+
+/// What the gateway counted.
+fn counted(appliance: &Appliance, name: &str) -> u64 {
+    let output = Command::new(env!("CARGO_BIN_EXE_wirematch"))
+        .args(["risk", "status", "--json", "--data"])
+        .arg(appliance.config.with_file_name("data"))
+        .output()
+        .expect("the binary starts");
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    shown["counters"]["gateway"][name].as_u64().expect("there is such a counter")
+}
+
+#[test]
+fn more_frames_than_the_box_can_take_are_pushed_back_and_none_is_lost_silently() {
+    use wirematch::port::Port;
+    let folder = tempfile::tempdir().expect("a folder");
+    let device = format!("memif:{}", folder.path().join("wire.sock").display());
+    let mut appliance = appliance(folder.path(), &device);
+    appliance.start();
+    let clock = SystemClock::new();
+    let client_end = format!("{device},client").parse().expect("a device");
+    let mut port = DpdkPort::open(&client_end, &|| clock.now()).expect("the other end");
+    while !port.is_up() {
+        std::thread::yield_now();
+    }
+    // An ARP question about somebody else: counted, and answered by nobody.
+    let mut frame = vec![0xff; 6];
+    frame.extend([2, 0, 10, 7, 0, 2, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
+    frame.extend([2, 0, 10, 7, 0, 2, 10, 7, 0, 2, 0, 0, 0, 0, 0, 0, 10, 7, 0, 99]);
+    frame.resize(60, 0);
+    let (mut taken, mut pushed_back) = (0u64, 0u64);
+    let end = clock.now().0 + 2_000_000_000;
+    while clock.now().0 < end {
+        match port.transmit(frame.len(), &mut |into| into.copy_from_slice(&frame)) {
+            Ok(()) => taken += 1,
+            Err(_) => pushed_back += 1,
+        }
+        port.receive(32, &mut |_, _| ());
+    }
+    port.flush();
+    let seen = || counted(&appliance, "NotForUs");
+    for _ in 0..200 {
+        if seen() >= taken {
+            break;
+        }
+        port.flush();
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    println!("{taken} frames taken, {pushed_back} pushed back");
+    assert!(pushed_back > 0, "the box took all that one sender could say");
+    assert_eq!(seen(), taken, "what the wire took is counted, frame by frame");
+    assert!(counted(&appliance, "DeviceReceived") >= taken);
+    // Afterwards who asks for the box itself is answered.
+    frame[38..42].copy_from_slice(&[10, 7, 0, 1]);
+    port.transmit(frame.len(), &mut |into| into.copy_from_slice(&frame)).expect("room");
+    port.flush();
+    let end = clock.now().0 + 10_000_000_000;
+    let mut is_answered = false;
+    while !is_answered {
+        assert!(clock.now().0 < end, "the box does not answer any more");
+        port.receive(32, &mut |frame, _| is_answered |= frame.get(28..32) == Some(&[10, 7, 0, 1]));
+        std::thread::yield_now();
+    }
+    assert!(appliance.stop().success());
 }
 
 #[test]

@@ -276,9 +276,13 @@ impl Hall {
     }
 
     fn overtaken(&mut self) -> u64 {
+        self.counted(StageName::Sequencer, "Overtaken")
+    }
+
+    fn counted(&mut self, stage: StageName, name: &str) -> u64 {
         self.core.housekeep(self.clock.now());
-        let found = self.counters.iter().find(|(stage, _)| *stage == StageName::Sequencer);
-        found.expect("there is one").1.value("Overtaken")
+        let found = self.counters.iter().find(|(known, _)| *known == stage);
+        found.expect("there is one").1.value(name)
     }
 
     /// What stages counted, for whoever wonders.
@@ -386,7 +390,18 @@ fn a_flood_by_any_road_keeps_nobody_waiting() {
         hall.step();
     }
     (0..4_000).for_each(|_| hall.step());
+    // It was more than fits, which is seen; it is over, and nobody waits any more.
+    let closed = hall.counted(StageName::Fix, "Closed");
+    assert!(closed > 100, "lines were left alone in {closed} polls only");
+    let begun = hall.lap;
+    for client in 0..BY_UDP.len() + BY_FIX.len() {
+        assert!(hall.say(client, true), "windows are open again");
+    }
+    (0..50).for_each(|_| hall.step());
+    assert_eq!(hall.counted(StageName::Fix, "Closed"), closed);
     let history = hall.history();
+    let late = history.iter().filter(|one| one.sent == begun && one.taken > begun + 1);
+    assert_eq!(late.count(), 0, "one order of each client afterwards is taken at once");
     assert_eq!(history.len(), hall.sent.len(), "nothing was lost: {}", hall.seen());
     assert_eq!(hall.overtaken(), 0, "by the times of receipt");
     assert!(flood > 150_000, "only {flood} messages flooded");

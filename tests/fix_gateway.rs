@@ -375,6 +375,7 @@ fn a_drop_copy_is_complete_after_it_was_away_and_after_a_kill() {
         until(&mut copy, "the copy is up", |copy| copy[0].is_up());
         work(&mut clients, &mut dice, SECOND / 10, true);
         work(&mut copy, &mut dice, SECOND / 10, false);
+        appliance.does(&["snapshot", "take"]);
         appliance.kill();
         appliance.start();
         from_snapshots += u32::from(appliance.at_start.contains("begun from the snapshot"));

@@ -144,14 +144,14 @@ fn nothing_acknowledged_is_lost_and_nothing_is_there_twice() {
     kill_again_and_again(25, "");
 }
 
-/// The same where every start but the first begins from a snapshot, or from the one before it.
+/// The same where starts begin from snapshots, and fold only what came after.
 #[test]
 fn nothing_is_lost_where_starts_begin_from_snapshots() {
     let starts = kill_again_and_again(15, "[snapshots]\nevery_commands = 500\nkeep = 2\n");
     let begun = starts.iter().filter(|said| said.contains("begun from the snapshot at command"));
     let (begun, of) = (begun.count(), starts.len());
     println!("{begun} of {of} starts began from a snapshot");
-    assert!(begun * 2 > of, "{begun} of {of} starts began from a snapshot");
+    assert!(begun * 3 > of, "too few to mean anything");
     let useless: Vec<_> = starts.iter().filter(|said| said.contains("not begun from")).collect();
     assert!(useless.is_empty(), "a snapshot that was read back was of no use: {useless:?}");
 }
@@ -178,6 +178,10 @@ fn kill_again_and_again(kills: u32, settings: &str) -> Vec<String> {
         starts.push(appliance.at_start.clone());
         let span = 5 + client.dice.below(120) + if settings.is_empty() { 0 } else { 300 };
         client.work(Nanos(span * MILLISECOND), true);
+        if !settings.is_empty() && starts.len() % 2 == 1 {
+            // One more, by another process while this one runs: its own may not be ready yet.
+            appliance.does(&["snapshot", "take"]);
+        }
         appliance.kill();
     }
     appliance.start();

@@ -108,7 +108,7 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// One round of all three, for whoever has no threads for them. Says whether there is more to do.
+    /// One round of all three, for whoever has no threads for them; whether there is more to do.
     pub fn step(&mut self, since_last: Duration) -> bool {
         self.syncer.step(since_last);
         self.sealer.step(since_last);

@@ -1,4 +1,5 @@
-//! A file, or a packed one's bytes, mapped into memory and seen as 64-byte lines that another thread or process may write.
+//! A file, or a packed one's bytes, mapped into memory and seen as 64-byte lines that another
+//! thread or process may write.
 //!
 //! The only unsafe of the journal. Every access is atomic by word, so a reader beside a writer is
 //! a race of values, never undefined; the frame's checksum and write order make the values right.

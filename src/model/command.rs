@@ -45,9 +45,10 @@ coded! {
         StartOfDay = 15,
         /// The market closes for the day.
         EndOfDay = 16,
-        /// New orders are refused while the journal is short of room; cancels are taken.
+        /// New orders are refused while the journal is short of room or (`order_type` 1) the clock
+        /// may be too far from UTC; cancels are taken.
         Throttle = 17,
-        /// Ends `Throttle`.
+        /// Ends `Throttle`, of the same `order_type`.
         Unthrottle = 18,
         /// Nothing but the passing of time.
         Tick = 19,
@@ -257,6 +258,9 @@ pub struct Command {
 const _: () = assert!(size_of::<Command>() == 64);
 
 impl Command {
+    /// In a throttle's `order_type`: because of the clock, not of the journal's room.
+    pub const FOR_THE_CLOCK: u8 = 1;
+
     /// In a new order's `target`: it is matched here, whatever is done with others like it.
     pub const HERE: u32 = u32::MAX;
 

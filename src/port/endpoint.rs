@@ -181,7 +181,10 @@ impl UdpEndpoint {
             return Ok(Opened::NotForUs);
         }
         let is_spoofed = packet.source() == self.address && frame.source() != self.mac;
-        if is_spoofed || !packet.is_from_a_host(self.address) {
+        // The kernel's own port makes stations of addresses, and a client beside us may have a loop's.
+        let beside = frame.source() == Mac::local(packet.source());
+        let own = if beside { packet.source() } else { self.address };
+        if is_spoofed || !packet.is_from_a_host(own) {
             return Err(DecodeError::Ipv4Source);
         }
         if packet.protocol() != ipv4::UDP {

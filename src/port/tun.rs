@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 use crate::port::outgoing::{FRAME_MAX, Outgoing};
-use crate::port::{FrameMeta, Full, Port};
+use crate::port::{FrameMeta, Full, Port, PortCounts};
 
 /// What to open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +70,8 @@ pub struct TapPort {
     frame: Box<[u8]>,
     outgoing: Outgoing,
     failed_reads: u64,
+    received: u64,
+    taken: u64,
 }
 
 impl TapPort {
@@ -91,7 +93,7 @@ impl TapPort {
         interface.ask("attaching", device.as_raw_fd(), libc::TUNSETIFF, &mut request)?;
         interface.configure(config)?;
         let (frame, outgoing) = (vec![0; FRAME_MAX].into(), Outgoing::new());
-        Ok(Self { device, frame, outgoing, failed_reads: 0 })
+        Ok(Self { device, frame, outgoing, failed_reads: 0, received: 0, taken: 0 })
     }
 
     /// Reads that failed, say while the interface is down; frames the kernel refused.
@@ -104,7 +106,10 @@ impl Port for TapPort {
     fn receive(&mut self, budget: usize, each: &mut dyn FnMut(&[u8], FrameMeta)) -> usize {
         for seen in 0..budget {
             match self.device.read(&mut self.frame) {
-                Ok(length) => each(&self.frame[..length], FrameMeta::default()),
+                Ok(length) => {
+                    self.received += 1;
+                    each(&self.frame[..length], FrameMeta::default());
+                }
                 Err(error) => {
                     self.failed_reads += u64::from(error.kind() != ErrorKind::WouldBlock);
                     return seen;
@@ -116,7 +121,15 @@ impl Port for TapPort {
 
     fn transmit(&mut self, length: usize, fill: &mut dyn FnMut(&mut [u8])) -> Result<(), Full> {
         let device = &mut self.device;
-        self.outgoing.transmit(length, fill, &mut |frame| device.write(frame).map(drop))
+        self.outgoing.transmit(length, fill, &mut |frame| device.write(frame).map(drop))?;
+        self.taken += 1;
+        Ok(())
+    }
+
+    fn counts(&self) -> Option<PortCounts> {
+        let not_sent = self.outgoing.lost();
+        let sent = self.taken.saturating_sub(not_sent);
+        Some(PortCounts { received: self.received, sent, not_sent, ..PortCounts::default() })
     }
 
     fn flush(&mut self) {

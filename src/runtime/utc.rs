@@ -11,6 +11,13 @@ pub struct Utc {
     pub error_us: u64,
 }
 
+impl Utc {
+    /// Whether it is kept, and surely no further off than `bound_us`.
+    pub const fn is_within(&self, bound_us: u64) -> bool {
+        self.is_kept && self.error_us <= bound_us
+    }
+}
+
 /// Asks the kernel; `None` where it does not say.
 #[allow(unsafe_code, reason = "a system call without a safe wrapper among our crates")]
 pub fn utc() -> Option<Utc> {

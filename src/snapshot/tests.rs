@@ -160,7 +160,11 @@ fn layout() -> u64 {
         }
     }
     lists.sort();
-    let words = lists.iter().flat_map(|list| list.split_whitespace()).flat_map(str::bytes);
+    // What is kept as it is is not written.
+    let words = lists
+        .iter()
+        .flat_map(|list| list.split_whitespace().take_while(|word| *word != "kept"))
+        .flat_map(str::bytes);
     words.fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
         (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
@@ -172,7 +176,7 @@ fn layout() -> u64 {
 fn a_layout_has_a_version_of_its_own() {
     assert_eq!(
         (FORMAT_VERSION, layout()),
-        (1, 6_102_457_314_737_003_820),
+        (1, 7_174_869_888_001_518_167),
         "raise FORMAT_VERSION in container.rs"
     );
 }

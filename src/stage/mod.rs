@@ -21,6 +21,7 @@ mod away;
 mod collector;
 mod dealer;
 mod depth_board;
+mod device;
 mod feed;
 mod fix;
 mod gate;
@@ -38,6 +39,7 @@ pub use away::{AwayCounter, AwayLinks, AwayStage};
 pub use collector::{Collector, CollectorCounter};
 pub use dealer::{Dealer, DealerCounter};
 pub use depth_board::{DEPTH_SHOWN, DepthBoard};
+pub use device::DeviceCounter;
 pub use feed::{Feed, FeedCounter, FeedOptions, FeedState};
 pub use fix::{
     Acceptor, Door, FixCounter, FixGateway, FixLinks, FixOptions, FixSpec, FixState, FixView,

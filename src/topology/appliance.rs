@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use crate::topology::speaker::{DatedLimits, Heard, Speaker};
 use crate::topology::standby::{Court, Lines, Vitals, spawn_court};
 #[cfg(feature = "scaled")]
 use crate::topology::stores::{Engines, spawn_engines};
+use crate::topology::utc_watch::UtcWatch;
 use crate::topology::wiring::{PricesThread, StageLatency};
 use crate::topology::{
     AdminServer, Catalogue, ClearingConfig, Config, Crown, KillFile, KillSwitch, Placement,
@@ -59,6 +61,8 @@ pub(super) struct Launch {
     pub(super) door: Option<Door>,
     pub(super) dialer: Option<Dialer>,
     pub(super) admin: AdminServer,
+    /// Over the clock.
+    pub(super) utc: UtcWatch,
     pub(super) limits: DatedLimits,
     pub(super) kill_file: PathBuf,
     pub(super) court: Option<CourtParts>,
@@ -121,6 +125,8 @@ pub struct Appliance {
     pub progress: [Arc<Progress>; 2],
     /// The service levels.
     pub levels: SharedLevels,
+    /// How far the clock may be from UTC before orders are refused; may change.
+    pub utc_bound_us: Arc<AtomicU64>,
     /// What is traded.
     pub roster: Roster,
 }
@@ -210,7 +216,10 @@ impl Launch {
             counters: wired.counters.clone(),
             board: Arc::clone(&board),
         };
+        let utc_bound_us = self.utc.bound_us();
         let speaker = Speaker::new(wired.slow_requests, clock, is_short, self.timetables)
+            .keeping_to_utc(self.utc)
+            .after(wired.throttles)
             .answering(self.admin, self.limits, heard)
             .judging(levels.clone(), Accounts::new(&self.journal, &self.data));
         #[cfg(feature = "scaled")]
@@ -262,6 +271,7 @@ impl Launch {
             board,
             progress,
             levels,
+            utc_bound_us,
             roster: listing.roster,
         })
     }

@@ -20,6 +20,7 @@ use crate::stage::{Acceptor, Board, Door, FixOptions, FixState, Gate, Introduced
 use crate::topology::appliance::{Appliance, CourtParts, Launch, Listing};
 use crate::topology::speaker::{DatedLimits, date_of};
 use crate::topology::standby::TcpLines;
+use crate::topology::utc_watch::UtcWatch;
 use crate::topology::{
     AdminOptions, AdminServer, Catalogue, Config, ConfigError, Crown, FixParts, Kept, LimitsFile,
     Parts, PeersParts, Placement, PricesParts, Promoted, ReleaseGate, Replay, ReplayError,
@@ -371,6 +372,7 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         dialer,
         timetables,
         admin: open_admin(config, roster.clone())?,
+        utc: UtcWatch::new(&config.slow),
         limits: DatedLimits { files, done: (!is_new).then(|| date_of(last)) },
         kill_file: config.data.join(KILL_FILE),
         court,

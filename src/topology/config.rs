@@ -524,6 +524,8 @@ pub struct SlowConfig {
     pub cpu: Option<usize>,
     /// How far the clock may be from UTC before people are told; 0: nobody looks.
     pub utc_bound_us: u64,
+    /// After how long past that bound new orders are refused; 0: never.
+    pub utc_refuse_after_s: u32,
     /// The region whose accounts are at home here; empty: all are.
     pub region: String,
     /// Where the clearing house puts its files, and when they are compared (UTC).

@@ -32,6 +32,7 @@ mod stage_name;
 mod standby;
 mod state;
 mod stores;
+mod utc_watch;
 mod validate;
 mod venues;
 mod wiring;

@@ -14,11 +14,12 @@ use crate::model::{
     AccountId, Command, CommandKind, Group, LimitKind, Nanos, Note, Price, RejectCode, Request,
     Scope, SeqNo,
 };
-use crate::runtime::{Clock, CounterReader, Pulse, SystemClock, log};
+use crate::runtime::{Clock, CounterReader, Pulse, SystemClock, log, utc};
 use crate::slow::books::Books;
 use crate::slow::levels::{Level, Levels, SharedLevels};
 use crate::stage::{Board, Refusals};
 use crate::topology::accounts::Accounts;
+use crate::topology::utc_watch::UtcWatch;
 use crate::topology::{AdminServer, LimitsFile, StageName, Timetable, padded, shown};
 
 /// Alerts shown to whoever asks how things stand.
@@ -205,7 +206,9 @@ pub(super) struct Speaker {
     is_behind: Arc<AtomicBool>,
     /// Buying powers that the books have settled, for those who show them.
     facts: SharedFacts,
-    is_throttled: bool,
+    /// What history was told: that orders are refused for want of room, because of the clock.
+    told_throttles: [bool; 2],
+    utc: Option<UtcWatch>,
     timetables: Vec<Timetable>,
     admin: Option<Admin>,
     /// What risk was told of whose money and when, and is not in the books yet.
@@ -226,8 +229,34 @@ impl Speaker {
         timetables: Vec<Timetable>,
     ) -> Self {
         let (is_behind, facts, told) = Default::default();
-        let (is_throttled, admin) = (false, None);
-        Self { requests, clock, is_short, is_behind, facts, is_throttled, timetables, admin, told }
+        Self {
+            requests,
+            clock,
+            is_short,
+            is_behind,
+            facts,
+            told_throttles: [false; 2],
+            utc: None,
+            timetables,
+            admin: None,
+            told,
+        }
+    }
+
+    /// With an eye on the clock.
+    #[must_use]
+    pub(super) fn keeping_to_utc(self, utc: UtcWatch) -> Self {
+        Self { utc: Some(utc), ..self }
+    }
+
+    /// After a history that has orders refused, or not.
+    #[must_use]
+    pub(super) fn after(mut self, told_throttles: [bool; 2]) -> Self {
+        let [_, is_off] = told_throttles;
+        if let Some(utc) = &mut self.utc {
+            utc.resume(is_off);
+        }
+        Self { told_throttles, ..self }
     }
 
     /// With people to answer.
@@ -329,12 +358,29 @@ impl Speaker {
             admin.step(now, &mut self.requests);
             admin.judge(now, is_short);
         }
-        if is_short == self.is_throttled {
+        let is_off = self.utc.as_mut().is_some_and(|watch| watch.is_off(now, utc));
+        for (why, is_wanted) in [0, Command::FOR_THE_CLOCK].into_iter().zip([is_short, is_off]) {
+            self.throttle(why, is_wanted);
+        }
+    }
+
+    /// Has history told that orders are refused, or taken again, if that is news.
+    fn throttle(&mut self, why: u8, is_wanted: bool) {
+        let Some(told) = self.told_throttles.get_mut(usize::from(why)) else { return };
+        if *told == is_wanted {
             return;
         }
-        let kind = if is_short { CommandKind::Throttle } else { CommandKind::Unthrottle };
-        if self.requests.push_head(&Request::new(kind, self.clock.now())) {
-            self.is_throttled = is_short;
+        let kind = if is_wanted { CommandKind::Throttle } else { CommandKind::Unthrottle };
+        let mut request = Request::new(kind, self.clock.now());
+        request.0.order_type = why;
+        if self.requests.push_head(&request) {
+            *told = is_wanted;
+            if why == Command::FOR_THE_CLOCK {
+                log::alert(match is_wanted {
+                    true => "new orders are refused: the clock was too far from UTC for too long",
+                    false => "new orders are taken again: the clock is near UTC",
+                });
+            }
         }
     }
 }

@@ -173,6 +173,12 @@ fn check_numbers(config: &Config, source: &Source<'_>) -> Result<(), ConfigError
     bound("orders_per_session", config.fix.orders_per_session as u64, 16, 1 << 20)?;
     bound("rto_min_ms", config.fix.rto_min_ms as u64, 1, 1000)?;
     bound("buffer_kib", config.fix.buffer_kib as u64, 4, 1024)?;
+    bound("utc_refuse_after_s", config.slow.utc_refuse_after_s as u64, 0, 86_400)?;
+    if config.slow.utc_refuse_after_s > 0 && config.slow.utc_bound_us == 0 {
+        let message = "`utc_refuse_after_s` says how long past a bound, and there is none: set \
+                       `utc_bound_us` beside it";
+        return Err(source.error(find_key(source.text, "utc_refuse_after_s"), message));
+    }
     bound("grace_s", config.fix.grace_s as u64, 0, 86_400)?;
     bound("window", config.entry.window as u64, 1, 64)?;
     bound("in_flight_max", config.peers.in_flight_max as u64, 1024, 1 << 16)?;

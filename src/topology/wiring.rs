@@ -159,6 +159,8 @@ pub struct Wired {
     pub sessions: Arc<SessionBoard>,
     /// What of exchanges' prices is a thread's.
     pub prices: Option<PricesThread>,
+    /// Whether history has orders refused, for want of room and because of the clock.
+    pub throttles: [bool; 2],
 }
 
 /// Joins the stages. This function is the architecture.
@@ -233,6 +235,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         (gateway.showing(Arc::clone(&sessions)), reader)
     });
     let Fold { gate, feedback, matcher, .. } = parts.fold;
+    let throttles = gate.throttles();
     let (risk_requests, risk_sequencer) = link::<Request>(SLOW_DEPTH);
     let (alert, alerts) = rtrb::RingBuffer::<Alert>::new(SLOW_DEPTH);
     let refusals = Refusals::default();
@@ -307,11 +310,13 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     let mut counters = vec![
         (StageName::Gateway, gateway.counters.reader()),
         (StageName::Gateway, gateway.causes.reader()),
+        (StageName::Gateway, gateway.device.reader()),
         (StageName::Sequencer, sequencer.counters.reader()),
         (StageName::Risk, risk.counters.reader()),
         (StageName::Recorder, recorder.counters.reader()),
         (StageName::Feed, feed.counters.reader()),
         (StageName::Feed, feed.causes.reader()),
+        (StageName::Feed, feed.device.reader()),
     ];
     counters.extend(matching.counters);
     counters.sort_by_key(|(name, _)| *name);
@@ -343,6 +348,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         refusals,
         sessions,
         prices: None,
+        throttles,
     };
     if let Some((prices, readers, thread)) = prices {
         wired.counters.push((StageName::Prices, prices.counters.reader()));
@@ -363,6 +369,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     if let Some((fix, reader)) = fix {
         wired.counters.push((StageName::Fix, fix.counters.reader()));
         wired.counters.push((StageName::Fix, fix.causes.reader()));
+        wired.counters.push((StageName::Fix, fix.device.reader()));
         wired.latencies.push(StageLatency { name: "reported", reader });
         wired.stages.insert(1, (StageName::Fix, Box::new(fix)));
     }

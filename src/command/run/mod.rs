@@ -163,7 +163,7 @@ const TICKS_PER_CLOCK: u32 = 20;
 /// it: they are given by number, and log time never steps.
 fn say_how_the_clock_fares(bound_us: u64, was_good: &mut bool) {
     let Some(state) = utc().filter(|_| bound_us > 0) else { return };
-    let is_good = state.is_kept && state.error_us <= bound_us;
+    let is_good = state.is_within(bound_us);
     if is_good == *was_good {
         return;
     }
@@ -208,6 +208,7 @@ fn watch(
         }
         if ticks.is_multiple_of(TICKS_PER_CLOCK) {
             say_how_the_clock_fares(config.slow.utc_bound_us, &mut clock_is_good);
+            appliance.utc_bound_us.store(config.slow.utc_bound_us, Ordering::Relaxed);
             for news in appliance.judge() {
                 log::alert(&news);
             }

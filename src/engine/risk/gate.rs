@@ -39,6 +39,8 @@ pub struct RiskGate {
     pub(super) collar: Collar,
     pub(super) exposure: Exposure,
     pub(super) throttled: bool,
+    /// The clock may be too far from UTC.
+    pub(super) clock_is_off: bool,
     pub(super) shards: usize,
     pub(super) rest: Option<u8>,
     /// Orders of some accounts go where those are at home.
@@ -54,7 +56,8 @@ pub struct RiskGate {
     pub(super) lists: Box<[(SessionId, Box<[InstrumentId]>)]>,
 }
 part!(RiskGate {
-    kill_switch, collar, exposure, throttled, guards, paces, duplicates, barred, located,
+    kill_switch, collar, exposure, throttled, clock_is_off, guards, paces, duplicates, barred,
+    located,
 } each { sessions } kept { shards, rest, sends_accounts, lists });
 
 impl RiskGate {
@@ -89,6 +92,7 @@ impl RiskGate {
             lists: options.instruments_of.iter().map(list).collect(),
             collar,
             throttled: false,
+            clock_is_off: false,
             shards: options.shards,
             rest: options.rest,
             sends_accounts: options.sends_accounts,
@@ -97,6 +101,21 @@ impl RiskGate {
             gate.check(&mut setting.clone());
         }
         gate
+    }
+
+    /// Why no order is taken at all, if so.
+    #[inline]
+    pub fn throttle(&self) -> Option<RejectCode> {
+        match (self.throttled, self.clock_is_off) {
+            (true, _) => Some(RejectCode::JournalFull),
+            (false, true) => Some(RejectCode::ClockOff),
+            (false, false) => None,
+        }
+    }
+
+    /// Whether orders are refused for want of room in the journal, and because of the clock.
+    pub fn throttles(&self) -> [bool; 2] {
+        [self.throttled, self.clock_is_off]
     }
 
     /// Bytes of its tables.
@@ -157,7 +176,8 @@ impl RiskGate {
     /// What every new or changed order must pass before its fields are looked at.
     #[inline]
     fn admit(&mut self, command: &Command) -> Result<SessionRights, RejectCode> {
-        let (throttled, is_broken) = (self.throttled, self.exposure.is_broken);
+        let throttle = self.throttle();
+        let is_broken = self.exposure.is_broken;
         let session = self.session(command)?;
         session.rate.take(command.timestamp)?;
         if let Some(code) = command.refused() {
@@ -169,8 +189,8 @@ impl RiskGate {
         if session.entry_disabled {
             return Err(RejectCode::EntryDisabled);
         }
-        if throttled {
-            return Err(RejectCode::JournalFull);
+        if let Some(code) = throttle {
+            return Err(code);
         }
         if is_broken {
             return Err(RejectCode::RiskFailed);

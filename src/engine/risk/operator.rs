@@ -50,12 +50,12 @@ impl RiskGate {
             }
             CommandKind::SetPhase => self.note_phase(command),
             CommandKind::MoveInstrument => self.check_move(command),
-            CommandKind::Throttle => {
-                self.throttled = true;
-                Ok(())
-            }
-            CommandKind::Unthrottle => {
-                self.throttled = false;
+            CommandKind::Throttle | CommandKind::Unthrottle => {
+                let place = match command.order_type {
+                    Command::FOR_THE_CLOCK => &mut self.clock_is_off,
+                    _ => &mut self.throttled,
+                };
+                *place = kind == CommandKind::Throttle;
                 Ok(())
             }
             CommandKind::StartOfDay => {

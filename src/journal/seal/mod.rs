@@ -1,8 +1,8 @@
 //! Seals: what makes a log tell whether it is still what was written.
 //!
 //! ```text
-//!  synced messages ──► Chain (BLAKE3) ──┬─► superblock: how far the log reached, beside the log
-//!                                       └─► anchors: heads of the chain, on another disk or machine
+//!  synced messages ─► Chain (BLAKE3) ─┬─► superblock: how far the log reached, beside the log
+//!                                     └─► anchors: heads of the chain, on another disk
 //! ```
 //!
 //! Checksums find what broke by accident. The superblock tells a torn tail from one that was on the

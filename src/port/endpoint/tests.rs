@@ -154,3 +154,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_client_beside_us_may_have_the_loops_address_and_one_on_the_wire_may_not() {
+    // The kernel's port made this station of the address; a wire's station is another.
+    let (mut at_left, mut at_right) = wire(8);
+    let mut right = right();
+    for (station, is_taken) in [(Mac::local(Ipv4Addr::LOCALHOST), true), (left().mac(), false)] {
+        let mut client = UdpEndpoint::new(station, Ipv4Addr::LOCALHOST);
+        client.set_neighbour(RIGHT, right.mac());
+        assert_eq!(send(&mut client, &mut at_left, RIGHT), Ok(()));
+        next(&mut right, &mut at_right, &mut |opened| match opened {
+            Opened::Datagram(_) => assert!(is_taken),
+            other => assert!(!is_taken && other == Opened::Malformed(DecodeError::Ipv4Source)),
+        });
+    }
+}

@@ -207,6 +207,11 @@ impl<P: Port> TcpHost<P> {
         (Self { port, core }, acceptor)
     }
 
+    /// Its port, to look at.
+    pub fn port(&self) -> &P {
+        &self.port
+    }
+
     /// What it did.
     pub fn counts(&self) -> HostCounts {
         self.core.common.counts

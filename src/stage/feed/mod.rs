@@ -11,6 +11,7 @@ use crate::port::Port;
 use crate::port::endpoint::{Opened, UdpEndpoint};
 use crate::runtime::{Counters, LatencyRecorder, Stage};
 use crate::snapshot::part;
+use crate::stage::device::{DeviceCounter, show_device};
 use crate::stage::feed::publisher::Publisher;
 use crate::stage::{BURST, FrameCause, Gate};
 use crate::wire::ethernet::Mac;
@@ -131,6 +132,8 @@ pub struct Feed<P: Port> {
     pub counters: Counters<FeedCounter>,
     /// Broken frames, by what was wrong with them.
     pub causes: Counters<FrameCause>,
+    /// What its device counted.
+    pub device: Counters<DeviceCounter>,
     published: LatencyRecorder,
 }
 
@@ -160,6 +163,7 @@ impl<P: Port> Feed<P> {
             packet: [0; PACKET_MAX],
             counters: Counters::default(),
             causes: Counters::default(),
+            device: Counters::default(),
             published,
         }
     }
@@ -338,6 +342,7 @@ impl<P: Port> Stage for Feed<P> {
     fn housekeep(&mut self, _now: Nanos) {
         self.counters.publish();
         self.causes.publish();
+        show_device(&self.port, &mut self.device);
         self.events.show_fill();
         self.published.hand_over();
     }

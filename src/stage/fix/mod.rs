@@ -27,6 +27,7 @@ use crate::port::Port;
 use crate::port::host::TcpHost;
 use crate::port::watch::Watch;
 use crate::runtime::{Counters, LatencyRecorder, Stage, Watchman};
+use crate::stage::device::{DeviceCounter, show_device};
 use crate::stage::fix::desk::Moment;
 use crate::stage::fix::session::FixSession;
 use crate::stage::session_board::SHOWN_AT_ONCE;
@@ -45,6 +46,7 @@ crate::counters! {
         Unwanted: "lines for a session that has one",
         Refused: "orders refused: the journal was short of room, risk stood still, or we stop",
         Answered: "questions about orders answered",
+        Closed: "polls in which the link behind was full and lines were left alone",
         Unrecorded: "times a session's record failed",
         Panicked: "sessions whose line was dropped because their code panicked",
         Segments: "TCP segments taken, where TCP is in user space",
@@ -115,6 +117,8 @@ pub struct FixGateway {
     pub counters: Counters<FixCounter>,
     /// Broken frames, by what was wrong with them, where TCP is in user space.
     pub causes: Counters<FrameCause>,
+    /// What the device counted that they come by.
+    pub device: Counters<DeviceCounter>,
 }
 
 impl FixGateway {
@@ -149,6 +153,7 @@ impl FixGateway {
             replied,
             counters: Counters::default(),
             causes: Counters::default(),
+            device: Counters::default(),
         }
     }
 
@@ -271,6 +276,7 @@ impl FixGateway {
         for &at in sooner.iter().chain(later) {
             let Some(Some(session)) = state.sessions.get_mut(at) else { continue };
             if room_in(&mut links.requests) <= BURST {
+                counters.count(FixCounter::Closed);
                 *next = Some(at);
                 break;
             }
@@ -398,10 +404,17 @@ impl Stage for FixGateway {
         Ok(work + moved)
     }
 
+    fn held(&self) -> u64 {
+        self.counters.value(FixCounter::Closed)
+    }
+
     fn housekeep(&mut self, _now: Nanos) {
         self.show_host();
         self.counters.publish();
         self.causes.publish();
+        if let Some(host) = &self.host {
+            show_device(host.port(), &mut self.device);
+        }
         self.links.events.show_fill();
         self.replied.hand_over();
         self.show_sessions();

@@ -32,6 +32,7 @@ use crate::model::{Event, EventKind, Fault, Group, LINES_MAX, Nanos, RejectCode,
 use crate::port::Port;
 use crate::port::endpoint::{ArpFrame, Opened, UdpEndpoint};
 use crate::runtime::{CounterNames, Counters, LatencyRecorder, Stage, Watchman};
+use crate::stage::device::{DeviceCounter, show_device};
 use crate::stage::gateway::faces::Faces;
 use crate::stage::session_board::SHOWN_AT_ONCE;
 use crate::stage::{BURST, Gate, SessionBoard};
@@ -124,6 +125,8 @@ pub struct Gateway<P: Port> {
     pub counters: Counters<GatewayCounter>,
     /// Broken frames, by what was wrong with them.
     pub causes: Counters<DecodeError>,
+    /// What its device counted.
+    pub device: Counters<DeviceCounter>,
 }
 
 /// The gateway's ends of its links.
@@ -176,6 +179,7 @@ impl<P: Port> Gateway<P> {
             replied,
             counters: Counters::default(),
             causes: Counters::default(),
+            device: Counters::default(),
         }
     }
 
@@ -374,6 +378,7 @@ impl<P: Port> Stage for Gateway<P> {
     fn housekeep(&mut self, _now: Nanos) {
         self.counters.publish();
         self.causes.publish();
+        show_device(&self.port, &mut self.device);
         self.events.show_fill();
         self.replied.hand_over();
         self.show_sessions();

@@ -310,7 +310,7 @@ proptest! {
 }
 
 /// What stops all orders of a scope, what lets them go on, and the code that says so.
-fn stops() -> [(Command, Command, RejectCode); 6] {
+fn stops() -> [(Command, Command, RejectCode); 7] {
     let of = |kind| Command { session: SessionId(1), ..Command::new(kind) };
     let everything = |kind| Command { side: Scope::Everything.code(), ..Command::new(kind) };
     let priced = |price| {
@@ -322,11 +322,13 @@ fn stops() -> [(Command, Command, RejectCode); 6] {
         let (instrument, side) = (InstrumentId(1), hours.code());
         Command { instrument, side, ..Command::new(CommandKind::SetHours) }
     };
+    let clock = |kind| Command { order_type: Command::FOR_THE_CLOCK, ..everything(kind) };
     let restricted = |value| set_limit(Scope::Instrument, 1, LimitKind::Restricted, value);
     use CommandKind as K;
     [
         (of(K::DisableEntry), of(K::EnableEntry), RejectCode::EntryDisabled),
         (everything(K::Throttle), everything(K::Unthrottle), RejectCode::JournalFull),
+        (clock(K::Throttle), clock(K::Unthrottle), RejectCode::ClockOff),
         (priced(0), priced(REFERENCE), RejectCode::NoReferencePrice),
         (hours(Hours::Overnight), hours(Hours::Main), RejectCode::OutOfHours),
         (restricted(1), restricted(0), RejectCode::RestrictedInstrument),
@@ -337,7 +339,7 @@ fn stops() -> [(Command, Command, RejectCode); 6] {
 proptest! {
     /// Whatever stops orders: cancels pass, and when it is over orders do too.
     #[test]
-    fn what_stops_orders_lets_cancels_pass(which in 0..6usize, quantity in 1..100u32) {
+    fn what_stops_orders_lets_cancels_pass(which in 0..7usize, quantity in 1..100u32) {
         let mut options = options(account());
         if let Some(Some(rights)) = options.sessions.get_mut(1) {
             rights.hours = HoursSet::of([Hours::Main]);

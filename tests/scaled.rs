@@ -342,9 +342,9 @@ fn reads_of_a_replica(postgres: &Postgres, keepers: &mut [Keeper], places: &[Sha
     let replica = places[0].replica.as_ref().expect("it has one");
     let wanted = Wanted { account: AccountId(1), from: 0, to: u64::MAX, trades: true };
     let begun = Instant::now();
-    let mut client = postgres.client(1, "books0");
-    let count = client.query_one("SELECT count(*) FROM fills WHERE account = 1", &[]);
-    let count: i64 = count.expect("a count").get(0);
+    let fills = "SELECT count(*) FROM fills WHERE account = 1";
+    let count = postgres.client(0, "books0").query_one(fills, &[]).expect("a count");
+    let count: i64 = count.get(0);
     // What is no older than a second may still lack the last of them.
     let lines = loop {
         keepers.iter_mut().for_each(|keeper| {
@@ -359,6 +359,7 @@ fn reads_of_a_replica(postgres: &Postgres, keepers: &mut [Keeper], places: &[Sha
     };
     assert!(lines.is_sorted_by(|one, next| one.event < next.event) && !lines.is_empty());
     // Nothing is replayed there for a while: then nothing is told.
+    let mut client = postgres.client(1, "books0");
     client.execute("SELECT pg_wal_replay_pause()", &[]).expect("it can");
     std::thread::sleep(Duration::from_millis(1_500));
     let stale = read_history(replica, &wanted, Duration::from_secs(1)).expect_err("it is old");

@@ -83,6 +83,10 @@ fn run(
         let Ok(count) = line.receive(&mut room) else { return false };
         endpoint.receive(&room[..count], clock.now(), client);
         endpoint.tick(clock.now(), client);
+        // What is sent again is sent a share at a time.
+        if endpoint.is_behind() {
+            endpoint.go_on(clock.now(), client);
+        }
         let Ok(taken) = line.send(endpoint.outgoing()) else { return false };
         endpoint.took(taken);
         std::thread::yield_now();

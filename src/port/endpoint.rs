@@ -181,7 +181,7 @@ impl UdpEndpoint {
             return Ok(Opened::NotForUs);
         }
         let is_spoofed = packet.source() == self.address && frame.source() != self.mac;
-        // The kernel's own port makes stations of addresses, and a client beside us may have a loop's.
+        // The kernel's own port makes stations of addresses; a client beside us may have a loop's.
         let beside = frame.source() == Mac::local(packet.source());
         let own = if beside { packet.source() } else { self.address };
         if is_spoofed || !packet.is_from_a_host(own) {

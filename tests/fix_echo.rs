@@ -36,9 +36,14 @@ impl Process {
         Self { address: address.parse().expect("an address"), child }
     }
 
-    fn kill(mut self) {
-        self.child.kill().expect("it runs");
-        self.child.wait().expect("it ends");
+    fn kill(self) {}
+}
+
+impl Drop for Process {
+    // Also where the test fails: who is left behind holds what the tests print open.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

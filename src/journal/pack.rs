@@ -115,13 +115,18 @@ fn link(packed: &Path, place: Option<PathBuf>) -> io::Result<()> {
         if packed.canonicalize()? == place {
             return Ok(());
         }
-        // Removed only where it is empty, or a link to what is moved by hand.
+        // Removed only where it is empty.
         fs::remove_dir(packed).map_err(|_| {
             io::Error::other(format!(
-                "packed segments are there already: move them to {} and remove it",
+                "packed segments are there already: move them to {} and make it a link to that",
                 place.display()
             ))
         })?;
+    }
+    // Another journal's would be read as this one's.
+    if fs::read_dir(&place)?.next().is_some() {
+        let place = place.display();
+        return Err(io::Error::other(format!("{place} is not empty: name another place")));
     }
     std::os::unix::fs::symlink(place, packed)
 }
@@ -131,6 +136,10 @@ fn link(packed: &Path, place: Option<PathBuf>) -> io::Result<()> {
 pub(crate) fn pack(segment: &SegmentFile, disk: &dyn Disk) -> io::Result<()> {
     let plain = fs::read(&segment.path)?;
     let packed = segment.packed();
+    // A crash leaves it at both places; anything else there is another journal's, and stays.
+    if packed.exists() && zstd::decode_all(File::open(&packed)?)? != plain {
+        return Err(io::Error::other(format!("{} is of another journal", packed.display())));
+    }
     let unfinished = packed.with_extension("new");
     let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL)?;
     encoder.include_checksum(true)?;

@@ -105,11 +105,6 @@ impl Chain {
         self.begun
     }
 
-    /// Which log's it is.
-    pub fn kind(&self) -> LogKind {
-        self.kind
-    }
-
     /// Id of the last message taken; 0 before the first.
     pub fn last(&self) -> u64 {
         self.last

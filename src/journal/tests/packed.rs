@@ -97,6 +97,31 @@ fn another_place_holds_them_and_is_not_changed_in_silence() {
 }
 
 #[test]
+fn what_another_journal_packed_is_neither_read_nor_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, place) = (folder.path().join("commands"), folder.path().join("large"));
+    fs::create_dir_all(place.join("commands")).unwrap();
+    let foreign = place.join("commands/0000000001.log.zst");
+    fs::write(&foreign, zstd::encode_all(&b"another's"[..], 1).unwrap()).unwrap();
+    let before = fs::read(&foreign).unwrap();
+    let elsewhere = Settings { packed: Some(place), ..packing() };
+    let error = open_in::<Command>(&log, &elsewhere).unwrap_err();
+    let told = format!("{error}: {:?}", std::error::Error::source(&error));
+    assert!(told.contains("is not empty: name another place"), "{told}");
+    // Two that were given one place when it was empty.
+    fs::remove_file(&foreign).unwrap();
+    let mut opened = open_in::<Command>(&log, &elsewhere).unwrap();
+    fs::write(&foreign, &before).unwrap();
+    append(&mut opened, &vec![vec![4; 5]; 200]);
+    opened.keeper.sync();
+    pack_all(&mut opened);
+    let complaint = opened.writer.progress().complaint().unwrap();
+    assert!(complaint.contains("is of another journal"), "{complaint}");
+    assert_eq!(fs::read(&foreign).unwrap(), before);
+    assert_eq!(commands(&log, 0).len(), 1_000);
+}
+
+#[test]
 fn a_flipped_byte_of_a_packed_segment_is_found() {
     let folder = tempfile::tempdir().unwrap();
     packed_log(folder.path());

@@ -146,8 +146,9 @@ fn look(config: &Config, catalogue: &Catalogue, kept: &Kept) -> Result<[u8; 32],
     fits(&journal, &identity(config, catalogue).config, &container.stand)?;
     let mut replay = looked_at(config, catalogue)?;
     replay.resume(&journal, &container)?;
-    let is_same = replay.compose(&container.stand).digest() == container.digest;
-    if is_same { Ok(container.digest) } else { Err(TakeError::Differs) }
+    let digest = container.digest();
+    let is_same = replay.compose(&container.stand).digest() == digest;
+    if is_same { Ok(digest) } else { Err(TakeError::Differs) }
 }
 
 /// A digest for people.

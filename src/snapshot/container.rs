@@ -175,8 +175,7 @@ impl Composer {
 pub struct Container<'a> {
     /// Where it stands.
     pub stand: Stand,
-    /// The state's digest, as [`Composer::digest`].
-    pub digest: [u8; 32],
+    state: &'a [u8],
     sections: Vec<(Section, &'a [u8])>,
 }
 
@@ -203,7 +202,7 @@ impl<'a> Container<'a> {
             return Err(ContainerError::Digest);
         }
         let stand = from.value::<Stand>()?;
-        let digest = blake3::hash(from.0).into();
+        let state = from.0;
         let mut sections = Vec::new();
         for &section in Section::ALL {
             let found = from.value::<Section>()?;
@@ -214,7 +213,12 @@ impl<'a> Container<'a> {
             sections.push((section, from.take(length).map_err(|bad| bad.at(section.name()))?));
         }
         from.end()?;
-        Ok(Self { stand, digest, sections })
+        Ok(Self { stand, state, sections })
+    }
+
+    /// The state's digest, as [`Composer::digest`]; a start does not need it.
+    pub fn digest(&self) -> [u8; 32] {
+        blake3::hash(self.state).into()
     }
 
     /// Fills a part from its section, which must be all used up.

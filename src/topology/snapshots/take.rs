@@ -221,7 +221,7 @@ fn read_back(
     let mut replay = looked_at(config, catalogue)?;
     replay.resume(&journal_folder(&config.data), &container)?;
     let again = replay.compose(&container.stand);
-    let is_same = container.digest == *digest && again.digest() == *digest;
+    let is_same = container.digest() == *digest && again.digest() == *digest;
     if is_same { Ok(()) } else { Err(TakeError::Differs) }
 }
 

@@ -99,7 +99,7 @@ fn a_standby_that_does_not_belong_is_refused_with_a_sentence() {
         std::fs::write(&path, good.replacen(from, to, 1)).expect("the folder is ours");
         let path = path.to_str().expect("a name");
         let arguments = ["run", "--no-table", "--config", path, "--standby", &host];
-        let mut stranger = pair::Process::start(&arguments);
+        let mut stranger = pair::Process::start(&arguments, &[]);
         stranger.wait_for(word);
         let ended = (0..60_000).find_map(|_| {
             std::thread::sleep(std::time::Duration::from_millis(1));
@@ -109,7 +109,7 @@ fn a_standby_that_does_not_belong_is_refused_with_a_sentence() {
     }
     // Nobody is primary twice.
     let path = pair.configs[other].to_str().expect("a name");
-    let second = pair::Process::start(&["run", "--no-table", "--config", path]);
+    let second = pair::Process::start(&["run", "--no-table", "--config", path], &[]);
     second.wait_for("one is primary, in epoch 1");
     is_answered(&mut pair, "all the while");
 }

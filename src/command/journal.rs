@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use crate::command::{Failure, Outcome};
 use crate::journal::{
-    Anchors, Head, JournalError, LogKind, Logged, Reader, Scan, Seals, Summary, check_pair,
-    is_open, scan, summary,
+    Anchors, Aside, Head, JournalError, LogKind, Logged, PutAside, Reader, Scan, Seals, Summary,
+    check_pair, is_open, scan, summary,
 };
 use crate::model::{Command, Event, Nanos};
 
@@ -139,10 +139,14 @@ fn info(place: &Place, out: &mut impl Write) -> Outcome {
             LogKind::Events => ends::<Event>(&folder, |event| event.timestamp),
         }
         .map_err(failure)?;
+        let aside = match kind {
+            LogKind::Commands => PutAside::read(&journal).map_err(failure)?,
+            LogKind::Events => PutAside::default(),
+        };
         let written = if place.json {
-            writeln!(out, "{}", info_json(kind, &found, first, last))
+            writeln!(out, "{}", info_json(kind, &found, first, last, &aside))
         } else {
-            info_text(kind, &found, first, last, out)
+            info_text(kind, &found, first, last, out).and_then(|()| aside_text(&aside, out))
         };
         written.map_err(Failure::from_output)?;
     }
@@ -191,7 +195,15 @@ fn info_text(
     writeln!(out, "             within {} ns", utc.uncertainty)
 }
 
-fn info_json(kind: LogKind, found: &Summary, first: End, last: End) -> Value {
+/// Commands that are put aside, a line each.
+fn aside_text(aside: &PutAside, out: &mut impl Write) -> io::Result<()> {
+    let mut lines = aside.list().iter();
+    lines.try_for_each(|Aside { seq, since, why, .. }| {
+        writeln!(out, "  put aside  {seq}  since {since}: {why}")
+    })
+}
+
+fn info_json(kind: LogKind, found: &Summary, first: End, last: End, aside: &PutAside) -> Value {
     let end = |end: End| end.map(|(id, time)| show::id_json(kind, id, time));
     let meaning = found.last.map(|header| {
         let meaning = header.meaning();
@@ -212,6 +224,11 @@ fn info_json(kind: LogKind, found: &Summary, first: End, last: End) -> Value {
         "first": end(first),
         "last": end(last),
         "meaning": meaning,
+        "put_aside": aside.list().iter().map(|aside| json!({
+            "seq": aside.seq.to_string(),
+            "since": aside.since.to_string(),
+            "why": aside.why,
+        })).collect::<Vec<_>>(),
     })
 }
 

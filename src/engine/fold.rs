@@ -2,6 +2,7 @@
 //! every test that asks whether another arrangement of the stages gives the same events.
 
 use crate::engine::risk::{Feedback, Readiness, RiskGate};
+use crate::engine::rules::put_aside;
 use crate::engine::{Matcher, Shards};
 use crate::model::{Command, Event, Fault, Group, Nanos, SeqNo};
 use crate::snapshot::part;
@@ -39,19 +40,8 @@ impl<M: Matcher> Fold<M> {
         command: &Group<Command>,
         each: &mut dyn FnMut(&Event),
     ) -> Result<(), Fault> {
-        let follows = command.head.seq == self.seq.next();
-        if !follows || command.head.timestamp <= self.timestamp {
-            return Err(Fault::SequenceGap);
-        }
-        self.seq = command.head.seq;
-        self.timestamp = command.head.timestamp;
+        self.begin(&command.head)?;
         let mut command = *command;
-        let gate = &mut self.gate;
-        match self.feedback.apply_due(&command.head, |event| gate.apply(event))? {
-            Readiness::Ready => {}
-            // All events of all earlier commands have arrived.
-            Readiness::Waiting => return Err(Fault::SequenceGap),
-        }
         self.gate.check(&mut command.head);
         self.feedback.passed(&command.head);
         // Strings stay behind, as on the road from risk to matching.
@@ -65,5 +55,37 @@ impl<M: Matcher> Fold<M> {
             each(event);
         });
         Ok(())
+    }
+
+    /// Passes the next command over: nothing looks at it but to tell who sent it that it is refused
+    /// (`PutAside`).
+    ///
+    /// # Errors
+    /// [`Fault::SequenceGap`], as [`Fold::apply`].
+    pub fn pass_over(
+        &mut self,
+        command: &Command,
+        each: &mut dyn FnMut(&Event),
+    ) -> Result<(), Fault> {
+        self.begin(command)?;
+        self.feedback.passed(command);
+        let event = put_aside(command);
+        self.feedback.arrive(&event);
+        each(&event);
+        Ok(())
+    }
+
+    /// Steps to the next command, and gives the gate the events that are due before it.
+    fn begin(&mut self, command: &Command) -> Result<(), Fault> {
+        if command.seq != self.seq.next() || command.timestamp <= self.timestamp {
+            return Err(Fault::SequenceGap);
+        }
+        (self.seq, self.timestamp) = (command.seq, command.timestamp);
+        let gate = &mut self.gate;
+        match self.feedback.apply_due(command, |event| gate.apply(event))? {
+            Readiness::Ready => Ok(()),
+            // All events of all earlier commands have arrived.
+            Readiness::Waiting => Err(Fault::SequenceGap),
+        }
     }
 }

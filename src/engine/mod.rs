@@ -3,6 +3,8 @@
 
 pub mod auction;
 mod away;
+#[cfg(debug_assertions)]
+mod bomb;
 pub mod book;
 mod fetch;
 mod fold;

@@ -218,6 +218,16 @@ pub enum JournalError {
         /// What is wrong with it.
         what: String,
     },
+    /// The list of commands that are put aside has a line that is none.
+    #[error("{}, line {line}: {what}", file.display())]
+    PutAside {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        what: String,
+    },
     /// Another process has the log open for writing.
     #[error("{}: another process writes this log. Stop it first.", folder.display())]
     Locked {

@@ -23,6 +23,15 @@ pub struct Standing {
     pub heard_at: Nanos,
 }
 
+/// How far a primary has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// Its last command on record.
+    pub recorded: u64,
+    /// The last command whose events are on record: up to it, none brought it down.
+    pub survived: u64,
+}
+
 /// What a primary is in its epoch.
 #[derive(Clone, Debug)]
 pub struct Reign {
@@ -36,6 +45,8 @@ pub struct Reign {
     pub digest_every: u64,
     /// How often it says that it lives.
     pub beat_every: Nanos,
+    /// Commands that are put aside, each with its mark.
+    pub aside: Vec<(u64, [u8; 32])>,
 }
 
 /// The primary's end of a conversation with one standby.
@@ -48,6 +59,8 @@ pub struct Feeder {
     standing: Standing,
     peer: Name,
     beat_at: Nanos,
+    /// The last command that it was told we came through.
+    survived: u64,
     body: Vec<u8>,
 }
 
@@ -73,6 +86,7 @@ impl Feeder {
             standing: Standing::default(),
             peer: Name::default(),
             beat_at: Nanos::ZERO,
+            survived: 0,
             body: Vec::new(),
         }
     }
@@ -97,17 +111,18 @@ impl Feeder {
         &self.standing
     }
 
-    /// Takes what the standby says; says what there is to say. `last` is our last command, `stages`
-    /// how our stages fare; both are asked for only where they are needed.
+    /// Takes what the standby says; says what there is to say. `reached` is how far we are, `stages`
+    /// says how our stages fare.
     ///
     /// # Errors
     /// A standby that is refused, and a conversation that cannot go on.
     pub fn step(
         &mut self,
         now: Nanos,
-        last: u64,
+        reached: Reached,
         stages: &mut dyn FnMut() -> Vec<Beat>,
     ) -> Result<usize, LinkError> {
+        let last = reached.recorded;
         let mut work = 0;
         let mut body = std::mem::take(&mut self.body);
         while self.channel.take(&mut body)? {
@@ -124,7 +139,12 @@ impl Feeder {
             let beat = Message::Beat { epoch, last, time: now, stages: stages() };
             self.channel.send(&beat.encode());
         }
-        Ok(work + self.feed()?)
+        let fed = self.feed()?;
+        if reached.survived > self.survived && !self.channel.is_full() {
+            self.survived = reached.survived;
+            self.channel.send(&Message::Survived { seq: reached.survived }.encode());
+        }
+        Ok(work + fed)
     }
 
     /// Refuses whoever is at the other end.
@@ -180,7 +200,8 @@ impl Feeder {
             digest: BlockDigest::new(digest_every, SeqNo(keep)),
         });
         self.peer = identity.name;
-        self.channel.send(&Message::Welcome { epoch, keep, digest_every, name: own.name }.encode());
+        let (name, aside) = (own.name, self.reign.aside.clone());
+        self.channel.send(&Message::Welcome { epoch, keep, digest_every, name, aside }.encode());
         Ok(())
     }
 

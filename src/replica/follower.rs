@@ -34,8 +34,10 @@ pub struct Follower {
     heard_at: Nanos,
     vigil: Vigil,
     digests: VecDeque<(u64, u64)>,
-    /// The primary's last command, as it said.
+    /// The primary's last command, and the last it came through, as it said.
     last: u64,
+    survived: u64,
+    aside: Vec<(u64, [u8; 32])>,
     confirmed: [u64; 4],
     /// Each epoch on record and its first command.
     pub epochs: Vec<(u32, u64)>,
@@ -60,6 +62,8 @@ impl Follower {
             vigil: Vigil::default(),
             digests: VecDeque::new(),
             last: 0,
+            survived: 0,
+            aside: Vec::new(),
             confirmed: [0; 4],
             epochs,
             body: Vec::new(),
@@ -84,6 +88,16 @@ impl Follower {
     /// The primary's last command, as it said.
     pub fn primary_last(&self) -> u64 {
         self.last
+    }
+
+    /// The last command that the primary came through, as it said.
+    pub fn survived(&self) -> u64 {
+        self.survived
+    }
+
+    /// Commands that the primary has put aside, each with its mark.
+    pub fn aside(&self) -> &[(u64, [u8; 32])] {
+        &self.aside
     }
 
     /// Whether a stage of the primary has stood still for longer than `bound`.
@@ -134,7 +148,8 @@ impl Follower {
 
     fn hear(&mut self, message: Message, now: Nanos) -> Result<(), LinkError> {
         match (message, self.welcome) {
-            (Message::Welcome { epoch, keep, digest_every, name }, None) => {
+            (Message::Welcome { epoch, keep, digest_every, name, aside }, None) => {
+                self.aside = aside;
                 self.welcome = Some(Heard { epoch, keep, digest_every, name });
             }
             (Message::Refuse(refusal), _) => return Err(LinkError::Refused(refusal)),
@@ -155,6 +170,7 @@ impl Follower {
                 // Silence on our side would look like death.
                 self.confirmed = [u64::MAX; 4];
             }
+            (Message::Survived { seq }, Some(_)) => self.survived = seq,
             (Message::Digest { seq, digest }, Some(_)) => {
                 if self.digests.len() == DIGESTS_MAX {
                     self.digests.pop_front();

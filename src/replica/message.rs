@@ -141,6 +141,8 @@ pub enum Message {
         digest_every: u64,
         /// Who the primary is.
         name: Name,
+        /// Commands that are put aside, each with its mark.
+        aside: Vec<(u64, [u8; 32])>,
     },
     /// Somebody is refused.
     Refuse(Refusal),
@@ -161,6 +163,11 @@ pub enum Message {
         time: Nanos,
         /// Its stages.
         stages: Vec<Beat>,
+    },
+    /// The primary came through its commands up to this one: their events are on record.
+    Survived {
+        /// That command.
+        seq: u64,
     },
     /// What the primary's events up to a command come to.
     Digest {
@@ -221,12 +228,16 @@ impl Message {
                     to.extend_from_slice(&first.to_le_bytes());
                 }
             }
-            Self::Welcome { epoch, keep, digest_every, name } => {
+            Self::Welcome { epoch, keep, digest_every, name, aside } => {
                 to.push(2);
                 to.extend_from_slice(&epoch.to_le_bytes());
                 to.extend_from_slice(&keep.to_le_bytes());
                 to.extend_from_slice(&digest_every.to_le_bytes());
                 to.extend_from_slice(&name.0);
+                for (seq, mark) in aside {
+                    to.extend_from_slice(&seq.to_le_bytes());
+                    to.extend_from_slice(mark);
+                }
             }
             Self::Refuse(refusal) => to.extend_from_slice(&[3, refusal.code()]),
             Self::Commands { epoch, lines } => {
@@ -242,6 +253,10 @@ impl Message {
                 for number in stages.iter().flat_map(|beat| [beat.laps, beat.done, beat.waiting]) {
                     to.extend_from_slice(&number.to_le_bytes());
                 }
+            }
+            Self::Survived { seq } => {
+                to.push(10);
+                to.extend_from_slice(&seq.to_le_bytes());
             }
             Self::Digest { seq, digest } => {
                 to.push(6);
@@ -354,6 +369,7 @@ impl From<'_> {
                 keep: self.long()?,
                 digest_every: self.long()?,
                 name: self.name()?,
+                aside: self.all(|from| Some((from.long()?, from.take()?)))?,
             },
             3 => Message::Refuse(Refusal::from_code(self.byte()?)?),
             4 => Message::Commands {
@@ -368,6 +384,7 @@ impl From<'_> {
                     Some(Beat { laps: from.long()?, done: from.long()?, waiting: from.long()? })
                 })?,
             },
+            10 => Message::Survived { seq: self.long()? },
             6 => Message::Digest { seq: self.long()?, digest: self.long()? },
             7 => Message::Confirm {
                 received: self.long()?,
@@ -452,9 +469,15 @@ mod tests {
         prop_oneof![
             (identity, any::<u64>(), prop::collection::vec(any::<(u32, u64)>(), 0..9))
                 .prop_map(|(identity, last, epochs)| Message::Join { identity, last, epochs }),
-            (any::<(u32, u64, u64)>(), name()).prop_map(|((epoch, keep, digest_every), name)| {
-                Message::Welcome { epoch, keep, digest_every, name }
-            }),
+            (
+                any::<(u32, u64, u64)>(),
+                name(),
+                prop::collection::vec(any::<(u64, [u8; 32])>(), 0..4)
+            )
+                .prop_map(|((epoch, keep, digest_every), name, aside)| {
+                    Message::Welcome { epoch, keep, digest_every, name, aside }
+                }),
+            any::<u64>().prop_map(|seq| Message::Survived { seq }),
             (0..6usize).prop_map(|at| Message::Refuse(Refusal::ALL[at])),
             (any::<u32>(), prop::collection::vec(line, 0..9))
                 .prop_map(|(epoch, lines)| Message::Commands { epoch, lines }),

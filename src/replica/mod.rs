@@ -20,7 +20,7 @@ mod vigil;
 pub use arbiter::{Arbiter, ArbiterState, Verdict};
 pub use channel::{BODY_MAX, Channel, OUTBOUND_MAX};
 pub use digest::BlockDigest;
-pub use feeder::{Feeder, Reign, Standing};
+pub use feeder::{Feeder, Reached, Reign, Standing};
 pub use follower::{Follower, Heard};
 pub use message::{Beat, Identity, Message, Name, Question, Refusal};
 pub use tenant::{Tenant, Wish};

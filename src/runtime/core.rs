@@ -2,6 +2,7 @@
 //!
 //! With all stages on one core a lap is run-to-completion; with one each it is a pipeline.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -171,7 +172,11 @@ impl Core {
         if let Some(cpu) = self.cpu {
             pin(cpu);
         }
-        let outcome = self.lap_until_stopped(clock, stop);
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.lap_until_stopped(clock, stop)));
+        if !matches!(outcome, Ok(Ok(()))) {
+            self.stages.iter_mut().for_each(|stage| stage.fall());
+        }
+        let outcome = outcome.unwrap_or_else(|panic| resume_unwind(panic));
         if outcome.is_err() {
             stop.raise();
         }

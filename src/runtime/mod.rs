@@ -11,6 +11,7 @@ pub mod log;
 mod memory;
 mod notify;
 mod pulse;
+mod rehearsal;
 mod stage;
 mod utc;
 mod watermark;
@@ -26,6 +27,7 @@ pub use memory::{
 };
 pub use notify::Notifier;
 pub use pulse::{Pulse, Watchman};
+pub use rehearsal::{Rehearsal, rehearse};
 pub use stage::Stage;
 pub use utc::{Utc, utc};
 pub use watermark::Watermark;

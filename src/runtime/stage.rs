@@ -37,6 +37,10 @@ pub trait Stage: Send {
         0
     }
 
+    /// Its core fell, by a panic or a fault of some stage: puts on record what must outlive the
+    /// process, above all what the core fell over, and does nothing else.
+    fn fall(&mut self) {}
+
     /// The appliance is stopping: take nothing new from outside, finish what is inside.
     fn stop(&mut self, _now: Nanos) {}
 }

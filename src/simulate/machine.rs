@@ -10,7 +10,7 @@ use crate::journal::Keeper;
 use crate::link::Producer;
 use crate::model::{Command, CommandKind, Group, InstrumentId, Nanos, Request, SeqNo};
 use crate::port::Port;
-use crate::replica::{Reign, Wish};
+use crate::replica::Wish;
 use crate::runtime::Stage;
 use crate::simulate::Sabotage;
 use crate::simulate::cables::{Exchange, Shared as Cables, address};
@@ -18,7 +18,7 @@ use crate::stage::{Archive, Board, Gate, Release, Rule};
 use crate::topology::{
     AtTheDoor, Catalogue, Config, Court, Crown, Ending, Folding, Parts, Receiver, Recovered,
     Replay, Shared, Sitting, ToWitness, Vitals, Wired, engine_limits, identity, journal_folder,
-    mend, risk_bound, to_witness, wire,
+    mend, reign_of, risk_bound, to_witness, wire,
 };
 
 /// What a machine is at.
@@ -173,7 +173,7 @@ impl Machine {
         if witness.tenant.epoch() > 0 {
             let mut recovered =
                 Recovered::open_idle(&self.config, &self.catalogue).map_err(said)?;
-            recovered.catch_up().map_err(said)?;
+            recovered.catch_up(SeqNo::MAX).map_err(said)?;
             let epoch = witness.tenant.epoch();
             self.rule(recovered, Crown { witness: Some(witness), epoch }, now, ports);
         } else if witness.tenant.holder().is_some_and(|(holder, _)| holder != own) {
@@ -242,6 +242,7 @@ impl Machine {
                 Err(Ending::Again(witness)) => self.go_to_the_door(witness).map(|()| 1),
                 Err(Ending::Failed(error)) => Err(said(error)),
                 Err(Ending::Promoted(witness, epoch)) => {
+                    standing.shared.trust_all();
                     while standing.fold(self.sabotage)? {}
                     self.promotions += 1;
                     let epoch = match self.sabotage {
@@ -278,12 +279,12 @@ impl Machine {
         if epochs.last().is_none_or(|(epoch, _)| *epoch != crown.epoch) {
             epochs.push((crown.epoch, command_log.last() + 1));
         }
-        let progress = command_log.progress();
-        let release = Arc::new(Release::new(Arc::clone(&progress), Rule::Shut));
+        let progress = [command_log.progress(), event_log.progress()];
+        let release = Arc::new(Release::new(Arc::clone(&progress[0]), Rule::Shut));
         if let Some(witness) = &crown.witness {
             release.set_lease(witness.tenant.lease_ends());
         }
-        let Replay { fold, mut gateway, feed, .. } = replay;
+        let Replay { fold, mut gateway, feed, aside, .. } = replay;
         if self.sabotage == Some(Sabotage::ForgetSessions) && self.promotions > 0 {
             gateway = crate::topology::empty_gateway(config, catalogue);
         }
@@ -315,13 +316,7 @@ impl Machine {
             let opening = Request::new(CommandKind::StartOfDay, now);
             let _ = slow_requests.push(&Group::new(opening));
         }
-        let reign = Reign {
-            identity: identity(config, catalogue),
-            epoch: crown.epoch,
-            epochs,
-            digest_every: config.standby.digest_every,
-            beat_every: config.standby.heartbeat(),
-        };
+        let reign = reign_of(config, catalogue, crown.epoch, epochs, &aside);
         let sitting = Sitting::new(Court {
             config: config.standby.clone(),
             crown,

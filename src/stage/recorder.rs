@@ -120,6 +120,10 @@ impl Stage for Recorder {
         "recorder"
     }
 
+    fn fall(&mut self) {
+        while self.record_commands().is_ok_and(|count| count > 0) {}
+    }
+
     fn poll(&mut self, _now: Nanos) -> Result<usize, Fault> {
         let commands = if self.commands.is_empty() { 0 } else { self.record_commands()? };
         // Replies wait for commands alone; events are written when there is a moment, or many.

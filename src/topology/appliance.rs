@@ -12,11 +12,10 @@ use crate::feed::Notice;
 use crate::journal::{KeeperThread, Progress};
 use crate::model::{Fault, SessionId};
 use crate::outlet::OutletOptions;
-use crate::replica::Reign;
 use crate::runtime::{Clock, Core, CounterReader, StopFlag, SystemClock, log, pin};
 use crate::slow::levels::{Levels, SharedLevels};
 use crate::slow::{Roster, SlowError, SlowPath};
-use crate::stage::{Archive, Board, Dialer, Door, Gate, GatewayOptions, Release, Rule};
+use crate::stage::{Archive, Board, Dialer, Door, Gate, GatewayOptions};
 #[cfg(feature = "scaled")]
 use crate::topology::ScaledConfig;
 use crate::topology::accounts::Accounts;
@@ -25,14 +24,14 @@ use crate::topology::clearing::spawn_clearing;
 use crate::topology::limits_feed::spawn_limits_feed;
 use crate::topology::scribe::{Seen, spawn_scribe};
 use crate::topology::speaker::{DatedLimits, Heard, Speaker};
-use crate::topology::standby::{Court, Lines, Vitals, spawn_court};
+use crate::topology::standby::{CourtParts, Vitals, spawn_court};
 #[cfg(feature = "scaled")]
 use crate::topology::stores::{Engines, spawn_engines};
 use crate::topology::utc_watch::UtcWatch;
 use crate::topology::wiring::{PricesThread, StageLatency};
 use crate::topology::{
-    AdminServer, Catalogue, ClearingConfig, Config, Crown, KillFile, KillSwitch, Placement,
-    StageName, StandbyConfig, Timetable, Wired, spawn_snapshots,
+    AdminServer, Catalogue, ClearingConfig, Config, KillFile, KillSwitch, Placement, StageName,
+    Timetable, Wired, spawn_snapshots,
 };
 
 /// How often the slow thread looks for something to do when there was nothing.
@@ -81,26 +80,6 @@ pub(super) struct Listing {
     pub(super) roster: Roster,
     pub(super) sessions: Vec<(SessionId, &'static str)>,
     pub(super) gate: &'static str,
-}
-
-/// What the thread beside the stages is made of, but for what comes of starting them.
-pub(super) struct CourtParts {
-    pub(super) config: StandbyConfig,
-    pub(super) crown: Crown,
-    pub(super) lines: Box<dyn Lines>,
-    pub(super) release: Arc<Release>,
-    pub(super) rule: Rule,
-    pub(super) reign: Reign,
-    pub(super) progress: Arc<Progress>,
-}
-
-impl CourtParts {
-    /// Complete.
-    fn court(self, journal: PathBuf, vitals: Vitals) -> Court {
-        let Self { config, crown, lines, release, rule, reign, progress } = self;
-        let say = log::tell;
-        Court { config, crown, lines, release, rule, reign, journal, progress, vitals, say }
-    }
 }
 
 /// A running appliance. Dropping it without [`Appliance::stop`] leaves its threads to the process.

@@ -11,23 +11,21 @@ use crate::port::Port;
 use crate::port::host::{HostConfig, TcpHost};
 use crate::port::tcp::{TcpAcceptor, TcpError};
 use crate::port::watch::Watch;
-use crate::replica::Reign;
 use crate::runtime::{Clock, SystemClock, available_cpus, lock_memory, quietest_last};
 use crate::slow::audit::Audit;
 use crate::slow::{Roster, SlowError, SlowPath};
 use crate::snapshot::{Container, Stand};
 use crate::stage::{Acceptor, Board, Door, FixOptions, FixState, Gate, Introduced, Release, Rule};
-use crate::topology::appliance::{Appliance, CourtParts, Launch, Listing};
+use crate::topology::appliance::{Appliance, Launch, Listing};
 use crate::topology::speaker::{DatedLimits, date_of};
-use crate::topology::standby::TcpLines;
 use crate::topology::utc_watch::UtcWatch;
 use crate::topology::{
     AdminOptions, AdminServer, Catalogue, Config, ConfigError, Crown, FixParts, Kept, LimitsFile,
     Parts, PeersParts, Placement, PricesParts, Promoted, ReleaseGate, Replay, ReplayError,
     Timetable, Unfit, VenuesParts, empty_feed, empty_fold, empty_gateway, empty_peers,
     engine_limits, fits, fix_options, identity, journal_folder, journal_settings, list_snapshots,
-    meaning, open_fix, open_venues, outlet_options, parse_limits, place, risk_bound,
-    snapshots_folder, venues_options, wire,
+    meaning, open_court, open_fix, open_venues, outlet_options, parse_limits, place, reign_of,
+    risk_bound, snapshots_folder, venues_options, wire,
 };
 
 /// Why an appliance did not start.
@@ -48,6 +46,18 @@ pub enum BootError {
     /// The store of positions cannot be opened.
     #[error(transparent)]
     Slow(#[from] SlowError),
+    /// A command ends the process, and cannot be put aside.
+    #[error(
+        "command {seq} brings this appliance down, and {}: start a build that does not fall over \
+         it; `wirematch replay` shows where this one does",
+        if *is_told { "some of what it led to was told already" } else { "putting it aside is no help" }
+    )]
+    Deadly {
+        /// The command.
+        seq: SeqNo,
+        /// Whether events of it are on record.
+        is_told: bool,
+    },
     /// The record of a FIX session cannot be used.
     #[error(transparent)]
     FixRecord(#[from] crate::wire::fix::session::StoreError),
@@ -91,6 +101,8 @@ pub struct BootReport {
     pub snapshot: Option<SeqNo>,
     /// Snapshots it did not begin from, each in a sentence.
     pub passed_over: Vec<String>,
+    /// Commands that were put aside just now, each in a sentence.
+    pub put_aside: Vec<String>,
     /// Orders resting after the replay.
     pub open_orders: u64,
     /// Events the event log lacked and were written again.
@@ -118,6 +130,8 @@ pub struct Recovered {
     /// The command of the snapshot that the state began from.
     snapshot: Option<SeqNo>,
     passed_over: Vec<String>,
+    /// Commands that were put aside just now, each in a sentence.
+    pub(super) put_aside: Vec<String>,
 }
 
 impl Recovered {
@@ -212,17 +226,19 @@ impl Recovered {
             torn,
             snapshot: None,
             passed_over: Vec::new(),
+            put_aside: Vec::new(),
         })
     }
 
-    /// Folds all that is on record, and writes the events again that a crash kept from theirs.
+    /// Folds what is on record up to a command, and writes the events again that a crash kept from
+    /// theirs.
     ///
     /// # Errors
     /// As [`boot`].
-    pub(crate) fn catch_up(&mut self) -> Result<(), BootError> {
+    pub(crate) fn catch_up(&mut self, until: SeqNo) -> Result<(), BootError> {
         let Self { event_log, replay, mended, idle_keepers, .. } = self;
         replay.run(
-            SeqNo::MAX,
+            until,
             &mut |event| {
                 *mended += 1;
                 mend(event_log, idle_keepers, event);
@@ -245,7 +261,7 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
     crown: Crown,
 ) -> Result<(Appliance, BootReport), BootError> {
     let mut recovered = Recovered::open(config, catalogue)?;
-    recovered.catch_up()?;
+    recovered.fold_warily(config.standby.stuck())?;
     take_office(config, catalogue, placement, ports, Promoted { recovered, crown })
 }
 
@@ -263,8 +279,8 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
     let clock = SystemClock::new();
     let files = limits_files(config, catalogue)?;
     let journal = journal_folder(&config.data);
-    let Recovered { mut command_log, event_log, keepers, mut replay, epochs, .. } = recovered;
-    let Recovered { mended, torn, snapshot, passed_over, .. } = recovered;
+    let Recovered { mut command_log, event_log, keepers, mut replay, mut epochs, .. } = recovered;
+    let Recovered { mended, torn, snapshot, passed_over, put_aside, .. } = recovered;
     command_log.set_epoch(crown.epoch);
     replay.fix.restored()?;
     replay.venues.restored();
@@ -283,8 +299,13 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         notes.push(format!("memory is not locked ({error}): raise `ulimit -l`"));
     }
     let (gate, release) = gate_of(config, &command_log);
-    let court = open_court(config, catalogue, &command_log, crown, epochs, release)?;
     let progress = [command_log.progress(), event_log.progress()];
+    let first = command_log.last() + 1;
+    if epochs.last().is_none_or(|(epoch, _)| *epoch != crown.epoch) {
+        epochs.push((crown.epoch, first));
+    }
+    let reign = reign_of(config, catalogue, crown.epoch, epochs, &replay.aside);
+    let court = open_court(config, crown, reign, release, progress.clone())?;
     let roster = Roster::new(feed.instruments());
     let ids: Vec<_> = catalogue.instruments.iter().map(|listed| listed.id).collect();
     let board = Board::sharded(&ids, catalogue.risk.shards);
@@ -340,6 +361,7 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         events: event_count,
         snapshot,
         passed_over,
+        put_aside,
         open_orders,
         mended,
         torn,
@@ -416,41 +438,6 @@ fn gate_of(config: &Config, log: &Writer<Command>) -> (Gate, Option<Arc<Release>
     };
     let release = Arc::new(Release::new(log.progress(), rule));
     (Gate::Guarded(Arc::clone(&release)), Some(release))
-}
-
-/// What the thread beside the stages starts from, where there are two machines.
-fn open_court(
-    config: &Config,
-    catalogue: &Catalogue,
-    log: &Writer<Command>,
-    crown: Crown,
-    mut epochs: Vec<(u32, u64)>,
-    release: Option<Arc<Release>>,
-) -> Result<Option<CourtParts>, BootError> {
-    let Some(release) = release.filter(|_| config.standby.is_used()) else { return Ok(None) };
-    let acceptor = config.standby.address.map(TcpAcceptor::open).transpose()?;
-    if epochs.last().is_none_or(|(epoch, _)| *epoch != crown.epoch) {
-        epochs.push((crown.epoch, log.last() + 1));
-    }
-    if let Some(witness) = &crown.witness {
-        release.set_lease(witness.tenant.lease_ends());
-    }
-    let rule = match config.gate() {
-        ReleaseGate::Sequenced | ReleaseGate::Journaled => Rule::Journaled,
-        ReleaseGate::Synced => Rule::Synced,
-        ReleaseGate::Replicated => Rule::Replicated,
-        ReleaseGate::SyncedReplicated => Rule::SyncedReplicated,
-    };
-    let reign = Reign {
-        identity: identity(config, catalogue),
-        epoch: crown.epoch,
-        epochs,
-        digest_every: config.standby.digest_every,
-        beat_every: config.standby.heartbeat(),
-    };
-    let config = config.standby.clone();
-    let (lines, progress) = (Box::new(TcpLines(acceptor)), log.progress());
-    Ok(Some(CourtParts { config, crown, lines, release, rule, reign, progress }))
 }
 
 /// What the numbers in the regulator's record mean.

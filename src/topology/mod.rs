@@ -32,6 +32,7 @@ mod stage_name;
 mod standby;
 mod state;
 mod stores;
+mod trial;
 mod utc_watch;
 mod validate;
 mod venues;
@@ -72,16 +73,17 @@ pub use schema::{Explained, explain, explained, schema};
 pub use sharding::{Home, Sharding};
 pub(crate) use snapshots::spawn_snapshots;
 pub use snapshots::{
-    Kept, SnapshotsConfig, TakeError, Taken, Unfit, begun, fits, list as list_snapshots, looked_at,
-    mark_of, snapshots_folder, take as take_snapshot,
+    Kept, SnapshotsConfig, TakeError, Taken, Unfit, begun, command_at, fits,
+    list as list_snapshots, looked_at, mark_of, snapshots_folder, take as take_snapshot,
 };
 pub use stage_name::StageName;
-pub(crate) use standby::Vitals;
+use standby::open_court;
 pub use standby::{
     AloneConfig, AtTheDoor, Court, Crown, Deposed, Ending, Folding, Line, Lines, Promoted,
     Receiver, Shared, Sitting, StandbyConfig, StandbyError, StandbyReport, TcpLines, ToWitness,
     WitnessError, WitnessOptions, WitnessServer, crown, identity, stand_by, to_witness,
 };
+pub(crate) use standby::{Vitals, reign_of};
 pub use state::{
     empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings,
     meaning, risk_bound,

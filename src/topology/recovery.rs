@@ -1,10 +1,10 @@
 //! From a journal back to the state it left: the commands are folded again, the edge too, and
 //! every event is compared with the one that was recorded.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::engine::{Fold, Shards};
-use crate::journal::{JournalError, LogKind, Reader};
+use crate::journal::{JournalError, LogKind, PutAside, Reader};
 use crate::model::{Command, Event, EventId, Fault, SeqNo};
 use crate::snapshot::{Bad, Composer, Container, Part, Section, Stand};
 use crate::stage::{FeedState, FixState, GatewayState, PeersState, VenuesState};
@@ -57,7 +57,11 @@ pub struct Replay {
     pub venues: VenuesState,
     /// What was published.
     pub feed: FeedState,
+    /// The folder it reads.
+    pub(super) journal: PathBuf,
     commands: Reader<Command>,
+    /// Commands that are passed over.
+    pub aside: PutAside,
     /// Each epoch, and its first command.
     pub epochs: Vec<(u32, u64)>,
     /// The last event that the commands gave.
@@ -90,8 +94,10 @@ impl Replay {
             peers: PeersState::none(),
             venues: VenuesState::none(),
             feed,
+            aside: PutAside::read(journal)?,
             epochs: Vec::new(),
             last_event: EventId(0),
+            journal: journal.to_owned(),
             commands: Reader::open(&LogKind::Commands.folder(journal), 0)?,
             events: Some(Reader::open(&LogKind::Events.folder(journal), 0)?),
             command_count: 0,
@@ -158,9 +164,10 @@ impl Replay {
         self.fix.restore_command(&group);
         self.peers.restore_command(&group.head);
         self.venues.restore_command(&group.head);
+        let is_aside = self.aside.holds(&group);
         let Self { fold, gateway, fix, feed, events, compared, event_count, last_event, .. } = self;
         let mut outcome = Ok(());
-        let folded = fold.apply(&group, &mut |event| {
+        let each = &mut |event: &Event| {
             *event_count += 1;
             *last_event = event.id;
             gateway.restore_event(event);
@@ -169,7 +176,11 @@ impl Replay {
             if outcome.is_ok() {
                 outcome = compare(events, event, compared, missing);
             }
-        });
+        };
+        let folded = match is_aside {
+            false => fold.apply(&group, each),
+            true => fold.pass_over(&group.head, each),
+        };
         folded.map_err(|fault| ReplayError::Fault { seq: group.head.seq, fault })?;
         let Self { fold, peers, venues, .. } = self;
         fold.matcher.take_routed(&mut |message| {

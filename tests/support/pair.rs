@@ -36,9 +36,10 @@ pub struct Process {
 }
 
 impl Process {
-    pub fn start(arguments: &[&str]) -> Self {
+    pub fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_wirematch"))
             .args(arguments)
+            .envs(environment.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");
@@ -100,6 +101,8 @@ pub struct Book {
     /// By the session's number of the message.
     pub sent: BTreeMap<u64, u32>,
     pub answered: BTreeSet<u32>,
+    /// Why those of them were refused that were.
+    pub refused: BTreeMap<u32, u16>,
     pub not_applied: BTreeSet<u32>,
     /// Match numbers and quantities of both sides, as told.
     pub fills: BTreeMap<u64, u32>,
@@ -116,6 +119,7 @@ impl Book {
                     self.answered_at = now;
                 }
                 Ok(Outbound::Rejected(order, _)) => {
+                    self.refused.insert(order.user_ref_num, order.reason);
                     assert!(self.answered.insert(order.user_ref_num), "answered twice");
                     self.answered_at = now;
                 }
@@ -135,11 +139,11 @@ impl Book {
     }
 }
 
-fn order(number: u32, dice: &mut Dice) -> Vec<u8> {
+fn order(number: u32, quantity: u32, dice: &mut Dice) -> Vec<u8> {
     let order = EnterOrder {
         user_ref_num: number,
         side: if dice.percent(50) { b'B' } else { b'S' },
-        quantity: 1 + dice.below(200) as u32,
+        quantity,
         symbol: *b"ACME    ",
         price: (29_900 + dice.below(200)) * 100,
         time_in_force: b'0',
@@ -163,7 +167,7 @@ pub struct Client {
 }
 
 impl Client {
-    fn new(gateways: [SocketAddrV4; 2]) -> Self {
+    pub fn new(gateways: [SocketAddrV4; 2]) -> Self {
         let socket = SocketConfig { address: *gateways[0].ip(), ports: vec![0], groups: vec![] };
         let port = SocketPort::open(&socket).expect("loopback is there");
         let address = port.locals().next().expect("one port was asked for");
@@ -182,13 +186,22 @@ impl Client {
         }
     }
 
+    /// Sends an order of so many; its number, where there was room.
+    pub fn send(&mut self, quantity: u32) -> Option<u32> {
+        let message = order(self.next, quantity, &mut self.dice);
+        let seq = self.roamer.send(&message).ok()?;
+        self.book.sent.insert(seq, self.next);
+        self.next += 1;
+        Some(self.next - 1)
+    }
+
     pub fn step(&mut self, sends: bool) {
         let now = self.clock.now();
         while sends && self.roamer.session().is_up() {
-            let message = order(self.next, &mut self.dice);
-            let Ok(seq) = self.roamer.send(&message) else { break };
-            self.book.sent.insert(seq, self.next);
-            self.next += 1;
+            let quantity = 1 + self.dice.below(200) as u32;
+            if self.send(quantity).is_none() {
+                break;
+            }
         }
         let book = &mut self.book;
         self.roamer.poll(now, &mut |event| book.take(event, now));
@@ -220,6 +233,8 @@ pub struct Pair {
     pub entries: [SocketAddrV4; 2],
     pub ports: [u16; 2],
     pub witness: Process,
+    /// What the machines' environment has besides ours.
+    pub environment: &'static [(&'static str, &'static str)],
     pub machines: [Option<Process>; 2],
     /// Which of them is primary.
     pub primary: usize,
@@ -229,6 +244,11 @@ pub struct Pair {
 impl Pair {
     /// Starts all of it, with further lines in the `[standby]` tables.
     pub fn start(more: &str) -> Self {
+        Self::start_in(more, &[])
+    }
+
+    /// The same, the machines with something in their environment.
+    pub fn start_in(more: &str, environment: &'static [(&'static str, &'static str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let entries = [free_address(), free_address()];
         let ports = [free_tcp(), free_tcp()];
@@ -250,22 +270,25 @@ impl Pair {
         let data = folder.path().join("witness");
         let address = format!("127.0.0.1:{witness_port}");
         let data = data.to_str().expect("a name").to_owned();
-        let witness = Process::start(&[
-            "witness",
-            "--address",
-            &address,
-            "--key",
-            "a secret",
-            "--data",
-            &data,
-        ]);
+        let arguments = ["witness", "--address", &address, "--key", "a secret", "--data", &data];
+        let witness = Process::start(&arguments, &[]);
         witness.wait_for("ready");
         let client = Client::new(entries);
         let machines = [None, None];
         let primary = 0;
-        let mut pair = Self { folder, configs, entries, ports, witness, machines, primary, client };
+        let mut pair = Self {
+            folder,
+            configs,
+            entries,
+            ports,
+            witness,
+            environment,
+            machines,
+            primary,
+            client,
+        };
         let config = pair.configs[0].to_str().expect("a name").to_owned();
-        let first = Process::start(&["run", "--no-table", "--config", &config]);
+        let first = Process::start(&["run", "--no-table", "--config", &config], environment);
         first.wait_for("ready; orders");
         pair.machines[0] = Some(first);
         pair.start_standby();
@@ -280,7 +303,7 @@ impl Pair {
         let arguments = ["run", "--no-table", "--config", &config, "--standby", &host];
         let paired = format!("{} stands by", ["one", "two"][other]);
         let before = self.count(self.primary, &paired);
-        self.machines[other] = Some(Process::start(&arguments));
+        self.machines[other] = Some(Process::start(&arguments, self.environment));
         let mut patience = 24_000;
         while self.count(self.primary, &paired) == before {
             // A standby that comes back must catch up while there is load.

@@ -78,6 +78,12 @@ impl Appliance {
         }
     }
 
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        let ended = self.child.as_mut().map(|child| child.try_wait().expect("it is ours"));
+        ended.flatten().is_some()
+    }
+
     /// Asks it to stop in order, and waits until it has.
     pub fn stop(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("it runs");

@@ -340,7 +340,7 @@ fn tell_standby(report: &StandbyReport) {
 fn failure(error: BootError) -> Failure {
     match error {
         BootError::Config(_) | BootError::Setup(_) | BootError::FixPort(_) => Failure::usage(error),
-        BootError::Replay(_) => Failure::verification(error),
+        BootError::Replay(_) | BootError::Deadly { .. } => Failure::verification(error),
         _ => Failure::from(anyhow::Error::from(error)),
     }
 }
@@ -352,6 +352,9 @@ fn tell(config: &Config, report: &BootReport) {
     }
     for torn in &report.torn {
         log::say(&format!("note: {torn}"));
+    }
+    for command in &report.put_aside {
+        log::alert(command);
     }
     let kib = report.risk_bytes / 1024;
     log::say(&format!("risk keeps {kib} KiB of accounts, firms, holdings, orders and guards"));

@@ -32,6 +32,7 @@ pub const CONTROLS: &[Control] = &[
     of("order entry disabled by its firm", STOP, "session", "enabled", &[R::EntryDisabled]),
     of("journal short of room", "17a-4", "all", "on", &[R::JournalFull]),
     of("clock near UTC", "RTS 25", "all", "none", &[R::ClockOff]),
+    of("commands put aside", "RTS 7 Art 8", "a command", "what crashed twice", &[R::PutAside]),
     of("risk's own state", ACCESS, "all", "on", &[R::RiskFailed]),
     of("risk stage answers", ACCESS, "all, at the gateway", "one heartbeat", &[R::RiskStopped]),
     of("account known to its session", BARRED, "account", "configured", &[R::UnknownAccount]),

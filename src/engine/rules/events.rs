@@ -3,7 +3,8 @@
 use crate::engine::RestingOrder;
 use crate::engine::rules::Instructions;
 use crate::model::{
-    CancelReason, Command, Event, EventFlags, EventKind, Flags, Quantity, RejectCode, Side,
+    CancelReason, Command, CommandKind, Event, EventFlags, EventKind, Flags, Quantity, RejectCode,
+    Side,
 };
 
 /// Messages of a client were given up: lost, or refused for the reason in the verdict.
@@ -24,6 +25,18 @@ pub(in crate::engine) fn cancel_rejected(command: &Command, why: RejectCode) -> 
         ordinal: command.target,
         ..Event::answering(command, 0, EventKind::CancelRejected)
     }
+}
+
+/// The only event of a command that is not looked at: who sent it learns that it was refused.
+pub(in crate::engine) fn put_aside(command: &Command) -> Event {
+    use CommandKind::{Cancel, Enter, MassCancel, Modify, Replace};
+    let why = RejectCode::PutAside;
+    let event = match command.kind() {
+        Some(Enter | Replace) => rejected(command, why),
+        Some(Cancel | Modify | MassCancel) => cancel_rejected(command, why),
+        _ => Event { reason: why.code(), ..Event::answering(command, 0, EventKind::Nothing) },
+    };
+    Event { flags: event.flags.with(EventFlags::LAST), ..event }
 }
 
 /// An event about a resting order, or one that could rest, that answers nobody.

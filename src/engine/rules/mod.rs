@@ -10,8 +10,8 @@ mod trades;
 
 use events::not_applied;
 pub(super) use events::{
-    about, cancel_rejected, cancelled, entered, keeps_place, leaves_after_cut, marking, reduced,
-    rejected, replacement, withdrawn,
+    about, cancel_rejected, cancelled, entered, keeps_place, leaves_after_cut, marking, put_aside,
+    reduced, rejected, replacement, withdrawn,
 };
 pub(super) use phases::{
     INDICATIVE_EVERY, auction_trades, begins_auction, indicative, indicative_orders, is_scheduled,

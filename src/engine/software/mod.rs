@@ -29,6 +29,8 @@ pub use snapshot::{NotAtRest, SnapshotError};
 
 use std::collections::VecDeque;
 
+#[cfg(debug_assertions)]
+use crate::engine::bomb;
 use crate::engine::book::{Key, OrderBook, Slot, Store};
 use crate::engine::instruments::Instruments;
 use crate::engine::outbox::Outbox;
@@ -88,6 +90,8 @@ impl SoftwareMatcher {
     /// # Errors
     /// [`SetupError`] when a limit or an instrument is out of range.
     pub fn new(limits: EngineLimits, instruments: &[Instrument]) -> Result<Self, SetupError> {
+        #[cfg(debug_assertions)]
+        bomb::arm();
         limits.check()?;
         let instruments = Instruments::new(instruments)?;
         let book = |(place, listed): (u32, &Instrument)| {
@@ -306,6 +310,8 @@ impl Matcher for SoftwareMatcher {
 
     #[inline]
     fn submit_parts(&mut self, head: &Command, rest: &[Line]) -> Result<(), Full> {
+        #[cfg(debug_assertions)]
+        bomb::meet(head);
         self.outbox.check_room()?;
         self.now = head.timestamp;
         if !self.apply_plain(head) {

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use crate::journal::{JournalError, LogKind, Reader};
-use crate::model::{Command, Event, EventId, SeqNo};
+use crate::journal::{JournalError, LogKind, Reader, mark_of_command};
+use crate::model::{Command, Event, EventId, Group, SeqNo};
 use crate::snapshot::{Bad, ContainerError, Stand};
 
 /// Why nothing begins from a snapshot.
@@ -36,19 +36,21 @@ pub enum Unfit {
     Journal(#[from] JournalError),
 }
 
-/// A hash of a command as it lies in the journal; nothing where there is none of that number.
+/// A command as it lies in the journal; nothing where there is none of that number.
 ///
 /// # Errors
 /// A journal that cannot be read there.
-pub fn mark_of(journal: &Path, seq: SeqNo) -> Result<Option<[u8; 32]>, JournalError> {
+pub fn command_at(journal: &Path, seq: SeqNo) -> Result<Option<Group<Command>>, JournalError> {
     let mut reader = Reader::<Command>::open(&LogKind::Commands.folder(journal), seq.0)?;
-    let Some(group) = reader.read()?.filter(|group| group.head.seq == seq) else {
-        return Ok(None);
-    };
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(bytemuck::bytes_of(&group.head));
-    hasher.update(bytemuck::cast_slice(group.rest()));
-    Ok(Some(hasher.finalize().into()))
+    Ok(reader.read()?.filter(|group| group.head.seq == seq))
+}
+
+/// Its hash.
+///
+/// # Errors
+/// As [`command_at`].
+pub fn mark_of(journal: &Path, seq: SeqNo) -> Result<Option<[u8; 32]>, JournalError> {
+    Ok(command_at(journal, seq)?.as_ref().map(mark_of_command))
 }
 
 /// Checks that a journal goes on from where a snapshot stands.

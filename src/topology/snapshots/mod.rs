@@ -15,7 +15,7 @@ mod folder;
 mod take;
 
 pub use config::SnapshotsConfig;
-pub use fit::{Unfit, fits, mark_of};
+pub use fit::{Unfit, command_at, fits, mark_of};
 pub use folder::{Kept, list, snapshots_folder};
 pub(crate) use take::spawn_snapshots;
 pub use take::{TakeError, Taken, begun, looked_at, take};

@@ -4,23 +4,23 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::journal::{JournalError, LogKind, Progress, Writer, cut_back, scan};
-use crate::model::{Command, Event, Nanos, SeqNo};
-use crate::replica::{
-    BlockDigest, Channel, Follower, Heard, Identity, LinkError, Name, Refusal, Tenant, Wish,
-};
+use jiff::Timestamp;
+
+use crate::journal::{Aside, JournalError, LogKind, Progress, PutAside, Writer, cut_back, scan};
+use crate::model::{Command, Nanos, SeqNo};
+use crate::replica::{Channel, Follower, Heard, Identity, LinkError, Name, Refusal, Tenant, Wish};
 use crate::runtime::{Clock, SystemClock};
 use crate::topology::boot::mend;
+use crate::topology::standby::fold::{Folding, Shared};
 use crate::topology::standby::identity::life;
 use crate::topology::standby::line::{Line, Lines, REDIAL, TcpLines, ToWitness, pump, push};
 use crate::topology::{
-    BootError, Catalogue, Config, Crown, Recovered, Replay, ReplayError, StandbyConfig, identity,
-    journal_folder,
+    BootError, Catalogue, Config, Crown, Recovered, StandbyConfig, identity, journal_folder,
 };
 
 /// Why a standby, or a machine that would be primary, does not go on.
@@ -89,15 +89,6 @@ pub struct Promoted {
     pub crown: Crown,
 }
 
-/// What both threads see.
-#[derive(Default)]
-pub struct Shared {
-    applied: AtomicU64,
-    /// Digests of our own blocks.
-    digests: Mutex<VecDeque<(u64, u64)>>,
-    has_failed: AtomicBool,
-}
-
 /// How standing by ended.
 pub enum Ending {
     /// This machine is primary, in this epoch.
@@ -144,6 +135,8 @@ pub fn stand_by(
         let (mut recovered, receiver) = door.enter(config, witness.take(), opening)?;
         match stand(&mut recovered, receiver, heard, &clock, &mut lines, (stop, say))? {
             Some(Ending::Promoted(witness, epoch)) => {
+                // What the primary may have died of is tried out before it is folded.
+                recovered.fold_warily(config.standby.stuck())?;
                 let crown = Crown { witness, epoch };
                 return Ok(Some(Promoted { recovered, crown }));
             }
@@ -298,8 +291,11 @@ impl AtTheDoor {
         if keep < last {
             cut_back(&journal, keep).map_err(BootError::Journal)?;
         }
+        let aside = to_primary.follower.as_ref().map_or(&[][..], Follower::aside);
+        note_aside(&journal, aside).map_err(BootError::Journal)?;
+        let aside = aside.len();
         let mut recovered = open()?;
-        recovered.catch_up()?;
+        recovered.fold_survived()?;
         if recovered.command_log.last() < keep {
             // What was cut with a whole frame is asked for again.
             to_primary = ToPrimary::new(to_primary.address, &to_primary.key, to_primary.own);
@@ -311,6 +307,7 @@ impl AtTheDoor {
             progress: recovered.command_log.progress(),
             promote: config.data.join(PROMOTE_FILE),
             look_at: Nanos::ZERO,
+            aside,
             theirs: VecDeque::new(),
             is_ready: false,
             is_lost: false,
@@ -329,6 +326,18 @@ fn look(journal: &Path) -> Result<Known, JournalError> {
     }
     let found = scan(&folder, LogKind::Commands, &mut |_| ())?;
     Ok((found.last, found.epochs))
+}
+
+/// Puts aside what the primary has put aside.
+fn note_aside(journal: &Path, aside: &[(u64, [u8; 32])]) -> Result<(), JournalError> {
+    let (since, why) = (Timestamp::now(), "the primary has put it aside");
+    let entry = |(seq, mark): &(u64, [u8; 32])| Aside {
+        seq: SeqNo(*seq),
+        mark: *mark,
+        since,
+        why: why.to_owned(),
+    };
+    PutAside::read(journal)?.add(&aside.iter().map(entry).collect::<Vec<_>>())
 }
 
 /// Whether trying again would come to the same.
@@ -400,41 +409,6 @@ impl ToPrimary {
     }
 }
 
-/// The folding thread's part.
-pub struct Folding {
-    shared: Arc<Shared>,
-    digest: BlockDigest,
-}
-
-impl Folding {
-    /// Goes on where the state stands.
-    pub fn new(recovered: &Recovered, heard: Heard, shared: Arc<Shared>) -> Self {
-        let start = recovered.replay.fold.seq;
-        shared.applied.store(start.0, Ordering::Release);
-        Self { shared, digest: BlockDigest::new(heard.digest_every, start) }
-    }
-
-    /// Folds the next command on record; `false` where there is none.
-    ///
-    /// # Errors
-    /// A command that does not fold.
-    pub fn step(
-        &mut self,
-        replay: &mut Replay,
-        each: &mut dyn FnMut(&Event),
-    ) -> Result<bool, ReplayError> {
-        let Self { shared, digest } = self;
-        let stepped = replay.step(&mut |event| {
-            each(event);
-            if let Some(block) = digest.add(event) {
-                shared.digests.lock().unwrap_or_else(|e| e.into_inner()).push_back(block);
-            }
-        });
-        shared.applied.store(replay.fold.seq.0, Ordering::Release);
-        stepped
-    }
-}
-
 /// The receiving thread's part.
 pub struct Receiver {
     config: StandbyConfig,
@@ -443,6 +417,8 @@ pub struct Receiver {
     progress: Arc<Progress>,
     promote: PathBuf,
     look_at: Nanos,
+    /// Commands that the primary had put aside when we were let in.
+    aside: usize,
     /// Digests of the primary's blocks.
     theirs: VecDeque<(u64, u64)>,
     is_ready: bool,
@@ -468,6 +444,7 @@ impl Receiver {
         let differs_at = self.compare(shared).unwrap_or(0);
         if let Some(follower) = &mut self.to_primary.follower {
             let applied = shared.applied.load(Ordering::Acquire);
+            shared.survived.store(follower.survived(), Ordering::Release);
             follower.confirm(log.last(), self.progress.synced(), applied, differs_at);
             if !self.is_ready && applied > 0 && applied >= follower.primary_last() {
                 self.is_ready = true;
@@ -520,13 +497,19 @@ impl Receiver {
         } else if let Some(heard) = self.to_primary.follower.as_ref().and_then(Follower::welcome) {
             if heard.epoch < log.epoch() {
                 self.to_primary.line = None;
-            } else if heard.keep < log.last() && self.is_lost {
+            } else if self.is_lost && (heard.keep < log.last() || self.has_new_aside()) {
                 return Err(Ending::Again(self.witness.take()));
             } else {
                 self.is_lost = false;
             }
         }
         Ok(work)
+    }
+
+    /// Whether the primary has put commands aside that it had not when we were let in.
+    fn has_new_aside(&self) -> bool {
+        let now = self.to_primary.follower.as_ref().map_or(0, |follower| follower.aside().len());
+        now > self.aside
     }
 
     /// Compares digests of blocks; the first that differs.

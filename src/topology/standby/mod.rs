@@ -1,6 +1,8 @@
 //! Two machines as threads and sockets: what [`crate::replica`] says, over kernel TCP.
 
 mod config;
+mod court;
+mod fold;
 mod follow;
 mod identity;
 mod line;
@@ -9,9 +11,11 @@ mod vitals;
 mod witness;
 
 pub use config::{AloneConfig, StandbyConfig};
+pub(crate) use court::reign_of;
+pub(super) use court::{CourtParts, open_court};
+pub use fold::{Folding, Shared};
 pub use follow::{
-    AtTheDoor, Ending, Folding, Promoted, Receiver, Shared, StandbyError, StandbyReport, stand_by,
-    to_witness,
+    AtTheDoor, Ending, Promoted, Receiver, StandbyError, StandbyReport, stand_by, to_witness,
 };
 pub use identity::identity;
 pub use line::{Line, Lines, TcpLines, ToWitness};

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::journal::Progress;
+use crate::journal::{LogKind, Progress};
 use crate::model::Nanos;
-use crate::replica::{Channel, Feeder, Name, Reign, Tenant, Vigil, Wish};
+use crate::replica::{Channel, Feeder, Name, Reached, Reign, Tenant, Vigil, Wish};
 use crate::runtime::{Clock, StopFlag, SystemClock, log, pin};
 use crate::stage::{Release, Rule};
 use crate::topology::standby::StandbyError;
@@ -84,7 +84,8 @@ pub struct Court {
     pub(crate) rule: Rule,
     pub(crate) reign: Reign,
     pub(crate) journal: PathBuf,
-    pub(crate) progress: Arc<Progress>,
+    /// Of the command log and of the event log.
+    pub(crate) progress: [Arc<Progress>; 2],
     pub(crate) vitals: Vitals,
     /// Tells people.
     pub(crate) say: fn(&str),
@@ -255,7 +256,7 @@ impl Sitting {
         let Self { court, standby, progress, paired, .. } = self;
         let Some((feeder, _)) = standby else { return Name::default() };
         let standing = feeder.standing();
-        let last = court.progress.appended();
+        let last = court.progress[0].appended();
         let silence = court.config.silence();
         if standing.received >= progress.0 {
             *progress = (last, now);
@@ -306,8 +307,11 @@ impl Sitting {
 fn step_line(line: &mut Guest, court: &Court, now: Nanos) -> Result<usize, String> {
     let (feeder, socket) = line;
     let moved = pump(socket, feeder.channel()).map_err(|_| "its line is closed".to_owned())?;
-    let last = court.progress.appended();
-    let outcome = feeder.step(now, last, &mut || court.vitals.beats());
+    let reached = Reached {
+        recorded: court.progress[0].appended(),
+        survived: LogKind::Events.seq(court.progress[1].appended()),
+    };
+    let outcome = feeder.step(now, reached, &mut || court.vitals.beats());
     // What was said last may say why.
     let pushed = push(socket, feeder.channel());
     let fed = outcome.map_err(|error| error.to_string())?;

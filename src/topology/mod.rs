@@ -21,6 +21,7 @@ mod placement;
 mod ports;
 mod recovery;
 mod regions;
+mod relay;
 mod risk_config;
 mod schema;
 mod scribe;

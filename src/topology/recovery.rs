@@ -59,7 +59,7 @@ pub struct Replay {
     pub feed: FeedState,
     /// The folder it reads.
     pub(super) journal: PathBuf,
-    commands: Reader<Command>,
+    pub(super) commands: Reader<Command>,
     /// Commands that are passed over.
     pub aside: PutAside,
     /// Each epoch, and its first command.
@@ -67,7 +67,7 @@ pub struct Replay {
     /// The last event that the commands gave.
     pub last_event: EventId,
     /// Nothing once the log came to its end: whoever mends it then must not be read back.
-    events: Option<Reader<Event>>,
+    pub(super) events: Option<Reader<Event>>,
     /// Commands folded.
     pub command_count: u64,
     /// Events made of them.
@@ -202,21 +202,19 @@ impl Replay {
         missing: &mut dyn FnMut(&Event),
         progress: &mut dyn FnMut(u64),
     ) -> Result<(), ReplayError> {
-        while self.fold.seq < until {
-            if !self.step(missing)? {
-                let Some(events) = &mut self.events else { return Ok(()) };
-                return match events.read()? {
-                    Some(extra) => Err(ReplayError::Extra { id: extra.head.id }),
-                    None => Ok(()),
-                };
-            }
-            progress(self.command_count);
+        self.relay(until, missing, progress)?;
+        if self.fold.seq < until
+            && let Some(events) = &mut self.events
+            && let Some(extra) = events.read()?
+        {
+            return Err(ReplayError::Extra { id: extra.head.id });
         }
         Ok(())
     }
 }
 
-fn compare(
+/// Holds an event against the one on record.
+pub(super) fn compare(
     events: &mut Option<Reader<Event>>,
     replayed: &Event,
     compared: &mut u64,

@@ -13,6 +13,7 @@
 //! What was committed survives the death of the process, what was synced that of the machine.
 //! Opening a log after a crash cuts a torn tail; damage before good frames is never cut.
 
+mod annex;
 mod checksum;
 mod cut;
 mod disk;
@@ -35,6 +36,7 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 
+pub use annex::{Annex, Annexed};
 pub use cut::cut_back;
 pub use disk::{Disk, Files};
 pub use error::{JournalError, Place, Wrong};

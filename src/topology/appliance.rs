@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::feed::Notice;
-use crate::journal::{KeeperThread, Progress};
+use crate::journal::{Annex, KeeperThread, Progress};
 use crate::model::{Fault, SessionId};
 use crate::outlet::OutletOptions;
 use crate::replica::Reign;
@@ -92,14 +92,15 @@ pub(super) struct CourtParts {
     pub(super) rule: Rule,
     pub(super) reign: Reign,
     pub(super) progress: Arc<Progress>,
+    pub(super) annex: Arc<Annex>,
 }
 
 impl CourtParts {
     /// Complete.
     fn court(self, journal: PathBuf, vitals: Vitals) -> Court {
-        let Self { config, crown, lines, release, rule, reign, progress } = self;
+        let Self { config, crown, lines, release, rule, reign, progress, annex } = self;
         let say = log::tell;
-        Court { config, crown, lines, release, rule, reign, journal, progress, vitals, say }
+        Court { config, crown, lines, release, rule, reign, journal, progress, annex, vitals, say }
     }
 }
 

@@ -229,6 +229,11 @@ pub struct Pair {
 impl Pair {
     /// Starts all of it, with further lines in the `[standby]` tables.
     pub fn start(more: &str) -> Self {
+        Self::start_with(|_| more.to_owned())
+    }
+
+    /// The same, with further lines for each machine, the first of them in its `[standby]` table.
+    pub fn start_with(more: impl Fn(usize) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let entries = [free_address(), free_address()];
         let ports = [free_tcp(), free_tcp()];
@@ -240,9 +245,10 @@ impl Pair {
             let mut text = std::fs::read_to_string(&path).expect("it was written");
             text += &format!(
                 "[standby]\nname = \"{}\"\naddress = \"127.0.0.1:{}\"\n\
-                 witness = \"127.0.0.1:{witness_port}\"\nkey = \"a secret\"\n{more}\n",
+                 witness = \"127.0.0.1:{witness_port}\"\nkey = \"a secret\"\n{}\n",
                 ["one", "two"][at],
-                ports[at]
+                ports[at],
+                more(at)
             );
             std::fs::write(&path, text).expect("the folder is ours");
             path

@@ -1,14 +1,17 @@
 //! Two machines as threads and sockets: what [`crate::replica`] says, over kernel TCP.
 
 mod config;
+mod copies;
 mod follow;
 mod identity;
 mod line;
 mod primary;
+mod to_primary;
 mod vitals;
 mod witness;
 
 pub use config::{AloneConfig, StandbyConfig};
+pub use copies::Copies;
 pub use follow::{
     AtTheDoor, Ending, Folding, Promoted, Receiver, Shared, StandbyError, StandbyReport, stand_by,
     to_witness,

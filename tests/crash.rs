@@ -77,7 +77,7 @@ fn what_brings_the_primary_down_is_refused_by_the_standby_which_goes_on() {
     if !cfg!(debug_assertions) {
         return println!("skipped: builds without debug assertions have no such command");
     }
-    let mut pair = Pair::start_in("", &BOMB);
+    let mut pair = Pair::start_in(|_| String::new(), &BOMB);
     pair.client.work(Nanos(200 * MILLISECOND), true);
     let first = send_the_deadly_one(&mut pair.client, &mut || ());
     assert!(is_put_aside(&pair.client, first), "{}", pair.words());

@@ -13,6 +13,7 @@
 //! What was committed survives the death of the process, what was synced that of the machine.
 //! Opening a log after a crash cuts a torn tail; damage before good frames is never cut.
 
+mod annex;
 mod aside;
 mod checksum;
 mod cut;
@@ -36,6 +37,7 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 
+pub use annex::{Annex, Annexed};
 pub use aside::{Aside, PutAside, mark_of_command};
 pub use cut::cut_back;
 pub use disk::{Disk, Files};

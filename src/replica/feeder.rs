@@ -2,9 +2,12 @@
 //! standby that comes late or falls behind is fed from older segments by the same few lines.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::journal::{LogKind, Reader};
+use crate::journal::{Annex, LogKind, Reader};
 use crate::model::{Command, Event, Line, Nanos, SeqNo};
+use crate::replica::copying::Copying;
+use crate::replica::history::common;
 use crate::replica::message::LINES_PER_MESSAGE;
 use crate::replica::{Beat, BlockDigest, Channel, Identity, LinkError, Message, Name, Refusal};
 
@@ -55,6 +58,7 @@ pub struct Feeder {
     channel: Channel,
     reign: Reign,
     journal: PathBuf,
+    copying: Copying,
     fed: Option<Fed>,
     standing: Standing,
     peer: Name,
@@ -77,11 +81,12 @@ const EVENTS_PER_STEP: usize = 4096;
 
 impl Feeder {
     /// Over a new line.
-    pub fn new(channel: Channel, reign: Reign, journal: &Path) -> Self {
+    pub fn new(channel: Channel, reign: Reign, journal: &Path, annex: Arc<Annex>) -> Self {
         Self {
             channel,
             reign,
             journal: journal.to_owned(),
+            copying: Copying::new(annex),
             fed: None,
             standing: Standing::default(),
             peer: Name::default(),
@@ -104,6 +109,11 @@ impl Feeder {
     /// Who it is; nobody before it joined.
     pub fn peer(&self) -> Name {
         self.peer
+    }
+
+    /// Whether it is fed all that stands beside the journal.
+    pub fn is_copying(&self) -> bool {
+        self.copying.is_begun()
     }
 
     /// How it stands.
@@ -139,12 +149,14 @@ impl Feeder {
             let beat = Message::Beat { epoch, last, time: now, stages: stages() };
             self.channel.send(&beat.encode());
         }
-        let fed = self.feed()?;
+        // Who takes over must know what clients were told: that goes first.
+        work += self.copying.feed(&mut self.channel)?;
+        work += self.feed()?;
         if reached.survived > self.survived && !self.channel.is_full() {
             self.survived = reached.survived;
             self.channel.send(&Message::Survived { seq: reached.survived }.encode());
         }
-        Ok(work + fed)
+        Ok(work)
     }
 
     /// Refuses whoever is at the other end.
@@ -160,7 +172,10 @@ impl Feeder {
                 self.standing.heard_at = now;
                 Ok(())
             }
-            Message::Confirm { received, settled, applied, differs_at } if self.fed.is_some() => {
+            Message::Confirm { received, settled, applied, differs_at, pieces }
+                if self.fed.is_some() =>
+            {
+                self.copying.confirm(pieces);
                 let heard_at = now;
                 self.standing = Standing { received, settled, applied, differs_at, heard_at };
                 if received > last || differs_at > 0 {
@@ -168,6 +183,9 @@ impl Feeder {
                 } else {
                     Ok(())
                 }
+            }
+            Message::Holds { file, length, hands } if self.fed.is_some() => {
+                self.copying.begin(file, length, &hands)
             }
             Message::Refuse(refusal) => Err(LinkError::Refused(refusal)),
             _ => Err(LinkError::Malformed),
@@ -200,6 +218,7 @@ impl Feeder {
             digest: BlockDigest::new(digest_every, SeqNo(keep)),
         });
         self.peer = identity.name;
+        self.copying.meet();
         let (name, aside) = (own.name, self.reign.aside.clone());
         self.channel.send(&Message::Welcome { epoch, keep, digest_every, name, aside }.encode());
         Ok(())
@@ -238,64 +257,5 @@ impl Feeder {
             }
         }
         Ok(work)
-    }
-}
-
-/// The last command that two histories have in common, by their epochs: in one epoch there is one
-/// primary, so what both have of an epoch is the same.
-fn common(ours: &[(u32, u64)], our_last: u64, theirs: &[(u32, u64)], their_last: u64) -> u64 {
-    let end = |epochs: &[(u32, u64)], at: usize, last: u64| {
-        epochs.get(at + 1).map_or(last, |(_, first)| first.saturating_sub(1))
-    };
-    let mut keep = 0;
-    for (at, (our, their)) in ours.iter().zip(theirs).enumerate() {
-        if our != their {
-            break;
-        }
-        let (our_end, their_end) = (end(ours, at, our_last), end(theirs, at, their_last));
-        keep = our_end.min(their_end);
-        if our_end != their_end {
-            break;
-        }
-    }
-    keep
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// A history as the epoch of each command.
-    fn epochs_of(history: &[u32]) -> Vec<(u32, u64)> {
-        let mut epochs: Vec<(u32, u64)> = Vec::new();
-        for (epoch, seq) in history.iter().zip(1..) {
-            if epochs.last().is_none_or(|(last, _)| last != epoch) {
-                epochs.push((*epoch, seq));
-            }
-        }
-        epochs
-    }
-
-    proptest! {
-        #[test]
-        fn histories_agree_as_far_as_is_said(
-            mut ours in prop::collection::vec(0u32..6, 0..30),
-            cut in 0usize..30,
-            further in prop::collection::vec(6u32..9, 0..10),
-        ) {
-            ours.sort_unstable();
-            // Theirs is a piece of ours, then maybe another primary's.
-            let mut theirs: Vec<u32> = ours.iter().copied().take(cut).collect();
-            let shared = theirs.len() as u64;
-            let mut further = further;
-            further.sort_unstable();
-            theirs.extend(&further);
-            let keep = common(
-                &epochs_of(&ours), ours.len() as u64, &epochs_of(&theirs), theirs.len() as u64,
-            );
-            prop_assert_eq!(keep, shared);
-        }
     }
 }

@@ -21,6 +21,17 @@ pub struct Heard {
     pub name: Name,
 }
 
+/// A piece of a file beside the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The file's place in the annex.
+    pub file: u32,
+    /// Where it begins; what is here behind that is of another history.
+    pub at: u64,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
 /// Digests of the primary that wait to be compared, at most.
 const DIGESTS_MAX: usize = 1024;
 
@@ -34,11 +45,16 @@ pub struct Follower {
     heard_at: Nanos,
     vigil: Vigil,
     digests: VecDeque<(u64, u64)>,
+    /// Pieces of files beside the journal that nobody has taken yet, and how many were taken.
+    pieces: VecDeque<Piece>,
+    taken: u64,
+    /// Whether the primary was told which of them are here.
+    pub has_told: bool,
     /// The primary's last command, and the last it came through, as it said.
     last: u64,
     survived: u64,
     aside: Vec<(u64, [u8; 32])>,
-    confirmed: [u64; 4],
+    confirmed: [u64; 5],
     /// Each epoch on record and its first command.
     pub epochs: Vec<(u32, u64)>,
     body: Vec<u8>,
@@ -61,10 +77,13 @@ impl Follower {
             heard_at: now,
             vigil: Vigil::default(),
             digests: VecDeque::new(),
+            pieces: VecDeque::new(),
+            taken: 0,
+            has_told: false,
             last: 0,
             survived: 0,
             aside: Vec::new(),
-            confirmed: [0; 4],
+            confirmed: [0; 5],
             epochs,
             body: Vec::new(),
         }
@@ -110,6 +129,19 @@ impl Follower {
         self.digests.pop_front()
     }
 
+    /// Tells the primary what is here of a file beside the journal.
+    pub fn hold(&mut self, file: u32, length: u64, hands: &[(u64, u64)]) {
+        let hands = hands.to_vec();
+        self.channel.send(&Message::Holds { file, length, hands }.encode());
+    }
+
+    /// The next piece of such a file; who takes it writes it before the next confirmation.
+    pub fn piece(&mut self) -> Option<Piece> {
+        let piece = self.pieces.pop_front()?;
+        self.taken += 1;
+        Some(piece)
+    }
+
     /// Takes what came; puts commands on record while there is room; says how many. Without a log
     /// they wait.
     ///
@@ -138,10 +170,11 @@ impl Follower {
 
     /// Says how far this side has come, where that is something new.
     pub fn confirm(&mut self, received: u64, settled: u64, applied: u64, differs_at: u64) {
-        let now = [received, settled, applied, differs_at];
+        let pieces = self.taken;
+        let now = [received, settled, applied, differs_at, pieces];
         if self.welcome.is_some() && now != self.confirmed && !self.channel.is_full() {
             self.confirmed = now;
-            let confirm = Message::Confirm { received, settled, applied, differs_at };
+            let confirm = Message::Confirm { received, settled, applied, differs_at, pieces };
             self.channel.send(&confirm.encode());
         }
     }
@@ -168,7 +201,10 @@ impl Follower {
                 self.last = last;
                 self.vigil.watch(&stages, now);
                 // Silence on our side would look like death.
-                self.confirmed = [u64::MAX; 4];
+                self.confirmed = [u64::MAX; 5];
+            }
+            (Message::Piece { file, at, bytes }, Some(_)) => {
+                self.pieces.push_back(Piece { file, at, bytes });
             }
             (Message::Survived { seq }, Some(_)) => self.survived = seq,
             (Message::Digest { seq, digest }, Some(_)) => {

@@ -186,6 +186,26 @@ pub enum Message {
         applied: u64,
         /// The first block whose digest differs; 0: none did.
         differs_at: u64,
+        /// Pieces of annexed files in its page cache, of those that were said on this line.
+        pieces: u64,
+    },
+    /// What a standby has of a file beside the journal.
+    Holds {
+        /// Its place in the annex.
+        file: u32,
+        /// Bytes it has.
+        length: u64,
+        /// Who wrote them, and from which byte on.
+        hands: Vec<(u64, u64)>,
+    },
+    /// A piece of such a file. What the standby has behind where it begins is of another history.
+    Piece {
+        /// The file's place in the annex.
+        file: u32,
+        /// Where the piece begins.
+        at: u64,
+        /// Its bytes.
+        bytes: Vec<u8>,
     },
     /// A question to the witness, numbered by who asks.
     Ask {
@@ -208,6 +228,9 @@ pub enum Message {
         lease: Nanos,
     },
 }
+
+/// The most bytes of a file that one message carries.
+pub(crate) const PIECE_MAX: usize = BODY_MAX / 4;
 
 /// The most lines that one message carries.
 pub(crate) const LINES_PER_MESSAGE: usize = BODY_MAX / 64 - 1;
@@ -255,7 +278,7 @@ impl Message {
                 }
             }
             Self::Survived { seq } => {
-                to.push(10);
+                to.push(12);
                 to.extend_from_slice(&seq.to_le_bytes());
             }
             Self::Digest { seq, digest } => {
@@ -263,11 +286,25 @@ impl Message {
                 to.extend_from_slice(&seq.to_le_bytes());
                 to.extend_from_slice(&digest.to_le_bytes());
             }
-            Self::Confirm { received, settled, applied, differs_at } => {
+            Self::Confirm { received, settled, applied, differs_at, pieces } => {
                 to.push(7);
-                for number in [received, settled, applied, differs_at] {
+                for number in [received, settled, applied, differs_at, pieces] {
                     to.extend_from_slice(&number.to_le_bytes());
                 }
+            }
+            Self::Holds { file, length, hands } => {
+                to.push(10);
+                to.extend_from_slice(&file.to_le_bytes());
+                to.extend_from_slice(&length.to_le_bytes());
+                for number in hands.iter().flat_map(|(hand, at)| [hand, at]) {
+                    to.extend_from_slice(&number.to_le_bytes());
+                }
+            }
+            Self::Piece { file, at, bytes } => {
+                to.push(11);
+                to.extend_from_slice(&file.to_le_bytes());
+                to.extend_from_slice(&at.to_le_bytes());
+                to.extend_from_slice(bytes);
             }
             Self::Ask { number, question } => {
                 to.push(8);
@@ -384,13 +421,24 @@ impl From<'_> {
                     Some(Beat { laps: from.long()?, done: from.long()?, waiting: from.long()? })
                 })?,
             },
-            10 => Message::Survived { seq: self.long()? },
+            12 => Message::Survived { seq: self.long()? },
             6 => Message::Digest { seq: self.long()?, digest: self.long()? },
             7 => Message::Confirm {
                 received: self.long()?,
                 settled: self.long()?,
                 applied: self.long()?,
                 differs_at: self.long()?,
+                pieces: self.long()?,
+            },
+            10 => Message::Holds {
+                file: self.short()?,
+                length: self.long()?,
+                hands: self.all(|from| Some((from.long()?, from.long()?)))?,
+            },
+            11 => Message::Piece {
+                file: self.short()?,
+                at: self.long()?,
+                bytes: std::mem::take(&mut self.0).to_vec(),
             },
             8 => Message::Ask { number: self.long()?, question: self.question()? },
             9 => Message::Answer {
@@ -487,8 +535,15 @@ mod tests {
                 }
             ),
             any::<(u64, u64)>().prop_map(|(seq, digest)| Message::Digest { seq, digest }),
-            any::<(u64, u64, u64, u64)>().prop_map(|(received, settled, applied, differs_at)| {
-                Message::Confirm { received, settled, applied, differs_at }
+            any::<[u64; 5]>().prop_map(|[received, settled, applied, differs_at, pieces]| {
+                Message::Confirm { received, settled, applied, differs_at, pieces }
+            }),
+            (any::<(u32, u64)>(), prop::collection::vec(any::<(u64, u64)>(), 0..9))
+                .prop_map(|((file, length), hands)| Message::Holds { file, length, hands }),
+            any::<(u32, u64, Vec<u8>)>().prop_map(|(file, at, bytes)| Message::Piece {
+                file,
+                at,
+                bytes
             }),
             (any::<u64>(), question())
                 .prop_map(|(number, question)| Message::Ask { number, question }),

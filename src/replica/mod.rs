@@ -10,9 +10,11 @@
 
 mod arbiter;
 mod channel;
+mod copying;
 mod digest;
 mod feeder;
 mod follower;
+mod history;
 mod message;
 mod tenant;
 mod vigil;
@@ -21,7 +23,7 @@ pub use arbiter::{Arbiter, ArbiterState, Verdict};
 pub use channel::{BODY_MAX, Channel, OUTBOUND_MAX};
 pub use digest::BlockDigest;
 pub use feeder::{Feeder, Reached, Reign, Standing};
-pub use follower::{Follower, Heard};
+pub use follower::{Follower, Heard, Piece};
 pub use message::{Beat, Identity, Message, Name, Question, Refusal};
 pub use tenant::{Tenant, Wish};
 pub use vigil::Vigil;
@@ -53,6 +55,9 @@ pub enum LinkError {
     /// What came does not follow what is here.
     #[error("what came cannot be put on record: {}", .0.sentence())]
     Fault(#[from] FaultOf),
+    /// What stands beside the journal cannot be read or written.
+    #[error("{0}")]
+    File(String),
     /// The journal cannot be read.
     #[error(transparent)]
     Journal(#[from] JournalError),

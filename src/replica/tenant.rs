@@ -184,6 +184,12 @@ impl Tenant {
             Wish::Acquire => Question::Acquire { name, life },
             Wish::Hold { heir } => Question::Renew { name, epoch, heir },
         };
+        if let Question::Renew { heir, .. } = question
+            && self.heir != Some(heir)
+        {
+            // From now on the witness may have either on record.
+            self.heir = None;
+        }
         self.number += 1;
         self.asked = Some((self.number, question, now));
         channel.send(&Message::Ask { number: self.number, question }.encode());

@@ -16,7 +16,7 @@ use crate::simulate::Sabotage;
 use crate::simulate::cables::{Exchange, Shared as Cables, address};
 use crate::stage::{Archive, Board, Gate, Release, Rule};
 use crate::topology::{
-    AtTheDoor, Catalogue, Config, Court, Crown, Ending, Folding, Parts, Receiver, Recovered,
+    AtTheDoor, Catalogue, Config, Court, Crown, Ending, Folding, Part, Parts, Receiver, Recovered,
     Replay, Shared, Sitting, ToWitness, Vitals, Wired, engine_limits, identity, journal_folder,
     mend, reign_of, risk_bound, to_witness, wire,
 };
@@ -172,7 +172,7 @@ impl Machine {
         let own = identity(&self.config, &self.catalogue).name;
         if witness.tenant.epoch() > 0 {
             let mut recovered =
-                Recovered::open_idle(&self.config, &self.catalogue).map_err(said)?;
+                Recovered::open_idle(&self.config, &self.catalogue, Part::Primary).map_err(said)?;
             recovered.catch_up(SeqNo::MAX).map_err(said)?;
             let epoch = witness.tenant.epoch();
             self.rule(recovered, Crown { witness: Some(witness), epoch }, now, ports);
@@ -217,7 +217,7 @@ impl Machine {
         if self.sabotage == Some(Sabotage::KeepOldTail) {
             door.keep_all();
         }
-        let open = || Recovered::open_idle(&self.config, &self.catalogue);
+        let open = || Recovered::open_idle(&self.config, &self.catalogue, Part::Standby);
         let (recovered, receiver) = door.enter(&self.config, witness, open).map_err(said)?;
         let shared = Arc::<Shared>::default();
         let folding = Folding::new(&recovered, heard, Arc::clone(&shared));
@@ -241,7 +241,7 @@ impl Machine {
                 }
                 Err(Ending::Again(witness)) => self.go_to_the_door(witness).map(|()| 1),
                 Err(Ending::Failed(error)) => Err(said(error)),
-                Err(Ending::Promoted(witness, epoch)) => {
+                Err(Ending::Promoted { witness, epoch, .. }) => {
                     standing.shared.trust_all();
                     while standing.fold(self.sabotage)? {}
                     self.promotions += 1;
@@ -326,6 +326,7 @@ impl Machine {
             reign,
             journal: journal_folder(&config.data),
             progress,
+            annex: Arc::default(),
             vitals: Vitals { cores: Vec::new(), counters: Vec::new(), links: Vec::new() },
             say: |_| (),
         });

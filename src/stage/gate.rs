@@ -4,7 +4,7 @@
 //! that ran out, a sync that failed) it lets nothing pass at all.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering, fence};
 
 use crossbeam_utils::CachePadded;
 
@@ -135,14 +135,14 @@ impl Release {
         if is_over || self.journal.health() == Health::SyncFailed {
             return SeqNo::ZERO;
         }
+        // Before the rule: what passes by a rule that is over was there while it held.
+        let (appended, synced) = (self.journal.appended(), self.journal.synced());
         SeqNo(match self.rule() {
             Rule::Shut => 0,
-            Rule::Journaled => self.journal.appended(),
-            Rule::Synced => self.journal.synced(),
-            Rule::Replicated => self.journal.appended().min(self.received()),
-            Rule::SyncedReplicated => {
-                self.journal.synced().min(self.settled.load(Ordering::Acquire))
-            }
+            Rule::Journaled => appended,
+            Rule::Synced => synced,
+            Rule::Replicated => appended.min(self.received()),
+            Rule::SyncedReplicated => synced.min(self.settled.load(Ordering::Acquire)),
         })
     }
 
@@ -152,9 +152,11 @@ impl Release {
         Rule::from_code(self.rule.load(Ordering::Acquire))
     }
 
-    /// Another rule from now on. What it promises must be true already.
+    /// Another rule from now on. What it promises must be true already. What passes by the one
+    /// before is in the journal when this returns.
     pub fn set_rule(&self, rule: Rule) {
-        self.rule.store(rule as u8, Ordering::Release);
+        self.rule.store(rule as u8, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
     }
 
     /// Nothing leaves from `end` on.

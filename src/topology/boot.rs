@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::journal::{
-    JournalError, Keeper, KeeperThread, Opened, UtcMapping, Writer, open_both_from,
-};
-use crate::model::{Command, CommandKind, Event, Group, Instrument, Nanos, Request, SeqNo};
+use crate::journal::{Annex, JournalError, Writer};
+use crate::model::{Command, CommandKind, Group, Instrument, Nanos, Request, SeqNo};
 use crate::port::Port;
 use crate::port::host::{HostConfig, TcpHost};
 use crate::port::tcp::{TcpAcceptor, TcpError};
@@ -14,18 +12,15 @@ use crate::port::watch::Watch;
 use crate::runtime::{Clock, SystemClock, available_cpus, lock_memory, quietest_last};
 use crate::slow::audit::Audit;
 use crate::slow::{Roster, SlowError, SlowPath};
-use crate::snapshot::{Container, Stand};
 use crate::stage::{Acceptor, Board, Door, FixOptions, FixState, Gate, Introduced, Release, Rule};
 use crate::topology::appliance::{Appliance, Launch, Listing};
 use crate::topology::speaker::{DatedLimits, date_of};
 use crate::topology::utc_watch::UtcWatch;
 use crate::topology::{
-    AdminOptions, AdminServer, Catalogue, Config, ConfigError, Crown, FixParts, Kept, LimitsFile,
-    Parts, PeersParts, Placement, PricesParts, Promoted, ReleaseGate, Replay, ReplayError,
-    Timetable, Unfit, VenuesParts, empty_feed, empty_fold, empty_gateway, empty_peers,
-    engine_limits, fits, fix_options, identity, journal_folder, journal_settings, list_snapshots,
-    meaning, open_court, open_fix, open_venues, outlet_options, parse_limits, place, reign_of,
-    risk_bound, snapshots_folder, venues_options, wire,
+    AdminOptions, AdminServer, Catalogue, Config, ConfigError, Crown, FixParts, LimitsFile, Part,
+    Parts, PeersParts, Placement, PricesParts, Promoted, Recovered, ReleaseGate, Replay,
+    ReplayError, Timetable, VenuesParts, engine_limits, fix_options, journal_folder, open_court,
+    outlet_options, parse_limits, place, reign_of, risk_bound, wire,
 };
 
 /// Why an appliance did not start.
@@ -115,140 +110,6 @@ pub struct BootReport {
     pub risk_bytes: usize,
 }
 
-/// A journal open for writing and the state it gives back.
-pub struct Recovered {
-    pub(crate) command_log: Writer<Command>,
-    pub(crate) event_log: Writer<Event>,
-    keepers: Vec<KeeperThread>,
-    /// Keepers of both logs that have no threads: whoever holds this takes their steps.
-    pub(crate) idle_keepers: Vec<Keeper>,
-    pub(crate) replay: Replay,
-    /// Each epoch in the command log and its first command.
-    pub(crate) epochs: Vec<(u32, u64)>,
-    mended: u64,
-    pub(crate) torn: Vec<String>,
-    /// The command of the snapshot that the state began from.
-    snapshot: Option<SeqNo>,
-    passed_over: Vec<String>,
-    /// Commands that were put aside just now, each in a sentence.
-    pub(super) put_aside: Vec<String>,
-}
-
-impl Recovered {
-    /// Opens the journal, cuts torn tails, and makes state: of the newest snapshot that is good and
-    /// fits, else empty. Its keepers get threads.
-    ///
-    /// # Errors
-    /// As [`boot`].
-    pub(super) fn open(config: &Config, catalogue: &Catalogue) -> Result<Self, BootError> {
-        let mut recovered = Self::open_idle(config, catalogue)?;
-        for keeper in std::mem::take(&mut recovered.idle_keepers) {
-            recovered.keepers.push(spawn(keeper.spawn())?);
-        }
-        Ok(recovered)
-    }
-
-    /// The same without threads.
-    ///
-    /// # Errors
-    /// As [`boot`].
-    pub(crate) fn open_idle(config: &Config, catalogue: &Catalogue) -> Result<Self, BootError> {
-        let mut passed_over = Vec::new();
-        for kept in list_snapshots(&snapshots_folder(&config.data)).unwrap_or_default() {
-            match Self::open_at(config, catalogue, &kept)? {
-                Ok(recovered) => return Ok(Self { passed_over, ..recovered }),
-                Err(why) => passed_over.push(format!("{}: {why}", kept.path.display())),
-            }
-        }
-        Ok(Self { passed_over, ..Self::open_from(config, catalogue, &Stand::default())? })
-    }
-
-    /// From a snapshot, or why not from that.
-    fn open_at(
-        config: &Config,
-        catalogue: &Catalogue,
-        kept: &Kept,
-    ) -> Result<Result<Self, Unfit>, BootError> {
-        let journal = journal_folder(&config.data);
-        let bytes = match std::fs::read(&kept.path) {
-            Ok(bytes) => bytes,
-            Err(error) => return Ok(Err(error.into())),
-        };
-        let container = match Container::open(&bytes) {
-            Ok(container) => container,
-            Err(why) => return Ok(Err(why.into())),
-        };
-        let config_now = identity(config, catalogue).config;
-        if let Err(why) = fits(&journal, &config_now, &container.stand) {
-            return Ok(Err(why));
-        }
-        let mut recovered = Self::open_from(config, catalogue, &container.stand)?;
-        recovered.snapshot = Some(container.stand.seq);
-        Ok(recovered.replay.resume(&journal, &container).map(|()| recovered))
-    }
-
-    /// Opens the journal where it is good up to there, with empty state.
-    fn open_from(config: &Config, catalogue: &Catalogue, stand: &Stand) -> Result<Self, BootError> {
-        let journal = journal_folder(&config.data);
-        let now = SystemClock::new().now();
-        let utc = UtcMapping { log_time: now, utc: now, uncertainty: Nanos(1_000_000) };
-        let settings = journal_settings(config);
-        let from = (stand.seq.0, stand.last_event.0);
-        let meaning = meaning(config, catalogue);
-        let (commands, events) = open_both_from(&journal, from, meaning, utc, &settings)?;
-        let torn = commands.torn.iter().chain(&events.torn).map(ToString::to_string).collect();
-        let Opened { writer: command_log, keeper: command_keeper, epochs: found, .. } = commands;
-        let mut epochs = stand.epochs.clone();
-        for (epoch, first) in found {
-            if epochs.last().is_none_or(|(known, _)| *known != epoch) {
-                epochs.push((epoch, first));
-            }
-        }
-        let Opened { writer: event_log, keeper: event_keeper, .. } = events;
-        let (keepers, idle_keepers) = (Vec::new(), vec![command_keeper, event_keeper]);
-        let mut replay = Replay::open(
-            &journal,
-            empty_fold(config, catalogue)?,
-            empty_gateway(config, catalogue),
-            empty_feed(config, catalogue),
-        )?;
-        replay.peers = empty_peers(config, catalogue);
-        replay.venues = open_venues(&venues_options(config, catalogue), &config.data)?;
-        replay.fix = open_fix(&fix_options(config, catalogue), &config.data)?;
-        Ok(Self {
-            command_log,
-            event_log,
-            keepers,
-            idle_keepers,
-            replay,
-            epochs,
-            mended: 0,
-            torn,
-            snapshot: None,
-            passed_over: Vec::new(),
-            put_aside: Vec::new(),
-        })
-    }
-
-    /// Folds what is on record up to a command, and writes the events again that a crash kept from
-    /// theirs.
-    ///
-    /// # Errors
-    /// As [`boot`].
-    pub(crate) fn catch_up(&mut self, until: SeqNo) -> Result<(), BootError> {
-        let Self { event_log, replay, mended, idle_keepers, .. } = self;
-        replay.run(
-            until,
-            &mut |event| {
-                *mended += 1;
-                mend(event_log, idle_keepers, event);
-            },
-            &mut |_| (),
-        )?;
-        Ok(())
-    }
-}
-
 /// Starts an appliance on these ports, as primary where there are two.
 ///
 /// # Errors
@@ -260,7 +121,7 @@ pub fn boot<E: Port + 'static, F: Port + 'static>(
     ports: Ports<E, F>,
     crown: Crown,
 ) -> Result<(Appliance, BootReport), BootError> {
-    let mut recovered = Recovered::open(config, catalogue)?;
+    let mut recovered = Recovered::open(config, catalogue, Part::Primary)?;
     recovered.fold_warily(config.standby.stuck())?;
     take_office(config, catalogue, placement, ports, Promoted { recovered, crown })
 }
@@ -284,6 +145,7 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
     command_log.set_epoch(crown.epoch);
     replay.fix.restored()?;
     replay.venues.restored();
+    let annex = annex(config, &mut replay)?;
     let fix_options = fix_options(config, catalogue);
     let Replay { fold, gateway, fix, peers, venues, feed, command_count, event_count, .. } = replay;
     let (dialer, dialled) = venues.dialer();
@@ -305,7 +167,7 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         epochs.push((crown.epoch, first));
     }
     let reign = reign_of(config, catalogue, crown.epoch, epochs, &replay.aside);
-    let court = open_court(config, crown, reign, release, progress.clone())?;
+    let court = open_court(config, crown, reign, release, progress.clone(), annex)?;
     let roster = Roster::new(feed.instruments());
     let ids: Vec<_> = catalogue.instruments.iter().map(|listed| listed.id).collect();
     let board = Board::sharded(&ids, catalogue.risk.shards);
@@ -440,6 +302,26 @@ fn gate_of(config: &Config, log: &Writer<Command>) -> (Gate, Option<Arc<Release>
     (Gate::Guarded(Arc::clone(&release)), Some(release))
 }
 
+/// What stands beside the journal and a standby must have too, where there may be one.
+fn annex(config: &Config, replay: &mut Replay) -> Result<Arc<Annex>, BootError> {
+    if !config.standby.is_used() {
+        return Ok(Arc::default());
+    }
+    let mut hand = [0; 8];
+    getrandom::fill(&mut hand).map_err(|error| BootError::System {
+        what: "the system has no randomness".into(),
+        source: std::io::Error::other(error),
+    })?;
+    let hand = u64::from_le_bytes(hand);
+    let mut files = replay.fix.hand_over(hand)?;
+    let clients = files.len();
+    files.extend(replay.venues.hand_over(hand)?);
+    let annex = Arc::new(Annex::new(files));
+    replay.fix.annex(&annex);
+    replay.venues.annex(&annex, clients);
+    Ok(annex)
+}
+
 /// What the numbers in the regulator's record mean.
 fn names_of(listed: &[Instrument]) -> Vec<u8> {
     let listed = listed.iter().filter(|listed| !listed.is_spare());
@@ -502,8 +384,8 @@ fn open_door(
     if !options.is_used() {
         return Ok(None);
     }
-    // Each session has a line and a record, and some more are wanted by everything else.
-    raise_open_files(2 * options.sessions.iter().flatten().count() as u64 + 1024);
+    // Each session has a line and a record, which a standby's feeder has too, and some more are wanted by everything else.
+    raise_open_files(3 * options.sessions.iter().flatten().count() as u64 + 1024);
     let (acceptor, host) = match host {
         None => (Acceptor::Kernel(TcpAcceptor::open(options.address)?), None),
         Some((port, config)) => {
@@ -542,25 +424,5 @@ fn raise_open_files(wanted: u64) {
     if current.is_some_and(|current| current < wanted) {
         let current = Some(maximum.map_or(wanted, |most| most.min(wanted)));
         let _ = setrlimit(Resource::Nofile, Rlimit { current, maximum });
-    }
-}
-
-fn spawn<T>(outcome: std::io::Result<T>) -> Result<T, BootError> {
-    outcome.map_err(|source| BootError::System { what: "cannot start a thread".into(), source })
-}
-
-/// Writes an event that the crash kept from the event log, waiting for room as long as it takes.
-pub(crate) fn mend(log: &mut Writer<Event>, idle_keepers: &mut [Keeper], event: &Event) {
-    let pause = std::time::Duration::from_millis(1);
-    while log.room() < crate::model::LINES_MAX {
-        if idle_keepers.is_empty() {
-            std::thread::sleep(pause);
-        }
-        idle_keepers.iter_mut().for_each(|keeper| {
-            keeper.step(pause);
-        });
-    }
-    if log.append(&Group::new(*event)).is_ok() {
-        log.commit();
     }
 }

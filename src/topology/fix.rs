@@ -237,11 +237,21 @@ pub fn fix_port(config: &Config, clock: &SystemClock) -> Result<Option<Box<dyn P
 /// # Errors
 /// A record that cannot be opened.
 pub fn open_fix(options: &FixOptions, data: &Path) -> Result<FixState, StoreError> {
-    let folder = data.join("fix");
     if options.is_used() {
-        std::fs::create_dir_all(&folder)?;
+        std::fs::create_dir_all(data.join("fix"))?;
     }
     FixState::open(options, &mut |spec| -> OpenedRecord {
-        Ok(Box::new(FileStore::open(&folder.join(format!("{}.session", spec.id)), false)?))
+        Ok(Box::new(FileStore::open(&record(data, spec.id), false)?))
     })
+}
+
+/// Where a session's record is.
+fn record(data: &Path, session: SessionId) -> PathBuf {
+    data.join("fix").join(format!("{session}.session"))
+}
+
+/// The records of all clients' sessions, in an order that follows from the configuration.
+pub(crate) fn fix_records(config: &Config, catalogue: &Catalogue) -> Vec<PathBuf> {
+    let sessions = catalogue.fix_sessions.iter().flatten();
+    sessions.map(|spec| record(&config.data, spec.id)).collect()
 }

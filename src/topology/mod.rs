@@ -19,6 +19,7 @@ mod parse;
 mod peers;
 mod placement;
 mod ports;
+mod recovered;
 mod recovery;
 mod regions;
 mod relay;
@@ -45,8 +46,7 @@ pub use admin::{
     padded, parse_limits, shown,
 };
 pub use appliance::{Appliance, StopError};
-pub(crate) use boot::mend;
-pub use boot::{BootError, BootReport, KILL_FILE, Ports, Recovered, boot, place_here, take_office};
+pub use boot::{BootError, BootReport, KILL_FILE, Ports, boot, place_here, take_office};
 pub use calendar::{
     Calendar, CalendarConfig, ChangeConfig, DayConfig, DayEnd, Due, PhaseConfig, ScheduleConfig,
     Timetable,
@@ -60,6 +60,7 @@ pub use console_config::{AlarmConfig, ConsoleConfig, Role};
 pub use deal::{Busy, DealtShard, deal, table as deal_table};
 pub use decimal::Decimal;
 pub use device_name::DeviceName;
+pub(crate) use fix::fix_records;
 pub use fix::{FixConfig, FixSessionConfig, fix_options, fix_port, open_fix};
 pub use limits_feed::{LimitsFeedConfig, WhenExpired};
 pub use market_data::{InletConfig, MarketDataConfig, outlet_options, price_devices, price_ports};
@@ -67,6 +68,8 @@ pub use parse::{ConfigError, DEFAULT_CONFIG, load, parse};
 pub use peers::{Destinations, PeerConfig, PeersConfig, empty_peers, peers_device, peers_options};
 pub use placement::{PlacedCore, Placement, place};
 pub use ports::{DeviceRequest, Subnet, open_port, start_bypass};
+pub use recovered::Recovered;
+pub(crate) use recovered::{Part, mend};
 pub use recovery::{Replay, ReplayError};
 pub use regions::{FeeConfig, Foreign, RegionConfig, regions};
 pub use risk_config::{AdminConfig, FirmConfig, RiskConfig};
@@ -80,7 +83,7 @@ pub use snapshots::{
 pub use stage_name::StageName;
 use standby::open_court;
 pub use standby::{
-    AloneConfig, AtTheDoor, Court, Crown, Deposed, Ending, Folding, Line, Lines, Promoted,
+    AloneConfig, AtTheDoor, Copies, Court, Crown, Deposed, Ending, Folding, Line, Lines, Promoted,
     Receiver, Shared, Sitting, StandbyConfig, StandbyError, StandbyReport, TcpLines, ToWitness,
     WitnessError, WitnessOptions, WitnessServer, crown, identity, stand_by, to_witness,
 };
@@ -91,6 +94,7 @@ pub use state::{
 };
 pub use stores::{KafkaConfig, PostgresConfig, ScaledConfig};
 pub use validate::{Catalogue, check};
+pub(crate) use venues::venue_records;
 pub use venues::{VenueConfig, VenueLineConfig, open_venues, venues_options};
 pub use wiring::{
     FixParts, LinkFill, Parts, PeersParts, PricesParts, StageLatency, VenuesParts, Wired, wire,

@@ -105,12 +105,23 @@ pub fn venues_options(config: &Config, catalogue: &Catalogue) -> VenuesOptions {
 /// # Errors
 /// A record that cannot be opened.
 pub fn open_venues(options: &VenuesOptions, data: &Path) -> Result<VenuesState, StoreError> {
-    let folder = data.join("venues");
     if !options.venues.is_empty() {
-        std::fs::create_dir_all(&folder)?;
+        std::fs::create_dir_all(data.join("venues"))?;
     }
     VenuesState::open(options, &mut |venue, line| -> VenueRecord {
-        let name = format!("{}-{line}.session", venue.session);
-        Ok(Box::new(FileStore::open(&folder.join(name), false)?))
+        Ok(Box::new(FileStore::open(&record(data, venue, line), false)?))
     })
+}
+
+/// Where the record of a venue's session is.
+fn record(data: &Path, venue: &VenueSpec, line: usize) -> PathBuf {
+    data.join("venues").join(format!("{}-{line}.session", venue.session))
+}
+
+/// The records of all sessions at venues, in an order that follows from the configuration.
+pub(crate) fn venue_records(config: &Config, catalogue: &Catalogue) -> Vec<PathBuf> {
+    let of = |venue: &VenueSpec| -> Vec<PathBuf> {
+        (0..venue.lines.len()).map(|line| record(&config.data, venue, line)).collect()
+    };
+    venues_options(config, catalogue).venues.iter().flat_map(of).collect()
 }

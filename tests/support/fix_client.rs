@@ -98,6 +98,14 @@ impl FixClient {
         }
     }
 
+    /// From now on it looks for its session elsewhere; a line that is there is given up.
+    pub fn move_to(&mut self, address: SocketAddr) {
+        if self.line.is_some() {
+            self.break_line();
+        }
+        self.address = address;
+    }
+
     /// Whether it could send again all that is not answered, and one more: what it has forgotten
     /// is skipped when it is asked for, and never answered.
     pub fn may_send(&self) -> bool {
@@ -198,6 +206,15 @@ pub fn configuration(
          stages = [\"gateway\", \"sequencer\", \"risk\", \"matching\", \"recorder\", \"feed\"]\n",
         folder.join("data").display()
     );
+    text += &sessions_of(sessions, version, more);
+    let path = folder.join("appliance.toml");
+    std::fs::write(&path, text).expect("the folder is ours");
+    (path, SocketAddr::V4(fix))
+}
+
+/// The tables of FIX sessions 101 and up.
+pub fn sessions_of(sessions: u32, version: &str, more: &str) -> String {
+    let mut text = String::new();
     for id in 101..101 + sessions {
         text += &format!(
             "[[fix.session]]\nid = {id}\nversion = \"{version}\"\ntarget = \"CLIENT{id}\"\n\
@@ -206,7 +223,5 @@ pub fn configuration(
             1 + id % 1000
         );
     }
-    let path = folder.join("appliance.toml");
-    std::fs::write(&path, text).expect("the folder is ours");
-    (path, SocketAddr::V4(fix))
+    text
 }

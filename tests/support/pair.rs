@@ -244,11 +244,15 @@ pub struct Pair {
 impl Pair {
     /// Starts all of it, with further lines in the `[standby]` tables.
     pub fn start(more: &str) -> Self {
-        Self::start_in(more, &[])
+        Self::start_in(|_| more.to_owned(), &[])
     }
 
-    /// The same, the machines with something in their environment.
-    pub fn start_in(more: &str, environment: &'static [(&'static str, &'static str)]) -> Self {
+    /// The same, with further lines for each machine, the first of them in its `[standby]` table,
+    /// and with something in the machines' environment.
+    pub fn start_in(
+        more: impl Fn(usize) -> String,
+        environment: &'static [(&'static str, &'static str)],
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let entries = [free_address(), free_address()];
         let ports = [free_tcp(), free_tcp()];
@@ -260,9 +264,10 @@ impl Pair {
             let mut text = std::fs::read_to_string(&path).expect("it was written");
             text += &format!(
                 "[standby]\nname = \"{}\"\naddress = \"127.0.0.1:{}\"\n\
-                 witness = \"127.0.0.1:{witness_port}\"\nkey = \"a secret\"\n{more}\n",
+                 witness = \"127.0.0.1:{witness_port}\"\nkey = \"a secret\"\n{}\n",
                 ["one", "two"][at],
-                ports[at]
+                ports[at],
+                more(at)
             );
             std::fs::write(&path, text).expect("the folder is ours");
             path

@@ -13,6 +13,7 @@ mod desk;
 mod door;
 mod session;
 mod state;
+mod untold;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -1,18 +1,22 @@
 //! One client's FIX session as the gateway keeps it: its end of the line, its record, its desk.
 
+use std::sync::Arc;
+
+use crate::journal::{Annex, Annexed};
 use crate::model::{Event, Nanos, SessionId};
 use crate::port::stream::Stream;
 use crate::runtime::Counters;
 use crate::snapshot::part;
 use crate::stage::SessionRow;
 use crate::stage::fix::desk::{Clerk, Desk, Names, Work};
+use crate::stage::fix::untold::{Untold, Waiting};
 use crate::stage::fix::{FixCounter, FixOptions, FixSpec, FixView};
 use crate::stage::gateway::Symbols;
-use crate::wire::fix::order::ExecutionReport;
+use crate::wire::fix::order::{ExecutionReport, OrderReport};
 use crate::wire::fix::session::{
-    Application, Ending, Endpoint, Numbers, SendError, Store, StoreError,
+    Application, Ending, Endpoint, MemoryStore, Numbers, SendError, Store, StoreError,
 };
-use crate::wire::fix::{Version, tag};
+use crate::wire::fix::{Version, Writer, tag};
 
 /// How long a line that is to be closed may take to swallow what was said.
 const LAST_WORDS: Nanos = Nanos(2_000_000_000);
@@ -33,6 +37,10 @@ pub(super) struct FixSession {
     /// The last event of which history tells the client something.
     last_told: u64,
     retold: u32,
+    /// The last event that the record told of when it was opened, where it is not ours to write.
+    stands_by: Option<u64>,
+    /// Where its record is copied from, and its place there.
+    annexed: Option<(Arc<Annex>, usize)>,
     /// Stands in the gateway's list of those that may have something to send.
     pub(super) is_listed: bool,
     /// The poll in which it was found to have something to be read, or to go on with.
@@ -40,7 +48,10 @@ pub(super) struct FixSession {
 }
 part!(
     FixSession { desk, last_told }
-    kept { endpoint, line, line_is_broken, closing_since, is_fresh, retold, is_listed, found_in }
+    kept {
+        endpoint, line, line_is_broken, closing_since, is_fresh, retold, stands_by, annexed,
+        is_listed, found_in
+    }
 );
 
 impl std::fmt::Debug for FixSession {
@@ -61,9 +72,50 @@ impl FixSession {
             is_fresh,
             last_told: 0,
             retold: 0,
+            stands_by: None,
+            annexed: None,
             is_listed: false,
             found_in: 0,
         }
+    }
+
+    /// Of a standby, whose record of what the primary told ends with this event.
+    pub(super) fn to_stand_by(spec: &FixSpec, options: &FixOptions, told_of: u64) -> Self {
+        let session = Self::new(spec, options, Box::new(MemoryStore::new(1)));
+        Self { is_fresh: false, stands_by: Some(told_of), ..session }
+    }
+
+    /// Goes on with the record of a machine that was primary.
+    pub(super) fn inherit(&mut self, store: Box<dyn Store>) {
+        self.endpoint = Endpoint::new(self.desk.spec().config.clone(), store);
+        self.stands_by = None;
+    }
+
+    /// Puts on record what the machine that was primary had not told.
+    pub(super) fn tell_untold(&mut self, waiting: &Waiting) {
+        let Self { endpoint, .. } = self;
+        if endpoint.store().told_of() >= waiting.event.0 {
+            return;
+        }
+        endpoint.store_mut().tell_of(waiting.event.0);
+        let fill = &mut |writer: &mut Writer<'_>| writer.raw(&waiting.rest);
+        let _: Result<u64, SendError> = endpoint.add(waiting.kind, waiting.time, fill);
+        self.retold += 1;
+        if self.retold.is_multiple_of(RETOLD_TOGETHER) {
+            // What fails now fails again, and is said then.
+            let _ = self.endpoint.settle();
+        }
+    }
+
+    /// From here on its record is written by this hand, and copied.
+    pub(super) fn hand_over(&mut self, hand: u64) -> Result<Option<Annexed>, StoreError> {
+        let trail = self.endpoint.store_mut().hand_over(hand)?;
+        Ok(trail.map(|trail| Annexed::new(trail.path, trail.hands, trail.reach)))
+    }
+
+    /// What is said waits until the record of it may be told of.
+    pub(super) fn annex(&mut self, annex: Arc<Annex>, file: usize) {
+        self.annexed = Some((annex, file));
     }
 
     /// For people.
@@ -87,14 +139,27 @@ impl FixSession {
         }
     }
 
-    /// Takes an event of the record, and tells what was not told before the crash.
-    pub(super) fn retell(&mut self, event: &Event, symbols: &Symbols) {
+    /// Takes an event of the record, and tells what was not told before the crash; a standby only
+    /// keeps it.
+    pub(super) fn retell(
+        &mut self,
+        at: usize,
+        event: &Event,
+        symbols: &Symbols,
+        untold: &mut Option<Untold>,
+    ) {
         self.desk.answer(event);
-        let is_new = !self.is_fresh && event.id.0 > self.endpoint.store().told_of();
+        let is_new = !self.is_fresh && event.id.0 > self.told_of();
         let Some(report) = self.desk.orders.apply(event) else { return };
         self.last_told = event.id.0;
         if !is_new {
             return;
+        }
+        if let Some(untold) = untold {
+            let desk = &self.desk;
+            return untold.keep(at, event, report.kind(), &mut |writer| {
+                write(&report, desk, symbols, writer);
+            });
         }
         self.retold += 1;
         self.put_on_record(event, &report, symbols, event.timestamp);
@@ -104,15 +169,25 @@ impl FixSession {
         }
     }
 
-    /// Tells a drop copy that was not told before the crash.
+    /// Tells a drop copy that was not told before the crash; a standby only keeps it.
     pub(super) fn retell_copy(
         &mut self,
+        at: usize,
         event: &Event,
         report: &ExecutionReport,
         symbols: &Symbols,
+        untold: &mut Option<Untold>,
     ) {
         (self.desk.last_event, self.last_told) = (event.id.0, event.id.0);
-        if !self.is_fresh && event.id.0 > self.endpoint.store().told_of() {
+        if self.is_fresh || event.id.0 <= self.told_of() {
+            return;
+        }
+        if let Some(untold) = untold {
+            let desk = &self.desk;
+            untold.keep(at, event, b"8", &mut |writer| {
+                write_copy(event, report, desk, symbols, writer);
+            });
+        } else {
             self.retold += 1;
             self.put_copy_on_record(event, report, symbols, event.timestamp);
             if self.retold.is_multiple_of(RETOLD_TOGETHER) {
@@ -130,21 +205,20 @@ impl FixSession {
         now: Nanos,
     ) {
         let Self { endpoint, desk, .. } = self;
-        let version = desk.spec().config.identity.version;
         endpoint.store_mut().tell_of(event.id.0);
         // A report that cannot be written is one the dictionary could not say either.
         let _: Result<u64, SendError> = endpoint.add(b"8", now, &mut |writer| {
-            desk.write(report, symbols, writer);
-            writer.number(tag::ACCOUNT, event.account.0.into());
-            if version != Version::Fix42 {
-                writer.flag(tag::COPY_MSG_INDICATOR, true);
-            }
+            write_copy(event, report, desk, symbols, writer);
         });
+    }
+
+    fn told_of(&self) -> u64 {
+        self.stands_by.unwrap_or_else(|| self.endpoint.store().told_of())
     }
 
     /// Whether all that history tells the client is on its record.
     pub(super) fn is_told(&self) -> bool {
-        self.is_fresh || self.endpoint.store().told_of() >= self.last_told
+        self.is_fresh || self.told_of() >= self.last_told
     }
 
     /// The replay is over: the numbers are as history and the record say.
@@ -193,16 +267,14 @@ impl FixSession {
     fn put_on_record(
         &mut self,
         event: &Event,
-        report: &crate::wire::fix::order::OrderReport,
+        report: &OrderReport,
         symbols: &Symbols,
         now: Nanos,
     ) {
         let Self { endpoint, desk, .. } = self;
-        let version = desk.spec().config.identity.version;
-        let names = Names { symbols, spec: desk.spec() };
         endpoint.store_mut().tell_of(event.id.0);
         let _: Result<u64, SendError> = endpoint.add(report.kind(), now, &mut |writer| {
-            report.write(version, &names, desk.precision(), writer);
+            write(report, desk, symbols, writer);
         });
     }
 
@@ -263,12 +335,15 @@ impl FixSession {
         if self.endpoint.settle().is_err() {
             work.counters.count(FixCounter::Unrecorded);
         }
+        if let Some((annex, file)) = &self.annexed {
+            self.endpoint.clear(annex.may_be_told(*file));
+        }
         self.send(now);
         if self.line.is_some() && (self.line_is_broken || self.endpoint.closing().is_some()) {
             self.close(work);
         }
         self.desk.end_on_record(work);
-        self.line.is_some() && (self.endpoint.is_behind() || !self.endpoint.outgoing().is_empty())
+        self.line.is_some() && (self.endpoint.is_behind() || !self.endpoint.is_said())
             || self.line.is_some() && self.endpoint.closing().is_some()
             || self.desk.question.is_some()
             || self.desk.owes_down
@@ -302,7 +377,7 @@ impl FixSession {
     fn close(&mut self, work: &mut Work<'_>) {
         let now = work.moment.now;
         let since = *self.closing_since.get_or_insert(now);
-        let is_said = self.endpoint.outgoing().is_empty();
+        let is_said = self.endpoint.is_said();
         if self.line_is_broken || is_said || now.saturating_sub(since) > LAST_WORDS {
             self.line = None;
             let clerk = &mut Clerk { desk: &mut self.desk, work };
@@ -332,5 +407,28 @@ impl FixSession {
             self.endpoint.log_out(now, clerk);
             clerk.down(Ending::Asked);
         }
+    }
+}
+
+/// What an event tells whose order it is.
+#[inline]
+fn write(report: &OrderReport, desk: &Desk, symbols: &Symbols, writer: &mut Writer<'_>) {
+    let version = desk.spec().config.identity.version;
+    let names = Names { symbols, spec: desk.spec() };
+    report.write(version, &names, desk.precision(), writer);
+}
+
+/// What an event tells who watches.
+fn write_copy(
+    event: &Event,
+    report: &ExecutionReport,
+    desk: &Desk,
+    symbols: &Symbols,
+    writer: &mut Writer<'_>,
+) {
+    desk.write(report, symbols, writer);
+    writer.number(tag::ACCOUNT, event.account.0.into());
+    if desk.spec().config.identity.version != Version::Fix42 {
+        writer.flag(tag::COPY_MSG_INDICATOR, true);
     }
 }

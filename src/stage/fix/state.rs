@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
+use crate::journal::{Annex, Annexed};
 use crate::link::Producer;
 use crate::model::{
     AccountId, Command, Event, Group, Instrument, Nanos, Request, SelfTrade, SessionId,
@@ -14,6 +16,7 @@ use crate::stage::fix::FixCounter;
 use crate::stage::fix::copies::Copies;
 use crate::stage::fix::desk::{Moment, Work};
 use crate::stage::fix::session::FixSession;
+use crate::stage::fix::untold::Untold;
 use crate::stage::gateway::Symbols;
 use crate::stage::{BURST, EventLinks};
 use crate::wire::fix::order::ExecutionReport;
@@ -127,6 +130,9 @@ impl Common {
     }
 }
 
+/// Tells a session, whose place comes first, of a copy; says whether it has something to send.
+type TellCopy<'a> = dyn FnMut(usize, &mut FixSession, &ExecutionReport, &Symbols) -> bool + 'a;
+
 /// All sessions of a FIX gateway.
 #[derive(Debug)]
 pub struct FixState {
@@ -138,9 +144,13 @@ pub struct FixState {
     pub(super) dirty: VecDeque<usize>,
     /// Drop copies, where somebody wants them.
     copies: Option<Copies>,
+    /// What history tells, where it is the primary's to tell it.
+    untold: Option<Untold>,
     grace: Nanos,
 }
-part!(FixState { common } one { copies } each { sessions } kept { present, dirty, grace });
+part!(
+    FixState { common } one { copies } each { sessions } kept { present, dirty, untold, grace }
+);
 
 impl FixState {
     /// Before the first logon; `open` gives each session its record.
@@ -151,12 +161,28 @@ impl FixState {
         options: &FixOptions,
         open: &mut dyn FnMut(&FixSpec) -> OpenedRecord,
     ) -> Result<Self, StoreError> {
+        let new = &mut |spec: &FixSpec| Ok(FixSession::new(spec, options, open(spec)?));
+        Self::with(options, new)
+    }
+
+    /// Of a standby, with the last event that each session's record tells of, in their order; and
+    /// how many commands a primary's links hold.
+    pub fn to_stand_by(options: &FixOptions, told_of: &[u64], window: u64) -> Self {
+        let mut told_of = told_of.iter().copied();
+        let new = &mut |spec: &FixSpec| {
+            Ok(FixSession::to_stand_by(spec, options, told_of.next().unwrap_or(0)))
+        };
+        let state = Self::with(options, new).unwrap_or_else(|_| Self::none());
+        Self { untold: Some(Untold::new(window)), ..state }
+    }
+
+    fn with(
+        options: &FixOptions,
+        new: &mut dyn FnMut(&FixSpec) -> Result<FixSession, StoreError>,
+    ) -> Result<Self, StoreError> {
         let mut sessions = Vec::with_capacity(options.sessions.len());
         for spec in &options.sessions {
-            sessions.push(match spec {
-                None => None,
-                Some(spec) => Some(FixSession::new(spec, options, open(spec)?)),
-            });
+            sessions.push(spec.as_ref().map(&mut *new).transpose()?);
         }
         let present: Vec<usize> =
             options.sessions.iter().flatten().map(|spec| spec.id.index()).collect();
@@ -169,6 +195,7 @@ impl FixState {
             dirty: VecDeque::with_capacity(present.len()),
             present,
             copies: Copies::new(options),
+            untold: None,
             grace: options.grace,
         })
     }
@@ -192,7 +219,45 @@ impl FixState {
             present: Vec::new(),
             dirty: VecDeque::new(),
             copies: None,
+            untold: None,
             grace: Nanos::ZERO,
+        }
+    }
+
+    /// A standby goes on as primary, with copies of the records in the order of sessions, and tells
+    /// what the machine that was primary had not told.
+    ///
+    /// # Errors
+    /// A record that cannot be written.
+    pub fn inherit(
+        &mut self,
+        stores: impl Iterator<Item = Box<dyn Store>>,
+    ) -> Result<(), StoreError> {
+        for (session, store) in self.sessions.iter_mut().flatten().zip(stores) {
+            session.inherit(store);
+        }
+        for waiting in self.untold.take().map(Untold::take).unwrap_or_default() {
+            if let Some(Some(session)) = self.sessions.get_mut(waiting.at) {
+                session.tell_untold(&waiting);
+            }
+        }
+        Ok(())
+    }
+
+    /// From here on records are written by this hand; those that can be copied, in their order.
+    ///
+    /// # Errors
+    /// A record that cannot be written.
+    pub fn hand_over(&mut self, hand: u64) -> Result<Vec<Annexed>, StoreError> {
+        let sessions = self.sessions.iter_mut().flatten();
+        let files: Result<Vec<_>, _> = sessions.map(|session| session.hand_over(hand)).collect();
+        Ok(files?.into_iter().flatten().collect())
+    }
+
+    /// What is said to clients waits for its record, which is among the first of an annex.
+    pub fn annex(&mut self, annex: &Arc<Annex>) {
+        for (file, session) in self.sessions.iter_mut().flatten().enumerate() {
+            session.annex(Arc::clone(annex), file);
         }
     }
 
@@ -213,13 +278,16 @@ impl FixState {
         if event.session.0 == 0 {
             self.common.symbols.note(event);
         }
-        self.each_copy(event, &mut |session, report, symbols| {
-            session.retell_copy(event, report, symbols);
+        let mut untold = self.untold.take();
+        self.each_copy(event, &mut |at, session, report, symbols| {
+            session.retell_copy(at, event, report, symbols, &mut untold);
             false
         });
-        if let Some(Some(session)) = self.sessions.get_mut(event.session.index()) {
-            session.retell(event, &self.common.symbols);
+        let at = event.session.index();
+        if let Some(Some(session)) = self.sessions.get_mut(at) {
+            session.retell(at, event, &self.common.symbols, &mut untold);
         }
+        self.untold = untold;
     }
 
     /// Whether all that history told clients up to here is on their records: what is not can only
@@ -246,21 +314,13 @@ impl FixState {
 
     /// Makes the copies of an event; `tell` says whether the session has something to send.
     #[inline]
-    fn each_copy(
-        &mut self,
-        event: &Event,
-        tell: &mut dyn FnMut(&mut FixSession, &ExecutionReport, &Symbols) -> bool,
-    ) {
+    fn each_copy(&mut self, event: &Event, tell: &mut TellCopy<'_>) {
         if self.copies.is_some() {
             self.make_copies(event, tell);
         }
     }
 
-    fn make_copies(
-        &mut self,
-        event: &Event,
-        tell: &mut dyn FnMut(&mut FixSession, &ExecutionReport, &Symbols) -> bool,
-    ) {
+    fn make_copies(&mut self, event: &Event, tell: &mut TellCopy<'_>) {
         let Self { sessions, copies, common, dirty, .. } = self;
         let Some(copies) = copies else { return };
         let owner = sessions.get(event.session.index()).and_then(Option::as_ref);
@@ -272,7 +332,7 @@ impl FixState {
                 continue;
             }
             let report = report.said_in(watcher.version);
-            if tell(session, &report, &common.symbols)
+            if tell(watcher.at, session, &report, &common.symbols)
                 && !std::mem::replace(&mut session.is_listed, true)
             {
                 dirty.push_back(watcher.at);
@@ -283,7 +343,7 @@ impl FixState {
     /// Tells those who watch what happened.
     #[inline]
     pub(super) fn copy(&mut self, event: &Event, now: Nanos, counters: &mut Counters<FixCounter>) {
-        self.each_copy(event, &mut |session, report, symbols| {
+        self.each_copy(event, &mut |_, session, report, symbols| {
             counters.count(FixCounter::Copies);
             session.put_copy_on_record(event, report, symbols, now);
             true

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::journal::{Annex, Annexed};
 use crate::link::Producer;
 use crate::model::{CommandKind, Group, LINES_MAX, Nanos, Price, RejectCode, Request, SessionId};
 use crate::port::stream::Stream;
@@ -10,7 +11,9 @@ use crate::runtime::Counters;
 use crate::stage::venues::ring::Ring;
 use crate::stage::venues::{LineSpec, VenueCounter};
 use crate::wire::fix::message::Message;
-use crate::wire::fix::session::{Application, Ending, Endpoint, Origin, Reply, Store, Taken};
+use crate::wire::fix::session::{
+    Application, Ending, Endpoint, Origin, Reply, Store, StoreError, Taken,
+};
 use crate::wire::fix::venue::{self, Name, Told};
 
 /// The places that a venue's lines may have, in a mark's name.
@@ -36,6 +39,8 @@ pub(super) struct Line {
     place: u64,
     /// Messages of ours that it refused as messages.
     refused: Vec<u64>,
+    /// Where its record is copied from, and its place there.
+    annexed: Option<(Arc<Annex>, usize)>,
 }
 
 /// What follows the reports through the sequencer and comes back when it is in the journal, and so
@@ -162,7 +167,24 @@ impl Line {
             mark: Mark::default(),
             place: place as u64 & LINES_OF_A_VENUE,
             refused: Vec::with_capacity(4),
+            annexed: None,
         }
+    }
+
+    /// Goes on with the record of a machine that was primary.
+    pub(super) fn inherit(&mut self, store: Box<dyn Store>) {
+        self.endpoint = Endpoint::new(self.spec.config.clone(), store);
+    }
+
+    /// From here on its record is written by this hand, and copied.
+    pub(super) fn hand_over(&mut self, hand: u64) -> Result<Option<Annexed>, StoreError> {
+        let trail = self.endpoint.store_mut().hand_over(hand)?;
+        Ok(trail.map(|trail| Annexed::new(trail.path, trail.hands, trail.reach)))
+    }
+
+    /// What is said waits until the record of it may be told of.
+    pub(super) fn annex(&mut self, annex: Arc<Annex>, file: usize) {
+        self.annexed = Some((annex, file));
     }
 
     /// The dialer has a line.
@@ -258,9 +280,12 @@ impl Line {
 
     /// Puts on record and sends what there is to say.
     pub(super) fn settle(&mut self, hands: &mut Hands<'_>) {
-        let Self { endpoint, stream, is_up, refused, .. } = self;
+        let Self { endpoint, stream, is_up, refused, annexed, .. } = self;
         if endpoint.settle().is_err() {
             hands.counters.count(VenueCounter::Unrecorded);
+        }
+        if let Some((annex, file)) = annexed {
+            endpoint.clear(annex.may_be_told(*file));
         }
         let Some(open) = stream else { return };
         if !endpoint.outgoing().is_empty() && !open.is_broken {
@@ -274,7 +299,7 @@ impl Line {
         }
         *is_up = false;
         let since = *open.closing_since.get_or_insert(hands.now);
-        let is_said = endpoint.outgoing().is_empty();
+        let is_said = endpoint.is_said();
         if open.is_broken || is_said || hands.now.saturating_sub(since) > LAST_WORDS {
             *stream = None;
             endpoint.disconnected(&mut Ear { hands, is_up, refused });

@@ -15,9 +15,11 @@ mod ring;
 mod venue;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 pub use dialer::{Dialer, Dialled};
 
+use crate::journal::{Annex, Annexed};
 use crate::link::{Consumer, Producer};
 use crate::model::{
     Command, CommandKind, Fault, Group, Instrument, LINES_MAX, Nanos, Request, SessionId,
@@ -164,6 +166,30 @@ impl VenuesState {
         for line in venue.into_iter().flat_map(|venue| &mut venue.lines) {
             line.marked(head.price.0 as u64);
         }
+    }
+
+    /// Sessions at venues, by place.
+    fn lines(&mut self) -> impl Iterator<Item = &mut Line> {
+        self.venues.iter_mut().flat_map(|venue| &mut venue.lines)
+    }
+
+    /// Goes on with the records of a machine that was primary, in the order of sessions.
+    pub fn inherit(&mut self, stores: impl Iterator<Item = Box<dyn Store>>) {
+        self.lines().zip(stores).for_each(|(line, store)| line.inherit(store));
+    }
+
+    /// From here on records are written by this hand; those that can be copied.
+    ///
+    /// # Errors
+    /// A record that cannot be written.
+    pub fn hand_over(&mut self, hand: u64) -> Result<Vec<Annexed>, StoreError> {
+        let files: Result<Vec<_>, _> = self.lines().map(|line| line.hand_over(hand)).collect();
+        Ok(files?.into_iter().flatten().collect())
+    }
+
+    /// What is said to venues waits for its record, which stands in an annex from this place on.
+    pub fn annex(&mut self, annex: &Arc<Annex>, first: usize) {
+        (first..).zip(self.lines()).for_each(|(file, line)| line.annex(Arc::clone(annex), file));
     }
 
     /// The replay is over.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::journal::{Progress, PutAside};
+use crate::journal::{Annex, Progress, PutAside};
 use crate::port::tcp::TcpAcceptor;
 use crate::replica::Reign;
 use crate::runtime::log;
@@ -22,14 +22,15 @@ pub(in crate::topology) struct CourtParts {
     rule: Rule,
     reign: Reign,
     progress: [Arc<Progress>; 2],
+    annex: Arc<Annex>,
 }
 
 impl CourtParts {
     /// Complete.
     pub(in crate::topology) fn court(self, journal: PathBuf, vitals: Vitals) -> Court {
-        let Self { config, crown, lines, release, rule, reign, progress } = self;
+        let Self { config, crown, lines, release, rule, reign, progress, annex } = self;
         let say = log::tell;
-        Court { config, crown, lines, release, rule, reign, journal, progress, vitals, say }
+        Court { config, crown, lines, release, rule, reign, journal, progress, annex, vitals, say }
     }
 }
 
@@ -40,6 +41,7 @@ pub(in crate::topology) fn open_court(
     reign: Reign,
     release: Option<Arc<Release>>,
     progress: [Arc<Progress>; 2],
+    annex: Arc<Annex>,
 ) -> Result<Option<CourtParts>, BootError> {
     let Some(release) = release.filter(|_| config.standby.is_used()) else { return Ok(None) };
     let acceptor = config.standby.address.map(TcpAcceptor::open).transpose()?;
@@ -53,7 +55,7 @@ pub(in crate::topology) fn open_court(
         ReleaseGate::SyncedReplicated => Rule::SyncedReplicated,
     };
     let (config, lines) = (config.standby.clone(), Box::new(TcpLines(acceptor)));
-    Ok(Some(CourtParts { config, crown, lines, release, rule, reign, progress }))
+    Ok(Some(CourtParts { config, crown, lines, release, rule, reign, progress, annex }))
 }
 
 /// What a primary is in an epoch.

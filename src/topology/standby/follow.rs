@@ -13,14 +13,16 @@ use jiff::Timestamp;
 
 use crate::journal::{Aside, JournalError, LogKind, Progress, PutAside, Writer, cut_back, scan};
 use crate::model::{Command, Nanos, SeqNo};
-use crate::replica::{Channel, Follower, Heard, Identity, LinkError, Name, Refusal, Tenant, Wish};
+use crate::replica::{Follower, Heard, LinkError, Name, Tenant, Wish};
 use crate::runtime::{Clock, SystemClock};
-use crate::topology::boot::mend;
+use crate::topology::standby::copies::Copies;
 use crate::topology::standby::fold::{Folding, Shared};
 use crate::topology::standby::identity::life;
-use crate::topology::standby::line::{Line, Lines, REDIAL, TcpLines, ToWitness, pump, push};
+use crate::topology::standby::line::{Lines, TcpLines, ToWitness};
+use crate::topology::standby::to_primary::{ToPrimary, is_final};
 use crate::topology::{
-    BootError, Catalogue, Config, Crown, Recovered, StandbyConfig, identity, journal_folder,
+    BootError, Catalogue, Config, Crown, Part, Recovered, StandbyConfig, identity, journal_folder,
+    mend,
 };
 
 /// Why a standby, or a machine that would be primary, does not go on.
@@ -92,7 +94,14 @@ pub struct Promoted {
 /// How standing by ended.
 pub enum Ending {
     /// This machine is primary, in this epoch.
-    Promoted(Option<Box<ToWitness>>, u32),
+    Promoted {
+        /// The line to the witness.
+        witness: Option<Box<ToWitness>>,
+        /// The epoch.
+        epoch: u32,
+        /// What stands beside the journal.
+        copies: Copies,
+    },
     /// Another history is the right one: cut, and begin again.
     Again(Option<Box<ToWitness>>),
     /// It cannot go on.
@@ -131,12 +140,13 @@ pub fn stand_by(
             thread::sleep(Duration::from_micros(200));
         };
         say(StandbyReport::Joined(heard));
-        let opening = || Recovered::open(config, catalogue);
+        let opening = || Recovered::open(config, catalogue, Part::Standby);
         let (mut recovered, receiver) = door.enter(config, witness.take(), opening)?;
         match stand(&mut recovered, receiver, heard, &clock, &mut lines, (stop, say))? {
-            Some(Ending::Promoted(witness, epoch)) => {
+            Some(Ending::Promoted { witness, epoch, copies }) => {
                 // What the primary may have died of is tried out before it is folded.
                 recovered.fold_warily(config.standby.stuck())?;
+                recovered.inherit(copies)?;
                 let crown = Crown { witness, epoch };
                 return Ok(Some(Promoted { recovered, crown }));
             }
@@ -304,6 +314,7 @@ impl AtTheDoor {
             config: config.standby.clone(),
             to_primary,
             witness,
+            copies: std::mem::take(&mut recovered.copies),
             progress: recovered.command_log.progress(),
             promote: config.data.join(PROMOTE_FILE),
             look_at: Nanos::ZERO,
@@ -340,80 +351,12 @@ fn note_aside(journal: &Path, aside: &[(u64, [u8; 32])]) -> Result<(), JournalEr
     PutAside::read(journal)?.add(&aside.iter().map(entry).collect::<Vec<_>>())
 }
 
-/// Whether trying again would come to the same.
-fn is_final(error: &LinkError) -> bool {
-    match error {
-        LinkError::Refused(Refusal::NotPrimary | Refusal::Occupied) => false,
-        LinkError::Refused(_) | LinkError::NotProved | LinkError::NotALink => true,
-        _ => false,
-    }
-}
-
-/// The line to the primary.
-struct ToPrimary {
-    address: SocketAddr,
-    key: Vec<u8>,
-    own: Identity,
-    line: Option<Line>,
-    follower: Option<Follower>,
-    dial_at: Nanos,
-    /// Lines in a row that were closed before the primary proved anything.
-    doubts: u32,
-}
-
-/// So many of them are no accident: the primary does not believe that we have the key.
-const DOUBTS_MAX: u32 = 10;
-
-impl ToPrimary {
-    fn new(address: SocketAddr, key: &[u8], own: Identity) -> Self {
-        let (line, follower, dial_at) = (None, None, Nanos::ZERO);
-        Self { address, key: key.to_vec(), own, line, follower, dial_at, doubts: 0 }
-    }
-
-    /// Opens the line where there is none.
-    fn dial(&mut self, now: Nanos, lines: &mut dyn Lines, last: u64, epochs: &[(u32, u64)]) {
-        if self.line.is_some() || now < self.dial_at {
-            return;
-        }
-        self.dial_at = now.saturating_add(REDIAL);
-        self.line = lines.dial(self.address);
-        let channel = Channel::new(&self.key, true, lines.nonce());
-        self.follower = Some(Follower::new(channel, self.own, last, epochs.to_vec(), now));
-    }
-
-    /// Moves bytes both ways and takes what came; a line that is lost is found closed.
-    fn step(&mut self, now: Nanos, log: Option<&mut Writer<Command>>) -> Result<usize, LinkError> {
-        let (Some(line), Some(follower)) = (&mut self.line, &mut self.follower) else {
-            return Ok(0);
-        };
-        // What came before the line was lost still counts.
-        let pumped = pump(line, follower.channel());
-        let outcome = follower.step(now, log);
-        if pumped.is_err() || outcome.is_err() {
-            self.line = None;
-            let is_doubted = follower.channel().is_doubted();
-            self.doubts = if is_doubted { self.doubts + 1 } else { 0 };
-            if self.doubts > DOUBTS_MAX {
-                return Err(LinkError::NotProved);
-            }
-        }
-        outcome.map(|work| work + pumped.unwrap_or(0))
-    }
-
-    fn push(&mut self) {
-        if let (Some(line), Some(follower)) = (&mut self.line, &mut self.follower)
-            && push(line, follower.channel()).is_err()
-        {
-            self.line = None;
-        }
-    }
-}
-
 /// The receiving thread's part.
 pub struct Receiver {
     config: StandbyConfig,
     to_primary: ToPrimary,
     witness: Option<Box<ToWitness>>,
+    copies: Copies,
     progress: Arc<Progress>,
     promote: PathBuf,
     look_at: Nanos,
@@ -440,7 +383,7 @@ impl Receiver {
         shared: &Shared,
         say: &(dyn Fn(StandbyReport) + Sync),
     ) -> Result<usize, Ending> {
-        let work = self.follow(now, lines, log, epochs, say)?;
+        let work = self.follow(now, lines, log, epochs, say)? + self.copy()?;
         let differs_at = self.compare(shared).unwrap_or(0);
         if let Some(follower) = &mut self.to_primary.follower {
             let applied = shared.applied.load(Ordering::Acquire);
@@ -457,7 +400,8 @@ impl Receiver {
         }
         if let Some(epoch) = self.take_over(now, lines, log) {
             say(StandbyReport::TakesOver { epoch });
-            return Err(Ending::Promoted(self.witness.take(), epoch));
+            let (witness, copies) = (self.witness.take(), std::mem::take(&mut self.copies));
+            return Err(Ending::Promoted { witness, epoch, copies });
         }
         Ok(work)
     }
@@ -510,6 +454,14 @@ impl Receiver {
     fn has_new_aside(&self) -> bool {
         let now = self.to_primary.follower.as_ref().map_or(0, |follower| follower.aside().len());
         now > self.aside
+    }
+
+    /// Puts on record what came of the files beside the journal.
+    fn copy(&mut self) -> Result<usize, Ending> {
+        let Some(follower) = &mut self.to_primary.follower else { return Ok(0) };
+        self.copies.tell(follower);
+        let copied = self.copies.take(follower);
+        copied.map_err(|error| Ending::Failed(StandbyError::Boot(error.into())))
     }
 
     /// Compares digests of blocks; the first that differs.

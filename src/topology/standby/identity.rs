@@ -1,7 +1,7 @@
 //! Who this machine is, and what must be the same on both.
 
 use crate::replica::{Identity, Name};
-use crate::topology::{Catalogue, Config, meaning};
+use crate::topology::{Catalogue, Config, fix_records, meaning, venue_records};
 
 /// This machine's name, build and configuration.
 pub fn identity(config: &Config, catalogue: &Catalogue) -> Identity {
@@ -11,6 +11,10 @@ pub fn identity(config: &Config, catalogue: &Catalogue) -> Identity {
     hasher.update(&meaning.fills_per_command_max.to_le_bytes());
     hasher.update(&meaning.feedback_window.to_le_bytes());
     hasher.update(&meaning.feedback_lag.0.to_le_bytes());
+    // Those of them that are records of FIX sessions go by their place.
+    for record in fix_records(config, catalogue).iter().chain(&venue_records(config, catalogue)) {
+        hasher.update(record.file_name().map_or(b"", |name| name.as_encoded_bytes()));
+    }
     Identity {
         name: Name::new(&config.standby.name),
         build: blake3::hash(env!("WIREMATCH_BUILD").as_bytes()).into(),

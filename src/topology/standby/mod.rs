@@ -1,16 +1,19 @@
 //! Two machines as threads and sockets: what [`crate::replica`] says, over kernel TCP.
 
 mod config;
+mod copies;
 mod court;
 mod fold;
 mod follow;
 mod identity;
 mod line;
 mod primary;
+mod to_primary;
 mod vitals;
 mod witness;
 
 pub use config::{AloneConfig, StandbyConfig};
+pub use copies::Copies;
 pub(crate) use court::reign_of;
 pub(super) use court::{CourtParts, open_court};
 pub use fold::{Folding, Shared};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::journal::{LogKind, Progress};
+use crate::journal::{Annex, LogKind, Progress};
 use crate::model::Nanos;
 use crate::replica::{Channel, Feeder, Name, Reached, Reign, Tenant, Vigil, Wish};
 use crate::runtime::{Clock, StopFlag, SystemClock, log, pin};
@@ -84,6 +84,8 @@ pub struct Court {
     pub(crate) rule: Rule,
     pub(crate) reign: Reign,
     pub(crate) journal: PathBuf,
+    /// What the standby must have beside it.
+    pub(crate) annex: Arc<Annex>,
     /// Of the command log and of the event log.
     pub(crate) progress: [Arc<Progress>; 2],
     pub(crate) vitals: Vitals,
@@ -141,6 +143,17 @@ pub struct Sitting {
     look_at: Nanos,
     /// The heir that people were told of; nothing before they were told of any.
     paired: Option<Name>,
+    suit: Option<Suit>,
+}
+
+/// A standby that is to be named as heir: from here on nothing is told without it, and when it has
+/// all that was told before, it may be.
+struct Suit {
+    name: Name,
+    /// The last command that may have been told of.
+    last: u64,
+    /// How far files beside the journal reached.
+    reaches: Vec<u64>,
 }
 
 /// Commands a standby may be behind when it becomes one that counts.
@@ -154,7 +167,8 @@ impl Sitting {
         let paired = None;
         let progress = (0, Nanos::ZERO);
         let (vigil, look_at) = (Vigil::default(), Nanos::ZERO);
-        Self { court, standby: None, newcomer: None, progress, vigil, look_at, paired }
+        let (standby, newcomer, suit) = (None, None, None);
+        Self { court, standby, newcomer, progress, vigil, look_at, paired, suit }
     }
 
     /// Feeds the standby, keeps the lease, chooses the rule; says how much was done.
@@ -196,7 +210,8 @@ impl Sitting {
         if let Some(line) = court.lines.accept() {
             let nonce = court.lines.nonce();
             let channel = Channel::new(court.config.key.as_bytes(), false, nonce);
-            let feeder = Feeder::new(channel, court.reign.clone(), &court.journal);
+            let feeder =
+                Feeder::new(channel, court.reign.clone(), &court.journal, Arc::clone(&court.annex));
             *newcomer = Some((feeder, line));
         }
         let Some(line) = newcomer else { return 0 };
@@ -221,7 +236,10 @@ impl Sitting {
     /// and we go on alone only once the witness has it on record that there is none.
     fn choose_rule(&mut self, now: Nanos) {
         let heir = self.heir(now);
-        let Court { config, crown, release, rule, say, .. } = &mut self.court;
+        if !self.has_all(heir) {
+            return;
+        }
+        let Court { config, crown, release, rule, annex, say, .. } = &mut self.court;
         let on_record = match &mut crown.witness {
             None => Some(heir),
             Some(witness) => {
@@ -241,6 +259,7 @@ impl Sitting {
         if release.rule() != wanted {
             release.set_rule(wanted);
         }
+        annex.await_standby(!heir.is_nobody());
         if self.paired != Some(heir) {
             let what = match heir.is_nobody() {
                 true => "alert: there is no standby".to_owned(),
@@ -249,6 +268,30 @@ impl Sitting {
             say(&format!("{what}; replies wait for: {}", wanted.name()));
             self.paired = Some(heir);
         }
+    }
+
+    /// Whether the one to be named as heir has all that was told while it had no part in it. Until
+    /// then replies wait for both: for the disk, should it not come to be named, and for it.
+    fn has_all(&mut self, heir: Name) -> bool {
+        let Self { court, standby, paired, suit, .. } = self;
+        if heir.is_nobody() || *paired == Some(heir) {
+            *suit = None;
+            return true;
+        }
+        let suit = match suit {
+            Some(suit) if suit.name == heir => suit,
+            _ => {
+                court.annex.await_standby(true);
+                court.release.set_rule(match court.config.alone() {
+                    Rule::Synced if court.rule.needs_standby() => Rule::SyncedReplicated,
+                    _ => court.rule,
+                });
+                let (last, reaches) = (court.progress[0].appended(), court.annex.reaches());
+                suit.insert(Suit { name: heir, last, reaches })
+            }
+        };
+        let received = standby.as_ref().map_or(0, |(feeder, _)| feeder.standing().received);
+        received >= suit.last && court.annex.has_confirmed(&suit.reaches)
     }
 
     /// The standby that may take over from us: it is there, it keeps up, and it does not differ.
@@ -266,7 +309,10 @@ impl Sitting {
         let is_close = standing.received + BEHIND_MAX >= last
             && standing.applied + 8 * BEHIND_MAX >= last
             && standing.received > 0;
-        let may = is_heard && keeps_up && (is_close || *paired == Some(feeder.peer()));
+        let may = is_heard
+            && keeps_up
+            && feeder.is_copying()
+            && (is_close || *paired == Some(feeder.peer()));
         if may { feeder.peer() } else { Name::default() }
     }
 

@@ -213,6 +213,19 @@ impl<S: Store> Endpoint<S> {
         self.outbox.bytes()
     }
 
+    /// Whether the line has taken all there is, and nothing waits to be on record elsewhere.
+    #[inline]
+    pub fn is_said(&self) -> bool {
+        self.outbox.is_taken()
+    }
+
+    /// From here on the line has only what is on record elsewhere too, which now holds so many
+    /// bytes of it; to be called when all is settled here.
+    #[inline]
+    pub fn clear(&mut self, confirmed: u64) {
+        self.outbox.clear(confirmed);
+    }
+
     /// Notes that the line took so many bytes.
     #[inline]
     pub fn took(&mut self, count: usize) {

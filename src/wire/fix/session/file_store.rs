@@ -5,20 +5,26 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::model::Nanos;
 use crate::wire::fix::frame::MESSAGE_MAX;
 use crate::wire::fix::session::places::Places;
-use crate::wire::fix::session::{Kept, Numbers, Store, StoreError};
+use crate::wire::fix::session::{Kept, Numbers, Store, StoreError, Trail};
 
 const SENT: u8 = b'S';
 const EXPECT: u8 = b'E';
 const RESET: u8 = b'R';
 const TOLD: u8 = b'T';
+const HAND: u8 = b'H';
 
 /// Bytes before the present numbering from which on they are dropped when the record is opened.
 const OLD_BYTES_MAX: u64 = 1 << 20;
+
+/// The longest batch that is copied.
+const COPIED_BATCH_MAX: usize = 1 << 26;
 
 /// Bytes before a batch: its length and its checksum.
 const HEAD: usize = 8;
@@ -32,6 +38,7 @@ const SENT_HEAD: usize = 1 + 8 + 8 + 1 + 3;
 /// The record.
 #[derive(Debug)]
 pub struct FileStore {
+    path: PathBuf,
     file: File,
     numbers: Numbers,
     began_at: Option<Nanos>,
@@ -43,7 +50,13 @@ pub struct FileStore {
     places: Places,
     /// Where the next batch goes.
     end: u64,
+    /// Who wrote, and from which byte on.
+    hands: Vec<(u64, u64)>,
+    /// How far it reaches, for whoever copies it.
+    reach: Arc<AtomicU64>,
     sync: bool,
+    /// What came of a batch that is not whole yet, where this is a copy.
+    tail: Vec<u8>,
     /// The batch to come, behind room for its head.
     batch: Vec<u8>,
     /// The record being read.
@@ -56,18 +69,28 @@ impl FileStore {
     /// # Errors
     /// What the file system says.
     pub fn open(path: &Path, sync: bool) -> Result<Self, StoreError> {
-        let mut store = Self::of(open(path)?, sync);
-        store.recover()?;
+        let mut store = Self::copy_at(path, sync)?;
         if store.begins_at > OLD_BYTES_MAX {
-            store.drop_old(path)?;
+            store.drop_old()?;
         }
         Ok(store)
     }
 
-    fn of(file: File, sync: bool) -> Self {
+    /// Opens a record that is the copy of another machine's: not a byte of it may be dropped.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn copy_at(path: &Path, sync: bool) -> Result<Self, StoreError> {
+        let mut store = Self::of(path, open(path)?, sync);
+        store.recover()?;
+        Ok(store)
+    }
+
+    fn of(path: &Path, file: File, sync: bool) -> Self {
         let mut batch = Vec::with_capacity(BATCH_ROOM);
         batch.resize(HEAD, 0);
         Self {
+            path: path.to_owned(),
             file,
             numbers: Numbers::default(),
             began_at: None,
@@ -76,6 +99,9 @@ impl FileStore {
             begins_at: 0,
             places: Places::new(),
             end: 0,
+            hands: Vec::new(),
+            reach: Arc::default(),
+            tail: Vec::new(),
             sync,
             batch,
             room: Vec::with_capacity(SENT_HEAD + MESSAGE_MAX),
@@ -83,14 +109,68 @@ impl FileStore {
     }
 
     /// Leaves out what no number of the present numbering carried.
-    fn drop_old(&mut self, path: &Path) -> Result<(), StoreError> {
+    fn drop_old(&mut self) -> Result<(), StoreError> {
         let mut kept = vec![0; (self.end - self.begins_at) as usize];
         self.file.read_exact_at(&mut kept, self.begins_at)?;
-        let shorter = path.with_extension("shorter");
-        std::fs::write(&shorter, &kept)?;
-        std::fs::rename(&shorter, path)?;
-        *self = Self::of(open(path)?, self.sync);
-        self.recover()?;
+        // Two that begin with this hand are the same up to here.
+        let hash = blake3::hash(&kept);
+        let hand = number_at(hash.as_bytes(), 0).unwrap_or_default().to_le_bytes();
+        let record = [&9u32.to_le_bytes()[..], &[HAND], &hand].concat();
+        let [length, sum] = [record.len() as u32, crc32c::crc32c(&record)].map(u32::to_le_bytes);
+        let shorter = self.path.with_extension("shorter");
+        std::fs::write(&shorter, [&length[..], &sum, &record, &kept].concat())?;
+        std::fs::rename(&shorter, &self.path)?;
+        *self = Self::copy_at(&self.path, self.sync)?;
+        Ok(())
+    }
+
+    /// Bytes on record.
+    pub fn length(&self) -> u64 {
+        self.end
+    }
+
+    /// Bytes taken of another machine's, those of a batch that is not whole included.
+    pub fn copied(&self) -> u64 {
+        self.end + self.tail.len() as u64
+    }
+
+    /// Who wrote, and from which byte on: what two records have in common is told by it. Nothing
+    /// of a record whose first bytes are nobody's.
+    pub fn hands(&self) -> &[(u64, u64)] {
+        if self.hands.first().is_some_and(|(_, at)| *at == 0) { &self.hands } else { &[] }
+    }
+
+    /// Keeps the first bytes only: what comes after is of another history.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn cut(&mut self, length: u64) -> Result<(), StoreError> {
+        self.file.set_len(length)?;
+        *self = Self::copy_at(&self.path, self.sync)?;
+        Ok(())
+    }
+
+    /// Takes what another machine wrote behind what is here; it may end within a batch.
+    ///
+    /// # Errors
+    /// What the file system says; bytes that are no batches.
+    pub fn copy(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.file.write_all_at(bytes, self.end + self.tail.len() as u64)?;
+        let mut tail = std::mem::take(&mut self.tail);
+        tail.extend_from_slice(bytes);
+        let mut at = 0;
+        while let Some(batch) = tail.get(at..).and_then(whole_batch) {
+            self.note_batch(batch, self.end);
+            at += HEAD + batch.len();
+            self.end += (HEAD + batch.len()) as u64;
+        }
+        tail.drain(..at);
+        let length = tail.first_chunk().map_or(0, |four| u32::from_le_bytes(*four) as usize);
+        if tail.len() >= HEAD + length.clamp(1, COPIED_BATCH_MAX) {
+            let what = "what came for the record of a session is none";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what).into());
+        }
+        self.tail = tail;
         Ok(())
     }
 
@@ -101,20 +181,27 @@ impl FileStore {
         self.file.read_to_end(&mut bytes)?;
         let mut at = 0;
         while let Some(batch) = bytes.get(at..).and_then(whole_batch) {
-            let mut place = at + HEAD;
-            for record in records(batch) {
-                if record.first() == Some(&RESET) {
-                    self.begins_at = at as u64;
-                }
-                self.note(record, (place + LENGTH) as u64);
-                place += LENGTH + record.len();
-            }
+            self.note_batch(batch, at as u64);
             at += HEAD + batch.len();
         }
         self.end = at as u64;
         self.file.set_len(self.end)?;
         self.file.seek(SeekFrom::Start(self.end))?;
         Ok(())
+    }
+
+    /// Takes a batch into account that stands at a byte of the file.
+    fn note_batch(&mut self, batch: &[u8], at: u64) {
+        let mut place = at + HEAD as u64;
+        for record in records(batch) {
+            match record.first() {
+                Some(&RESET) => self.begins_at = at,
+                Some(&HAND) => self.hands.extend(number_at(record, 1).map(|hand| (hand, at))),
+                _ => {}
+            }
+            self.note(record, place + LENGTH as u64);
+            place += (LENGTH + record.len()) as u64;
+        }
     }
 
     /// Takes a record into account.
@@ -249,6 +336,25 @@ impl Store for FileStore {
         Ok(())
     }
 
+    fn hand_over(&mut self, hand: u64) -> Result<Option<Trail>, StoreError> {
+        self.flush()?;
+        // Half a batch of a machine that died is nothing.
+        self.tail.clear();
+        self.file.set_len(self.end)?;
+        self.file.seek(SeekFrom::Start(self.end))?;
+        self.hands.push((hand, self.end));
+        self.begin(1 + 8);
+        self.batch.push(HAND);
+        self.batch.extend_from_slice(&hand.to_le_bytes());
+        self.flush()?;
+        let (path, reach) = (self.path.clone(), Arc::clone(&self.reach));
+        Ok(Some(Trail { path, hands: self.hands().to_vec(), reach }))
+    }
+
+    fn reach(&self) -> u64 {
+        self.end
+    }
+
     fn get(&mut self, seq: u64) -> Option<Kept<'_>> {
         self.flush().ok()?;
         let at = self.places.get(seq)?;
@@ -279,6 +385,8 @@ impl Store for FileStore {
             return Err(error.into());
         }
         self.end += self.batch.len() as u64;
+        // In one order with whether it is waited for.
+        self.reach.store(self.end, Ordering::SeqCst);
         self.batch.truncate(HEAD);
         Ok(())
     }
@@ -356,6 +464,62 @@ mod tests {
                     prop_assert_eq!(file.get(seq), memory.get(seq));
                 }
             }
+        }
+
+        #[test]
+        fn a_copy_is_what_was_copied_wherever_it_was_cut(
+            steps in vec(step(), 0..40), cuts in vec(1usize..200, 1..20), lost in 0u64..100,
+        ) {
+            let folder = tempfile::tempdir().expect("a folder");
+            let (path, other) = (folder.path().join("session"), folder.path().join("copy"));
+            let mut file = FileStore::open(&path, false).expect("a file");
+            file.hand_over(7).expect("written");
+            for step in steps {
+                let seq = file.numbers().next_out;
+                match step {
+                    Step::Keep(rest) => file.keep(&kept(seq, &rest)).expect("kept"),
+                    Step::Expect(next) => file.expect(next).expect("kept"),
+                    Step::Reset => file.reset(file.generation() + 1).expect("reset"),
+                    Step::Tell(mark) => file.tell_of(mark),
+                    Step::Reopen => file.flush().expect("written"),
+                }
+            }
+            file.flush().expect("written");
+            let bytes = std::fs::read(&path).expect("readable");
+            let mut copy = FileStore::copy_at(&other, false).expect("a file");
+            let mut rest = &bytes[..];
+            for cut in cuts.iter().cycle() {
+                let (piece, more) = rest.split_at(rest.len().min(*cut));
+                copy.copy(piece).expect("they are batches");
+                rest = more;
+                if rest.is_empty() {
+                    break;
+                }
+            }
+            prop_assert_eq!(copy.length(), bytes.len() as u64);
+            prop_assert_eq!(copy.hands(), file.hands());
+            prop_assert_eq!((copy.numbers(), copy.told_of()), (file.numbers(), file.told_of()));
+            for seq in 0..=file.numbers().next_out {
+                prop_assert_eq!(copy.get(seq), file.get(seq));
+            }
+            // Who takes over goes on, and what the other wrote behind that is cut off there.
+            let until = copy.length().saturating_sub(lost);
+            copy.cut(until).expect("cut");
+            let next = copy.numbers().next_out;
+            copy.hand_over(8).expect("written");
+            copy.keep(&kept(next, b"58=heir\x01")).expect("kept");
+            copy.flush().expect("written");
+            let again = FileStore::open(&other, false).expect("a file");
+            prop_assert_eq!(again.hands(), copy.hands());
+            prop_assert_eq!(again.numbers(), copy.numbers());
+        }
+
+        #[test]
+        fn bytes_that_are_no_record_are_not_copied(bytes in vec(any::<u8>(), 9..99)) {
+            let folder = tempfile::tempdir().expect("a folder");
+            let mut copy = FileStore::copy_at(&folder.path().join("copy"), false).expect("a file");
+            let _ = copy.copy(&bytes);
+            prop_assert_eq!(copy.length(), 0);
         }
 
         #[test]

@@ -33,7 +33,7 @@ pub use file_store::FileStore;
 pub use outbox::{Outbox, SendError};
 pub use output::{Admin, Ending, Logon, Origin, Output, Reject};
 pub use schedule::{Hours, Schedule};
-pub use store::{Kept, MemoryStore, Numbers, Store, StoreError};
+pub use store::{Kept, MemoryStore, Numbers, Store, StoreError, Trail};
 
 use std::sync::Arc;
 

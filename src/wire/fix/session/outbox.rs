@@ -44,6 +44,16 @@ pub struct Outbox<S: Store> {
     /// Written, not yet taken by the line.
     bytes: Vec<u8>,
     taken: usize,
+    clearance: Option<Clearance>,
+}
+
+/// How much of what is written the line may have, where the record must be elsewhere first.
+#[derive(Clone, Copy, Debug, Default)]
+struct Clearance {
+    /// Bytes up to here.
+    until: usize,
+    /// Bytes up to here once so much of the record is there.
+    next: Option<(usize, u64)>,
 }
 
 impl<S: Store> Outbox<S> {
@@ -60,6 +70,7 @@ impl<S: Store> Outbox<S> {
             room: vec![0; MESSAGE_MAX].into(),
             bytes: Vec::with_capacity(2 * UNREAD_MAX),
             taken: 0,
+            clearance: None,
         }
     }
 
@@ -82,19 +93,49 @@ impl<S: Store> Outbox<S> {
     /// Bytes for the line.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
-        self.bytes.get(self.taken..).unwrap_or(&[])
+        let until = self.clearance.map_or(self.bytes.len(), |clearance| clearance.until);
+        self.bytes.get(self.taken..until).unwrap_or(&[])
+    }
+
+    /// Whether the line has taken all that was written.
+    #[inline]
+    pub fn is_taken(&self) -> bool {
+        self.taken >= self.bytes.len()
+    }
+
+    /// From here on the line has only what is on record elsewhere too, which now holds so many
+    /// bytes of it. All that was written is on record here.
+    #[inline]
+    pub fn clear(&mut self, confirmed: u64) {
+        let Self { store, bytes, clearance, .. } = self;
+        let Clearance { until, next } = clearance.get_or_insert_default();
+        if let Some((end, _)) = next.take_if(|(_, mark)| *mark <= confirmed) {
+            *until = end;
+        }
+        if next.is_none() && *until < bytes.len() {
+            match store.reach() {
+                mark if mark <= confirmed => *until = bytes.len(),
+                mark => *next = Some((bytes.len(), mark)),
+            }
+        }
+    }
+
+    /// The first bytes are gone.
+    fn forget(&mut self, count: usize) {
+        self.bytes.drain(..count);
+        self.taken = self.taken.saturating_sub(count);
+        if let Some(Clearance { until, next }) = &mut self.clearance {
+            *until = until.saturating_sub(count);
+            *next = next.map(|(end, mark)| (end.saturating_sub(count), mark));
+        }
     }
 
     /// Notes that the line took so many bytes.
     #[inline]
     pub fn took(&mut self, count: usize) {
         self.taken += count;
-        if self.taken >= self.bytes.len() {
-            self.bytes.clear();
-            self.taken = 0;
-        } else if self.taken > UNREAD_MAX / 2 {
-            self.bytes.drain(..self.taken);
-            self.taken = 0;
+        if self.taken >= self.bytes.len() || self.taken > UNREAD_MAX / 2 {
+            self.forget(self.taken.min(self.bytes.len()));
         }
     }
 
@@ -113,12 +154,16 @@ impl<S: Store> Outbox<S> {
     /// Forgets the bytes written last, down to so many held.
     pub fn shorten(&mut self, length: usize) {
         self.bytes.truncate(length);
+        if let Some(Clearance { until, next }) = &mut self.clearance {
+            *until = length.min(*until);
+            *next = next.map(|(end, mark)| (length.min(end), mark));
+        }
     }
 
     /// Forgets what no line will take.
     pub fn discard(&mut self) {
-        self.bytes.clear();
-        (self.taken, self.again) = (0, None);
+        self.forget(self.bytes.len());
+        self.again = None;
     }
 
     /// Whether something is still to be sent again.

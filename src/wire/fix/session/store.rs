@@ -1,5 +1,9 @@
 //! What a session keeps so that it survives: both numbers, and what each sent number carried.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
 use crate::model::Nanos;
 
 /// The next numbers both ways.
@@ -34,6 +38,17 @@ pub struct Kept<'a> {
 #[derive(Debug, thiserror::Error)]
 #[error("the session's record failed: {0}; free its disk and log on again")]
 pub struct StoreError(#[from] pub std::io::Error);
+
+/// Where a record can be copied from while it is written.
+#[derive(Clone, Debug)]
+pub struct Trail {
+    /// The file.
+    pub path: PathBuf,
+    /// Who wrote, and from which byte on.
+    pub hands: Vec<(u64, u64)>,
+    /// How many bytes of it are whole; read it before the file.
+    pub reach: Arc<AtomicU64>,
+}
 
 /// A session's record. What returned without error survives as the store promises.
 pub trait Store: Send + std::fmt::Debug {
@@ -72,6 +87,20 @@ pub trait Store: Send + std::fmt::Debug {
 
     /// What a number carried; `None` where it is not kept: it is passed over.
     fn get(&mut self, seq: u64) -> Option<Kept<'_>>;
+
+    /// From here on it is written by this hand, a number that no other running of any machine has;
+    /// where it can be copied from, if it can.
+    ///
+    /// # Errors
+    /// It is not on record.
+    fn hand_over(&mut self, _hand: u64) -> Result<Option<Trail>, StoreError> {
+        Ok(None)
+    }
+
+    /// Bytes on record, where it can be copied.
+    fn reach(&self) -> u64 {
+        0
+    }
 
     /// Makes all that was put on record since the last call survive, together or not at all;
     /// called before any of it leaves.
@@ -202,6 +231,14 @@ impl<S: Store + ?Sized> Store for Box<S> {
 
     fn get(&mut self, seq: u64) -> Option<Kept<'_>> {
         (**self).get(seq)
+    }
+
+    fn hand_over(&mut self, hand: u64) -> Result<Option<Trail>, StoreError> {
+        (**self).hand_over(hand)
+    }
+
+    fn reach(&self) -> u64 {
+        (**self).reach()
     }
 
     fn flush(&mut self) -> Result<(), StoreError> {

@@ -1,0 +1,219 @@
+//! A journal that was opened for writing, and the state that its history gives.
+
+use crate::journal::{Keeper, KeeperThread, Opened, UtcMapping, Writer, open_both_from};
+use crate::model::{Command, Event, Group, Nanos, SeqNo};
+use crate::runtime::{Clock, SystemClock};
+use crate::snapshot::{Container, Stand};
+use crate::stage::{FixState, VenuesState};
+use crate::topology::standby::Copies;
+use crate::topology::{
+    BootError, Catalogue, Config, Kept, Replay, Unfit, empty_feed, empty_fold, empty_gateway,
+    empty_peers, fits, fix_options, identity, journal_folder, journal_settings, list_snapshots,
+    meaning, open_fix, open_venues, snapshots_folder, venues_options,
+};
+
+/// A journal open for writing and the state it gives back.
+pub struct Recovered {
+    pub(crate) command_log: Writer<Command>,
+    pub(crate) event_log: Writer<Event>,
+    pub(super) keepers: Vec<KeeperThread>,
+    /// Keepers of both logs that have no threads: whoever holds this takes their steps.
+    pub(crate) idle_keepers: Vec<Keeper>,
+    pub(crate) replay: Replay,
+    /// Each epoch in the command log and its first command.
+    pub(crate) epochs: Vec<(u32, u64)>,
+    pub(super) mended: u64,
+    pub(crate) torn: Vec<String>,
+    /// The command of the snapshot that the state began from.
+    pub(super) snapshot: Option<SeqNo>,
+    pub(super) passed_over: Vec<String>,
+    /// Commands that were put aside just now, each in a sentence.
+    pub(super) put_aside: Vec<String>,
+    /// What a standby has of the primary's beside the journal.
+    pub(crate) copies: Copies,
+}
+
+/// What a machine that opens its journal is about to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The records of FIX sessions are its own: it tells clients what they were not told.
+    Primary,
+    /// They are the primary's: it keeps what clients may not have been told.
+    Standby,
+}
+
+/// Links between a primary's journal and what it tells clients, and some more: each holds as many
+/// commands as it has lines, at most.
+const COMMANDS_PER_LINK_DEPTH: u64 = 8;
+
+impl Recovered {
+    /// Opens the journal, cuts torn tails, and makes state: of the newest snapshot that is good and
+    /// fits, else empty. Its keepers get threads.
+    ///
+    /// # Errors
+    /// As [`boot`].
+    pub(super) fn open(
+        config: &Config,
+        catalogue: &Catalogue,
+        part: Part,
+    ) -> Result<Self, BootError> {
+        let mut recovered = Self::open_idle(config, catalogue, part)?;
+        for keeper in std::mem::take(&mut recovered.idle_keepers) {
+            recovered.keepers.push(spawn(keeper.spawn())?);
+        }
+        Ok(recovered)
+    }
+
+    /// The same without threads.
+    ///
+    /// # Errors
+    /// As [`boot`].
+    pub(crate) fn open_idle(
+        config: &Config,
+        catalogue: &Catalogue,
+        part: Part,
+    ) -> Result<Self, BootError> {
+        let mut passed_over = Vec::new();
+        for kept in list_snapshots(&snapshots_folder(&config.data)).unwrap_or_default() {
+            match Self::open_at(config, catalogue, part, &kept)? {
+                Ok(recovered) => return Ok(Self { passed_over, ..recovered }),
+                Err(why) => passed_over.push(format!("{}: {why}", kept.path.display())),
+            }
+        }
+        Ok(Self { passed_over, ..Self::open_from(config, catalogue, part, &Stand::default())? })
+    }
+
+    /// From a snapshot, or why not from that.
+    fn open_at(
+        config: &Config,
+        catalogue: &Catalogue,
+        part: Part,
+        kept: &Kept,
+    ) -> Result<Result<Self, Unfit>, BootError> {
+        let journal = journal_folder(&config.data);
+        let bytes = match std::fs::read(&kept.path) {
+            Ok(bytes) => bytes,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let container = match Container::open(&bytes) {
+            Ok(container) => container,
+            Err(why) => return Ok(Err(why.into())),
+        };
+        let config_now = identity(config, catalogue).config;
+        if let Err(why) = fits(&journal, &config_now, &container.stand) {
+            return Ok(Err(why));
+        }
+        let mut recovered = Self::open_from(config, catalogue, part, &container.stand)?;
+        recovered.snapshot = Some(container.stand.seq);
+        Ok(recovered.replay.resume(&journal, &container).map(|()| recovered))
+    }
+
+    /// Opens the journal where it is good up to there, with empty state.
+    fn open_from(
+        config: &Config,
+        catalogue: &Catalogue,
+        part: Part,
+        stand: &Stand,
+    ) -> Result<Self, BootError> {
+        let journal = journal_folder(&config.data);
+        let now = SystemClock::new().now();
+        let utc = UtcMapping { log_time: now, utc: now, uncertainty: Nanos(1_000_000) };
+        let settings = journal_settings(config);
+        let from = (stand.seq.0, stand.last_event.0);
+        let meaning = meaning(config, catalogue);
+        let (commands, events) = open_both_from(&journal, from, meaning, utc, &settings)?;
+        let torn = commands.torn.iter().chain(&events.torn).map(ToString::to_string).collect();
+        let Opened { writer: command_log, keeper: command_keeper, epochs: found, .. } = commands;
+        let mut epochs = stand.epochs.clone();
+        for (epoch, first) in found {
+            if epochs.last().is_none_or(|(known, _)| *known != epoch) {
+                epochs.push((epoch, first));
+            }
+        }
+        let Opened { writer: event_log, keeper: event_keeper, .. } = events;
+        let (keepers, idle_keepers) = (Vec::new(), vec![command_keeper, event_keeper]);
+        let mut replay = Replay::open(
+            &journal,
+            empty_fold(config, catalogue)?,
+            empty_gateway(config, catalogue),
+            empty_feed(config, catalogue),
+        )?;
+        replay.peers = empty_peers(config, catalogue);
+        let (fix, venues) = (fix_options(config, catalogue), venues_options(config, catalogue));
+        let mut copies = Copies::default();
+        match part {
+            Part::Primary => {
+                replay.venues = open_venues(&venues, &config.data)?;
+                replay.fix = open_fix(&fix, &config.data)?;
+            }
+            Part::Standby => {
+                copies = Copies::open(config, catalogue)?;
+                let window = COMMANDS_PER_LINK_DEPTH * u64::from(config.engine.link_depth);
+                replay.venues = VenuesState::to_look_at(&venues);
+                replay.fix = FixState::to_stand_by(&fix, &copies.told_of(), window);
+            }
+        }
+        Ok(Self {
+            command_log,
+            event_log,
+            keepers,
+            idle_keepers,
+            replay,
+            epochs,
+            mended: 0,
+            torn,
+            snapshot: None,
+            passed_over: Vec::new(),
+            put_aside: Vec::new(),
+            copies,
+        })
+    }
+
+    /// A standby goes on with what it has of the machine that was primary.
+    ///
+    /// # Errors
+    /// A record that cannot be written.
+    pub(crate) fn inherit(&mut self, copies: Copies) -> Result<(), BootError> {
+        let [clients, venues] = copies.into_stores();
+        self.replay.venues.inherit(venues.into_iter());
+        Ok(self.replay.fix.inherit(clients.into_iter())?)
+    }
+
+    /// Folds what is on record up to a command, and writes the events again that a crash kept from
+    /// theirs.
+    ///
+    /// # Errors
+    /// As [`boot`].
+    pub(crate) fn catch_up(&mut self, until: SeqNo) -> Result<(), BootError> {
+        let Self { event_log, replay, mended, idle_keepers, .. } = self;
+        replay.run(
+            until,
+            &mut |event| {
+                *mended += 1;
+                mend(event_log, idle_keepers, event);
+            },
+            &mut |_| (),
+        )?;
+        Ok(())
+    }
+}
+
+fn spawn<T>(outcome: std::io::Result<T>) -> Result<T, BootError> {
+    outcome.map_err(|source| BootError::System { what: "cannot start a thread".into(), source })
+}
+
+/// Writes an event that the crash kept from the event log, waiting for room as long as it takes.
+pub(crate) fn mend(log: &mut Writer<Event>, idle_keepers: &mut [Keeper], event: &Event) {
+    let pause = std::time::Duration::from_millis(1);
+    while log.room() < crate::model::LINES_MAX {
+        if idle_keepers.is_empty() {
+            std::thread::sleep(pause);
+        }
+        idle_keepers.iter_mut().for_each(|keeper| {
+            keeper.step(pause);
+        });
+    }
+    if log.append(&Group::new(*event)).is_ok() {
+        log.commit();
+    }
+}

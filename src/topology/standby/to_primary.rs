@@ -1,0 +1,87 @@
+//! A standby's line to its primary, opened again whenever it is lost.
+
+use std::net::SocketAddr;
+
+use crate::journal::Writer;
+use crate::model::{Command, Nanos};
+use crate::replica::{Channel, Follower, Identity, LinkError, Refusal};
+use crate::topology::standby::line::{Line, Lines, REDIAL, pump, push};
+
+/// Whether trying again would come to the same.
+pub(super) fn is_final(error: &LinkError) -> bool {
+    match error {
+        LinkError::Refused(Refusal::NotPrimary | Refusal::Occupied) => false,
+        LinkError::Refused(_) | LinkError::NotProved | LinkError::NotALink => true,
+        _ => false,
+    }
+}
+
+/// The line to the primary.
+pub(super) struct ToPrimary {
+    pub(super) address: SocketAddr,
+    pub(super) key: Vec<u8>,
+    pub(super) own: Identity,
+    pub(super) line: Option<Line>,
+    pub(super) follower: Option<Follower>,
+    dial_at: Nanos,
+    /// Lines in a row that were closed before the primary proved anything.
+    doubts: u32,
+}
+
+/// So many of them are no accident: the primary does not believe that we have the key.
+const DOUBTS_MAX: u32 = 10;
+
+impl ToPrimary {
+    pub(super) fn new(address: SocketAddr, key: &[u8], own: Identity) -> Self {
+        let (line, follower, dial_at) = (None, None, Nanos::ZERO);
+        Self { address, key: key.to_vec(), own, line, follower, dial_at, doubts: 0 }
+    }
+
+    /// Opens the line where there is none.
+    pub(super) fn dial(
+        &mut self,
+        now: Nanos,
+        lines: &mut dyn Lines,
+        last: u64,
+        epochs: &[(u32, u64)],
+    ) {
+        if self.line.is_some() || now < self.dial_at {
+            return;
+        }
+        self.dial_at = now.saturating_add(REDIAL);
+        self.line = lines.dial(self.address);
+        let channel = Channel::new(&self.key, true, lines.nonce());
+        self.follower = Some(Follower::new(channel, self.own, last, epochs.to_vec(), now));
+    }
+
+    /// Moves bytes both ways and takes what came; a line that is lost is found closed.
+    pub(super) fn step(
+        &mut self,
+        now: Nanos,
+        log: Option<&mut Writer<Command>>,
+    ) -> Result<usize, LinkError> {
+        let (Some(line), Some(follower)) = (&mut self.line, &mut self.follower) else {
+            return Ok(0);
+        };
+        // What came before the line was lost still counts.
+        let pumped = pump(line, follower.channel());
+        let outcome = follower.step(now, log);
+        if pumped.is_err() || outcome.is_err() {
+            self.line = None;
+            let is_doubted = follower.channel().is_doubted();
+            self.doubts = if is_doubted { self.doubts + 1 } else { 0 };
+            if self.doubts > DOUBTS_MAX {
+                return Err(LinkError::NotProved);
+            }
+        }
+        outcome.map(|work| work + pumped.unwrap_or(0))
+    }
+
+    pub(super) fn push(&mut self) {
+        if let (Some(line), Some(follower)) = (&mut self.line, &mut self.follower)
+            && push(line, follower.channel()).is_err()
+        {
+            self.line = None;
+        }
+    }
+}

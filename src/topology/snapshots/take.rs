@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::engine::SetupError;
@@ -257,18 +257,23 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How much less than others' its work counts, where it shares a CPU.
 const NICE: i32 = 10;
 
-/// Starts the thread that takes them, where they are wanted.
+/// The thread that takes them, where they are wanted.
+pub(crate) type Taker = Option<JoinHandle<()>>;
+
+/// Starts it, behind the one that was there before: this machine may have stood by until now.
 pub(crate) fn spawn_snapshots(
     (config, catalogue): (Config, Catalogue),
     progress: Arc<Progress>,
     cpu: Option<usize>,
     stop: StopFlag,
-) -> io::Result<()> {
+    before: Taker,
+) -> io::Result<Taker> {
     let every = config.snapshots.every_commands;
     if every == 0 {
-        return Ok(());
+        return Ok(None);
     }
     let body = move || {
+        before.map(JoinHandle::join);
         if let Some(cpu) = cpu {
             pin(cpu);
         }
@@ -301,7 +306,7 @@ pub(crate) fn spawn_snapshots(
             }
         }
     };
-    thread::Builder::new().name("snapshots".into()).spawn(body).map(drop)
+    thread::Builder::new().name("snapshots".into()).spawn(body).map(Some)
 }
 
 fn say(taken: &Taken) {

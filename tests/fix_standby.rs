@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 
 use wirematch::flow::Dice;
 use wirematch::model::{Event, EventKind, Nanos, Price};
+use wirematch::port::stream::Stream;
 use wirematch::runtime::Clock;
 use wirematch::wire::fix::Version;
 use wirematch::wire::fix::session::Ending;
@@ -189,4 +190,43 @@ fn fix_clients_go_on_at_the_heir_with_the_numbers_they_have() {
         percentile(&mut failovers, 99)
     );
     assert!(orders > u64::from(kills) * 100, "too little load to mean anything");
+}
+
+#[test]
+fn a_primary_that_was_paused_tells_fix_clients_nothing_more() {
+    let mut desk = Desk::start(4);
+    desk.work(Nanos(SECOND / 2), true);
+    let paused = desk.pair.primary;
+    desk.pair.machines[paused].as_ref().expect("it runs").signal("STOP");
+    // It finds these in its buffers when it wakes up.
+    let now = desk.now();
+    for client in &mut desk.traders {
+        for _ in 0..50 {
+            client.order(b'1', 10, PRICE, now);
+        }
+        client.poll(now);
+    }
+    let mut lines: Vec<_> = desk.all().map(FixClient::leave).collect();
+    desk.pair.primary = 1 - paused;
+    let heir = desk.addresses[desk.pair.primary];
+    desk.all().for_each(|client| client.move_to(heir));
+    desk.until("all are up at the heir", false, |desk| desk.all().all(|client| client.is_up()));
+    desk.work(Nanos(SECOND / 4), true);
+    desk.pair.machines[paused].as_ref().expect("it is there").signal("CONT");
+    desk.pair.machines[paused].as_ref().expect("it is there").wait_for("primary no longer");
+    desk.settle();
+    desk.check();
+    // What came on the old lines is nothing that the heir did not tell, too.
+    let mut room = [0; 1 << 16];
+    for (client, line) in desk.traders.iter().zip(lines.iter_mut().flatten()) {
+        let mut bytes = Vec::new();
+        while let Ok(count @ 1..) = line.receive(&mut room) {
+            bytes.extend_from_slice(&room[..count]);
+        }
+        let fields = bytes.split(|byte| *byte == 1);
+        for id in fields.filter_map(|field| field.strip_prefix(b"17=")) {
+            let id = String::from_utf8_lossy(id).parse().expect("ours are numbers");
+            assert!(client.told.reports.contains_key(&id), "{id} was told by the old one alone");
+        }
+    }
 }

@@ -5,13 +5,14 @@
 
 #[path = "scaled/cache.rs"]
 mod cache;
+#[path = "support/nobody.rs"]
+mod nobody;
 #[path = "support/process.rs"]
 #[allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
 mod process;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -29,6 +30,8 @@ use wirematch::slow::stores::kafka::{EventLog, LogPlace, partition_of, read_part
 use wirematch::slow::stores::postgres::{Database, Wanted, read_history};
 use wirematch::slow::stores::{Keeper, ShardPlace, StoreError};
 use wirematch::slow::{AsOf, read_books};
+
+use nobody::{as_nobody, folder_of_nobody, tool};
 
 const TRADES: u64 = 20_000;
 
@@ -92,31 +95,6 @@ impl Log {
             }
         }
     }
-}
-
-/// A folder that the unprivileged user `nobody` owns; programs are run as that user.
-fn folder_of_nobody() -> tempfile::TempDir {
-    let folder = tempfile::Builder::new().prefix("wirematch-pg").tempdir_in("/tmp");
-    let folder = folder.expect("a folder");
-    if rustix::process::getuid().is_root() {
-        chown(folder.path(), Some(65_534), Some(65_534)).expect("root may do that");
-    }
-    folder
-}
-
-fn as_nobody(program: &str) -> Command {
-    if !rustix::process::getuid().is_root() {
-        return Command::new(program);
-    }
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", program]);
-    command.current_dir("/tmp").env("HOME", "/tmp");
-    command
-}
-
-fn tool(name: &str) -> Option<String> {
-    let path = format!("/usr/lib/postgresql/15/bin/{name}");
-    Path::new(&path).exists().then_some(path)
 }
 
 /// A primary and its streaming replica.

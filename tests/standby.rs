@@ -58,8 +58,10 @@ fn a_primary_that_was_paused_says_nothing_more_and_one_that_is_alone_goes_on() {
     is_answered(&mut pair, "at first");
     let paused = pair.primary;
     let now = pair.client.clock.now();
+    assert_eq!(pair.client.roamer.session().epoch(), 1);
     pair.machines[paused].as_ref().expect("it runs").signal("STOP");
     pair.first_answer_after(now);
+    assert_eq!(pair.client.roamer.session().epoch(), 2, "the client knows who is primary");
     pair.primary = 1 - paused;
     is_answered(&mut pair, "while one is paused");
     let zombie = pair.machines[paused].as_mut().expect("it is there");
@@ -78,6 +80,44 @@ fn a_primary_that_was_paused_says_nothing_more_and_one_that_is_alone_goes_on() {
     let other = 1 - pair.primary;
     pair.machines[other].as_mut().expect("it runs").kill();
     is_answered(&mut pair, "when the standby is killed");
+    pair.start_standby();
+    pair.settle();
+    pair.check();
+}
+
+/// The numbers that the names of a machine's snapshots have.
+fn snapshots_of(pair: &Pair, at: usize) -> Vec<std::path::PathBuf> {
+    let folder = pair.folder.path().join(["one", "two"][at]).join("data/snapshots");
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<_> = files.map(|file| file.path()).collect();
+    names.retain(|path| path.extension().is_some_and(|kind| kind == "snapshot"));
+    names
+}
+
+#[test]
+fn a_standby_takes_snapshots_and_begins_from_them_and_so_does_it_when_it_is_primary() {
+    let mut pair = Pair::start("[snapshots]\nevery_commands = 2000\nkeep = 2\n");
+    let standby = 1 - pair.primary;
+    let mut patience = 3_000;
+    while snapshots_of(&pair, standby).is_empty() {
+        pair.client.work(Nanos(20 * MILLISECOND), true);
+        patience -= 1;
+        assert!(patience > 0, "it takes none: {}", pair.words());
+    }
+    pair.machines[standby].as_mut().expect("it runs").kill();
+    is_answered(&mut pair, "alone");
+    pair.start_standby();
+    let again = pair.machines[standby].as_ref().expect("it runs");
+    assert!(again.has_said("begun from the snapshot at command"), "{}", pair.words());
+    assert!(!again.has_said("not begun from"), "{}", pair.words());
+    pair.kill_primary();
+    let before = snapshots_of(&pair, pair.primary);
+    let mut patience = 3_000;
+    while snapshots_of(&pair, pair.primary) == before {
+        pair.client.work(Nanos(20 * MILLISECOND), true);
+        patience -= 1;
+        assert!(patience > 0, "as primary it takes none: {}", pair.words());
+    }
     pair.start_standby();
     pair.settle();
     pair.check();

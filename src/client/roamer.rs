@@ -67,6 +67,12 @@ impl<P: Port> Roamer<P> {
         self.trader.log_out(now);
     }
 
+    /// What was not believed: connections offered by a machine that is primary no longer, packets
+    /// of connections that are over, and of gateways that were left.
+    pub fn stale(&self) -> u64 {
+        self.trader.session().stale() + self.trader.strays
+    }
+
     /// The gateway in use.
     pub fn gateway(&self) -> Option<SocketAddrV4> {
         self.gateways.get(self.at).copied()

@@ -36,6 +36,8 @@ pub struct Trader<P: Port> {
     packet: Box<[u8; PACKET_MAX]>,
     /// Frames and packets that were broken.
     pub malformed: u64,
+    /// Packets of gateways that it does not speak with, or not any more.
+    pub strays: u64,
 }
 
 impl<P: Port> Trader<P> {
@@ -50,6 +52,7 @@ impl<P: Port> Trader<P> {
             config,
             packet: Box::new([0; PACKET_MAX]),
             malformed: 0,
+            strays: 0,
         }
     }
 
@@ -93,7 +96,7 @@ impl<P: Port> Trader<P> {
 
     /// Takes what came, sends what is due; says how much was done.
     pub fn poll(&mut self, now: Nanos, tell: &mut dyn FnMut(ClientEvent<'_>)) -> usize {
-        let Self { port, endpoint, session, config, malformed, .. } = self;
+        let Self { port, endpoint, session, config, malformed, strays, .. } = self;
         let mut reply: Option<ArpFrame> = None;
         let seen = port.receive(BURST, &mut |frame, _| match endpoint.open(frame) {
             Opened::Datagram(datagram) if datagram.source == config.gateway => {
@@ -104,7 +107,8 @@ impl<P: Port> Trader<P> {
             }
             Opened::ArpReply(frame) => reply = Some(frame),
             Opened::Malformed(_) => *malformed += 1,
-            Opened::Datagram(_) | Opened::Learned | Opened::NotForUs => {}
+            Opened::Datagram(_) => *strays += 1,
+            Opened::Learned | Opened::NotForUs => {}
         });
         if let Some(frame) = reply {
             let _ = frame.send(&mut self.port);

@@ -44,6 +44,16 @@ impl Arbiter {
         Self { state, lease, until: now.saturating_add(lease) }
     }
 
+    /// Goes on from what is remembered, the end of the lease included.
+    pub fn resume(state: ArbiterState, lease: Nanos, until: Nanos) -> Self {
+        Self { state, lease, until }
+    }
+
+    /// When the holder's lease ends.
+    pub fn lease_ends(&self) -> Nanos {
+        self.until
+    }
+
     /// What it remembers.
     pub fn state(&self) -> &ArbiterState {
         &self.state

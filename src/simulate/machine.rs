@@ -128,7 +128,7 @@ impl Machine {
 
     /// Starts it: as primary if the witness lets it, else as standby.
     pub(super) fn start(&mut self) {
-        let Some(mut witness) = to_witness(&self.config, &self.catalogue, self.life) else {
+        let Some(mut witness) = to_witness(&self.config, self.life) else {
             return;
         };
         witness.tenant.wish(Wish::Acquire);
@@ -288,6 +288,7 @@ impl Machine {
         if self.sabotage == Some(Sabotage::ForgetSessions) && self.promotions > 0 {
             gateway = crate::topology::empty_gateway(config, catalogue);
         }
+        gateway.reign(crown.epoch);
         let is_new = fold.seq == SeqNo::ZERO;
         let ids: Vec<InstrumentId> = catalogue.instruments.iter().map(|i| i.id).collect();
         let options = gateway.options().clone();

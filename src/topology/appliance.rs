@@ -31,7 +31,7 @@ use crate::topology::utc_watch::UtcWatch;
 use crate::topology::wiring::{PricesThread, StageLatency};
 use crate::topology::{
     AdminServer, Catalogue, ClearingConfig, Config, KillFile, KillSwitch, Placement, StageName,
-    Timetable, Wired, spawn_snapshots,
+    Taker, Timetable, Wired, spawn_snapshots,
 };
 
 /// How often the slow thread looks for something to do when there was nothing.
@@ -66,8 +66,8 @@ pub(super) struct Launch {
     pub(super) kill_file: PathBuf,
     pub(super) court: Option<CourtParts>,
     pub(super) listing: Listing,
-    /// For the thread that takes snapshots: it makes state of its own.
-    pub(super) snapshots: (Config, Catalogue),
+    /// For the thread that takes snapshots: it makes state of its own. And the one before it.
+    pub(super) snapshots: ((Config, Catalogue), Taker),
     /// Exchanges' feeds, by place.
     pub(super) feed_names: Vec<String>,
     /// Who is told of the market besides the groups, and what that waits for.
@@ -226,7 +226,8 @@ impl Launch {
             })?;
         }
         let commands = Arc::clone(&progress[0]);
-        spawn_snapshots(self.snapshots, commands, placement.slow_cpu, stop_slow.clone())?;
+        let (parts, before) = self.snapshots;
+        spawn_snapshots(parts, commands, placement.slow_cpu, stop_slow.clone(), before)?;
         if let Some(config) = self.clearing {
             let (journal, data) = (self.journal.clone(), self.data.clone());
             spawn_clearing(config, journal, data, stop_slow.clone())?;

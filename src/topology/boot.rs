@@ -19,8 +19,8 @@ use crate::topology::utc_watch::UtcWatch;
 use crate::topology::{
     AdminOptions, AdminServer, Catalogue, Config, ConfigError, Crown, FixParts, LimitsFile, Part,
     Parts, PeersParts, Placement, PricesParts, Promoted, Recovered, ReleaseGate, Replay,
-    ReplayError, Timetable, VenuesParts, engine_limits, fix_options, journal_folder, open_court,
-    outlet_options, parse_limits, place, reign_of, risk_bound, wire,
+    ReplayError, Timetable, VenuesParts, engine_limits, fix_options, fix_records, journal_folder,
+    open_court, outlet_options, parse_limits, place, reign_of, risk_bound, wire,
 };
 
 /// Why an appliance did not start.
@@ -141,11 +141,22 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
     let files = limits_files(config, catalogue)?;
     let journal = journal_folder(&config.data);
     let Recovered { mut command_log, event_log, keepers, mut replay, mut epochs, .. } = recovered;
-    let Recovered { mended, torn, snapshot, passed_over, put_aside, .. } = recovered;
+    let Recovered { mended, torn, snapshot, passed_over, put_aside, annexed, taker, .. } =
+        recovered;
     command_log.set_epoch(crown.epoch);
+    // Where nobody grants epochs any more, the last one that somebody had goes on.
+    let epoch = epochs.last().map_or(0, |(epoch, _)| *epoch).max(crown.epoch);
+    replay.gateway.reign(epoch);
     replay.fix.restored()?;
     replay.venues.restored();
-    let annex = annex(config, &mut replay)?;
+    let annex = match annexed.is_empty() {
+        true => Arc::default(),
+        false => Arc::new(Annex::new(annexed)),
+    };
+    if config.standby.is_used() {
+        replay.fix.annex(&annex);
+        replay.venues.annex(&annex, fix_records(config, catalogue).len());
+    }
     let fix_options = fix_options(config, catalogue);
     let Replay { fold, gateway, fix, peers, venues, feed, command_count, event_count, .. } = replay;
     let (dialer, dialled) = venues.dialer();
@@ -260,7 +271,7 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         limits: DatedLimits { files, done: (!is_new).then(|| date_of(last)) },
         kill_file: config.data.join(KILL_FILE),
         court,
-        snapshots: (config.clone(), catalogue.clone()),
+        snapshots: ((config.clone(), catalogue.clone()), taker),
         listing: listing_of(config, catalogue, roster),
     };
     let appliance = launch
@@ -300,26 +311,6 @@ fn gate_of(config: &Config, log: &Writer<Command>) -> (Gate, Option<Arc<Release>
     };
     let release = Arc::new(Release::new(log.progress(), rule));
     (Gate::Guarded(Arc::clone(&release)), Some(release))
-}
-
-/// What stands beside the journal and a standby must have too, where there may be one.
-fn annex(config: &Config, replay: &mut Replay) -> Result<Arc<Annex>, BootError> {
-    if !config.standby.is_used() {
-        return Ok(Arc::default());
-    }
-    let mut hand = [0; 8];
-    getrandom::fill(&mut hand).map_err(|error| BootError::System {
-        what: "the system has no randomness".into(),
-        source: std::io::Error::other(error),
-    })?;
-    let hand = u64::from_le_bytes(hand);
-    let mut files = replay.fix.hand_over(hand)?;
-    let clients = files.len();
-    files.extend(replay.venues.hand_over(hand)?);
-    let annex = Arc::new(Annex::new(files));
-    replay.fix.annex(&annex);
-    replay.venues.annex(&annex, clients);
-    Ok(annex)
 }
 
 /// What the numbers in the regulator's record mean.

@@ -75,18 +75,21 @@ pub use regions::{FeeConfig, Foreign, RegionConfig, regions};
 pub use risk_config::{AdminConfig, FirmConfig, RiskConfig};
 pub use schema::{Explained, explain, explained, schema};
 pub use sharding::{Home, Sharding};
-pub(crate) use snapshots::spawn_snapshots;
 pub use snapshots::{
     Kept, SnapshotsConfig, TakeError, Taken, Unfit, begun, command_at, fits,
     list as list_snapshots, looked_at, mark_of, snapshots_folder, take as take_snapshot,
 };
+pub(crate) use snapshots::{Taker, spawn_snapshots};
 pub use stage_name::StageName;
 use standby::open_court;
 pub use standby::{
     AloneConfig, AtTheDoor, Copies, Court, Crown, Deposed, Ending, Folding, Line, Lines, Promoted,
     Receiver, Shared, Sitting, StandbyConfig, StandbyError, StandbyReport, TcpLines, ToWitness,
-    WitnessError, WitnessOptions, WitnessServer, crown, identity, stand_by, to_witness,
+    WitnessConfig, WitnessError, WitnessOptions, WitnessServer, crown, identity, stand_by,
+    to_witness,
 };
+#[cfg(feature = "scaled")]
+pub use standby::{DatabaseArbiter, Judged};
 pub(crate) use standby::{Vitals, reign_of};
 pub use state::{
     empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings,

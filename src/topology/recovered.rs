@@ -1,15 +1,15 @@
 //! A journal that was opened for writing, and the state that its history gives.
 
-use crate::journal::{Keeper, KeeperThread, Opened, UtcMapping, Writer, open_both_from};
+use crate::journal::{Annexed, Keeper, KeeperThread, Opened, UtcMapping, Writer, open_both_from};
 use crate::model::{Command, Event, Group, Nanos, SeqNo};
 use crate::runtime::{Clock, SystemClock};
 use crate::snapshot::{Container, Stand};
 use crate::stage::{FixState, VenuesState};
 use crate::topology::standby::Copies;
 use crate::topology::{
-    BootError, Catalogue, Config, Kept, Replay, Unfit, empty_feed, empty_fold, empty_gateway,
-    empty_peers, fits, fix_options, identity, journal_folder, journal_settings, list_snapshots,
-    meaning, open_fix, open_venues, snapshots_folder, venues_options,
+    BootError, Catalogue, Config, Kept, Replay, Taker, Unfit, empty_feed, empty_fold,
+    empty_gateway, empty_peers, fits, fix_options, identity, journal_folder, journal_settings,
+    list_snapshots, meaning, open_fix, open_venues, snapshots_folder, venues_options,
 };
 
 /// A journal open for writing and the state it gives back.
@@ -31,6 +31,11 @@ pub struct Recovered {
     pub(super) put_aside: Vec<String>,
     /// What a standby has of the primary's beside the journal.
     pub(crate) copies: Copies,
+    /// What stands beside a primary's journal and its standby must have too; nothing where there
+    /// is one machine.
+    pub(super) annexed: Vec<Annexed>,
+    /// The thread that took snapshots while this machine stood by; it has been asked to stop.
+    pub(super) taker: Taker,
 }
 
 /// What a machine that opens its journal is about to be.
@@ -140,11 +145,12 @@ impl Recovered {
         )?;
         replay.peers = empty_peers(config, catalogue);
         let (fix, venues) = (fix_options(config, catalogue), venues_options(config, catalogue));
-        let mut copies = Copies::default();
+        let (mut copies, mut annexed) = (Copies::default(), Vec::new());
         match part {
             Part::Primary => {
                 replay.venues = open_venues(&venues, &config.data)?;
                 replay.fix = open_fix(&fix, &config.data)?;
+                annexed = take_hand(config, &mut replay)?;
             }
             Part::Standby => {
                 copies = Copies::open(config, catalogue)?;
@@ -166,17 +172,23 @@ impl Recovered {
             passed_over: Vec::new(),
             put_aside: Vec::new(),
             copies,
+            annexed,
+            taker: None,
         })
     }
 
-    /// A standby goes on with what it has of the machine that was primary.
+    /// A standby goes on with what it has of the machine that was primary, and tells clients what
+    /// that had not told.
     ///
     /// # Errors
     /// A record that cannot be written.
-    pub(crate) fn inherit(&mut self, copies: Copies) -> Result<(), BootError> {
+    pub(crate) fn inherit(&mut self, config: &Config, copies: Copies) -> Result<(), BootError> {
         let [clients, venues] = copies.into_stores();
         self.replay.venues.inherit(venues.into_iter());
-        Ok(self.replay.fix.inherit(clients.into_iter())?)
+        self.replay.fix.inherit(clients.into_iter());
+        self.annexed = take_hand(config, &mut self.replay)?;
+        self.replay.fix.tell_untold();
+        Ok(())
     }
 
     /// Folds what is on record up to a command, and writes the events again that a crash kept from
@@ -200,6 +212,23 @@ impl Recovered {
 
 fn spawn<T>(outcome: std::io::Result<T>) -> Result<T, BootError> {
     outcome.map_err(|source| BootError::System { what: "cannot start a thread".into(), source })
+}
+
+/// What stands beside the journal is written by this running of this machine from here on, before
+/// it writes anything: what two have of one hand is the same.
+fn take_hand(config: &Config, replay: &mut Replay) -> Result<Vec<Annexed>, BootError> {
+    if !config.standby.is_used() {
+        return Ok(Vec::new());
+    }
+    let mut hand = [0; 8];
+    getrandom::fill(&mut hand).map_err(|error| BootError::System {
+        what: "the system has no randomness".into(),
+        source: std::io::Error::other(error),
+    })?;
+    let hand = u64::from_le_bytes(hand);
+    let mut annexed = replay.fix.hand_over(hand)?;
+    annexed.extend(replay.venues.hand_over(hand)?);
+    Ok(annexed)
 }
 
 /// Writes an event that the crash kept from the event log, waiting for room as long as it takes.

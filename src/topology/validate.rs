@@ -179,6 +179,8 @@ fn check_numbers(config: &Config, source: &Source<'_>) -> Result<(), ConfigError
                        `utc_bound_us` beside it";
         return Err(source.error(find_key(source.text, "utc_refuse_after_s"), message));
     }
+    let standby = config.standby.check();
+    standby.map_err(|message| source.error(find_key(source.text, "witness"), message))?;
     bound("grace_s", config.fix.grace_s as u64, 0, 86_400)?;
     bound("window", config.entry.window as u64, 1, 64)?;
     bound("in_flight_max", config.peers.in_flight_max as u64, 1024, 1 << 16)?;

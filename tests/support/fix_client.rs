@@ -106,6 +106,13 @@ impl FixClient {
         self.address = address;
     }
 
+    /// Leaves its line open, and is heard there no longer.
+    pub fn leave(&mut self) -> Option<TcpLine> {
+        let line = self.line.take();
+        self.endpoint.disconnected(&mut self.told);
+        line
+    }
+
     /// Whether it could send again all that is not answered, and one more: what it has forgotten
     /// is skipped when it is asked for, and never answered.
     pub fn may_send(&self) -> bool {

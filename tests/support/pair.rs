@@ -262,13 +262,21 @@ impl Pair {
             std::fs::create_dir(&own).expect("the folder is ours");
             let path = configuration(&own, entries[at], 1);
             let mut text = std::fs::read_to_string(&path).expect("it was written");
+            let more = more(at);
+            let witness = match more.contains("witness = ") {
+                true => String::new(),
+                false => format!("witness = \"127.0.0.1:{witness_port}\"\n"),
+            };
             text += &format!(
                 "[standby]\nname = \"{}\"\naddress = \"127.0.0.1:{}\"\n\
-                 witness = \"127.0.0.1:{witness_port}\"\nkey = \"a secret\"\n{}\n",
+                 key = \"a secret\"\n{witness}{more}\n",
                 ["one", "two"][at],
                 ports[at],
-                more(at)
             );
+            if text.contains("[snapshots]") {
+                // Each that is taken has state of its own.
+                text = text.replace("orders_max = 4194304", "orders_max = 131072");
+            }
             std::fs::write(&path, text).expect("the folder is ours");
             path
         });

@@ -47,6 +47,7 @@ impl Report<'_> {
                 "latency": latency,
                 "unanswered": self.unanswered,
                 "market_data": heard,
+                "stale_packets": connection.trader.stale(),
             });
             println!("{}", serde_json::to_string_pretty(&report).context("cannot write JSON")?);
             return Ok(());
@@ -86,6 +87,10 @@ impl Report<'_> {
         if counts.refused > 0 {
             let why = RejectCode::JournalFull.sentence();
             println!("refused   {} messages: {why}", counts.refused);
+        }
+        if connection.trader.stale() > 0 {
+            let stale = connection.trader.stale();
+            println!("stale     {stale} packets of machines or connections that are over");
         }
         Ok(())
     }

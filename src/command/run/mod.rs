@@ -22,7 +22,7 @@ use crate::command::run::view::View;
 use crate::command::{Exit, Failure, Outcome};
 use crate::console::{ConsoleParts, ConsoleServer, spawn_alarm};
 use crate::engine::Relief;
-use crate::model::Instrument;
+use crate::model::{Instrument, SeqNo};
 use crate::runtime::counters_file::COUNTERS_NAME;
 use crate::runtime::{SystemClock, Utc, available_cpus, log, stay_off, utc};
 use crate::topology::{
@@ -318,8 +318,18 @@ fn not_standing(error: StandbyError) -> Failure {
     }
 }
 
+fn tell_snapshots(snapshot: Option<SeqNo>, passed_over: &[String]) {
+    for why in passed_over {
+        log::alert(&format!("not begun from this snapshot: {why}"));
+    }
+    if let Some(seq) = snapshot {
+        log::say(&format!("begun from the snapshot at command {seq}"));
+    }
+}
+
 fn tell_standby(report: &StandbyReport) {
     match report {
+        StandbyReport::Began { snapshot, passed_over } => tell_snapshots(*snapshot, passed_over),
         StandbyReport::Joined(heard) => log::say(&format!(
             "{} is primary, in epoch {}; what it has is fetched from command {} on",
             heard.name,
@@ -358,12 +368,7 @@ fn tell(config: &Config, report: &BootReport) {
     }
     let kib = report.risk_bytes / 1024;
     log::say(&format!("risk keeps {kib} KiB of accounts, firms, holdings, orders and guards"));
-    for why in &report.passed_over {
-        log::alert(&format!("not begun from this snapshot: {why}"));
-    }
-    if let Some(seq) = report.snapshot {
-        log::say(&format!("begun from the snapshot at command {seq}"));
-    }
+    tell_snapshots(report.snapshot, &report.passed_over);
     if report.commands > 0 || report.snapshot.is_some() {
         log::say(&format!(
             "replayed {} commands and {} events ({} written again), {} orders open",

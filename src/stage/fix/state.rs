@@ -224,24 +224,20 @@ impl FixState {
         }
     }
 
-    /// A standby goes on as primary, with copies of the records in the order of sessions, and tells
-    /// what the machine that was primary had not told.
-    ///
-    /// # Errors
-    /// A record that cannot be written.
-    pub fn inherit(
-        &mut self,
-        stores: impl Iterator<Item = Box<dyn Store>>,
-    ) -> Result<(), StoreError> {
+    /// A standby goes on as primary, with copies of the records in the order of sessions.
+    pub fn inherit(&mut self, stores: impl Iterator<Item = Box<dyn Store>>) {
         for (session, store) in self.sessions.iter_mut().flatten().zip(stores) {
             session.inherit(store);
         }
+    }
+
+    /// Tells what the machine that was primary had not told.
+    pub fn tell_untold(&mut self) {
         for waiting in self.untold.take().map(Untold::take).unwrap_or_default() {
             if let Some(Some(session)) = self.sessions.get_mut(waiting.at) {
                 session.tell_untold(&waiting);
             }
         }
-        Ok(())
     }
 
     /// From here on records are written by this hand; those that can be copied, in their order.

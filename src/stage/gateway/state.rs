@@ -282,6 +282,12 @@ impl GatewayState {
         self.mark(at);
     }
 
+    /// Clients that connect from now on do so under this primary.
+    pub fn reign(&mut self, epoch: u32) {
+        let sessions = self.sessions.iter_mut().flatten();
+        sessions.for_each(|session| session.machine.reign(epoch));
+    }
+
     /// What it was told at boot.
     pub fn options(&self) -> &GatewayOptions {
         &self.options

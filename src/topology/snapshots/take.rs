@@ -4,12 +4,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::engine::SetupError;
 use crate::journal::{JournalError, LogKind, Progress, Reader};
-use crate::model::{Command, SeqNo};
+use crate::model::{Event, EventId, SeqNo};
 use crate::runtime::{StopFlag, log, pin};
 use crate::snapshot::{Container, Stand};
 use crate::stage::{FixState, VenuesState};
@@ -137,7 +137,7 @@ pub fn take(
     stop: &dyn Fn() -> bool,
 ) -> Result<Taken, TakeError> {
     // A running appliance goes on meanwhile: it is not run after.
-    let until = until.min(last_on_record(&journal_folder(&config.data))?);
+    let until = until.min(last_survived(&journal_folder(&config.data))?);
     let (mut replay, passed_over) = begun(config, catalogue, until)?;
     while replay.fold.seq < until || !replay.is_at_rest() {
         if replay.command_count.is_multiple_of(1 << 10) && stop() {
@@ -171,11 +171,12 @@ pub fn take(
     Ok(Taken { seq, path, bytes: size, digest, folded, passed_over })
 }
 
-/// The last command on record.
-fn last_on_record(journal: &Path) -> Result<SeqNo, JournalError> {
-    let mut reader = Reader::<Command>::open(&LogKind::Commands.folder(journal), u64::MAX)?;
+/// The last command whose events are on record: what comes after it may bring whoever folds it
+/// down.
+fn last_survived(journal: &Path) -> Result<SeqNo, JournalError> {
+    let mut reader = Reader::<Event>::open(&LogKind::Events.folder(journal), u64::MAX)?;
     reader.read()?;
-    Ok(SeqNo(reader.place().after))
+    Ok(EventId(reader.place().after).seq())
 }
 
 /// Where a state stands in its journal.
@@ -257,18 +258,23 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How much less than others' its work counts, where it shares a CPU.
 const NICE: i32 = 10;
 
-/// Starts the thread that takes them, where they are wanted.
+/// The thread that takes them, where they are wanted.
+pub(crate) type Taker = Option<JoinHandle<()>>;
+
+/// Starts it, behind the one that was there before: this machine may have stood by until now.
 pub(crate) fn spawn_snapshots(
     (config, catalogue): (Config, Catalogue),
     progress: Arc<Progress>,
     cpu: Option<usize>,
     stop: StopFlag,
-) -> io::Result<()> {
+    before: Taker,
+) -> io::Result<Taker> {
     let every = config.snapshots.every_commands;
     if every == 0 {
-        return Ok(());
+        return Ok(None);
     }
     let body = move || {
+        before.map(JoinHandle::join);
         if let Some(cpu) = cpu {
             pin(cpu);
         }
@@ -301,7 +307,7 @@ pub(crate) fn spawn_snapshots(
             }
         }
     };
-    thread::Builder::new().name("snapshots".into()).spawn(body).map(drop)
+    thread::Builder::new().name("snapshots".into()).spawn(body).map(Some)
 }
 
 fn say(taken: &Taken) {

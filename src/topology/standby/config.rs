@@ -15,7 +15,8 @@ use crate::stage::Rule;
 pub struct StandbyConfig {
     pub name: String,
     pub address: Option<SocketAddr>,
-    pub witness: Option<SocketAddr>,
+    pub witness: Option<WitnessConfig>,
+    pub lease_ms: u32,
     pub key: String,
     pub alone: AloneConfig,
     pub heartbeat_ms: u32,
@@ -30,6 +31,7 @@ impl Default for StandbyConfig {
             name: "one".into(),
             address: None,
             witness: None,
+            lease_ms: 100,
             key: String::new(),
             alone: AloneConfig::Synced,
             heartbeat_ms: 20,
@@ -39,6 +41,38 @@ impl Default for StandbyConfig {
         }
     }
 }
+
+/// Who says which of two machines is primary.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum WitnessConfig {
+    /// `wirematch witness`, where it listens.
+    Process(SocketAddr),
+    /// PostgreSQL, as postgres://USER@HOST:PORT/DATABASE.
+    Database(String),
+}
+
+impl WitnessConfig {
+    /// Whether it can be asked.
+    fn check(&self) -> Result<(), String> {
+        let Self::Database(address) = self else { return Ok(()) };
+        if !["postgres://", "postgresql://"].iter().any(|scheme| address.starts_with(scheme)) {
+            return Err(format!(
+                "`witness` of [standby] is `{address}`: say HOST:PORT of `wirematch witness`, in \
+                 numbers, or postgres://USER@HOST:PORT/DATABASE"
+            ));
+        }
+        if !cfg!(feature = "scaled") {
+            return Err("`witness` of [standby] names PostgreSQL, and this build cannot ask it: \
+                        cargo build --release --features scaled"
+                .into());
+        }
+        Ok(())
+    }
+}
+
+/// The longest that anybody is primary without asking again, in milliseconds.
+const LEASE_MAX_MS: u32 = 150;
 
 /// What replies wait for while there is no standby.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -57,6 +91,22 @@ impl StandbyConfig {
     /// Whether there is another machine, or a witness.
     pub fn is_used(&self) -> bool {
         self.address.is_some() || self.witness.is_some()
+    }
+
+    /// Whether the witness can be asked, and grants no longer than it may.
+    ///
+    /// # Errors
+    /// What is wrong, with the cure.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if !(10..=LEASE_MAX_MS).contains(&self.lease_ms) {
+            return Err(format!("`lease_ms` of [standby] must be 10 to {LEASE_MAX_MS}"));
+        }
+        self.witness.as_ref().map_or(Ok(()), WitnessConfig::check)
+    }
+
+    /// For how long a database lets somebody be primary without asking again.
+    pub fn lease(&self) -> Nanos {
+        milliseconds(self.lease_ms)
     }
 
     /// What replies wait for while this machine is alone.

@@ -6,23 +6,24 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::journal::{Aside, JournalError, LogKind, Progress, PutAside, Writer, cut_back, scan};
 use crate::model::{Command, Nanos, SeqNo};
-use crate::replica::{Follower, Heard, LinkError, Name, Tenant, Wish};
-use crate::runtime::{Clock, SystemClock};
+use crate::replica::{Follower, Heard, LinkError, Name, Wish};
+use crate::runtime::{Clock, StopFlag, SystemClock};
 use crate::topology::standby::copies::Copies;
 use crate::topology::standby::fold::{Folding, Shared};
 use crate::topology::standby::identity::life;
 use crate::topology::standby::line::{Lines, TcpLines, ToWitness};
 use crate::topology::standby::to_primary::{ToPrimary, is_final};
+use crate::topology::standby::to_witness::to_witness;
 use crate::topology::{
     BootError, Catalogue, Config, Crown, Part, Recovered, StandbyConfig, identity, journal_folder,
-    mend,
+    mend, spawn_snapshots,
 };
 
 /// Why a standby, or a machine that would be primary, does not go on.
@@ -67,6 +68,13 @@ pub enum StandbyError {
 /// What a standby has to tell people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StandbyReport {
+    /// Its journal is open.
+    Began {
+        /// The command of the snapshot it began from, if from any.
+        snapshot: Option<SeqNo>,
+        /// Snapshots it did not begin from, each in a sentence.
+        passed_over: Vec<String>,
+    },
     /// It was let in, and what was another history has been cut off.
     Joined(Heard),
     /// It has all that the primary had, and stands by.
@@ -127,7 +135,7 @@ pub fn stand_by(
 ) -> Result<Option<Promoted>, StandbyError> {
     let clock = SystemClock::new();
     let mut lines = TcpLines::default();
-    let mut witness = to_witness(config, catalogue, life());
+    let mut witness = to_witness(config, life());
     loop {
         let mut door = AtTheDoor::new(config, catalogue, primary)?;
         let heard = loop {
@@ -142,11 +150,25 @@ pub fn stand_by(
         say(StandbyReport::Joined(heard));
         let opening = || Recovered::open(config, catalogue, Part::Standby);
         let (mut recovered, receiver) = door.enter(config, witness.take(), opening)?;
-        match stand(&mut recovered, receiver, heard, &clock, &mut lines, (stop, say))? {
+        let (snapshot, passed_over) = (recovered.snapshot, recovered.passed_over.clone());
+        say(StandbyReport::Began { snapshot, passed_over });
+        let stop_taking = StopFlag::default();
+        let (parts, commands) =
+            ((config.clone(), catalogue.clone()), recovered.command_log.progress());
+        let taker = spawn_snapshots(parts, commands, None, stop_taking.clone(), None);
+        let mut taker = taker.map_err(no_thread)?;
+        let ending = stand(&mut recovered, receiver, heard, &clock, &mut lines, (stop, say));
+        stop_taking.raise();
+        if matches!(ending, Ok(Some(Ending::Again(_)))) {
+            // What it reads is about to be cut.
+            taker.take().map(JoinHandle::join);
+        }
+        recovered.taker = taker;
+        match ending? {
             Some(Ending::Promoted { witness, epoch, copies }) => {
                 // What the primary may have died of is tried out before it is folded.
                 recovered.fold_warily(config.standby.stuck())?;
-                recovered.inherit(copies)?;
+                recovered.inherit(config, copies)?;
                 let crown = Crown { witness, epoch };
                 return Ok(Some(Promoted { recovered, crown }));
             }
@@ -155,17 +177,6 @@ pub fn stand_by(
             None => return Ok(None),
         }
     }
-}
-
-/// The line to the witness that a configuration names, in one running of this machine.
-pub fn to_witness(
-    config: &Config,
-    catalogue: &Catalogue,
-    life: [u8; 16],
-) -> Option<Box<ToWitness>> {
-    let (own, key) = (identity(config, catalogue), config.standby.key.as_bytes());
-    let address = config.standby.witness?;
-    Some(Box::new(ToWitness::new(address, key, Tenant::new(own.name, life))))
 }
 
 /// Both threads, until the receiving one ends; nothing where somebody asked to stop.
@@ -199,9 +210,7 @@ fn stand(
             ending
         };
         let receiving = thread::Builder::new().name("standby".into()).spawn_scoped(scope, task);
-        let receiving = receiving.map_err(|source| {
-            StandbyError::Boot(BootError::System { what: "cannot start a thread".into(), source })
-        })?;
+        let receiving = receiving.map_err(no_thread)?;
         let mut idle = 0u32;
         let folded = loop {
             // Read before the step: what was recorded until then is in it.
@@ -223,6 +232,10 @@ fn stand(
         folded.map_err(|error| StandbyError::Boot(BootError::Replay(error)))?;
         Ok(ending)
     })
+}
+
+fn no_thread(source: std::io::Error) -> StandbyError {
+    BootError::System { what: "cannot start a thread".into(), source }.into()
 }
 
 /// Leaves the CPU to others, for longer when there was nothing to do for long.

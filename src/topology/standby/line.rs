@@ -80,9 +80,17 @@ pub(super) fn push(line: &mut Line, channel: &mut Channel) -> Result<usize, Clos
 /// How long after a line was lost, or could not be opened, it is opened again.
 pub(super) const REDIAL: Nanos = Nanos(5_000_000);
 
+/// Where the witness is.
+pub(super) enum Place {
+    /// At an address.
+    Far(SocketAddr),
+    /// In this process, which asks somebody else.
+    Near(Box<dyn FnMut() -> Option<Line> + Send>),
+}
+
 /// The line to the witness, opened again whenever it is lost.
 pub struct ToWitness {
-    address: SocketAddr,
+    place: Place,
     key: Vec<u8>,
     /// The conversation.
     pub tenant: Tenant,
@@ -93,17 +101,19 @@ pub struct ToWitness {
 }
 
 impl ToWitness {
-    /// To the witness at an address.
-    pub fn new(address: SocketAddr, key: &[u8], tenant: Tenant) -> Self {
+    pub(super) fn new(place: Place, key: &[u8], tenant: Tenant) -> Self {
         let (line, dial_at, complaint) = (None, Nanos::ZERO, None);
-        Self { address, key: key.to_vec(), tenant, line, dial_at, complaint }
+        Self { place, key: key.to_vec(), tenant, line, dial_at, complaint }
     }
 
     /// Moves bytes, hears answers, asks; says how much was done.
     pub fn step(&mut self, now: Nanos, lines: &mut dyn Lines) -> usize {
         if self.line.is_none() && now >= self.dial_at {
             self.dial_at = now.saturating_add(REDIAL);
-            self.line = lines.dial(self.address);
+            self.line = match &mut self.place {
+                Place::Far(address) => lines.dial(*address),
+                Place::Near(dial) => dial(),
+            };
             let channel = self.line.is_some().then(|| Channel::new(&self.key, true, lines.nonce()));
             self.tenant.connect(channel);
         }

@@ -3,27 +3,33 @@
 mod config;
 mod copies;
 mod court;
+#[cfg(feature = "scaled")]
+mod database;
 mod fold;
 mod follow;
 mod identity;
 mod line;
+#[cfg(feature = "scaled")]
+mod pipe;
 mod primary;
 mod to_primary;
+mod to_witness;
 mod vitals;
 mod witness;
 
-pub use config::{AloneConfig, StandbyConfig};
+pub use config::{AloneConfig, StandbyConfig, WitnessConfig};
 pub use copies::Copies;
 pub(crate) use court::reign_of;
 pub(super) use court::{CourtParts, open_court};
+#[cfg(feature = "scaled")]
+pub use database::{DatabaseArbiter, Judged};
 pub use fold::{Folding, Shared};
-pub use follow::{
-    AtTheDoor, Ending, Promoted, Receiver, StandbyError, StandbyReport, stand_by, to_witness,
-};
+pub use follow::{AtTheDoor, Ending, Promoted, Receiver, StandbyError, StandbyReport, stand_by};
 pub use identity::identity;
 pub use line::{Line, Lines, TcpLines, ToWitness};
 pub use primary::Court;
 pub(super) use primary::spawn_court;
 pub use primary::{Crown, Deposed, Sitting, crown};
+pub use to_witness::to_witness;
 pub(crate) use vitals::Vitals;
 pub use witness::{WitnessError, WitnessOptions, WitnessServer};

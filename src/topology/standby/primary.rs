@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use crate::journal::{Annex, LogKind, Progress};
 use crate::model::Nanos;
-use crate::replica::{Channel, Feeder, Name, Reached, Reign, Tenant, Vigil, Wish};
+use crate::replica::{Channel, Feeder, Name, Reached, Reign, Vigil, Wish};
 use crate::runtime::{Clock, StopFlag, SystemClock, log, pin};
 use crate::stage::{Release, Rule};
 use crate::topology::standby::StandbyError;
 use crate::topology::standby::identity::life;
 use crate::topology::standby::line::{Line, Lines, TcpLines, ToWitness, pump, push};
+use crate::topology::standby::to_witness::to_witness;
 use crate::topology::{Config, StandbyConfig, Vitals};
 
 /// The right to be primary, and whom to ask whether it lasts.
@@ -34,12 +35,10 @@ const PATIENCE: Nanos = Nanos(1_000_000_000);
 /// # Errors
 /// Another machine is primary.
 pub fn crown(config: &Config, stop: &AtomicBool) -> Result<Option<Crown>, StandbyError> {
-    let Some(address) = config.standby.witness else {
+    let Some(mut witness) = to_witness(config, life()) else {
         return Ok(Some(Crown { witness: None, epoch: 0 }));
     };
     let (clock, own) = (SystemClock::new(), Name::new(&config.standby.name));
-    let mut witness =
-        ToWitness::new(address, config.standby.key.as_bytes(), Tenant::new(own, life()));
     witness.tenant.wish(Wish::Acquire);
     let (began, mut has_said) = (clock.now(), false);
     let mut lines = TcpLines::default();
@@ -48,7 +47,7 @@ pub fn crown(config: &Config, stop: &AtomicBool) -> Result<Option<Crown>, Standb
         witness.step(now, &mut lines);
         if witness.tenant.epoch() > 0 {
             let epoch = witness.tenant.epoch();
-            return Ok(Some(Crown { witness: Some(Box::new(witness)), epoch }));
+            return Ok(Some(Crown { witness: Some(witness), epoch }));
         }
         if let Some(complaint) = witness.complaint.take() {
             return Err(StandbyError::Witness(complaint));
@@ -63,7 +62,7 @@ pub fn crown(config: &Config, stop: &AtomicBool) -> Result<Option<Crown>, Standb
                     has_said = true;
                 }
                 None if !has_said => {
-                    log::say(&format!("waiting for the witness at {address}"));
+                    log::say("waiting for the witness");
                     has_said = true;
                 }
                 _ => {}

@@ -132,12 +132,16 @@ pub struct ClientSession {
     ack_due: Option<Nanos>,
     /// The login, or the logout, is to be sent at this time.
     ask_at: Nanos,
+    /// The last primary that was heard of; 0 before any.
+    epoch: u32,
+    /// Connections that were offered by one before that, and packets of connections that are over.
+    stale: u64,
 }
 part!(
     ClientSession { next_rx }
     kept {
         config, state, sent, held, announced, requested, end, login, token, window, heartbeat,
-        heard_at, sent_at, progress_at, ack_due, ask_at,
+        heard_at, sent_at, progress_at, ack_due, ask_at, epoch, stale,
     }
 );
 
@@ -170,7 +174,25 @@ impl ClientSession {
             progress_at: Nanos::ZERO,
             ack_due: None,
             ask_at: Nanos::ZERO,
+            epoch: 0,
+            stale: 0,
         }
+    }
+
+    /// Takes from the owner's log that there was this primary: none before it is believed.
+    pub fn restore_epoch(&mut self, epoch: u32) {
+        self.epoch = self.epoch.max(epoch);
+    }
+
+    /// The last primary that was heard of; 0 where there is one machine.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Connections refused because a machine offered them that is primary no longer, and packets
+    /// passed over because their connection is over.
+    pub fn stale(&self) -> u64 {
+        self.stale
     }
 
     /// Takes a message from the owner's log: it may have been sent. In order; the last 64 matter.
@@ -264,7 +286,11 @@ impl ClientSession {
             self.receive_login_answer(packet, now, tell);
             return;
         }
-        if self.state == State::Down || packet.session() != self.token {
+        if self.state == State::Down {
+            return;
+        }
+        if packet.session() != self.token {
+            self.stale += 1;
             return;
         }
         self.heard_at = now;
@@ -294,9 +320,16 @@ impl ClientSession {
         now: Nanos,
         tell: &mut dyn FnMut(ClientEvent<'_>),
     ) {
+        let mut epoch = 0;
         for block in packet.blocks() {
             match Control::decode(block) {
+                Ok(Control::Epoch(now)) => epoch = now.epoch,
                 Ok(Control::LoginAck(ack)) if ack.nonce == self.login.nonce => {
+                    if epoch < self.epoch {
+                        self.stale += 1;
+                        return;
+                    }
+                    self.epoch = epoch;
                     self.logged_in(&ack, now, tell);
                     return;
                 }

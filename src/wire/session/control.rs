@@ -78,6 +78,12 @@ layout! {
     /// The client leaves; the answer is an end of session.
     Logout = 0x87 {
     }
+    /// Under which primary the client is connected; stands before LoginAck in its packet, where
+    /// there are two machines. A client that knows of a later one does not take the connection.
+    Epoch = 0x88 {
+        /// Grows with each machine that takes over.
+        epoch: u32,
+    }
 }
 
 /// Whether a block is a session-level message.
@@ -136,7 +142,7 @@ macro_rules! controls {
     };
 }
 
-controls! { Login LoginAck LoginReject Ack NotApplied RetransmitRequest Logout }
+controls! { Login LoginAck LoginReject Ack NotApplied RetransmitRequest Logout Epoch }
 
 impl Login {
     /// With the authentication code that `key` gives it.
@@ -244,7 +250,7 @@ mod tests {
         let lengths = [Login::LENGTH, LoginAck::LENGTH, LoginReject::LENGTH, Ack::LENGTH];
         assert_eq!(lengths, [45, 40, 10, 9]);
         assert_eq!([NotApplied::LENGTH, RetransmitRequest::LENGTH, Logout::LENGTH], [14, 11, 1]);
-        assert_eq!(Control::LENGTH_MAX, 45);
+        assert_eq!((Epoch::LENGTH, Control::LENGTH_MAX), (5, 45));
     }
 
     #[test]
@@ -271,8 +277,9 @@ mod tests {
                 Ok(Control::NotApplied(message)) => message.block().to_vec(),
                 Ok(Control::RetransmitRequest(message)) => message.block().to_vec(),
                 Ok(Control::Logout(message)) => message.block().to_vec(),
+                Ok(Control::Epoch(message)) => message.block().to_vec(),
                 Err(cause) => {
-                    let is_known = (0x81..0x88).contains(&kind);
+                    let is_known = (0x81..0x89).contains(&kind);
                     let length = DecodeError::ControlLength;
                     prop_assert_eq!(cause == length, is_known);
                     return Ok(());

@@ -8,7 +8,8 @@ use crate::model::Nanos;
 use crate::snapshot::part;
 use crate::wire::ouch::MESSAGE_MAX;
 use crate::wire::session::control::{
-    Ack, Control, FROM_NOW, Login, LoginAck, LoginRejectCode, NotApplied, VERSION, is_control,
+    Ack, Control, Epoch, FROM_NOW, Login, LoginAck, LoginRejectCode, NotApplied, VERSION,
+    is_control,
 };
 use crate::wire::session::held::WINDOW_MAX;
 use crate::wire::session::inbox::{Arrival, Inbox, Sink};
@@ -131,6 +132,8 @@ pub struct ServerSession {
     outbox: Outbox,
     token: Token,
     nonce: u64,
+    /// Under which primary clients are connected; 0 where there is one machine.
+    epoch: u32,
     /// What the login being put on record expects next.
     next_rx: u64,
     heard_at: Nanos,
@@ -147,8 +150,8 @@ pub struct ServerSession {
 part!(
     ServerSession { inbox, outbox, nonce }
     kept {
-        config, state, token, next_rx, heard_at, sent_at, ack_sent, ack_due, login_ack_due,
-        end_due, counters,
+        config, state, token, epoch, next_rx, heard_at, sent_at, ack_sent, ack_due,
+        login_ack_due, end_due, counters,
     }
 );
 
@@ -162,6 +165,7 @@ impl ServerSession {
             outbox: Outbox::new(config.outbox, config.flight),
             token: Token::default(),
             nonce: 0,
+            epoch: 0,
             next_rx: 1,
             heard_at: Nanos::ZERO,
             sent_at: Nanos::ZERO,
@@ -281,6 +285,11 @@ impl ServerSession {
         self.state = State::Pending;
         self.inbox.clear();
         Ok(LoginStep::New)
+    }
+
+    /// Clients that connect from now on do so under this primary.
+    pub fn reign(&mut self, epoch: u32) {
+        self.epoch = epoch;
     }
 
     /// Connects the client whose login was put on record; `token` must be hard to guess.
@@ -487,7 +496,12 @@ impl ServerSession {
             heartbeat_ms: (self.config.heartbeat.0 / 1_000_000).clamp(1, 65_535) as u16,
             window: self.config.window.clamp(1, WINDOW_MAX as u16),
         };
-        let length = write_block(bytes, self.token, self.outbox.sent(), &ack.block())?;
+        let mut packet = PacketWriter::new(bytes, self.token, self.outbox.sent())?;
+        let epoch = Epoch { epoch: self.epoch };
+        if self.epoch > 0 && !packet.push(&epoch.block()) || !packet.push(&ack.block()) {
+            return None;
+        }
+        let length = packet.finish();
         self.login_ack_due = false;
         self.acknowledged(next_rx);
         Some(length)

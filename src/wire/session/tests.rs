@@ -296,3 +296,42 @@ fn a_logout_is_answered_as_often_as_it_is_asked() {
         assert_eq!(receive(&mut server, &asked, 10, 9), NOTHING);
     }
 }
+
+/// What a client makes of the answer to its login by a server in an epoch.
+fn offered(client: &mut ClientSession, nonce: u64, epoch: u32) -> bool {
+    let mut server = ServerSession::new(config());
+    server.reign(epoch);
+    client.log_in(nonce, KEY, Nanos(nonce));
+    let mut bytes = [0; PACKET_MAX];
+    let length = client.write(&mut bytes, Nanos(nonce)).expect("a login");
+    let asked = parse(&bytes[..length]).expect("a good packet");
+    let asked = login_of(&asked).expect("it is a login");
+    assert_eq!(server.login(&asked, KEY, Nanos(nonce)), Ok(LoginStep::New));
+    server.logged_in(TOKEN, Nanos(nonce));
+    let length = server.write_upkeep(&mut bytes, Nanos(nonce)).expect("an answer");
+    let answer = parse(&bytes[..length]).expect("a good packet");
+    client.receive(&answer, Nanos(nonce), &mut |_| ());
+    client.is_up()
+}
+
+#[test]
+fn who_is_primary_no_longer_is_not_believed() {
+    let mut client = ClientSession::new(ClientConfig { port: 7, ..ClientConfig::default() });
+    assert!(offered(&mut client, 1, 0), "where there is one machine nothing is said of epochs");
+    assert!(offered(&mut client, 2, 3));
+    assert_eq!((client.epoch(), client.stale()), (3, 0));
+    assert!(!offered(&mut client, 3, 2), "it was paused when the other took over");
+    assert!(!offered(&mut client, 4, 0), "it does not say who it is");
+    assert_eq!((client.epoch(), client.stale()), (3, 2));
+    assert!(offered(&mut client, 5, 3) && offered(&mut client, 6, 4));
+    // What comes of a connection that is over is nobody's.
+    let mut told = 0;
+    let bytes = packet(*b"GATEabc122", 1, 2);
+    let packet = parse(&bytes).expect("a good packet");
+    client.receive(&packet, Nanos(7), &mut |_| told += 1);
+    assert_eq!((told, client.stale()), (0, 3));
+    // Who comes back from its log knows.
+    let mut again = ClientSession::new(ClientConfig { port: 7, ..ClientConfig::default() });
+    again.restore_epoch(client.epoch());
+    assert!(!offered(&mut again, 8, 3));
+}

@@ -51,7 +51,9 @@ pub use segment::{FORMAT_VERSION, Meaning, SEGMENT_BYTES_MIN, SegmentHeader, Utc
 pub use summary::{Summary, is_open, summary};
 pub use writer::Writer;
 
-use crate::model::{Command, Event, Head as MessageHead, LINES_MAX, Line, Nanos};
+use crate::model::{
+    Command, CommandKind, Event, EventKind, Head as MessageHead, LINES_MAX, Line, Nanos,
+};
 
 /// Which of the two logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +152,10 @@ pub trait Logged: MessageHead {
 
     /// Its log time.
     fn time(&self) -> Nanos;
+
+    /// Whether a trading day starts with it: it begins a segment then, so that those before it are
+    /// of other days.
+    fn starts_day(&self) -> bool;
 }
 
 impl Logged for Command {
@@ -164,6 +170,11 @@ impl Logged for Command {
     fn time(&self) -> Nanos {
         self.timestamp
     }
+
+    #[inline]
+    fn starts_day(&self) -> bool {
+        self.kind == CommandKind::StartOfDay.code()
+    }
 }
 
 impl Logged for Event {
@@ -177,6 +188,11 @@ impl Logged for Event {
     #[inline]
     fn time(&self) -> Nanos {
         self.timestamp
+    }
+
+    #[inline]
+    fn starts_day(&self) -> bool {
+        self.kind == EventKind::StartOfDay.code()
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::journal::{
     JournalError, Keeper, KeeperThread, Opened, UtcMapping, Writer, open_both_from,
 };
-use crate::model::{Command, CommandKind, Event, Group, Instrument, Nanos, Request, SeqNo};
+use crate::model::{Command, Event, Group, Instrument, Nanos, SeqNo};
 use crate::port::Port;
 use crate::port::host::{HostConfig, TcpHost};
 use crate::port::tcp::{TcpAcceptor, TcpError};
@@ -22,9 +22,9 @@ use crate::topology::speaker::{DatedLimits, date_of};
 use crate::topology::standby::TcpLines;
 use crate::topology::utc_watch::UtcWatch;
 use crate::topology::{
-    AdminOptions, AdminServer, Catalogue, Config, ConfigError, Crown, FixParts, Kept, LimitsFile,
-    Parts, PeersParts, Placement, PricesParts, Promoted, ReleaseGate, Replay, ReplayError,
-    Timetable, Unfit, VenuesParts, empty_feed, empty_fold, empty_gateway, empty_peers,
+    AdminOptions, AdminServer, Catalogue, Config, ConfigError, Crown, DayEnd, FixParts, Kept,
+    LimitsFile, Parts, PeersParts, Placement, PricesParts, Promoted, ReleaseGate, Replay,
+    ReplayError, Timetable, Unfit, VenuesParts, empty_feed, empty_fold, empty_gateway, empty_peers,
     engine_limits, fits, fix_options, identity, journal_folder, journal_settings, list_snapshots,
     meaning, open_fix, open_venues, outlet_options, parse_limits, place, risk_bound,
     snapshots_folder, venues_options, wire,
@@ -292,11 +292,18 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
     let open_orders = crate::engine::BookView::open_orders(&fold.matcher) as u64;
     let options = gateway.options().clone();
     let risk_bytes = fold.gate.bytes();
-    let (last, now) = (fold.timestamp, clock.now());
+    let (last, now, days) = (fold.timestamp, clock.now(), *feed.days());
     let phase_of = |id| crate::engine::BookView::phase(&fold.matcher, id);
     let calendars = catalogue.calendars.iter().cloned();
-    let timetables =
-        calendars.map(|calendar| Timetable::new(calendar, last, now, &phase_of)).collect();
+    let timetables = calendars
+        .map(|calendar| {
+            Timetable::new(calendar, last, now, &phase_of).after_days(
+                last,
+                days.started_at,
+                days.ended_at,
+            )
+        })
+        .collect();
     let gate_of_outlet = gate.clone();
     let mut wired = wire(Parts {
         fold,
@@ -320,7 +327,8 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         risk_bound: risk_bound(config),
     });
     if is_new {
-        let opening = Request::new(CommandKind::StartOfDay, clock.now());
+        let mut opening = DayEnd::Start.request();
+        opening.0.timestamp = clock.now();
         let _ = wired.slow_requests.push(&Group::new(opening));
     }
     let mut rules = catalogue.rules.clone();

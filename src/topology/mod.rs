@@ -21,6 +21,7 @@ mod placement;
 mod ports;
 mod recovery;
 mod regions;
+mod retention;
 mod risk_config;
 mod schema;
 mod scribe;
@@ -67,13 +68,14 @@ pub use placement::{PlacedCore, Placement, place};
 pub use ports::{DeviceRequest, Subnet, open_port, start_bypass};
 pub use recovery::{Replay, ReplayError};
 pub use regions::{FeeConfig, Foreign, RegionConfig, regions};
+pub use retention::{PruneError, prunable, prune};
 pub use risk_config::{AdminConfig, FirmConfig, RiskConfig};
 pub use schema::{Explained, explain, explained, schema};
 pub use sharding::{Home, Sharding};
 pub(crate) use snapshots::spawn_snapshots;
 pub use snapshots::{
-    Kept, SnapshotsConfig, TakeError, Taken, Unfit, begun, fits, list as list_snapshots, looked_at,
-    mark_of, snapshots_folder, take as take_snapshot,
+    Kept, SnapshotsConfig, TakeError, Taken, Unfit, begun, fits, good_snapshots,
+    list as list_snapshots, looked_at, mark_of, snapshots_folder, take as take_snapshot,
 };
 pub use stage_name::StageName;
 pub(crate) use standby::Vitals;

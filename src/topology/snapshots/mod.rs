@@ -18,4 +18,4 @@ pub use config::SnapshotsConfig;
 pub use fit::{Unfit, fits, mark_of};
 pub use folder::{Kept, list, snapshots_folder};
 pub(crate) use take::spawn_snapshots;
-pub use take::{TakeError, Taken, begun, looked_at, take};
+pub use take::{TakeError, Taken, begun, good_snapshots, looked_at, take};

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use wirematch::command::{
-    Exit, Outcome, audit, bench, cash, check, client, config, console_password, deal, debug, feed,
-    fix_echo, fix_password, flow, fpga, history, host, instrument, journal, manual, monitor,
+    Exit, Outcome, audit, bench, cash, check, client, config, console_password, day, deal, debug,
+    feed, fix_echo, fix_password, flow, fpga, history, host, instrument, journal, manual, monitor,
     positions, reconcile, reference, region, replay, risk, run as run_command, simulate, snapshot,
     status, ticker, witness,
 };
@@ -28,6 +28,7 @@ enum Command {
     Completions(manual::CompletionsArguments),
     Config(config::ConfigCommand),
     ConsolePassword(console_password::ConsolePasswordArguments),
+    Day(day::DayArguments),
     Deal(deal::DealArguments),
     Feed(feed::FeedArguments),
     Debug(debug::DebugArguments),
@@ -78,6 +79,7 @@ fn run(command: &Command) -> Outcome {
         Command::Completions(arguments) => manual::completions(arguments, Arguments::command()),
         Command::Config(arguments) => config::run(arguments),
         Command::ConsolePassword(arguments) => console_password::run(arguments),
+        Command::Day(arguments) => day::run(arguments),
         Command::Deal(arguments) => deal::run(arguments),
         Command::Feed(arguments) => feed::run(arguments),
         Command::Debug(arguments) => debug::run(arguments),

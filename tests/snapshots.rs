@@ -15,8 +15,8 @@ use wirematch::model::{
 use wirematch::runtime::{Clock, SystemClock};
 use wirematch::snapshot::{Container, Stand};
 use wirematch::topology::{
-    Catalogue, Config, Replay, TakeError, begun, empty_fold, journal_settings, list_snapshots,
-    looked_at, meaning, snapshots_folder, take_snapshot,
+    Catalogue, Config, DayEnd, Replay, TakeError, begun, empty_fold, journal_settings,
+    list_snapshots, looked_at, meaning, snapshots_folder, take_snapshot,
 };
 
 /// A day with all that can happen: orders of every kind, connections lost, kills, mass cancels,
@@ -39,6 +39,7 @@ fn day(seed: u64, messages: u64, settings: (Config, Catalogue)) -> World {
             20..22 => relist(&mut world),
             22 => halt(&mut world, 1),
             23..26 => halt(&mut world, 0),
+            26 => turn_day(&mut world),
             _ => _ = clients[who].send_random(dice),
         }
         let count = world.dice.below(24);
@@ -71,6 +72,17 @@ fn relist(world: &mut World) {
         },
         CommandKind::SetInstrument,
     );
+}
+
+/// The day ends and, at once or after more orders, the next one starts.
+fn turn_day(world: &mut World) {
+    for end in [DayEnd::End, DayEnd::Start] {
+        let Command { kind, quantity, .. } = end.command();
+        let kind = CommandKind::from_code(kind).expect("a kind");
+        world.ask(|request| request.0.quantity = quantity, kind);
+        let count = world.dice.below(24);
+        world.steps(count);
+    }
 }
 
 /// Instrument 1 halts, or trades again.

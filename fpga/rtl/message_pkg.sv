@@ -226,6 +226,7 @@ package message_pkg;
     localparam logic [7:0] REJECT_SYMBOL_TAKEN = 8'd91;
     localparam logic [7:0] REJECT_CLOCK_OFF = 8'd92;
     localparam logic [7:0] REJECT_PUT_ASIDE = 8'd94;
+    localparam logic [7:0] REJECT_AUCTION_GATHERS = 8'd93;
     localparam logic [7:0] REJECT_PENDING = 8'd64;
     localparam logic [7:0] REJECT_TOO_MANY_SWEEPS = 8'd38;
 

@@ -69,5 +69,6 @@
             8'd91: refusal = 16'h000f;
             8'd92: refusal = 16'h000a;
             8'd94: refusal = 16'h000a;
+            8'd93: refusal = 16'h0014;
             8'd64: refusal = 16'h000f;
             8'd38: refusal = 16'h000f;

@@ -132,21 +132,19 @@ fn of_journal(data: &Path, config: &ConfigArguments) -> Result<Vec<(Nanos, Vec<u
     let mut state = empty_feed(&loaded.config, &loaded.catalogue);
     let folder = LogKind::Events.folder(&crate::topology::journal_folder(data));
     let mut reader = Reader::<Event>::open(&folder, 0).map_err(anyhow::Error::from)?;
-    let mut session = [b' '; 10];
-    let name = loaded.config.feed.session.as_bytes();
-    session.iter_mut().zip(name).for_each(|(to, byte)| *to = *byte);
     let mut packets = Vec::new();
     while let Some(event) = reader.read_event().map_err(anyhow::Error::from)? {
-        let mut number = state.next_number();
+        let mut place = state.next_place();
         state.apply(&event);
-        while number < state.next_number() {
+        while let Some(first) = state.numbered(place).filter(|_| place < state.next_place()) {
             let mut bytes = [0; PACKET_MAX];
-            let writer = PacketWriter::new(&mut bytes, session, number);
+            let writer = PacketWriter::new(&mut bytes, first.session, first.number);
             let Some(mut writer) = writer else { break };
-            while let Some(message) = state.message(number)
+            while place < first.end
+                && let Some(message) = state.message(place)
                 && writer.push(message)
             {
-                number += 1;
+                place += 1;
             }
             let length = writer.finish();
             packets.push((event.timestamp, bytes[..length].to_vec()));

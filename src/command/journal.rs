@@ -1,5 +1,6 @@
 //! `wirematch journal`: what a journal holds, whether it is whole, and its messages in words.
 
+mod prune;
 mod show;
 
 use std::io::{self, BufWriter, Write};
@@ -11,8 +12,8 @@ use serde_json::{Value, json};
 
 use crate::command::{Failure, Outcome};
 use crate::journal::{
-    Anchors, Aside, Head, JournalError, LogKind, Logged, PutAside, Reader, Scan, Seals, Summary,
-    check_pair, is_open, scan, summary,
+    Anchors, Aside, Head, JournalError, LogKind, Logged, Pruned, PutAside, Reader, Scan, Seals,
+    Summary, check_pair, is_open, scan, summary,
 };
 use crate::model::{Command, Event, Nanos};
 
@@ -43,6 +44,13 @@ enum Action {
         #[arg(long, value_name = "DIR")]
         anchors: Vec<PathBuf>,
     },
+    /// Removes closed segments that are older than `[journal] keep_days` and in a snapshot.
+    ///
+    /// Nothing inside those days goes, whatever is asked. All that goes is held against its seals
+    /// first; what is left says where it begins and is verified, replayed and begun from like any
+    /// other. Of an appliance that runs: `[journal] prune`.
+    #[command(after_help = "Example:\n  wirematch journal prune --config my.toml --dry-run")]
+    Prune(prune::PruneArguments),
     /// Prints messages, one line each: every command and below it what it led to.
     ///
     /// A journal may be read while the appliance writes it.
@@ -53,9 +61,9 @@ enum Action {
     Show {
         #[command(flatten)]
         place: Place,
-        /// The first command to print (and its events).
-        #[arg(long, value_name = "SEQ", default_value_t = 1)]
-        from: u64,
+        /// The first command to print (and its events); without it, the first there is.
+        #[arg(long, value_name = "SEQ")]
+        from: Option<u64>,
         /// The last command to print (and its events); without it, the last there is.
         #[arg(long, value_name = "SEQ")]
         to: Option<u64>,
@@ -109,8 +117,12 @@ pub fn run(arguments: &JournalArguments) -> Outcome {
         Action::Verify { place, anchors } => verify(place, anchors, &mut out),
         Action::Show { place, from, to } => {
             let to = to.unwrap_or(u64::MAX);
-            show::show(&place.journal()?, &place.kinds(), *from..=to, place.json, &mut out)
+            let journal = place.journal()?;
+            let begins = begins(&journal).map_err(failure)?;
+            let from = from.unwrap_or(begins);
+            show::show(&journal, &place.kinds(), from..=to, place.json, &mut out)
         }
+        Action::Prune(arguments) => prune::prune(arguments, &mut out),
     };
     let flushed = out.flush().map_err(Failure::from_output);
     // Whoever reads may have seen enough, as `head` does.
@@ -127,6 +139,15 @@ fn failure(error: JournalError) -> Failure {
         JournalError::NoJournal { .. } => Failure::usage(error),
         _ => Failure::verification(error),
     }
+}
+
+/// The first command of which both logs have all.
+fn begins(journal: &Path) -> Result<u64, JournalError> {
+    let of = |kind: LogKind| {
+        let gone = Pruned::read(&kind.folder(journal))?;
+        Ok(gone.map_or(1, |gone| kind.seq(gone.seal.id) + 1))
+    };
+    Ok(of(LogKind::Commands)?.max(of(LogKind::Events)?))
 }
 
 fn info(place: &Place, out: &mut impl Write) -> Outcome {
@@ -159,7 +180,7 @@ type End = Option<(u64, Nanos)>;
 /// The first and the last message of a log.
 fn ends<H: Logged>(folder: &Path, time: fn(&H) -> Nanos) -> Result<(End, End), JournalError> {
     let told = |group: crate::model::Group<H>| (group.head.id(), time(&group.head));
-    let first = Reader::<H>::open(folder, 0)?.read()?.map(told);
+    let first = Reader::<H>::open_oldest(folder)?.read()?.map(told);
     // A reader that asks for more than there is ends up behind the last message.
     let mut reader = Reader::<H>::open(folder, u64::MAX)?;
     let beyond = reader.read()?.map(told);
@@ -253,6 +274,14 @@ fn verify(place: &Place, anchors: &[PathBuf], out: &mut impl Write) -> Outcome {
             let last = show::id(kind, scan.last);
             let verdict = if torn.is_some() { "good up to there" } else { "good" };
             let (count, head) = (seals.count(), show::hex(&head));
+            if let Some(gone) = Pruned::read(&folder).map_err(failure)? {
+                let (last, until) = (show::id(kind, gone.seal.id), gone.until());
+                writeln!(
+                    out,
+                    "{kind} log: begins after {last} of {until}; what was before is gone"
+                )
+                .map_err(Failure::from_output)?;
+            }
             writeln!(
                 out,
                 "{kind} log: {messages} messages in {frames} frames, up to {last}: {verdict}\n\

@@ -8,6 +8,7 @@ pub mod client;
 pub mod config;
 pub mod configuration;
 pub mod console_password;
+pub mod day;
 pub mod deal;
 pub mod debug;
 pub mod feed;

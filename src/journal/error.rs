@@ -138,6 +138,18 @@ pub enum JournalError {
         /// The file's model version.
         model: u8,
     },
+    /// Written by a build of before, in a layout that nobody writes any more.
+    #[error(
+        "{}: written in format {format}, which is read, and not written on: `replay`, `journal` \
+         and `audit` read it. Begin in a new folder for `data`, or use the build that wrote it.",
+        file.display()
+    )]
+    OldVersion {
+        /// The segment file.
+        file: PathBuf,
+        /// Its format version.
+        format: u16,
+    },
     /// The configuration changed a value that history depends on.
     #[error(
         "{}: the journal was written with {name} = {journal}, the configuration says {configured}. \
@@ -242,6 +254,20 @@ pub enum JournalError {
     NoJournal {
         /// The folder.
         folder: PathBuf,
+    },
+    /// What is asked for was kept for its time, and is gone.
+    #[error(
+        "{}: the log begins after message {last}: what was before, up to {until}, was kept for its \
+         time and pruned. Begin from a snapshot, or put archived segments back and remove the file \
+         `pruned`.", folder.display()
+    )]
+    Pruned {
+        /// The folder of the log.
+        folder: PathBuf,
+        /// The last message that is gone.
+        last: u64,
+        /// Its time.
+        until: String,
     },
     /// Settings that cannot work.
     #[error("{0}")]

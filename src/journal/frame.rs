@@ -82,7 +82,7 @@ impl FrameHeader {
         if header.magic != FRAME_MAGIC {
             return Err(Wrong::NotAFrame);
         }
-        if header.crc != header.checksum(seed) {
+        if header.crc != header.checksum(seed) && header.crc != header.checksum_of_format_1(seed) {
             return Err(Wrong::HeaderChecksum);
         }
         let sound = header.format == FRAME_FORMAT
@@ -96,6 +96,13 @@ impl FrameHeader {
     /// Whether it marks the end of its segment.
     pub(crate) fn is_end(&self) -> bool {
         self.count == 0
+    }
+
+    /// Over the bytes before the checksum, as it was in segments of format 1.
+    #[cold]
+    fn checksum_of_format_1(&self, seed: u32) -> u32 {
+        const CRC_AT: usize = std::mem::offset_of!(FrameHeader, crc);
+        crc32c::crc32c_append(seed, &bytemuck::bytes_of(self)[..CRC_AT])
     }
 
     /// Over the line with the checksum itself zero.

@@ -48,14 +48,16 @@ pub use keeper::{Keeper, KeeperThread, Settings};
 pub use map::MapMut;
 pub use progress::{Health, Progress};
 pub use reader::Reader;
-pub use recovery::{Opened, open, open_both, open_both_from, open_with};
+pub use recovery::{Opened, hold, open, open_both, open_both_from, open_with};
 pub use scan::{Scan, Scanned, Torn, check_pair, scan, scan_from};
-pub use seal::{Anchors, BLOCK, Begun, Chain, Head, Seal, Seals};
+pub use seal::{Anchors, BLOCK, Begun, Chain, Excess, Expired, Head, Pruned, Seal, Seals, excess};
 pub use segment::{FORMAT_VERSION, Meaning, SEGMENT_BYTES_MIN, SegmentHeader, UtcMapping};
 pub use summary::{Summary, is_open, summary};
 pub use writer::Writer;
 
-use crate::model::{Command, Event, Head as MessageHead, LINES_MAX, Line, Nanos};
+use crate::model::{
+    Command, CommandKind, Event, EventKind, Head as MessageHead, LINES_MAX, Line, Nanos,
+};
 
 /// Which of the two logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +156,10 @@ pub trait Logged: MessageHead {
 
     /// Its log time.
     fn time(&self) -> Nanos;
+
+    /// Whether a trading day starts with it: it begins a segment then, so that those before it are
+    /// of other days.
+    fn starts_day(&self) -> bool;
 }
 
 impl Logged for Command {
@@ -168,6 +174,11 @@ impl Logged for Command {
     fn time(&self) -> Nanos {
         self.timestamp
     }
+
+    #[inline]
+    fn starts_day(&self) -> bool {
+        self.kind == CommandKind::StartOfDay.code()
+    }
 }
 
 impl Logged for Event {
@@ -181,6 +192,11 @@ impl Logged for Event {
     #[inline]
     fn time(&self) -> Nanos {
         self.timestamp
+    }
+
+    #[inline]
+    fn starts_day(&self) -> bool {
+        self.kind == EventKind::StartOfDay.code()
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::journal::map::Map;
 use crate::journal::scan::{Step, Walk};
 use crate::journal::segment::{HEADER_LINES, SegmentFile, SegmentHeader};
-use crate::journal::{JournalError, Logged, Place, Wrong};
+use crate::journal::{JournalError, Logged, Place, Pruned, Wrong};
 use crate::model::{Event, Group, Line};
 
 /// Reads one log.
@@ -22,6 +22,8 @@ pub struct Reader<H: Logged> {
     handed: usize,
     /// Messages with smaller ids are passed over.
     from: u64,
+    /// What is gone of the log's beginning.
+    gone: Option<Pruned>,
     heads: PhantomData<H>,
 }
 
@@ -36,7 +38,8 @@ struct Current {
 impl<H: Logged> Reader<H> {
     /// Reads the log in a folder from the first message whose id is not below `from`.
     ///
-    /// An empty folder, or none yet, is a log without messages so far.
+    /// An empty folder, or none yet, is a log without messages so far. Of a log whose beginning was
+    /// pruned and asked for, the first read says so.
     ///
     /// # Errors
     /// A folder that cannot be read, and a bad segment header.
@@ -48,16 +51,23 @@ impl<H: Logged> Reader<H> {
             walk: Walk::default(),
             handed: 0,
             from,
+            gone: None,
             heads: PhantomData,
         };
-        if !folder.exists() || from <= 1 {
+        if !folder.exists() {
             return Ok(reader);
         }
+        reader.gone = Pruned::read(folder)?;
+        // Reading on says what is missing.
+        if from <= reader.gone.as_ref().map_or(1, |gone| gone.seal.id) {
+            return Ok(reader);
+        }
+        let oldest = reader.gone.as_ref().map_or(1, |gone| gone.segments + 1);
         // From the newest backwards: whoever seeks most often wants the end.
         for file in SegmentFile::list(folder)?.into_iter().rev() {
             reader.next = file.ordinal;
             let Some(header) = header::<H>(&file, &file.peek()?)? else { continue };
-            if header.first <= from || file.ordinal == 1 {
+            if header.first <= from || file.ordinal == oldest {
                 // What comes before is not read, so the link to it is taken on trust.
                 reader.walk.link = header.previous;
                 reader.walk.last = header.first.saturating_sub(1);
@@ -68,10 +78,20 @@ impl<H: Logged> Reader<H> {
         Ok(reader)
     }
 
+    /// Reads a log from the first message that is there.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_oldest(folder: &Path) -> Result<Self, JournalError> {
+        let gone = Pruned::read(folder)?;
+        Self::open(folder, gone.map_or(0, |gone| gone.seal.id.saturating_add(1)))
+    }
+
     /// The next message; nothing where the log has no more for now.
     ///
     /// # Errors
-    /// A bad place, named. A frame that is being written is never seen, whole or in part.
+    /// [`JournalError::Pruned`], and a bad place, named. A frame that is being written is never
+    /// seen, whole or in part.
     pub fn read(&mut self) -> Result<Option<Group<H>>, JournalError> {
         loop {
             while let Some(group) = self.take() {
@@ -118,6 +138,9 @@ impl<H: Logged> Reader<H> {
         self.handed = 0;
         loop {
             let Some(current) = &self.current else {
+                if let Some(gone) = self.gone.as_ref().filter(|gone| self.next <= gone.segments) {
+                    return Err(gone.error(&self.folder));
+                }
                 let Some(file) = SegmentFile::find(&self.folder, self.next) else {
                     // An end mark is written only when the next segment stands ready.
                     let file = SegmentFile::new(&self.folder, self.next).path;

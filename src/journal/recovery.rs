@@ -140,6 +140,7 @@ impl<H: Logged> Locked<H> {
         let Self { folder, disk, lock, scan, found, chain, .. } = self;
         let begun = || scan.segments.iter().filter_map(|s| s.header.map(|header| (s, header)));
         if let Some((segment, header)) = begun().next_back() {
+            header.check_current(&segment.file.path)?;
             stamp.meaning.check(&header.meaning(), &segment.file.path)?;
         }
         remove_unfinished(&folder).map_err(JournalError::disk(&folder, "tidy the folder"))?;
@@ -153,7 +154,8 @@ impl<H: Logged> Locked<H> {
         }
         let spare = spare(&scan, settings)?;
         let left = left(&scan, &*disk)?;
-        let next = begun().count() as u64 + spare.len() as u64 + 1;
+        let used = begun().next_back().map_or(0, |(segment, _)| segment.file.ordinal);
+        let next = used + spare.len() as u64 + 1;
         let current = left.segment.as_ref().map(|(s, _)| (Arc::clone(s), left.at * 64));
         let kept = Kept { folder, lock, disk, spare, next, current, last: scan.last };
         let (supply, mut keeper) = kept.keeper::<H>(found, chain, settings)?;
@@ -231,6 +233,15 @@ fn create_folder(folder: &Path, disk: &dyn Disk) -> io::Result<()> {
     // A name without a folder before it has an empty parent.
     let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
     disk.sync_file(&File::open(parent.unwrap_or(Path::new(".")))?)
+}
+
+/// Takes the locks of both logs, for whoever changes a journal that no appliance has open. They are
+/// given back when this is dropped.
+///
+/// # Errors
+/// Somebody has it open, or a folder that is none.
+pub fn hold(journal: &Path) -> Result<[File; 2], JournalError> {
+    Ok([lock(&LogKind::Commands.folder(journal))?, lock(&LogKind::Events.folder(journal))?])
 }
 
 /// How often, every 10 ms, a lock is asked for: the one who had it may be about to end.

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::journal::frame::{FrameHeader, check_body};
 use crate::journal::map::{Map, PAGE};
 use crate::journal::segment::{HEADER_LINES, SEGMENT_BYTES_MIN, SegmentFile, SegmentHeader};
-use crate::journal::{JournalError, LogKind, Place, Wrong};
+use crate::journal::{JournalError, LogKind, Place, Pruned, Wrong};
 use crate::model::Line;
 
 /// A piece of the tail that is not part of the log and can be cut off.
@@ -95,6 +95,9 @@ pub fn scan_from(
         Scan { kind, segments: vec![], last: 0, torn: vec![], epochs: vec![], link: 0, over: None };
     let files = SegmentFile::list(folder)?;
     let begin = segment_of(&files, from)?;
+    if let Some(gone) = Pruned::read(folder)?.filter(|_| begin == 0) {
+        (scan.link, scan.last, scan.epochs) = (gone.link, gone.seal.id, gone.epochs);
+    }
     for (at, file) in files.into_iter().enumerate() {
         let scanned = match at < begin {
             true => scan.trusted(&file, &file.peek()?)?,

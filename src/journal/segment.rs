@@ -11,11 +11,14 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::journal::map::{Map, MapMut, PAGE};
 use crate::journal::pack::{PACKED, SUFFIX, unpack};
-use crate::journal::{JournalError, LogKind, Wrong};
+use crate::journal::{JournalError, LogKind, Pruned, Wrong};
 use crate::model::{Line, MODEL_VERSION, Nanos};
 
 /// Version of the layout of segments.
 pub const FORMAT_VERSION: u16 = 2;
+
+/// The oldest layout that is read: in 1 a frame's checksum covered the bytes before it.
+pub(crate) const FORMAT_OLDEST: u16 = 1;
 
 /// The smallest segment: for tests, and to say no to nonsense.
 pub const SEGMENT_BYTES_MIN: usize = 64 * 1024;
@@ -133,7 +136,7 @@ impl SegmentHeader {
         size: usize,
     ) -> Result<(), JournalError> {
         let path = || file.path.clone();
-        if (self.format, self.model) != (FORMAT_VERSION, MODEL_VERSION) {
+        if !(FORMAT_OLDEST..=FORMAT_VERSION).contains(&self.format) || self.model != MODEL_VERSION {
             let (format, model) = (self.format, self.model);
             return Err(JournalError::WrongVersion { file: path(), format, model });
         }
@@ -147,6 +150,22 @@ impl SegmentHeader {
                 Err(JournalError::Damaged { place, wrong: Wrong::SegmentOrder })
             }
         }
+    }
+
+    /// Checks that a log may be written on behind it: only in the layout of today.
+    ///
+    /// # Errors
+    /// [`JournalError::OldVersion`].
+    pub(crate) fn check_current(&self, file: &Path) -> Result<(), JournalError> {
+        match self.format {
+            FORMAT_VERSION => Ok(()),
+            format => Err(JournalError::OldVersion { file: file.to_owned(), format }),
+        }
+    }
+
+    /// The version of its layout.
+    pub const fn format(&self) -> u16 {
+        self.format
     }
 
     /// What history depends on.
@@ -332,7 +351,10 @@ impl SegmentFile {
         }
         ordinals.sort_unstable();
         ordinals.dedup();
-        for (wanted, &found) in (1..).zip(&ordinals) {
+        // Those that were pruned may be there still, where that broke off.
+        let gone = Pruned::read(folder)?.map_or(0, |pruned| pruned.segments);
+        ordinals.retain(|ordinal| *ordinal > gone);
+        for (wanted, &found) in (gone + 1..).zip(&ordinals) {
             if found != wanted {
                 let file = Self::new(folder, wanted).path;
                 return Err(JournalError::MissingSegment { file });

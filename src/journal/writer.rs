@@ -11,6 +11,9 @@ use crate::journal::segment::{HEADER_LINES, Segment, Stamp};
 use crate::journal::{Health, Logged, Progress};
 use crate::model::{Fault, Group, LINES_MAX, Line};
 
+/// Lines that somebody may have counted on before a segment was ended early.
+const ROOM_COUNTED: usize = 4096;
+
 /// Appends messages to a log. One per log, owned by one thread.
 #[derive(Debug)]
 pub struct Writer<H: Logged> {
@@ -102,6 +105,7 @@ impl<H: Logged> Writer<H> {
         if !H::KIND.follows(self.last, id) {
             return Err(Fault::SequenceGap);
         }
+        let starts_day = head.starts_day();
         let head: &Line = bytemuck::cast_ref(head);
         let lines = 1 + rest.len();
         if H::KIND.lines(head) != Some(lines) {
@@ -110,6 +114,8 @@ impl<H: Logged> Writer<H> {
         let open = self.burst.lines as usize + lines;
         if self.at + 1 + open > self.end || open > FRAME_LINES_MAX {
             self.make_room(lines, id)?;
+        } else if starts_day {
+            self.end_day(id)?;
         }
         if self.burst.count == 0 {
             self.burst.first = id;
@@ -188,6 +194,25 @@ impl<H: Logged> Writer<H> {
         if self.at + 1 + lines <= self.end {
             return Ok(());
         }
+        self.turn(id)
+    }
+
+    /// Ends the segment before a day starts, unless room is short or nothing is in it.
+    #[cold]
+    fn end_day(&mut self, id: u64) -> Result<(), Fault> {
+        if self.burst.count > 0 {
+            self.close_frame();
+        }
+        let ready = self.ready.peek().map_or(0, |next| room_between(HEADER_LINES, next.end()));
+        let room = ready * self.ready.slots();
+        if self.at == HEADER_LINES || room <= self.reserve + ROOM_COUNTED {
+            return Ok(());
+        }
+        self.turn(id)
+    }
+
+    /// Goes to the next segment, which begins with message `id`.
+    fn turn(&mut self, id: u64) -> Result<(), Fault> {
         let next = self.ready.pop().map_err(|_| Fault::JournalFailed)?;
         if let Some(old) = self.current.take() {
             let first = self.last.saturating_add(1);

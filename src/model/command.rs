@@ -41,9 +41,12 @@ coded! {
         SetExposureLimit = 13,
         /// The instrument's reference price is now `price`.
         SetReferencePrice = 14,
-        /// The market opens for the day.
+        /// The market opens for the day. `order_type` 1: the house says so, by its calendar or
+        /// because history begins; else a person.
         StartOfDay = 15,
-        /// The market closes for the day.
+        /// The market closes for the day. `quantity` not 0, as in all but old journals: the feed's
+        /// session goes on until the next day starts, and a person (`order_type` 0) is refused
+        /// while an auction gathers.
         EndOfDay = 16,
         /// New orders are refused while the journal is short of room or (`order_type` 1) the clock
         /// may be too far from UTC; cancels are taken.
@@ -258,6 +261,9 @@ pub struct Command {
 const _: () = assert!(size_of::<Command>() == 64);
 
 impl Command {
+    /// In the `order_type` of a phase or of a day's start or end: no person asks for it.
+    pub const BY_HOUSE: u8 = 1;
+
     /// In a throttle's `order_type`: because of the clock, not of the journal's room.
     pub const FOR_THE_CLOCK: u8 = 1;
 

@@ -104,6 +104,8 @@ rejects! {
         "another instrument has that symbol, or the place it was to get: ask again";
     ClockOff = 92, ouch 0x000a, fix 99, "the clock may be too far from UTC: only cancels are taken";
     PutAside = 94, ouch 0x000a, fix 99, "the command brought the appliance down and was put aside";
+    AuctionGathers = 93, ouch 0x0014, fix 99,
+        "an auction gathers: end the day when it has traded, or end the auction first";
     Pending = 64, ouch 0x000f, fix 99, "the destination has not answered the request before this";
     TooManySweeps = 38, ouch 0x000f, fix 99,
         "too many mass cancels or kills are unfinished: ask again when one of them has ended";

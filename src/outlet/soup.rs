@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use crate::journal::Reader;
 use crate::model::Event;
 use crate::outlet::OutletOptions;
-use crate::outlet::tail::{Asks, Index, folding};
+use crate::outlet::tail::{Asks, Entry, Index, folding};
 use crate::runtime::{Clock, SystemClock};
 use crate::stage::{FeedState, Gate};
 use crate::wire::soupbintcp::{Login, Packet};
@@ -68,7 +68,7 @@ pub(super) async fn serve(listener: std::net::TcpListener, of: Arc<Servers>, ser
 async fn converse(mut stream: TcpStream, of: &Servers, service: Service) -> Option<()> {
     let _ = stream.set_nodelay(true);
     let login = timeout(PATIENCE, login_of(&mut stream)).await.ok()??;
-    let session = of.options.feed.session;
+    let session = of.index.lock().ok()?.days.session(of.options.feed.session);
     let mut bytes = Vec::new();
     let blank = [b' '; 10];
     if login.session != blank && login.session != session {
@@ -79,23 +79,31 @@ async fn converse(mut stream: TcpStream, of: &Servers, service: Service) -> Opti
         Service::Snapshot => {
             let (ask, answer) = tokio::sync::oneshot::channel();
             of.asks.send(ask).ok()?;
+            let (session, packets) = timeout(PATIENCE, answer).await.ok()?.ok()?;
             Packet::Accepted { session, next: 1 }.write(&mut bytes);
-            bytes.extend(timeout(PATIENCE, answer).await.ok()?.ok()?);
+            bytes.extend(packets);
             write(&mut stream, &bytes).await
         }
         Service::Rewinder => rewind(stream, of, &login).await,
     }
 }
 
-/// Sends the stream from where the client wants it, and goes on with what is new.
+/// Sends the day's stream from where the client wants it, and goes on with what is new until the
+/// session ends.
 async fn rewind(mut stream: TcpStream, of: &Servers, login: &Login) -> Option<()> {
-    let session = of.options.feed.session;
-    let last = of.index.lock().ok()?.last().copied();
-    let wanted = if login.next == 0 { last.map_or(1, |(_, number)| number) } else { login.next };
-    let start = of.index.lock().ok()?.iter().rfind(|(_, number)| *number <= wanted).copied();
-    let (event, number) = start.map_or((0, 1), |(event, number)| (event.0, number));
-    let mut state = FeedState::before(&folding(&of.options.feed), number);
-    let mut reader = Reader::<Event>::open(&of.options.events, event).ok()?;
+    let (today, name) = (of.index.lock().ok()?.days, of.options.feed.session);
+    let session = today.session(name);
+    let (start, wanted) = {
+        let index = of.index.lock().ok()?;
+        let last = index.entries.last().map_or(1, |entry| entry.place);
+        let newest = today.numbered(name, last).filter(|newest| newest.session == session);
+        let wanted = if login.next == 0 { newest.map_or(1, |of| of.number) } else { login.next };
+        let place = today.place(name, session, wanted)?;
+        let start = index.entries.iter().rfind(|entry| entry.place <= place).copied();
+        (start.unwrap_or(Entry { place: 1, ..Entry::default() }), wanted)
+    };
+    let mut state = FeedState::before(&folding(&of.options.feed), start.place, start.days);
+    let mut reader = Reader::<Event>::open(&of.options.events, start.event.0).ok()?;
     let mut bytes = Vec::new();
     Packet::Accepted { session, next: wanted }.write(&mut bytes);
     write(&mut stream, &bytes).await?;
@@ -115,10 +123,17 @@ async fn rewind(mut stream: TcpStream, of: &Servers, login: &Login) -> Option<()
                 waiting = Some(event);
                 break;
             }
-            let before = state.next_number();
+            let before = state.next_place();
             state.apply(&event);
-            for number in before.max(wanted)..state.next_number() {
-                Packet::Sequenced(state.message(number)?).write(&mut bytes);
+            for place in before..state.next_place() {
+                let message = state.numbered(place).filter(|of| of.session == session);
+                if message.is_some_and(|of| of.number >= wanted) {
+                    Packet::Sequenced(state.message(place)?).write(&mut bytes);
+                }
+            }
+            if state.days().number > today.number {
+                Packet::EndOfSession.write(&mut bytes);
+                return write(&mut stream, &bytes).await;
             }
         }
         if bytes.is_empty() && said_at.elapsed() >= HEARTBEAT {

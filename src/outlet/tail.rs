@@ -10,8 +10,9 @@ use crate::journal::{JournalError, Reader};
 use crate::model::{Event, EventId, EventKind, Instrument, InstrumentId, Nanos};
 use crate::outlet::OutletOptions;
 use crate::outlet::hub::{Hub, Told, View};
-use crate::stage::{FeedOptions, FeedState, Gate};
+use crate::stage::{Days, FeedOptions, FeedState, Gate};
 use crate::wire::itch::Message;
+use crate::wire::session::Token;
 use crate::wire::soupbintcp::{Packet, snapshot_end};
 
 /// Events taken in a step, at most.
@@ -21,11 +22,31 @@ const INDEX_EVERY: u64 = 16_384;
 /// How often the tops are told again, so that a cache of a second never lacks them.
 const REFRESH: Nanos = Nanos(300_000_000);
 
-/// Where in the event log which message number begins.
-pub(super) type Index = Arc<Mutex<Vec<(EventId, u64)>>>;
+/// Where in the event log to begin with a message of the day's session.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Entry {
+    /// The first event that is folded.
+    pub(super) event: EventId,
+    /// The place of the next message before it.
+    pub(super) place: u64,
+    /// The days that were before it.
+    pub(super) days: Days,
+}
 
-/// A snapshot is wanted: its packets are sent back.
-pub(super) type Ask = tokio::sync::oneshot::Sender<Vec<u8>>;
+/// What is known of the day's session.
+#[derive(Debug, Default)]
+pub(super) struct Today {
+    /// The days by now.
+    pub(super) days: Days,
+    /// Rising places; the first is not after the session's beginning.
+    pub(super) entries: Vec<Entry>,
+}
+
+/// The day's session, for whoever wants it again.
+pub(super) type Index = Arc<Mutex<Today>>;
+
+/// A snapshot is wanted: its session and its packets are sent back.
+pub(super) type Ask = tokio::sync::oneshot::Sender<(Token, Vec<u8>)>;
 
 /// Follows the event log.
 pub(super) struct Tail {
@@ -118,7 +139,7 @@ impl Tail {
             self.tell(now);
         }
         while let Ok(ask) = self.asked.try_recv() {
-            let _ = ask.send(self.snapshot());
+            let _ = ask.send((self.state.session(), self.snapshot()));
         }
         Ok(count)
     }
@@ -127,16 +148,24 @@ impl Tail {
         if event.kind == EventKind::InstrumentSet.code() {
             self.list(event);
         }
-        let before = self.state.next_number();
-        if self.events.is_multiple_of(INDEX_EVERY)
-            && let Ok(mut index) = self.index.lock()
+        let entry =
+            Entry { event: event.id, place: self.state.next_place(), days: *self.state.days() };
+        self.state.apply(event);
+        let begins = self.state.days().number != entry.days.number;
+        if (begins || self.events.is_multiple_of(INDEX_EVERY))
+            && let Ok(mut today) = self.index.lock()
         {
-            index.push((event.id, before));
+            // What is of another day is not given again.
+            if begins {
+                today.entries.clear();
+            }
+            today.entries.push(entry);
+            today.days = *self.state.days();
         }
         self.events += 1;
-        self.state.apply(event);
-        for number in before..self.state.next_number() {
-            let Some(bytes) = self.state.message(number) else { continue };
+        for place in entry.place..self.state.next_place() {
+            let Some(bytes) = self.state.message(place) else { continue };
+            let number = self.state.numbered(place).map_or(0, |message| message.number);
             let Ok(message) = Message::decode(bytes) else { continue };
             match message {
                 Message::StockDirectory(of) => {
@@ -147,21 +176,21 @@ impl Tail {
                 }
                 _ => {}
             }
-            if let Ok(Some(place)) = self.books.apply_message(&message) {
-                self.dirty.entry(place).or_insert(event.timestamp);
+            if let Ok(Some(book)) = self.books.apply_message(&message) {
+                self.dirty.entry(book).or_insert(event.timestamp);
                 let is_trade = matches!(
                     message,
                     Message::OrderExecuted(_)
                         | Message::OrderExecutedWithPrice(_)
                         | Message::Trade(_)
                 );
-                if is_trade && let Some(book) = self.books.book(place) {
-                    let last = book.last;
-                    self.hub.traded(place, Told { last, number, at: event.timestamp });
+                if is_trade && let Some(traded) = self.books.book(book) {
+                    let last = traded.last;
+                    self.hub.traded(book, Told { last, number, at: event.timestamp });
                 }
             }
         }
-        if self.state.next_number() > before {
+        if self.state.next_place() > entry.place {
             self.hub.lag.folded(event.timestamp, now);
         }
     }

@@ -176,7 +176,7 @@ fn layout() -> u64 {
 fn a_layout_has_a_version_of_its_own() {
     assert_eq!(
         (FORMAT_VERSION, layout()),
-        (1, 7_174_869_888_001_518_167),
+        (2, 6_232_629_481_224_981_696),
         "raise FORMAT_VERSION in container.rs"
     );
 }

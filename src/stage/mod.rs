@@ -40,7 +40,7 @@ pub use collector::{Collector, CollectorCounter};
 pub use dealer::{Dealer, DealerCounter};
 pub use depth_board::{DEPTH_SHOWN, DepthBoard};
 pub use device::DeviceCounter;
-pub use feed::{Feed, FeedCounter, FeedOptions, FeedState};
+pub use feed::{Days, Feed, FeedCounter, FeedOptions, FeedState, Numbered};
 pub use fix::{
     Acceptor, Door, FixCounter, FixGateway, FixLinks, FixOptions, FixSpec, FixState, FixView,
     Introduced, MayStop, OpenedRecord,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::journal::{Annex, JournalError, Writer};
-use crate::model::{Command, CommandKind, Group, Instrument, Nanos, Request, SeqNo};
+use crate::model::{Command, Group, Instrument, Nanos, SeqNo};
 use crate::port::Port;
 use crate::port::host::{HostConfig, TcpHost};
 use crate::port::tcp::{TcpAcceptor, TcpError};
@@ -17,8 +17,8 @@ use crate::topology::appliance::{Appliance, Launch, Listing};
 use crate::topology::speaker::{DatedLimits, date_of};
 use crate::topology::utc_watch::UtcWatch;
 use crate::topology::{
-    AdminOptions, AdminServer, Catalogue, Config, ConfigError, Crown, FixParts, LimitsFile, Part,
-    Parts, PeersParts, Placement, PricesParts, Promoted, Recovered, ReleaseGate, Replay,
+    AdminOptions, AdminServer, Catalogue, Config, ConfigError, Crown, DayEnd, FixParts, LimitsFile,
+    Part, Parts, PeersParts, Placement, PricesParts, Promoted, Recovered, ReleaseGate, Replay,
     ReplayError, Timetable, VenuesParts, engine_limits, fix_options, fix_records, journal_folder,
     open_court, outlet_options, parse_limits, place, reign_of, risk_bound, wire,
 };
@@ -186,11 +186,18 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
     let open_orders = crate::engine::BookView::open_orders(&fold.matcher) as u64;
     let options = gateway.options().clone();
     let risk_bytes = fold.gate.bytes();
-    let (last, now) = (fold.timestamp, clock.now());
+    let (last, now, days) = (fold.timestamp, clock.now(), *feed.days());
     let phase_of = |id| crate::engine::BookView::phase(&fold.matcher, id);
     let calendars = catalogue.calendars.iter().cloned();
-    let timetables =
-        calendars.map(|calendar| Timetable::new(calendar, last, now, &phase_of)).collect();
+    let timetables = calendars
+        .map(|calendar| {
+            Timetable::new(calendar, last, now, &phase_of).after_days(
+                last,
+                days.started_at,
+                days.ended_at,
+            )
+        })
+        .collect();
     let gate_of_outlet = gate.clone();
     let mut wired = wire(Parts {
         fold,
@@ -214,7 +221,8 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
         risk_bound: risk_bound(config),
     });
     if is_new {
-        let opening = Request::new(CommandKind::StartOfDay, clock.now());
+        let mut opening = DayEnd::Start.request();
+        opening.0.timestamp = clock.now();
         let _ = wired.slow_requests.push(&Group::new(opening));
     }
     let mut rules = catalogue.rules.clone();

@@ -243,6 +243,9 @@ impl Default for FeedConfig {
     }
 }
 
+/// Days that logs are kept where nobody says otherwise.
+pub(super) const SEVEN_YEARS: u32 = 2557;
+
 /// The two logs.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -253,6 +256,9 @@ pub struct JournalConfig {
     pub anchors: Option<PathBuf>,
     pub plain_segments: u32,
     pub packed: Option<PathBuf>,
+    pub keep_days: u32,
+    pub keep_reason: String,
+    pub prune: bool,
 }
 
 impl Default for JournalConfig {
@@ -264,6 +270,9 @@ impl Default for JournalConfig {
             anchors: None,
             plain_segments: 16,
             packed: None,
+            keep_days: SEVEN_YEARS,
+            keep_reason: String::new(),
+            prune: false,
         }
     }
 }

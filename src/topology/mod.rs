@@ -23,6 +23,7 @@ mod recovered;
 mod recovery;
 mod regions;
 mod relay;
+mod retention;
 mod risk_config;
 mod schema;
 mod scribe;
@@ -72,11 +73,12 @@ pub use recovered::Recovered;
 pub(crate) use recovered::{Part, mend};
 pub use recovery::{Replay, ReplayError};
 pub use regions::{FeeConfig, Foreign, RegionConfig, regions};
+pub use retention::{PruneError, prunable, prune};
 pub use risk_config::{AdminConfig, FirmConfig, RiskConfig};
 pub use schema::{Explained, explain, explained, schema};
 pub use sharding::{Home, Sharding};
 pub use snapshots::{
-    Kept, SnapshotsConfig, TakeError, Taken, Unfit, begun, command_at, fits,
+    Kept, SnapshotsConfig, TakeError, Taken, Unfit, begun, command_at, fits, good_snapshots,
     list as list_snapshots, looked_at, mark_of, snapshots_folder, take as take_snapshot,
 };
 pub(crate) use snapshots::{Taker, spawn_snapshots};

@@ -131,7 +131,8 @@ impl Recovered {
         let Opened { writer: command_log, keeper: command_keeper, epochs: found, .. } = commands;
         let mut epochs = stand.epochs.clone();
         for (epoch, first) in found {
-            if epochs.last().is_none_or(|(known, _)| *known != epoch) {
+            // Epochs rise; of those before the snapshot some may be in what was read.
+            if epochs.last().is_none_or(|(known, _)| *known < epoch) {
                 epochs.push((epoch, first));
             }
         }

@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::slow::rules::Rules;
 use crate::stage::{FixSpec, PricesOptions, SessionSpec};
-use crate::topology::config::{AccountConfig, InstrumentConfig, RateConfig};
+use crate::topology::config::{AccountConfig, InstrumentConfig, RateConfig, SEVEN_YEARS};
 use crate::topology::fix::{FixSessionConfig, spec_of};
 use crate::topology::market_data::prices_of;
 use crate::topology::regions;
@@ -163,6 +163,13 @@ fn check_numbers(config: &Config, source: &Source<'_>) -> Result<(), ConfigError
     bound("segment_kib", config.journal.segment_kib as u64, 64, 4 << 20)?;
     bound("anchor_interval_s", config.journal.anchor_interval_s.into(), 1, 86_400)?;
     bound("plain_segments", config.journal.plain_segments.into(), 1, 1 << 20)?;
+    bound("keep_days", config.journal.keep_days.into(), 1, 36_525)?;
+    let is_short = config.journal.keep_days < SEVEN_YEARS;
+    if is_short && config.journal.keep_reason.trim().is_empty() {
+        let message = "`keep_days` below 2557, which is seven years, needs a `keep_reason`: the \
+                       rule that allows it";
+        return Err(source.error(find_key(source.text, "keep_days"), message));
+    }
     bound("sync_interval_ms", config.journal.sync_interval_ms as u64, 1, 60_000)?;
     bound("every_commands", config.snapshots.every_commands, 0, 1 << 40)?;
     bound("keep", config.snapshots.keep as u64, 1, 1000)?;

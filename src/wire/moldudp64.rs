@@ -103,10 +103,20 @@ impl Receiver {
         self.has_ended && self.missing() == 0
     }
 
-    /// Takes a packet and shows each message that is next, with its number.
+    /// Takes a packet and shows each message that is next, with its number. A session that has
+    /// ended, and of which nothing is missing, gives way to the next.
     pub fn receive(&mut self, packet: &Packet<'_>, each: &mut dyn FnMut(u64, &[u8])) {
-        if *self.session.get_or_insert(packet.session()) != packet.session() {
-            return;
+        match self.session {
+            Some(session) if session == packet.session() => {}
+            Some(_) if !self.is_complete() || packet.is_end() => return,
+            // Who begins has no use for a session that is over.
+            None if packet.is_end() => return,
+            Some(_) => {
+                self.session = Some(packet.session());
+                (self.expected, self.known, self.asked_at) = (1, 1, None);
+                self.has_ended = false;
+            }
+            None => self.session = Some(packet.session()),
         }
         let mut number = packet.seq();
         let after = number.saturating_add(u64::from(packet.block_count()));

@@ -388,7 +388,7 @@ impl World {
     }
 
     fn check_numbers(&self, replay: &Replay) {
-        assert_eq!(self.heard().messages + 1, replay.feed.next_number(), "feed numbers");
+        assert_eq!(self.heard().messages + 1, replay.feed.next_place(), "feed numbers");
         for client in &self.clients {
             let mut views = replay.gateway.views();
             let view = views.find(|view| view.session.0 == client.session()).expect("a session");

@@ -12,7 +12,7 @@ use crate::command::{Failure, Outcome};
 use crate::journal::{LogKind, Reader};
 use crate::model::{CancelReason, Command, Event, EventKind, Group, Nanos, RejectCode, SeqNo};
 use crate::runtime::{Clock, SystemClock};
-use crate::topology::{Answer, Ask, Message, SOCKET_NAME, Whom, journal_folder, padded};
+use crate::topology::{Answer, Ask, DayEnd, Message, SOCKET_NAME, Whom, journal_folder, padded};
 
 /// Whom to ask, and as whom.
 #[derive(clap::Args, Clone, Debug)]
@@ -88,7 +88,7 @@ impl Target {
 
 /// How long to wait for what was asked to come into force.
 const WAIT_MAX: Duration = Duration::from_secs(10);
-/// A kill's cancels come one after the other; silence of this length is their end.
+/// Cancels come one after the other; silence of this length is their end.
 const QUIET: Duration = Duration::from_millis(100);
 
 /// Asks, waits until it is in force, and says so.
@@ -98,7 +98,11 @@ const QUIET: Duration = Duration::from_millis(100);
 pub fn call(calling: &Calling, ask: Ask) -> Outcome {
     let clock = SystemClock::new();
     let begun = clock.now();
-    let is_kill = matches!(ask, Ask::Kill { .. });
+    let takes = match ask {
+        Ask::Kill { .. } => Some(CancelReason::Supervisory),
+        Ask::Day { end: DayEnd::End } => Some(CancelReason::Closed),
+        _ => None,
+    };
     let is_question = matches!(ask, Ask::Status);
     let journal = journal_folder(&calling.data);
     let from = if is_question { 0 } else { last_seq(&journal)? };
@@ -118,7 +122,7 @@ pub fn call(calling: &Calling, ask: Ask) -> Outcome {
         println!("{}", if calling.json { json!(answer).to_string() } else { answer.message });
         return Ok(());
     }
-    let effect = follow(&journal, from, &answer, calling, is_kill)?;
+    let effect = follow(&journal, from, &answer, calling, takes)?;
     if let Some(code) = effect.refused {
         return Err(Failure::usage(format!("refused: {}", code.sentence())));
     }
@@ -190,13 +194,14 @@ fn last_seq(journal: &Path) -> Result<u64, Failure> {
     Ok(reader.place().after)
 }
 
-/// Finds the last request of an answer in the journal, and its cancels if it is a kill.
+/// Finds the last request of an answer in the journal, and the cancels for a reason that it makes,
+/// if it makes any.
 fn follow(
     journal: &Path,
     from: u64,
     answer: &Answer,
     calling: &Calling,
-    is_kill: bool,
+    takes: Option<CancelReason>,
 ) -> Result<Effect, Failure> {
     let clock = SystemClock::new();
     let begun = clock.now();
@@ -241,7 +246,7 @@ fn follow(
     let mut quiet_since: Option<Nanos> = None;
     loop {
         let Some(event) = reader.read_event().context("the journal cannot be read")? else {
-            match (is_kill, quiet_since) {
+            match (takes.is_some(), quiet_since) {
                 (true, Some(then)) if since(then) > QUIET => return Ok(effect),
                 (false, Some(_)) => return Ok(effect),
                 _ => wait()?,
@@ -256,11 +261,11 @@ fn follow(
         if event.id.seq() == command.seq {
             let is_no = matches!(kind, Some(EventKind::Rejected | EventKind::CancelRejected));
             effect.refused = event.reject_code().filter(|_| is_no);
-            if !is_kill || effect.refused.is_some() {
+            if takes.is_none() || effect.refused.is_some() {
                 return Ok(effect);
             }
         }
-        let is_ours = event.cancel_reason() == Some(CancelReason::Supervisory);
+        let is_ours = event.cancel_reason() == takes;
         if kind == Some(EventKind::Cancelled) && is_ours {
             effect.cancelled += 1;
             effect.last_cancel = Some(event.timestamp.saturating_sub(received));

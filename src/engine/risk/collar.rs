@@ -163,6 +163,10 @@ impl Collar {
 
     /// A trade, or a command, sets the reference.
     #[inline]
+    pub(super) fn has_auction(&self) -> bool {
+        self.listed.iter().flatten().any(|listed| listed.phase.auctions())
+    }
+
     pub(super) fn set_reference(&mut self, id: InstrumentId, price: Price) {
         if let Some(Some(listed)) = self.listed.get_mut(id.index()) {
             listed.reference = price;

@@ -9,7 +9,7 @@ use crate::model::{
 };
 
 /// `order_type` of a phase that the calendar asks for, and of one that market data does.
-const BY_CALENDAR: u8 = 1;
+const BY_CALENDAR: u8 = Command::BY_HOUSE;
 const BY_MARKET_DATA: u8 = 2;
 
 impl RiskGate {
@@ -63,6 +63,11 @@ impl RiskGate {
                 Ok(())
             }
             CommandKind::EndOfDay => {
+                let is_persons = command.order_type != Command::BY_HOUSE;
+                // Orders that wait for it would be taken before they trade.
+                if command.quantity.0 != 0 && is_persons && self.collar.has_auction() {
+                    return Err(RejectCode::AuctionGathers);
+                }
                 self.end_day();
                 Ok(())
             }

@@ -144,7 +144,7 @@ fn id(word: &str) -> Result<u64, String> {
     word.parse().map_err(|_| format!("id {word:?} must be a number"))
 }
 
-fn seal(first: &str, words: &mut SplitWhitespace<'_>) -> Result<Seal, String> {
+pub(super) fn seal(first: &str, words: &mut SplitWhitespace<'_>) -> Result<Seal, String> {
     let id = id(first)?;
     let time = words.next().unwrap_or_default();
     let stamp: Timestamp = time.parse().map_err(|_| {

@@ -10,6 +10,7 @@
 
 mod anchors;
 mod chain;
+mod pruned;
 mod sealer;
 mod superblock;
 
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 pub use anchors::Anchors;
 pub use chain::{BLOCK, Begun, Chain, Head, Seal};
+pub use pruned::{Excess, Expired, Pruned, excess};
 pub(crate) use sealer::{Found, Sealing};
 pub(crate) use superblock::Superblock;
 
@@ -57,7 +59,7 @@ impl Seals {
         self.sealed.len()
     }
 
-    /// Reads the log, from its beginning or from a block on, and holds it against the seals, as
+    /// Reads the log, from where it begins or from a block on, and holds it against the seals, as
     /// far as it goes; `watch` hears of each message. Ends at the first bad frame, which is a
     /// scan's to judge.
     ///
@@ -68,16 +70,17 @@ impl Seals {
         begun: Option<Begun>,
         watch: &mut dyn FnMut(u64),
     ) -> Result<Chain, JournalError> {
-        let Self { folder, sealed, .. } = self;
+        let folder = &self.folder;
+        let is_given = begun.is_some();
+        let begun = begun.or(Pruned::read(folder)?.map(|pruned| pruned.begun));
         let first = begun.map_or(0, |begun| begun.first(H::KIND));
         let mut reader = match Reader::<H>::open(folder, first) {
             // The last segment was being begun: from the first one on there is no need to look.
-            Err(_) if begun.is_some() => return self.check::<H>(None, watch),
+            Err(_) if is_given => return self.check::<H>(None, watch),
             reader => reader?,
         };
         let chain = begun.map_or(Chain::new(H::KIND), |begun| Chain::resume(H::KIND, begun));
-        let sealed = &sealed[sealed.partition_point(|(seal, _)| seal.id < first)..];
-        let mut check = Check { chain, sealed, sound: first.saturating_sub(1), folder };
+        let mut check = Check::new(self, chain, first);
         while let Ok(Some(group)) = reader.read() {
             let id = group.head.id();
             check.before(id)?;
@@ -115,7 +118,14 @@ struct Check<'a> {
     folder: &'a Path,
 }
 
-impl Check<'_> {
+impl<'a> Check<'a> {
+    /// Of a log that is read from an id on.
+    fn new(seals: &'a Seals, chain: Chain, first: u64) -> Self {
+        let Seals { folder, sealed, .. } = seals;
+        let sealed = &sealed[sealed.partition_point(|(seal, _)| seal.id < first)..];
+        Self { chain, sealed, sound: first.saturating_sub(1), folder }
+    }
+
     /// Holds the chain against the seals before a message that comes next.
     fn before(&mut self, next: u64) -> Result<(), JournalError> {
         while let Some(((seal, source), rest)) = self.sealed.split_first() {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::journal::progress::Committed;
 use crate::journal::{
     Disk, Files, JournalError, LogKind, Logged, MapMut, Meaning, Opened, Reader, Settings,
-    UtcMapping, open_with,
+    UtcMapping, open_with, scan,
 };
 use crate::model::{Command, CommandKind, Event, EventId, Group, Line, SeqNo};
 
@@ -242,4 +242,36 @@ fn a_sync_that_hangs_is_met_as_a_lack_of_room() {
     opened.keeper.maker.step(std::time::Duration::ZERO);
     assert!(!opened.writer.is_low());
     append(&mut opened, &[vec![4]]);
+}
+
+#[test]
+fn a_day_begins_with_a_segment_of_its_own_where_there_is_room_for_it() {
+    for (segment_bytes, own) in [(1 << 20, true), (64 * 1024, false)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = Settings { segment_bytes, ..small() };
+        let mut opened = open_in::<Command>(folder.path(), &settings).expect("it opens");
+        let mut starts = Vec::new();
+        for seq in 1..=30 {
+            let mut message = command(seq, 1);
+            if seq % 10 == 5 {
+                message.head.kind = CommandKind::StartOfDay.code();
+                starts.push(seq);
+            }
+            opened.writer.append(&message).expect("there is room");
+            if seq % 3 == 0 {
+                opened.writer.commit();
+                opened.keeper.step(std::time::Duration::ZERO);
+            }
+        }
+        opened.writer.commit();
+        opened.keeper.sync();
+        drop(opened);
+        let scan = scan(folder.path(), LogKind::Commands, &mut |_| ()).expect("it is whole");
+        let begun = scan.segments.iter().filter_map(|segment| segment.header);
+        let firsts: Vec<_> = begun.map(|header| header.first).collect();
+        let expected = if own { vec![1, 5, 15, 25] } else { vec![1] };
+        assert_eq!(firsts, expected, "{segment_bytes} bytes");
+        assert_eq!((scan.last, commands(folder.path(), 1).len()), (30, 30));
+        reopen::<Command>(folder.path()).expect("it opens again");
+    }
 }

@@ -1,7 +1,10 @@
 //! Market data out: ITCH 5.0 over MoldUDP64 to a group, and messages sent again on request.
 
+mod days;
 mod publisher;
 mod store;
+
+pub use days::{Days, Numbered};
 
 use std::net::SocketAddrV4;
 
@@ -55,7 +58,7 @@ pub struct FeedOptions {
     pub group_b: Option<SocketAddrV4>,
     /// Packets of new messages a second, at most; 0: no limit. What comes faster waits its turn.
     pub packets_per_second: u32,
-    /// The MoldUDP64 session.
+    /// The MoldUDP64 session's name; a day's number takes the place of its last four signs.
     pub session: Token,
     /// What is traded.
     pub instruments: Vec<Instrument>,
@@ -80,10 +83,11 @@ impl FeedState {
         Self { options: options.clone(), publisher }
     }
 
-    /// In the middle of history: the next message has this number.
-    pub fn before(options: &FeedOptions, number: u64) -> Self {
+    /// In the middle of history: the next message has this place.
+    pub fn before(options: &FeedOptions, place: u64, days: Days) -> Self {
         let mut state = Self::new(options);
-        state.publisher.store.begin_at(number);
+        state.publisher.store.begin_at(place);
+        state.publisher.days = days;
         state
     }
 
@@ -98,15 +102,53 @@ impl FeedState {
         self.publisher.instruments()
     }
 
-    /// The number the next message will have.
+    /// The number the next message will have in its session, where none begins before it.
     pub fn next_number(&self) -> u64 {
+        self.numbered(self.next_place()).map_or(1, |next| next.number)
+    }
+
+    /// The place the next message will have.
+    pub fn next_place(&self) -> u64 {
         self.publisher.store.next()
     }
 
-    /// A message that is still kept, by its number.
-    pub fn message(&self, number: u64) -> Option<&[u8]> {
-        self.publisher.store.get(number)
+    /// A message that is still kept, by its place.
+    pub fn message(&self, place: u64) -> Option<&[u8]> {
+        self.publisher.store.get(place)
     }
+
+    /// What the message at a place is on the wire.
+    pub fn numbered(&self, place: u64) -> Option<Numbered> {
+        self.days().numbered(self.options.session, place)
+    }
+
+    /// What it is called on the wire today.
+    pub fn session(&self) -> Token {
+        self.days().session(self.options.session)
+    }
+
+    /// The days that were.
+    pub fn days(&self) -> &Days {
+        &self.publisher.days
+    }
+}
+
+/// How often the end of a session is told, a heartbeat apart.
+const ENDS: u8 = 8;
+
+/// The end of a session that is being told.
+#[derive(Clone, Copy, Debug)]
+struct Ending {
+    /// The day that began with it.
+    day: u32,
+    left: u8,
+    due: Nanos,
+}
+
+/// Whether a request is for today's session or for the one before.
+fn is_known(state: &FeedState, request: &Request) -> bool {
+    let before = state.days().ended(state.options.session);
+    request.session == state.session() || before.is_some_and(|(token, _)| token == request.session)
 }
 
 /// The feed stage.
@@ -116,8 +158,10 @@ pub struct Feed<P: Port> {
     state: FeedState,
     events: Consumer<Event>,
     gate: Gate,
-    /// The first message not yet sent.
+    /// The place of the first message not yet sent.
     unsent: u64,
+    /// The end of the session before, while it is told.
+    ending: Ending,
     /// A message whose way out is timed, and when its event was.
     timed: Option<(u64, Nanos)>,
     heartbeat_due: Nanos,
@@ -150,7 +194,9 @@ impl<P: Port> Feed<P> {
         Self {
             port,
             endpoint: UdpEndpoint::new(Mac::local(address), address),
-            unsent: state.next_number(),
+            unsent: state.next_place(),
+            // Whoever took over, or comes back, says it again: nobody knows how often it was said.
+            ending: Ending { day: state.days().number, left: ENDS, due: Nanos::ZERO },
             timed: None,
             state,
             events,
@@ -179,9 +225,9 @@ impl<P: Port> Feed<P> {
                 return Taken::No;
             }
             most -= 1;
-            let before = state.next_number();
+            let before = state.next_place();
             state.apply(event);
-            if state.next_number() > before {
+            if state.next_place() > before {
                 // The first of a burst waits longest; it speaks for the others.
                 timed.get_or_insert((before, event.timestamp));
             }
@@ -192,11 +238,11 @@ impl<P: Port> Feed<P> {
     /// What waited so long that newer messages took its place is not sent any more: the numbers
     /// go on, so whoever listens sees what is missing, and the rewinder has it.
     fn leave_out(&mut self) {
-        let oldest = self.state.publisher.store.oldest();
+        let oldest = self.state.publisher.store.oldest().max(self.state.days().oldest());
         if self.unsent < oldest {
             self.counters.add(FeedCounter::LeftOut, oldest - self.unsent);
             self.unsent = oldest;
-            self.timed = self.timed.filter(|(number, _)| *number >= oldest);
+            self.timed = self.timed.filter(|(place, _)| *place >= oldest);
         }
     }
 
@@ -204,8 +250,10 @@ impl<P: Port> Feed<P> {
     fn send(&mut self, now: Nanos) -> usize {
         let mut packets = 0;
         self.leave_out();
-        let next = self.state.next_number();
+        let next = self.state.next_place();
         while self.unsent < next && packets < BURST && now >= self.retry_at {
+            // Before the first packet of the next one.
+            self.end_session(now);
             let FeedOptions { group, group_b, packets_per_second, .. } = self.state.options;
             let Some(count) = self.send_packet(group, self.unsent, u16::MAX - 1) else {
                 self.retry_at = now.saturating_add(RETRY);
@@ -222,10 +270,11 @@ impl<P: Port> Feed<P> {
             self.counters.add(FeedCounter::Messages, count as u64);
             self.unsent += count as u64;
             packets += 1;
-            if let Some((_, since)) = self.timed.take_if(|(number, _)| *number < self.unsent) {
+            if let Some((_, since)) = self.timed.take_if(|(place, _)| *place < self.unsent) {
                 self.published.record(since, now);
             }
         }
+        self.end_session(now);
         if packets > 0 || now >= self.heartbeat_due {
             if packets == 0 {
                 let FeedOptions { group, group_b, .. } = self.state.options;
@@ -239,29 +288,56 @@ impl<P: Port> Feed<P> {
         packets
     }
 
-    /// Sends messages from a number on, at most `most`; says how many, or nothing if there was no
-    /// room in the port.
+    /// Says that the session before has ended, a few times: one packet may be lost.
+    fn end_session(&mut self, now: Nanos) {
+        let FeedOptions { session, group, group_b, heartbeat, .. } = self.state.options;
+        let days = *self.state.days();
+        let Some((token, number)) = days.ended(session) else { return };
+        let is_sent = self.state.numbered(self.unsent).is_some_and(|next| next.session != token);
+        if self.ending.day != days.number && is_sent {
+            self.ending = Ending { day: days.number, left: ENDS, due: now };
+        }
+        if self.ending.left == 0 || now < self.ending.due || !is_sent {
+            return;
+        }
+        (self.ending.left, self.ending.due) = (self.ending.left - 1, now.saturating_add(heartbeat));
+        for group in std::iter::once(group).chain(group_b) {
+            let Some(writer) = PacketWriter::new(&mut self.packet, token, number) else { return };
+            let length = writer.finish_session();
+            self.send_bytes(group, length);
+        }
+        self.port.flush();
+    }
+
+    /// Sends messages from a place on, at most `most` and of one session; says how many, or nothing
+    /// if there was no room in the port.
     fn send_packet(&mut self, to: SocketAddrV4, from: u64, most: u16) -> Option<u16> {
-        let Self { port, endpoint, state, counters, packet, .. } = self;
-        let mut writer = PacketWriter::new(packet, state.options.session, from)?;
-        let store = &state.publisher.store;
-        for number in from..from.saturating_add(most as u64) {
-            let Some(message) = store.get(number) else { break };
+        let first = self.state.numbered(from)?;
+        let mut writer = PacketWriter::new(&mut self.packet, first.session, first.number)?;
+        let store = &self.state.publisher.store;
+        for place in from..from.saturating_add(most as u64).min(first.end) {
+            let Some(message) = store.get(place) else { break };
             if !writer.push(message) {
                 break;
             }
         }
         let count = writer.count();
         let length = writer.finish();
+        self.send_bytes(to, length).then_some(count)
+    }
+
+    /// Sends the packet that was written; whether the port had room for it.
+    fn send_bytes(&mut self, to: SocketAddrV4, length: usize) -> bool {
+        let Self { port, endpoint, state, counters, packet, .. } = self;
         let fill = &mut |space: &mut [u8]| space.copy_from_slice(&packet[..length]);
         match endpoint.send(port, state.options.address.port(), to, length, fill) {
             Ok(()) => {
                 counters.count(FeedCounter::Packets);
-                Some(count)
+                true
             }
             Err(_) => {
                 counters.count(FeedCounter::PortFull);
-                None
+                false
             }
         }
     }
@@ -275,7 +351,7 @@ impl<P: Port> Feed<P> {
         let seen = port.receive(REQUESTS_PER_POLL, &mut |frame, _| match endpoint.open(frame) {
             Opened::Datagram(datagram) if datagram.destination == state.options.address => {
                 match Request::parse(datagram.payload) {
-                    Ok(request) if request.session == state.options.session && !*is_stopping => {
+                    Ok(request) if !*is_stopping && is_known(state, &request) => {
                         wanted[count % REQUESTS_PER_POLL] = Some((datagram.source, request));
                         count += 1;
                     }
@@ -308,14 +384,16 @@ impl<P: Port> Feed<P> {
         self.credit = self.credit.saturating_add(earned).min(COST * BURST as u64);
         self.seen = now;
         let store = &self.state.publisher.store;
-        let is_kept = (store.oldest()..store.next()).contains(&request.sequence_number);
-        if self.credit < COST || !is_kept || request.requested_message_count == 0 {
+        let (kept, name) = (store.oldest()..store.next(), self.state.options.session);
+        let place = self.state.days().place(name, request.session, request.sequence_number);
+        let place = place.filter(|place| kept.contains(place));
+        let most = request.requested_message_count;
+        let Some(place) = place.filter(|_| self.credit >= COST && most > 0) else {
             self.counters.count(FeedCounter::Refused);
             return;
-        }
+        };
         self.credit -= COST;
-        let most = request.requested_message_count;
-        let count = self.send_packet(to, request.sequence_number, most);
+        let count = self.send_packet(to, place, most);
         self.counters.add(FeedCounter::Resent, count.unwrap_or(0) as u64);
     }
 }

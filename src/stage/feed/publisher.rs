@@ -2,6 +2,7 @@
 
 use crate::model::{Event, EventFlags, EventKind, Instrument, Phase, Side, Symbol};
 use crate::snapshot::part;
+use crate::stage::feed::days::Days;
 use crate::stage::feed::store::{MESSAGE_MAX, Store};
 use crate::stage::gateway::since_midnight;
 use crate::wire::itch::{
@@ -18,8 +19,9 @@ pub(super) struct Publisher {
     /// Trading states as told last; of places that nobody has, as they would be told.
     states: Box<[u8]>,
     pub(super) store: Store,
+    pub(super) days: Days,
 }
-part!(Publisher { instruments, symbols, states, store });
+part!(Publisher { instruments, symbols, states, store, days });
 
 impl Publisher {
     pub(super) fn new(instruments: &[Instrument], messages: usize) -> Self {
@@ -33,6 +35,7 @@ impl Publisher {
             states: vec![b'T'; symbols.len()].into(),
             symbols: symbols.into(),
             store: Store::new(messages),
+            days: Days::default(),
         }
     }
 
@@ -247,6 +250,10 @@ impl Publisher {
     }
 
     fn start_of_day(&mut self, event: &Event) {
+        if self.days.take(event) {
+            self.system(event, b'C');
+            self.days.turn(self.store.next());
+        }
         self.system(event, b'O');
         self.system(event, b'S');
         for at in 0..self.instruments.len() {
@@ -294,9 +301,14 @@ impl Publisher {
         }
     }
 
+    /// What the day's end takes from the books comes after this, so the session goes on until the
+    /// next day starts; it did not where `quantity` is 0.
     fn end_of_day(&mut self, event: &Event) {
-        for code in [b'M', b'E', b'C'] {
-            self.system(event, code);
+        self.days.take(event);
+        self.system(event, b'M');
+        self.system(event, b'E');
+        if !self.days.is_over {
+            self.system(event, b'C');
         }
     }
 

@@ -6,6 +6,7 @@ use crate::link::{Producer, link};
 use crate::model::{EventFlags, EventId, EventKind, InstrumentId, Price, Quantity, SeqNo, Symbol};
 use crate::port::memory::{MemoryPort, wire};
 use crate::runtime::latency;
+use crate::wire::moldudp64::Receiver;
 use crate::wire::udp::HEADERS;
 
 const KEPT: usize = 256;
@@ -19,6 +20,8 @@ struct World {
     now: u64,
     /// The numbers heard, in the order in which they came.
     heard: Vec<u64>,
+    /// Every packet as it came.
+    packets: Vec<Vec<u8>>,
 }
 
 impl World {
@@ -43,7 +46,15 @@ impl World {
         };
         let state = FeedState::new(&options);
         let feed = Feed::new(port, state, taken, Gate::Sequenced, latency().0);
-        Self { feed, ear, events, made: 0, now: 1_000_000_000, heard: Vec::new() }
+        Self {
+            feed,
+            ear,
+            events,
+            made: 0,
+            now: 1_000_000_000,
+            heard: Vec::new(),
+            packets: Vec::new(),
+        }
     }
 
     /// So many orders come to rest at once; the feed takes each of them before it is polled twice.
@@ -68,12 +79,13 @@ impl World {
     fn poll(&mut self, span: u64) {
         self.now += span;
         self.feed.poll(Nanos(self.now)).expect("it goes on");
-        let heard = &mut self.heard;
+        let Self { heard, packets, .. } = self;
         self.ear.receive(usize::MAX, &mut |frame, _| {
             let length = usize::from(u16::from_be_bytes([frame[38], frame[39]]));
             let packet = crate::wire::session::parse(&frame[HEADERS..HEADERS + length - 8]);
             let packet = packet.expect("our packets are good");
             heard.extend((packet.seq()..).take(packet.block_count().into()));
+            packets.push(frame[HEADERS..HEADERS + length - 8].to_vec());
         });
     }
 }
@@ -106,4 +118,101 @@ fn what_waits_too_long_is_left_out_and_the_market_never_waits() {
     let left_out = world.feed.counters.reader().value("LeftOut");
     assert!(left_out > 0);
     assert_eq!(heard.len() as u64 + left_out, world.made, "what is missing is counted");
+}
+
+impl World {
+    fn turn_day(&mut self) {
+        for kind in [EventKind::EndOfDay, EventKind::StartOfDay] {
+            self.made += 1;
+            let event = Event {
+                id: EventId::new(SeqNo(self.made), 0),
+                timestamp: Nanos(self.now),
+                quantity: Quantity(1),
+                kind: kind.code(),
+                ..Event::default()
+            };
+            assert!(self.events.push_head(&event), "there is room");
+        }
+    }
+
+    /// What a listener makes of the packets that came, without those that `lost` says.
+    fn heard_by(&self, receiver: &mut Receiver, lost: impl Fn(usize) -> bool) -> Vec<(u64, u8)> {
+        let mut messages = Vec::new();
+        for (_, packet) in self.packets.iter().enumerate().filter(|(at, _)| !lost(*at)) {
+            let packet = crate::wire::session::parse(packet).expect("our packets are good");
+            receiver.receive(&packet, &mut |number, bytes| messages.push((number, bytes[0])));
+        }
+        messages
+    }
+}
+
+#[test]
+fn a_day_has_its_own_session_and_the_one_before_ends_in_words() {
+    let mut world = World::new();
+    for _ in 0..3 {
+        world.rest(5);
+        world.poll(1_000_000);
+        world.turn_day();
+        // Heartbeats tell the end again.
+        (0..20).for_each(|_| world.poll(1_000_000_000));
+    }
+    let sessions: Vec<_> = world
+        .packets
+        .iter()
+        .map(|packet| crate::wire::session::parse(packet).expect("good"))
+        .map(|packet| (String::from_utf8_lossy(&packet.session()).into_owned(), packet.is_end()))
+        .collect();
+    for (day, ended) in [("0001", 8), ("0002", 8), ("0003", 8), ("0004", 0)] {
+        let name = format!("THROTT{day}");
+        let ends = sessions.iter().filter(|(session, is_end)| *session == name && *is_end).count();
+        assert_eq!(ends, ended, "{name}");
+        assert!(sessions.iter().any(|(session, _)| *session == name));
+    }
+    // Each day: M and E, at last C; the next begins with O and tells what there is.
+    let whole = world.heard_by(&mut Receiver::new(None, 1), |_| false);
+    let kinds: String = whole.iter().map(|(_, kind)| char::from(*kind)).collect();
+    assert_eq!(kinds, format!("AAAAASSS{0}AAAAASSS{0}AAAAASSS{0}", "SSRHS"));
+    let begins: Vec<_> = whole.iter().filter(|(number, _)| *number == 1).collect();
+    assert_eq!(begins.len(), 4);
+    // Whoever loses the first words of an end hears later ones.
+    let mut deaf = Receiver::new(None, 1);
+    let is_end = |at: usize| crate::wire::session::parse(&world.packets[at]).unwrap().is_end();
+    let first_end = (0..).find(|at| is_end(*at)).expect("there is one");
+    world.heard_by(&mut deaf, |at| at == first_end);
+    assert!(deaf.missing() > 0 || deaf.expected() > 1, "it is in a later session");
+}
+
+#[test]
+fn yesterdays_messages_are_sent_again_by_their_own_numbers() {
+    let mut world = World::new();
+    world.rest(3);
+    world.turn_day();
+    world.rest(2);
+    (0..10).for_each(|_| world.poll(1_000_000));
+    let name = *b"THROTTLE01";
+    let days = *world.feed.state.days();
+    let yesterday = days.ended(name).expect("there was one").0;
+    for (session, number, expected) in [
+        (yesterday, 2, Some(b'A')),
+        (yesterday, 6, Some(b'S')),
+        (yesterday, 7, None),
+        (days.session(name), 1, Some(b'S')),
+        (days.session(name), 6, Some(b'A')),
+        (*b"THROTT0009", 1, None),
+    ] {
+        world.packets.clear();
+        let request = Request { session, sequence_number: number, requested_message_count: 1 };
+        world.feed.resend(
+            SocketAddrV4::new([239, 1, 1, 1].into(), 9201),
+            &request,
+            Nanos(world.now),
+        );
+        world.poll(0);
+        let asked = world.packets.iter().map(|bytes| crate::wire::session::parse(bytes).unwrap());
+        let mut found = asked.filter(|packet| packet.block_count() == 1);
+        let found = found.find(|packet| (packet.session(), packet.seq()) == (session, number));
+        let kind = found.and_then(|packet| packet.blocks().next().map(|block| block[0]));
+        assert_eq!(kind, expected, "{number} of {}", String::from_utf8_lossy(&session));
+        world.now += 1_000_000_000;
+    }
 }

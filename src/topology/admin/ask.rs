@@ -8,8 +8,8 @@ use crate::model::{
     TradeDetail, TradingState, Unit,
 };
 use crate::slow::rules::Currency;
-use crate::topology::Decimal;
 use crate::topology::admin::list::Wanted;
+use crate::topology::{DayEnd, Decimal};
 
 /// Whom something is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -54,6 +54,8 @@ pub enum Ask {
     Reference { symbol: String, price: String },
     /// Money moves: `kind` is deposit, withdrawal or compensation; it counts once by its name.
     Cash { kind: String, account: u32, amount: String, currency: Currency, name: String },
+    /// The trading day ends, or the next one starts.
+    Day { end: DayEnd },
     /// Limits of a file, all or none.
     Load { file: String, text: String },
     /// How things stand.
@@ -323,6 +325,7 @@ impl Ask {
                 *line = Some(text.line());
                 Ok(Command { account: AccountId(*account), target: currency.code(), ..head })
             }
+            Self::Day { end } => Ok(end.command()),
             Self::Load { .. } | Self::Status => Err(AskError("this is no single request".into())),
         }
     }

@@ -163,6 +163,8 @@ fn described(command: &Command, listed: &[Instrument]) -> Option<(String, String
                 if command.instrument.0 == 0 { "index".into() } else { symbol(command.instrument) };
             (whom, "reference".into(), command.price.to_string())
         }
+        CommandKind::StartOfDay => ("everything".into(), "day".into(), "started".into()),
+        CommandKind::EndOfDay => ("everything".into(), "day".into(), "ended".into()),
         CommandKind::BustTrade | CommandKind::CorrectTrade => {
             (format!("command {}", command.seq), kind.name().to_owned(), String::new())
         }
@@ -198,6 +200,7 @@ pub fn listed_by(
 /// Whether a command is an operator's.
 pub fn is_operators(command: &Command) -> bool {
     use CommandKind as K;
+    let is_day = matches!(command.kind(), Some(K::StartOfDay | K::EndOfDay));
     matches!(
         command.kind(),
         Some(
@@ -217,5 +220,5 @@ pub fn is_operators(command: &Command) -> bool {
                 | K::SetReferencePrice
                 | K::Cash
         )
-    )
+    ) || is_day && command.order_type != Command::BY_HOUSE
 }

@@ -224,6 +224,38 @@ fn a_crash_in_the_middle_of_a_change_reaches_the_others_and_nobody_twice() {
 }
 
 #[test]
+fn a_days_end_that_a_crash_came_before_is_made_up_once() {
+    let ends = calendar_day(DayEnd::End);
+    // An order of the same instant is on record, the day's end is not.
+    let last = Nanos(ends.0 + 1_000_000);
+    let mut now = Nanos(ends.0 + 3_600_000_000_000);
+    let made_up = |ended_at: Nanos, now: &mut Nanos| {
+        let table = Timetable::new(calendar(), last, *now, &|_| Some(Phase::Closed));
+        let mut table = table.after_days(last, Nanos(1), ended_at);
+        let until = Nanos(now.0 + 5_000_000_000);
+        let made = run(&mut table, now, until, 100, &mut Stands::new());
+        let ends = made.iter().filter(|made| made.kind() == Some(CommandKind::EndOfDay)).count();
+        assert!(made.iter().all(|made| made.kind() != Some(CommandKind::EndOfDay)
+            || (made.quantity, made.order_type) == (Quantity(1), Command::BY_HOUSE)));
+        ends
+    };
+    assert_eq!(made_up(Nanos::ZERO, &mut now), 1);
+    assert_eq!(made_up(Nanos(ends.0 + 1), &mut now), 0, "it is on record");
+}
+
+/// When a day of the calendar ends, or starts.
+fn calendar_day(end: DayEnd) -> Nanos {
+    let mut at = utc("2026-11-24T08:00:00Z");
+    loop {
+        let due = calendar().after(at).expect("it goes on");
+        if due.changes.iter().any(|change| change.day == Some(end)) {
+            return due.at;
+        }
+        at = due.at;
+    }
+}
+
+#[test]
 fn the_calendar_that_comes_along_is_good_and_never_leaves_a_day_without_an_end() {
     let text = include_str!("../../../config/us-equities.toml");
     let config = crate::topology::parse("us-equities.toml", text).expect("it parses");

@@ -53,6 +53,20 @@ impl Timetable {
         table
     }
 
+    /// After a history whose last day started and ended then. One that broke off as its day was
+    /// about to end or start, after other commands of that instant, has it made up.
+    #[must_use]
+    pub fn after_days(mut self, last: Nanos, started_at: Nanos, ended_at: Nanos) -> Self {
+        let broken_off = self.calendar.at_or_before(last);
+        let Some(due) = broken_off.filter(|due| last < due.at.saturating_add(DEAL_MAX)) else {
+            return self;
+        };
+        let was = |end: &DayEnd| if *end == DayEnd::Start { started_at } else { ended_at };
+        let missed = due.changes.iter().filter_map(|change| change.day);
+        self.ready.extend(missed.filter(|end| was(end) < due.at).map(DayEnd::request));
+        self
+    }
+
     /// Deals a change again to the instruments that it did not reach.
     fn make_up(&mut self, due: &Due, phase_of: &dyn Fn(InstrumentId) -> Option<Phase>) {
         let missed = |change: &ChangeConfig, id| match change.phase {
@@ -109,13 +123,7 @@ impl Timetable {
             let Some(due) = self.next.take() else { return };
             self.next = self.calendar.after(due.at);
             let ends = due.changes.iter().filter_map(|change| change.day);
-            self.ready.extend(ends.map(|end| {
-                let kind = match end {
-                    DayEnd::Start => CommandKind::StartOfDay,
-                    DayEnd::End => CommandKind::EndOfDay,
-                };
-                Request::new(kind, Nanos::ZERO)
-            }));
+            self.ready.extend(ends.map(DayEnd::request));
             for &id in &self.calendar.instruments {
                 self.dealing.extend(due.changes.iter().map(|change| (id, *change)));
             }
@@ -125,6 +133,22 @@ impl Timetable {
         {
             self.ready.extend(requests(id, &change, seed));
         }
+    }
+}
+
+impl DayEnd {
+    /// The command that ends or starts a day; a person's says so in its `order_type`.
+    pub fn command(self) -> Command {
+        let kind = match self {
+            Self::Start => CommandKind::StartOfDay,
+            Self::End => CommandKind::EndOfDay,
+        };
+        Command { quantity: Quantity(1), ..Command::new(kind) }
+    }
+
+    /// The same as the house asks for it.
+    pub fn request(self) -> Request {
+        Request(Command { order_type: Command::BY_HOUSE, ..self.command() })
     }
 }
 
@@ -155,7 +179,7 @@ fn requests(
         ordinal: u32::from(Phase::from(change.then).code()),
         price: Price(seed() as i64),
         // By the calendar: it does not end a halt.
-        order_type: 1,
+        order_type: Command::BY_HOUSE,
         ..begin(CommandKind::SetPhase)
     });
     [hours, band, phase].into_iter().flatten().map(Request)

@@ -10,14 +10,14 @@ use std::time::Duration;
 use crate::engine::SetupError;
 use crate::journal::{JournalError, LogKind, Progress, Reader};
 use crate::model::{Event, EventId, SeqNo};
-use crate::runtime::{StopFlag, log, pin};
+use crate::runtime::{Clock, StopFlag, SystemClock, log, pin};
 use crate::snapshot::{Container, Stand};
 use crate::stage::{FixState, VenuesState};
 use crate::topology::snapshots::fit::{Unfit, fits, mark_of};
 use crate::topology::snapshots::folder::{self, Kept, list, snapshots_folder};
 use crate::topology::{
     Catalogue, Config, Replay, ReplayError, empty_feed, empty_fold, empty_gateway, empty_peers,
-    fix_options, identity, journal_folder, venues_options,
+    fix_options, identity, journal_folder, journal_settings, prunable, prune, venues_options,
 };
 
 /// Why no snapshot was taken.
@@ -45,6 +45,21 @@ pub enum TakeError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// There is too little room left for it beside the journal.
+    #[error(
+        "{}: a snapshot of {wanted} KiB and {kept} KiB that the journal may want do not fit into \
+         the {free} KiB that are free: make room", folder.display()
+    )]
+    NoRoom {
+        /// Where it was to be written.
+        folder: PathBuf,
+        /// Its size.
+        wanted: u64,
+        /// What is left to the journal.
+        kept: u64,
+        /// What is free.
+        free: u64,
     },
     /// What was written does not fit the journal, or does not read back as what it was.
     #[error("what was written is of no use: {0}")]
@@ -106,11 +121,28 @@ pub fn begun(
     for kept in list(&folder).map_err(disk(&folder))?.iter().filter(|kept| kept.seq <= until) {
         let mut replay = looked_at(config, catalogue)?;
         match resume(config, catalogue, kept, &mut replay) {
-            Ok(()) => return Ok((replay, passed_over)),
+            Ok(_) => return Ok((replay, passed_over)),
             Err(why) => passed_over.push(format!("{}: {why}", kept.path.display())),
         }
     }
     Ok((looked_at(config, catalogue)?, passed_over))
+}
+
+/// Where the snapshots stand that a start would begin from, each loaded as it would; the newest
+/// first.
+///
+/// # Errors
+/// As [`looked_at`].
+pub fn good_snapshots(config: &Config, catalogue: &Catalogue) -> Result<Vec<Stand>, TakeError> {
+    let folder = snapshots_folder(&config.data);
+    let mut stands = Vec::new();
+    for kept in list(&folder).map_err(disk(&folder))? {
+        let mut replay = looked_at(config, catalogue)?;
+        if let Ok(stand) = resume(config, catalogue, &kept, &mut replay) {
+            stands.push(stand);
+        }
+    }
+    Ok(stands)
 }
 
 fn resume(
@@ -118,12 +150,13 @@ fn resume(
     catalogue: &Catalogue,
     kept: &Kept,
     replay: &mut Replay,
-) -> Result<(), Unfit> {
+) -> Result<Stand, Unfit> {
     let bytes = fs::read(&kept.path)?;
     let container = Container::open(&bytes)?;
     let journal = journal_folder(&config.data);
     fits(&journal, &identity(config, catalogue).config, &container.stand)?;
-    replay.resume(&journal, &container)
+    replay.resume(&journal, &container)?;
+    Ok(container.stand)
 }
 
 /// Takes a snapshot at a command, or at the next at which the books are at rest.
@@ -159,6 +192,7 @@ pub fn take(
     drop(replay);
     let (digest, bytes) = (composer.digest(), composer.finish());
     let folder = snapshots_folder(&config.data);
+    has_room(config, &folder, bytes.len())?;
     let passing = folder::put(&folder, seq, &bytes).map_err(disk(&folder))?;
     let size = bytes.len();
     drop(bytes);
@@ -169,6 +203,21 @@ pub fn take(
     let path = folder::establish(&folder, seq, &passing).map_err(disk(&passing))?;
     remove_old(config, catalogue, seq)?;
     Ok(Taken { seq, path, bytes: size, digest, folded, passed_over })
+}
+
+/// Whether a file fits, and what the journal may want next after it: that goes first.
+fn has_room(config: &Config, folder: &Path, wanted: usize) -> Result<(), TakeError> {
+    fs::create_dir_all(folder).map_err(disk(folder))?;
+    let found = rustix::fs::statvfs(folder).map_err(io::Error::from).map_err(disk(folder))?;
+    let free = found.f_bavail.saturating_mul(found.f_frsize);
+    let segments = 2 * (journal_settings(config).ready_segments as u64 + 1);
+    let kept = segments * journal_settings(config).segment_bytes as u64;
+    let wanted = wanted as u64;
+    if free >= wanted.saturating_add(kept) {
+        return Ok(());
+    }
+    let [wanted, kept, free] = [wanted, kept, free].map(|bytes| bytes >> 10);
+    Err(TakeError::NoRoom { folder: folder.to_owned(), wanted, kept, free })
 }
 
 /// The last command whose events are on record: what comes after it may bring whoever folds it
@@ -297,6 +346,9 @@ pub(crate) fn spawn_snapshots(
             match take(&config, &catalogue, SeqNo(at), &|| stop.is_raised()) {
                 Ok(taken) => {
                     say(&taken);
+                    if config.journal.prune {
+                        prune_old(&config, &catalogue);
+                    }
                     last = taken.seq.0;
                 }
                 Err(TakeError::Stopped) => return,
@@ -308,6 +360,21 @@ pub(crate) fn spawn_snapshots(
         }
     };
     thread::Builder::new().name("snapshots".into()).spawn(body).map(Some)
+}
+
+/// Removes what need not be kept any longer.
+fn prune_old(config: &Config, catalogue: &Catalogue) {
+    let now = SystemClock::new().now();
+    match prunable(config, catalogue, now).and_then(|found| prune(&found).map(|()| found)) {
+        Ok(found) => {
+            for gone in found {
+                let (kind, count) = (gone.kind, gone.segments.len());
+                let until = gone.begins.until();
+                log::say(&format!("{kind} log: {count} segments up to {until} were pruned"));
+            }
+        }
+        Err(why) => log::alert(&format!("nothing of the journal is pruned: {why}")),
+    }
 }
 
 fn say(taken: &Taken) {

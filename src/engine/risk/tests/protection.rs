@@ -4,7 +4,7 @@ use super::{REFERENCE, World, account, limit_order, options, set_limit};
 use crate::engine::{BookView, Matcher};
 use crate::model::{
     Command, CommandKind, EventKind, Group, InstrumentId, LimitKind, Nanos, OrderType, Phase,
-    Price, RejectCode, Request, Scope, Side, TimeInForce,
+    Price, Quantity, RejectCode, Request, Scope, Side, TimeInForce,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -278,4 +278,28 @@ fn market_data_ends_no_halt_but_its_own() {
     set_phase(&mut world, Phase::Halt);
     by_market_data(&mut world, Phase::Continuous);
     assert_eq!(phase(&world), Phase::Halt, "a person has taken it over");
+}
+
+#[test]
+fn a_person_ends_no_day_while_an_auction_gathers() {
+    let mut world = World::new(&options(account()));
+    let end = Command { quantity: Quantity(1), ..Command::new(CommandKind::EndOfDay) };
+    set_phase(&mut world, Phase::ClosingAuction);
+    let said = |world: &mut World, command: Command| {
+        let before = world.events.len();
+        world.tell(command);
+        let of_day = |event: &&crate::model::Event| {
+            let kinds = [EventKind::EndOfDay, EventKind::Rejected].map(|kind| kind.code());
+            kinds.contains(&event.kind)
+        };
+        let found = *world.events[before..].iter().find(of_day).expect("it is answered");
+        (found.kind == EventKind::EndOfDay.code(), found.reject_code())
+    };
+    assert_eq!(said(&mut world, end), (false, Some(RejectCode::AuctionGathers)));
+    // The calendar knows what it does, and old journals asked nobody.
+    let by_house = Command { order_type: Command::BY_HOUSE, ..end };
+    assert!(said(&mut world, by_house).0);
+    assert!(said(&mut world, Command::new(CommandKind::EndOfDay)).0);
+    set_phase(&mut world, Phase::Continuous);
+    assert!(said(&mut world, end).0);
 }

@@ -178,8 +178,6 @@ fn fix_clients_go_on_at_the_heir_with_the_numbers_they_have() {
     }
     desk.work(Nanos(SECOND / 4), true);
     desk.settle();
-    desk.pair.settle();
-    desk.pair.check();
     desk.check();
     let orders: u64 = desk.traders.iter().map(|client| client.sent).sum();
     let reports: usize = desk.traders.iter().map(|client| client.told.reports.len()).sum();

@@ -1,6 +1,7 @@
 //! What a log is, from the headers of its segments alone.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 
 use crate::journal::segment::{SegmentFile, SegmentHeader};
@@ -38,8 +39,14 @@ pub fn summary(folder: &Path, kind: LogKind) -> Result<Summary, JournalError> {
         Summary { segments: 0, packed: 0, waiting: 0, bytes: 0, first: None, last: None, is_open };
     for file in SegmentFile::list(folder)? {
         let map = file.peek()?;
-        let size = fs::metadata(&file.path).map_err(JournalError::disk(&file.path, "look at it"));
-        summary.bytes += size?.len();
+        let size = match fs::metadata(&file.path) {
+            // It was packed since its name was read.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::metadata(file.packed()).map_err(|_| error)
+            }
+            size => size,
+        };
+        summary.bytes += size.map_err(JournalError::disk(&file.path, "look at it"))?.len();
         summary.packed += usize::from(file.is_packed());
         match SegmentHeader::read(&map) {
             Ok(Some(header)) => {

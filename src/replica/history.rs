@@ -1,8 +1,8 @@
 //! How far two histories are one.
 
 /// The last command that two histories have in common, by their epochs: in one epoch there is one
-/// primary, so what both have of an epoch is the same. What stands for an epoch may be anything that
-/// is never used by two.
+/// primary, so what both have of an epoch is the same. What stands for an epoch may be any number
+/// that is never used by two.
 pub(super) fn common<K: PartialEq>(
     ours: &[(K, u64)],
     our_last: u64,

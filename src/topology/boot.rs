@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::journal::{
-    JournalError, Keeper, KeeperThread, Opened, UtcMapping, Writer, open_both_from,
+    Disk, Files, JournalError, Keeper, KeeperThread, Opened, UtcMapping, Writer, open_both_from,
 };
 use crate::model::{Command, CommandKind, Event, Group, Instrument, Nanos, Request, SeqNo};
 use crate::port::Port;
@@ -113,6 +113,8 @@ pub struct Recovered {
     pub(crate) replay: Replay,
     /// Each epoch in the command log and its first command.
     pub(crate) epochs: Vec<(u32, u64)>,
+    /// The running of the machine ([`Disk::boot`]).
+    pub(crate) boot: u64,
     mended: u64,
     pub(crate) torn: Vec<String>,
     /// The command of the snapshot that the state began from.
@@ -127,26 +129,30 @@ impl Recovered {
     /// # Errors
     /// As [`boot`].
     pub(super) fn open(config: &Config, catalogue: &Catalogue) -> Result<Self, BootError> {
-        let mut recovered = Self::open_idle(config, catalogue)?;
+        let mut recovered = Self::open_idle(config, catalogue, &(Arc::new(Files) as _))?;
         for keeper in std::mem::take(&mut recovered.idle_keepers) {
             recovered.keepers.push(spawn(keeper.spawn())?);
         }
         Ok(recovered)
     }
 
-    /// The same without threads.
+    /// The same without threads, its logs on a given disk.
     ///
     /// # Errors
     /// As [`boot`].
-    pub(crate) fn open_idle(config: &Config, catalogue: &Catalogue) -> Result<Self, BootError> {
+    pub(crate) fn open_idle(
+        config: &Config,
+        catalogue: &Catalogue,
+        disk: &Arc<dyn Disk>,
+    ) -> Result<Self, BootError> {
         let mut passed_over = Vec::new();
         for kept in list_snapshots(&snapshots_folder(&config.data)).unwrap_or_default() {
-            match Self::open_at(config, catalogue, &kept)? {
+            match Self::open_at(config, catalogue, &kept, disk)? {
                 Ok(recovered) => return Ok(Self { passed_over, ..recovered }),
                 Err(why) => passed_over.push(format!("{}: {why}", kept.path.display())),
             }
         }
-        Ok(Self { passed_over, ..Self::open_from(config, catalogue, &Stand::default())? })
+        Ok(Self { passed_over, ..Self::open_from(config, catalogue, &Stand::default(), disk)? })
     }
 
     /// From a snapshot, or why not from that.
@@ -154,6 +160,7 @@ impl Recovered {
         config: &Config,
         catalogue: &Catalogue,
         kept: &Kept,
+        disk: &Arc<dyn Disk>,
     ) -> Result<Result<Self, Unfit>, BootError> {
         let journal = journal_folder(&config.data);
         let bytes = match std::fs::read(&kept.path) {
@@ -168,20 +175,26 @@ impl Recovered {
         if let Err(why) = fits(&journal, &config_now, &container.stand) {
             return Ok(Err(why));
         }
-        let mut recovered = Self::open_from(config, catalogue, &container.stand)?;
+        let mut recovered = Self::open_from(config, catalogue, &container.stand, disk)?;
         recovered.snapshot = Some(container.stand.seq);
         Ok(recovered.replay.resume(&journal, &container).map(|()| recovered))
     }
 
     /// Opens the journal where it is good up to there, with empty state.
-    fn open_from(config: &Config, catalogue: &Catalogue, stand: &Stand) -> Result<Self, BootError> {
+    fn open_from(
+        config: &Config,
+        catalogue: &Catalogue,
+        stand: &Stand,
+        disk: &Arc<dyn Disk>,
+    ) -> Result<Self, BootError> {
         let journal = journal_folder(&config.data);
         let now = SystemClock::new().now();
         let utc = UtcMapping { log_time: now, utc: now, uncertainty: Nanos(1_000_000) };
         let settings = journal_settings(config);
         let from = (stand.seq.0, stand.last_event.0);
         let meaning = meaning(config, catalogue);
-        let (commands, events) = open_both_from(&journal, from, meaning, utc, &settings)?;
+        let (commands, events) =
+            open_both_from(&journal, from, meaning, utc, &settings, Arc::clone(disk))?;
         let torn = commands.torn.iter().chain(&events.torn).map(ToString::to_string).collect();
         let Opened { writer: command_log, keeper: command_keeper, epochs: found, .. } = commands;
         let mut epochs = stand.epochs.clone();
@@ -208,6 +221,7 @@ impl Recovered {
             idle_keepers,
             replay,
             epochs,
+            boot: disk.boot(),
             mended: 0,
             torn,
             snapshot: None,

@@ -76,12 +76,12 @@ pub use snapshots::{
     mark_of, snapshots_folder, take as take_snapshot,
 };
 pub use stage_name::StageName;
-pub(crate) use standby::Vitals;
 pub use standby::{
     AloneConfig, AtTheDoor, Court, Crown, Deposed, Ending, Folding, Line, Lines, Promoted,
     Receiver, Shared, Sitting, StandbyConfig, StandbyError, StandbyReport, TcpLines, ToWitness,
     WitnessError, WitnessOptions, WitnessServer, crown, identity, stand_by, to_witness,
 };
+pub(crate) use standby::{Vitals, may_inherit};
 pub use state::{
     empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings,
     meaning, risk_bound,

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::journal::{JournalError, LogKind, Progress, Writer, cut_back, scan};
+use crate::journal::{Health, JournalError, LogKind, Progress, Writer, cut_back, scan};
 use crate::model::{Command, Event, Nanos, SeqNo};
 use crate::replica::{
     BlockDigest, Channel, Follower, Heard, Identity, LinkError, Name, Refusal, Tenant, Wish,
@@ -19,8 +19,8 @@ use crate::topology::boot::mend;
 use crate::topology::standby::identity::life;
 use crate::topology::standby::line::{Line, Lines, REDIAL, TcpLines, ToWitness, pump, push};
 use crate::topology::{
-    BootError, Catalogue, Config, Crown, Recovered, Replay, ReplayError, StandbyConfig, identity,
-    journal_folder,
+    BootError, Catalogue, Config, Crown, Recovered, ReleaseGate, Replay, ReplayError,
+    StandbyConfig, identity, journal_folder,
 };
 
 /// Why a standby, or a machine that would be primary, does not go on.
@@ -51,6 +51,9 @@ pub enum StandbyError {
     /// What the journal holds cannot be used.
     #[error(transparent)]
     Boot(#[from] BootError),
+    /// Its disk failed: what it confirms is worth less than it says.
+    #[error("{0}")]
+    Disk(String),
     /// The histories of the two machines differ.
     #[error(
         "the digests of commands up to {seq} differ between this machine and the primary: it must \
@@ -110,6 +113,16 @@ pub enum Ending {
 
 /// The file in the data folder that makes a standby primary, where there is no witness.
 const PROMOTE_FILE: &str = "PROMOTE";
+
+/// The file in the data folder that says in which running of its machine a standby caught up.
+const CAUGHT_UP_FILE: &str = "caught-up";
+
+/// Whether what this machine confirmed as standby is all still there, in this running of it: then
+/// it may take over as the heir that is on record. With both disks promised any running will do.
+pub(crate) fn may_inherit(config: &Config, boot: u64) -> bool {
+    let Ok(said) = std::fs::read_to_string(config.data.join(CAUGHT_UP_FILE)) else { return false };
+    config.gate() == ReleaseGate::SyncedReplicated || boot != 0 && said == boot.to_string()
+}
 
 /// How often that file is looked for.
 const LOOK_EVERY: Nanos = Nanos(50_000_000);
@@ -304,6 +317,7 @@ impl AtTheDoor {
             // What was cut with a whole frame is asked for again.
             to_primary = ToPrimary::new(to_primary.address, &to_primary.key, to_primary.own);
         }
+        let boot = recovered.boot;
         let receiver = Receiver {
             config: config.standby.clone(),
             to_primary,
@@ -313,6 +327,8 @@ impl AtTheDoor {
             look_at: Nanos::ZERO,
             theirs: VecDeque::new(),
             is_ready: false,
+            may_inherit: may_inherit(config, boot),
+            caught_up: (config.data.join(CAUGHT_UP_FILE), boot),
             is_lost: false,
         };
         Ok((recovered, receiver))
@@ -446,6 +462,10 @@ pub struct Receiver {
     /// Digests of the primary's blocks.
     theirs: VecDeque<(u64, u64)>,
     is_ready: bool,
+    /// Whether it has all that was told while it was heir.
+    may_inherit: bool,
+    /// Where it is said that it caught up, and in which running of the machine that is.
+    caught_up: (PathBuf, u64),
     is_lost: bool,
 }
 
@@ -465,11 +485,28 @@ impl Receiver {
         say: &(dyn Fn(StandbyReport) + Sync),
     ) -> Result<usize, Ending> {
         let work = self.follow(now, lines, log, epochs, say)?;
+        if self.progress.health() == Health::SyncFailed {
+            let complaint = self.progress.complaint();
+            let why = complaint.unwrap_or_else(|| "a sync failed".to_owned());
+            return Err(Ending::Failed(StandbyError::Disk(why)));
+        }
         let differs_at = self.compare(shared).unwrap_or(0);
         if let Some(follower) = &mut self.to_primary.follower {
             let applied = shared.applied.load(Ordering::Acquire);
-            follower.confirm(log.last(), self.progress.synced(), applied, differs_at);
-            if !self.is_ready && applied > 0 && applied >= follower.primary_last() {
+            let theirs = follower.primary_last();
+            if !self.may_inherit && theirs > 0 && log.last() >= theirs {
+                let (file, boot) = &self.caught_up;
+                // Where it cannot be written, another start must catch up first.
+                let _ = std::fs::write(file, boot.to_string());
+                self.may_inherit = true;
+            }
+            // Nobody may rely on what this side would not take over with.
+            let [received, settled] = match self.may_inherit {
+                true => [log.last(), self.progress.synced()],
+                false => [0; 2],
+            };
+            follower.confirm(received, settled, applied, differs_at);
+            if !self.is_ready && theirs > 0 && applied >= theirs {
                 self.is_ready = true;
                 say(StandbyReport::Ready { seq: SeqNo(applied) });
             }
@@ -567,7 +604,8 @@ impl Receiver {
         let is_stuck = follower.is_stuck(now, self.config.stuck());
         let is_gone = self.is_lost || is_silent || is_stuck;
         if let Some(witness) = &mut self.witness {
-            witness.tenant.wish(if is_gone { Wish::Acquire } else { Wish::Nothing });
+            let asks = is_gone && self.may_inherit;
+            witness.tenant.wish(if asks { Wish::Acquire } else { Wish::Nothing });
             witness.step(now, lines);
             return (witness.tenant.epoch() > 0).then(|| witness.tenant.epoch());
         }

@@ -9,6 +9,7 @@ mod vitals;
 mod witness;
 
 pub use config::{AloneConfig, StandbyConfig};
+pub(crate) use follow::may_inherit;
 pub use follow::{
     AtTheDoor, Ending, Folding, Promoted, Receiver, Shared, StandbyError, StandbyReport, stand_by,
     to_witness,

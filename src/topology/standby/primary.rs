@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::journal::Progress;
+use crate::journal::{Health, Progress};
 use crate::model::Nanos;
 use crate::replica::{Channel, Feeder, Name, Reign, Tenant, Vigil, Wish};
 use crate::runtime::{Clock, StopFlag, SystemClock, log, pin};
@@ -140,6 +140,11 @@ pub struct Sitting {
     look_at: Nanos,
     /// The heir that people were told of; nothing before they were told of any.
     paired: Option<Name>,
+    /// The last command that may have been told without the standby as it is now, since it came or
+    /// was heard again.
+    owed: Option<u64>,
+    /// The last command that may have been told because a standby had it.
+    told: u64,
 }
 
 /// Commands a standby may be behind when it becomes one that counts.
@@ -150,10 +155,10 @@ const LOOK_EVERY: Nanos = Nanos(20_000_000);
 
 impl Sitting {
     pub(crate) fn new(court: Court) -> Self {
-        let paired = None;
+        let (paired, owed, told) = (None, None, 0);
         let progress = (0, Nanos::ZERO);
         let (vigil, look_at) = (Vigil::default(), Nanos::ZERO);
-        Self { court, standby: None, newcomer: None, progress, vigil, look_at, paired }
+        Self { court, standby: None, newcomer: None, progress, vigil, look_at, paired, owed, told }
     }
 
     /// Feeds the standby, keeps the lease, chooses the rule; says how much was done.
@@ -171,18 +176,19 @@ impl Sitting {
 
     /// Feeds the standby, and hears how far it is.
     fn feed(&mut self, now: Nanos) -> usize {
-        let Self { court, standby, .. } = self;
+        let Self { court, standby, told, .. } = self;
         let Some(line) = standby else { return 0 };
         match step_line(line, court, now) {
             Ok(work) => {
                 let standing = line.0.standing();
                 let (received, settled) = (standing.received, standing.settled);
+                *told = (*told).max(received);
                 court.release.confirm(crate::model::SeqNo(received), crate::model::SeqNo(settled));
                 work
             }
             Err(why) => {
                 (court.say)(&format!("alert: the standby {} is gone: {why}", line.0.peer()));
-                self.standby = None;
+                (self.standby, self.owed) = (None, None);
                 1
             }
         }
@@ -204,7 +210,8 @@ impl Sitting {
                 if line.0.is_joined() {
                     (court.say)(&format!("the standby {} has joined", line.0.peer()));
                     self.progress = (0, now);
-                    self.standby = self.newcomer.take();
+                    // It may be one we know, that has lost what its memory held.
+                    (self.standby, self.owed) = (self.newcomer.take(), None);
                 }
                 work
             }
@@ -220,6 +227,7 @@ impl Sitting {
     /// and we go on alone only once the witness has it on record that there is none.
     fn choose_rule(&mut self, now: Nanos) {
         let heir = self.heir(now);
+        let is_engaged = self.owed.is_some();
         let Court { config, crown, release, rule, say, .. } = &mut self.court;
         let on_record = match &mut crown.witness {
             None => Some(heir),
@@ -234,6 +242,8 @@ impl Sitting {
             return;
         }
         let wanted = match heir.is_nobody() && rule.needs_standby() {
+            // Good with this standby as heir and without: it is about to be named.
+            true if is_engaged => Rule::SyncedReplicated,
             true => config.alone(),
             false => *rule,
         };
@@ -250,8 +260,39 @@ impl Sitting {
         }
     }
 
-    /// The standby that may take over from us: it is there, it keeps up, and it does not differ.
+    /// Who is to be named heir: the standby that may be, once it has all that was told while it
+    /// could not take over. From the moment on that this is awaited, nothing is told without it.
     fn heir(&mut self, now: Nanos) -> Name {
+        let candidate = self.candidate(now);
+        if !self.court.rule.needs_standby() {
+            return candidate;
+        }
+        if candidate.is_nobody() {
+            self.owed = None;
+            return self.former();
+        }
+        let Self { court, standby, owed, .. } = self;
+        let owed = *owed.get_or_insert_with(|| {
+            court.release.set_rule(Rule::SyncedReplicated);
+            court.progress.appended()
+        });
+        let has = standby.as_ref().map_or(0, |(feeder, _)| {
+            let standing = feeder.standing();
+            // Where it promises disks, its memory is not enough.
+            if court.rule == Rule::SyncedReplicated { standing.settled } else { standing.received }
+        });
+        if has >= owed { candidate } else { self.former() }
+    }
+
+    /// Nobody, once our own disk has all that was told because the standby had it; until then the
+    /// standby that was: should our power go, only it knows.
+    fn former(&self) -> Name {
+        let former = self.paired.unwrap_or_default();
+        if self.court.progress.synced() < self.told { former } else { Name::default() }
+    }
+
+    /// The standby that may take over from us: it is there, it keeps up, and it does not differ.
+    fn candidate(&mut self, now: Nanos) -> Name {
         let Self { court, standby, progress, paired, .. } = self;
         let Some((feeder, _)) = standby else { return Name::default() };
         let standing = feeder.standing();
@@ -292,6 +333,13 @@ impl Sitting {
             return Ok(());
         }
         self.look_at = now.saturating_add(LOOK_EVERY);
+        if self.court.crown.witness.is_some() && self.court.progress.health() == Health::SyncFailed
+        {
+            // Nothing is acknowledged here any more; the standby's disk may be better.
+            self.court.release.set_rule(Rule::Shut);
+            let complaint = self.court.progress.complaint();
+            return Err(Deposed(complaint.unwrap_or_else(|| "a sync failed".to_owned())));
+        }
         self.vigil.watch(&self.court.vitals.beats(), now);
         let Court { crown, release, config, .. } = &mut self.court;
         if crown.witness.is_some() && self.vigil.is_stuck(now, config.stuck()) {

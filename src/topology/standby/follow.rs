@@ -12,77 +12,17 @@ use std::time::Duration;
 use crate::journal::{Health, JournalError, LogKind, Progress, Writer, cut_back, scan};
 use crate::model::{Command, Event, Nanos, SeqNo};
 use crate::replica::{
-    BlockDigest, Channel, Follower, Heard, Identity, LinkError, Name, Refusal, Tenant, Wish,
+    BlockDigest, Channel, Follower, Heard, Identity, LinkError, Refusal, Tenant, Wish,
 };
 use crate::runtime::{Clock, SystemClock};
 use crate::topology::boot::mend;
+use crate::topology::standby::error::{StandbyError, StandbyReport};
 use crate::topology::standby::identity::life;
 use crate::topology::standby::line::{Line, Lines, REDIAL, TcpLines, ToWitness, pump, push};
 use crate::topology::{
     BootError, Catalogue, Config, Crown, Recovered, ReleaseGate, Replay, ReplayError,
     StandbyConfig, identity, journal_folder,
 };
-
-/// Why a standby, or a machine that would be primary, does not go on.
-#[derive(Debug, thiserror::Error)]
-pub enum StandbyError {
-    /// Somebody else is primary.
-    #[error(
-        "{holder} is primary, in epoch {epoch}: start this machine with `--standby HOST:PORT` of \
-         that one, or force the witness if that one will not come back"
-    )]
-    OtherIsPrimary {
-        /// Who.
-        holder: Name,
-        /// Since which epoch.
-        epoch: u32,
-    },
-    /// The witness will not speak with us.
-    #[error("the witness: {0}")]
-    Witness(String),
-    /// The primary will not have us, or is not fit to be one.
-    #[error("the primary at {address}: {source}")]
-    Primary {
-        /// Where it is.
-        address: SocketAddr,
-        /// Why.
-        source: LinkError,
-    },
-    /// What the journal holds cannot be used.
-    #[error(transparent)]
-    Boot(#[from] BootError),
-    /// Its disk failed: what it confirms is worth less than it says.
-    #[error("{0}")]
-    Disk(String),
-    /// The histories of the two machines differ.
-    #[error(
-        "the digests of commands up to {seq} differ between this machine and the primary: it must \
-         not take over. Keep both journals; `wirematch replay` says which of the two is wrong."
-    )]
-    Differs {
-        /// The last command of the block that differs.
-        seq: u64,
-    },
-}
-
-/// What a standby has to tell people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StandbyReport {
-    /// It was let in, and what was another history has been cut off.
-    Joined(Heard),
-    /// It has all that the primary had, and stands by.
-    Ready {
-        /// Its last command.
-        seq: SeqNo,
-    },
-    /// The primary is lost.
-    Lost(String),
-    /// It takes over.
-    TakesOver {
-        /// Its epoch as primary.
-        epoch: u32,
-    },
-}
 
 /// A standby that became primary.
 pub struct Promoted {

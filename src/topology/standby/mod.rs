@@ -1,6 +1,7 @@
 //! Two machines as threads and sockets: what [`crate::replica`] says, over kernel TCP.
 
 mod config;
+mod error;
 mod follow;
 mod identity;
 mod line;
@@ -9,11 +10,9 @@ mod vitals;
 mod witness;
 
 pub use config::{AloneConfig, StandbyConfig};
+pub use error::{StandbyError, StandbyReport};
 pub(crate) use follow::may_inherit;
-pub use follow::{
-    AtTheDoor, Ending, Folding, Promoted, Receiver, Shared, StandbyError, StandbyReport, stand_by,
-    to_witness,
-};
+pub use follow::{AtTheDoor, Ending, Folding, Promoted, Receiver, Shared, stand_by, to_witness};
 pub use identity::identity;
 pub use line::{Line, Lines, TcpLines, ToWitness};
 pub use primary::Court;

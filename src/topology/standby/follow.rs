@@ -15,7 +15,7 @@ use crate::journal::{
     Aside, Health, JournalError, LogKind, Progress, PutAside, Writer, cut_back, scan,
 };
 use crate::model::{Command, Nanos, SeqNo};
-use crate::replica::{Follower, Heard, LinkError, Wish};
+use crate::replica::{Follower, Heard, Wish};
 use crate::runtime::{Clock, StopFlag, SystemClock};
 use crate::topology::standby::copies::Copies;
 use crate::topology::standby::error::{StandbyError, StandbyReport};

@@ -116,12 +116,16 @@ impl Desk {
         }
     }
 
-    /// Every order is answered.
+    /// Every order is answered, and whoever watches has heard all there is to hear.
     fn settle(&mut self) {
         self.until("every order is answered", false, |desk| {
             desk.traders.iter().all(|client| client.told.answered.len() as u64 == client.sent)
         });
-        self.work(Nanos(SECOND / 2), false);
+        let mut heard = 0;
+        while heard < self.watcher.told.reports.len() {
+            heard = self.watcher.told.reports.len();
+            self.work(Nanos(SECOND), false);
+        }
     }
 
     /// What history owes sessions, by the journal of the primary.

@@ -150,7 +150,14 @@ fn goes_on(config: &Config, catalogue: &Catalogue, journal: &Path) {
     let settings = journal_settings(config);
     for from in [(0, 0), (u64::MAX, u64::MAX)] {
         let meaning = meaning(config, catalogue);
-        let opened = open_both_from(journal, from, meaning, UtcMapping::default(), &settings);
+        let opened = open_both_from(
+            journal,
+            from,
+            meaning,
+            UtcMapping::default(),
+            &settings,
+            std::sync::Arc::new(wirematch::journal::Files),
+        );
         let (commands, events) = opened.expect("it opens");
         assert!(commands.torn.is_empty() && events.torn.is_empty());
         assert!(commands.last > 0 && commands.writer.room() > 0);

@@ -119,6 +119,8 @@ fn failed(seed: u64, trouble: u64, found: &Found, shrink: bool) -> Failure {
 fn report(arguments: &SimulateArguments, struck: &Struck, commands: u64, seconds: f64) -> Outcome {
     let counts: BTreeMap<&str, u64> =
         struck.counts.iter().map(|(kind, count)| (kind.name(), *count)).collect();
+    let met: BTreeMap<&str, u64> =
+        struck.met_with().into_iter().map(|(count, what)| (what, count)).collect();
     let rate = arguments.seeds as f64 / seconds.max(1e-9);
     if arguments.json {
         let report = json!({
@@ -126,7 +128,7 @@ fn report(arguments: &SimulateArguments, struck: &Struck, commands: u64, seconds
             "seeds_per_s": rate,
             "commands": commands,
             "faults": counts,
-            "takeovers": struck.takeovers,
+            "met": met,
             "failures": 0,
         });
         println!("{}", serde_json::to_string_pretty(&report).context("cannot write JSON")?);
@@ -136,7 +138,10 @@ fn report(arguments: &SimulateArguments, struck: &Struck, commands: u64, seconds
     for (kind, count) in &struck.counts {
         println!("{:>10}  {}", count, kind.name());
     }
-    println!("{:>10}  times the standby took over", struck.takeovers);
+    println!("what they met:");
+    for (count, what) in struck.met_with() {
+        println!("{count:>10}  {what}");
+    }
     Ok(())
 }
 

@@ -23,16 +23,27 @@ use crate::model::Line;
 /// A log that somebody writes, and what the system said.
 pub fn cut_back(journal: &Path, last: u64) -> Result<(), JournalError> {
     // Events first: a crash between the two must not leave events without their commands.
-    for kind in [LogKind::Events, LogKind::Commands] {
-        let folder = kind.folder(journal);
-        if folder.is_dir() {
-            let _lock = lock(&folder)?;
-            // First, so that a crash on the way does not leave a loss without a reason.
-            mark_cut(&folder, kind)?;
-            cut_log(journal, &folder, kind, last)?;
-        }
+    cut_one(journal, LogKind::Events, last)?;
+    cut_one(journal, LogKind::Commands, last)
+}
+
+/// Cuts the events of commands after `last` off.
+///
+/// # Errors
+/// As [`cut_back`].
+pub(super) fn cut_events(journal: &Path, last: u64) -> Result<(), JournalError> {
+    cut_one(journal, LogKind::Events, last)
+}
+
+fn cut_one(journal: &Path, kind: LogKind, last: u64) -> Result<(), JournalError> {
+    let folder = kind.folder(journal);
+    if !folder.is_dir() {
+        return Ok(());
     }
-    Ok(())
+    let _lock = lock(&folder)?;
+    // First, so that a crash on the way does not leave a loss without a reason.
+    mark_cut(&folder, kind)?;
+    cut_log(journal, &folder, kind, last)
 }
 
 /// Says in the superblock that the log may end before what was sealed.
@@ -82,7 +93,12 @@ fn cut_log(journal: &Path, folder: &Path, kind: LogKind, last: u64) -> Result<()
 
 /// The line of the first frame that holds anything after `last`, or of the end mark of a segment
 /// behind which nothing older can be; nothing where there is none.
-fn first_after(map: &Map, kind: LogKind, header: &SegmentHeader, last: u64) -> Option<usize> {
+pub(super) fn first_after(
+    map: &Map,
+    kind: LogKind,
+    header: &SegmentHeader,
+    last: u64,
+) -> Option<usize> {
     let mut walk = Walk::begin(header);
     loop {
         let at = walk.at;

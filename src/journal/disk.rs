@@ -34,14 +34,18 @@ pub trait Disk: Send + Sync {
     /// What the system said.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Waits until a range of a mapped file is on the disk.
+    /// Waits until a range of the file at a path, which is mapped, is on the disk.
     ///
     /// # Errors
     /// What the system said; final for that file.
-    fn sync(&self, map: &MapMut, range: Range<usize>) -> io::Result<()>;
+    fn sync(&self, path: &Path, map: &MapMut, range: Range<usize>) -> io::Result<()>;
 
     /// A number that nobody outside can guess.
     fn salt(&self) -> u64;
+
+    /// A number of this running of the machine, during which no page that was written is forgotten;
+    /// 0 where the system does not say.
+    fn boot(&self) -> u64;
 }
 
 /// The system's own files.
@@ -71,12 +75,17 @@ impl Disk for Files {
         to.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     }
 
-    fn sync(&self, map: &MapMut, range: Range<usize>) -> io::Result<()> {
+    fn sync(&self, _: &Path, map: &MapMut, range: Range<usize>) -> io::Result<()> {
         map.sync(range)
     }
 
     fn salt(&self) -> u64 {
         // Where the system has no randomness yet, a checksum is still a checksum.
         getrandom::u64().unwrap_or(0x9e37_79b9_7f4a_7c15)
+    }
+
+    fn boot(&self) -> u64 {
+        let Ok(text) = fs::read("/proc/sys/kernel/random/boot_id") else { return 0 };
+        blake3::hash(&text).as_bytes().first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
     }
 }

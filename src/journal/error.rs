@@ -72,6 +72,11 @@ pub enum Wrong {
     /// A segment without an end mark, though a later one was begun.
     #[error("the segment has no end mark, though a later segment was begun")]
     Unfinished,
+    /// Events without their commands.
+    #[error(
+        "the log ended here, with events of commands that are not on record; they were cut off"
+    )]
+    Ahead,
     /// A file that ends too early.
     #[error("the file is shorter than a segment")]
     Short,

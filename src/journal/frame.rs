@@ -42,8 +42,11 @@ pub(crate) struct FrameHeader {
     reserved: [u8; 2],
     /// Under which epoch the messages were sequenced; 0 where nobody counts epochs.
     pub epoch: u32,
+    /// One more than the last message that was known to be on the disk when this was written; 0
+    /// where that is not said, as in logs of builds before this was known.
+    pub known: u64,
     /// Not used; zero.
-    unused: [u8; 28],
+    unused: [u8; 20],
     /// Checksum of the line with this zero, started from the segment's checksum.
     pub crc: u32,
 }
@@ -64,6 +67,7 @@ impl FrameHeader {
             previous,
             lines: burst.lines,
             epoch: burst.epoch,
+            known: burst.known,
             ..Self::zeroed()
         };
         header.crc = header.checksum(seed);
@@ -125,6 +129,8 @@ pub(crate) struct Burst {
     pub crc: u32,
     /// The epoch they are of.
     pub epoch: u32,
+    /// One more than the last message that is known to be on the disk.
+    pub known: u64,
 }
 
 impl Burst {
@@ -193,7 +199,7 @@ mod tests {
 
         #[test]
         fn a_header_is_good_in_its_own_segment_only(first: u64, seed: u32, other: u32) {
-            let burst = Burst { first, count: 1, lines: 2, crc: 7, epoch: 3 };
+            let burst = Burst { first, count: 1, lines: 2, crc: 7, epoch: 3, known: 9 };
             let header = FrameHeader::new(LogKind::Events, seed, &burst, 3);
             let line: Line = bytemuck::cast(header);
             prop_assert_eq!(FrameHeader::read(&line, LogKind::Events, seed), Ok(Some(header)));

@@ -5,13 +5,16 @@ use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::marker::PhantomData;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use crate::journal::cut::{cut_events, first_after};
 use crate::journal::maker::Maker;
-use crate::journal::map::MapMut;
+use crate::journal::map::{MapMut, PAGE};
 use crate::journal::seal::Found;
 use crate::journal::segment::{HEADER_LINES, Segment, SegmentFile, Stamp};
 use crate::journal::syncer::{Ends, Syncer};
@@ -20,7 +23,7 @@ use crate::journal::{
     Chain, Disk, Files, JournalError, Keeper, LogKind, Logged, Meaning, Progress, Scan, Settings,
     Torn, UtcMapping, Writer, check_pair, scan_from,
 };
-use crate::model::{Command, Event};
+use crate::model::{Command, Event, Line};
 
 /// A log open for writing.
 #[derive(Debug)]
@@ -52,7 +55,8 @@ pub fn open<H: Logged>(
     open_with(folder, meaning, utc, settings, Arc::new(Files))
 }
 
-/// Opens or creates both logs of a journal, the event log being no longer than the commands.
+/// Opens or creates both logs of a journal. Where power went when events were on the disk and their
+/// commands were not yet, those events are cut off.
 ///
 /// # Errors
 /// As [`open`], and [`JournalError::EventsAhead`].
@@ -62,11 +66,11 @@ pub fn open_both(
     utc: UtcMapping,
     settings: &Settings,
 ) -> Result<(Opened<Command>, Opened<Event>), JournalError> {
-    open_both_from(journal, (0, 0), meaning, utc, settings)
+    open_both_from(journal, (0, 0), meaning, utc, settings, Arc::new(Files))
 }
 
-/// As [`open_both`], where both logs are known to be good up to a command and an event of theirs:
-/// what comes before their segments is not read.
+/// As [`open_both`] on a given disk, where both logs are known to be good up to a command and an
+/// event of theirs: what comes before their segments is not read.
 ///
 /// # Errors
 /// As [`open_both`].
@@ -76,15 +80,26 @@ pub fn open_both_from(
     meaning: Meaning,
     utc: UtcMapping,
     settings: &Settings,
+    disk: Arc<dyn Disk>,
 ) -> Result<(Opened<Command>, Opened<Event>), JournalError> {
-    let disk = Arc::new(Files);
     let folder = |kind: LogKind| kind.folder(journal);
     let commands = Locked::<Command>::new(folder(Command::KIND), command, settings, disk.clone())?;
-    let events = Locked::<Event>::new(folder(Event::KIND), event, settings, disk)?;
-    check_pair(journal, &commands.scan, &events.scan)?;
+    let locked = || Locked::<Event>::new(folder(Event::KIND), event, settings, disk.clone());
+    let (mut events, mut ahead) = (locked()?, None);
+    if check_pair(journal, &commands.scan, &events.scan).is_err() {
+        // Neither log waits for the other's syncs. That commands are gone which had been on the
+        // disk for sure, the command log's own seal would have told.
+        ahead = Some(Torn::ahead(&events.scan));
+        drop(events);
+        cut_events(journal, commands.scan.last)?;
+        events = locked()?;
+        check_pair(journal, &commands.scan, &events.scan)?;
+    }
     let stamped = |kind| Stamp { kind, meaning, utc };
     let commands = commands.open(stamped(Command::KIND), settings)?;
-    Ok((commands, events.open(stamped(Event::KIND), settings)?))
+    let mut events = events.open(stamped(Event::KIND), settings)?;
+    events.torn.extend(ahead);
+    Ok((commands, events))
 }
 
 /// As [`open`], on a given disk.
@@ -128,7 +143,7 @@ impl<H: Logged> Locked<H> {
         // On another core, since it takes as long as the scan.
         let (scan, chain) = std::thread::scope(|scope| {
             let chain = scope.spawn(|| found.check::<H>(from));
-            (scan_from(&folder, H::KIND, from, &mut |_| ()), chain.join())
+            (scan_from(&folder, H::KIND, from, disk.boot(), &mut |_| ()), chain.join())
         });
         let scan = scan?;
         let chain = chain.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
@@ -148,8 +163,17 @@ impl<H: Logged> Locked<H> {
             let file = &torn.place.file;
             mend(torn, &*disk).map_err(JournalError::disk(file, "cut the torn tail"))?;
         }
-        for (segment, _) in begun() {
+        let sealed = H::KIND.seq(found.sealed());
+        for (segment, header) in begun() {
             let path = &segment.file.path;
+            if H::KIND.seq(segment.last) >= sealed && !segment.file.is_packed() {
+                let map = segment.file.map()?;
+                let first = first_after(&map, H::KIND, &header, sealed).unwrap_or(segment.end);
+                // The header goes with the first frame.
+                let first = if first == HEADER_LINES { 0 } else { first };
+                let again = write_again(path, first..segment.end, &*disk);
+                again.map_err(JournalError::disk(path, "write the end of the log again"))?;
+            }
             sync(path, &*disk).map_err(JournalError::disk(path, "sync the segment"))?;
         }
         let spare = spare(&scan, settings)?;
@@ -287,6 +311,16 @@ fn mend(torn: &Torn, disk: &dyn Disk) -> io::Result<()> {
         at += piece;
     }
     disk.sync_file(&file)
+}
+
+/// Writes lines of a segment again, as they are, with all of their pages. After a sync that failed the system may
+/// take pages for clean that never reached the disk, and would not send them at the next sync.
+fn write_again(path: &Path, lines: Range<usize>, disk: &dyn Disk) -> io::Result<()> {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let first = lines.start * size_of::<Line>() / PAGE * PAGE;
+    let mut bytes = vec![0; lines.end * size_of::<Line>() - first];
+    file.read_exact_at(&mut bytes, first as u64)?;
+    disk.write(&file, first as u64, &bytes)
 }
 
 fn sync(path: &Path, disk: &dyn Disk) -> io::Result<()> {

@@ -1,14 +1,17 @@
 //! Reads a whole log and says what it is worth, changing nothing.
 //!
-//! A torn tail and a rotten middle must not look alike: behind a torn tail nothing is good, while
-//! something good behind something bad is damage, an error, and never cut off.
+//! A torn tail and a rotten middle must not look alike. Behind a torn tail nothing is good, or, as
+//! the system sends pages to the disk in any order, only frames that were written before what is
+//! missing was known to be there. Anything else good behind something bad is damage, an error, and
+//! never cut off.
 
 use std::path::Path;
 
 use crate::journal::frame::{FrameHeader, check_body};
 use crate::journal::map::{Map, PAGE};
+use crate::journal::seal::Superblock;
 use crate::journal::segment::{HEADER_LINES, SEGMENT_BYTES_MIN, SegmentFile, SegmentHeader};
-use crate::journal::{JournalError, LogKind, Place, Pruned, Wrong};
+use crate::journal::{Disk, Files, JournalError, LogKind, Place, Pruned, Wrong};
 use crate::model::Line;
 
 /// A piece of the tail that is not part of the log and can be cut off.
@@ -22,9 +25,24 @@ pub struct Torn {
     pub wrong: Wrong,
 }
 
+impl Torn {
+    /// The end of an event log whose last events are of commands that the command log lacks.
+    pub(crate) fn ahead(events: &Scan) -> Self {
+        let last = events.segments.iter().rev().find(|segment| segment.header.is_some());
+        let (file, line) = last.map_or((SegmentFile::new(Path::new(""), 1), 0), |segment| {
+            (segment.file.clone(), segment.end)
+        });
+        Self { place: file.place(line, events.last), bytes: 0, wrong: Wrong::Ahead }
+    }
+}
+
 impl std::fmt::Display for Torn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}; {} bytes are no part of the log", self.place, self.wrong, self.bytes)
+        let Self { place, wrong, bytes } = self;
+        match wrong {
+            Wrong::Ahead => write!(f, "{place}: {wrong}"),
+            _ => write!(f, "{place}: {wrong}; {bytes} bytes are no part of the log"),
+        }
     }
 }
 
@@ -66,6 +84,8 @@ pub struct Scan {
     pub(crate) link: u32,
     /// Where the log ends, once that is known, and why if not cleanly.
     over: Option<(Place, Option<Wrong>)>,
+    /// The last message that was on the disk for sure.
+    sealed: u64,
 }
 
 /// Reads and checks a whole log; calls `watch` with the bytes of each segment done.
@@ -77,11 +97,12 @@ pub fn scan(
     kind: LogKind,
     watch: &mut dyn FnMut(u64),
 ) -> Result<Scan, JournalError> {
-    scan_from(folder, kind, 0, watch)
+    scan_from(folder, kind, 0, Files.boot(), watch)
 }
 
 /// As [`scan`], of the segments from that of an id on; of those before only the headers are read,
-/// and what links to them is taken on trust.
+/// and what links to them is taken on trust. `boot` says which running of the machine this is
+/// ([`Disk::boot`](crate::journal::Disk::boot)).
 ///
 /// # Errors
 /// As [`scan`].
@@ -89,10 +110,19 @@ pub fn scan_from(
     folder: &Path,
     kind: LogKind,
     from: u64,
+    boot: u64,
     watch: &mut dyn FnMut(u64),
 ) -> Result<Scan, JournalError> {
-    let mut scan =
-        Scan { kind, segments: vec![], last: 0, torn: vec![], epochs: vec![], link: 0, over: None };
+    let mut scan = Scan {
+        kind,
+        segments: vec![],
+        last: 0,
+        torn: vec![],
+        epochs: vec![],
+        link: 0,
+        over: None,
+        sealed: sealed(folder, kind, boot),
+    };
     let files = SegmentFile::list(folder)?;
     let begin = segment_of(&files, from)?;
     if let Some(gone) = Pruned::read(folder)?.filter(|_| begin == 0) {
@@ -113,6 +143,17 @@ pub fn scan_from(
             Err(JournalError::MissingSegment { file })
         }
         _ => Ok(scan),
+    }
+}
+
+/// What was on the disk as the superblock has it. All, where it cannot be read, and where the
+/// machine ran ever since: its memory then held what the disk had not yet.
+fn sealed(folder: &Path, kind: LogKind, boot: u64) -> u64 {
+    match Superblock::read(folder, kind) {
+        Ok(Some(mark)) if boot != 0 && mark.boot == boot => u64::MAX,
+        Ok(Some(mark)) if !mark.is_cut => mark.seal.id,
+        Ok(_) => 0,
+        Err(_) => u64::MAX,
     }
 }
 
@@ -280,7 +321,9 @@ impl Scan {
         Ok(())
     }
 
-    /// Checks that no line from `at` on is the header of a good frame.
+    /// Checks that no good frame from line `at` on could belong to the log. One that was written
+    /// when nothing of what is missing was known to be on the disk may stand there: the system
+    /// sends pages in any order, and the power went before their turn came.
     fn check_dead(
         &self,
         file: &SegmentFile,
@@ -289,17 +332,20 @@ impl Scan {
         place: Place,
         wrong: Wrong,
     ) -> Result<(), JournalError> {
+        let is_sealed = self.sealed > self.last;
         let begun = at == 0 && matches!(SegmentHeader::read(map), Ok(Some(_)));
         let seeds = SegmentHeader::seeds(map);
-        let good = |line: &Line| {
+        let belongs = |line: &Line| {
             seeds.iter().any(|&seed| match FrameHeader::read(line, self.kind, seed) {
-                Ok(header) => header.is_some(),
+                Ok(Some(frame)) => is_sealed || frame.known == 0 || frame.known - 1 > self.last,
+                Ok(None) => false,
                 // The checksum was right.
                 Err(wrong) => wrong == Wrong::Message,
             })
         };
-        let alive = begun || (at.max(1)..map.lines()).any(|at| good(&map.line(at)));
-        if !alive {
+        let is_damaged =
+            begun && is_sealed || (at.max(1)..map.lines()).any(|at| belongs(&map.line(at)));
+        if !is_damaged {
             return Ok(());
         }
         debug_assert!(place.file <= file.path, "what follows comes later");

@@ -136,7 +136,7 @@ impl Syncer {
         if self.ends.progress.health() == Health::SyncFailed {
             return;
         }
-        if let Err(error) = self.disk.sync(&segment.map, range.clone()) {
+        if let Err(error) = self.disk.sync(&segment.file.path, &segment.map, range.clone()) {
             let file = segment.file.path.display();
             let complaint = format!(
                 "{file}, bytes {range:?}: the sync failed ({error}). What reached the disk is \

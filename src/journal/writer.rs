@@ -216,7 +216,8 @@ impl<H: Logged> Writer<H> {
         let next = self.ready.pop().map_err(|_| Fault::JournalFailed)?;
         if let Some(old) = self.current.take() {
             let first = self.last.saturating_add(1);
-            let end = Burst { first, epoch: self.epoch, ..Burst::default() };
+            let known = self.known();
+            let end = Burst { first, epoch: self.epoch, known, ..Burst::default() };
             let header = FrameHeader::new(H::KIND, self.seed, &end, self.link);
             old.map.publish(self.at, &bytemuck::cast(header));
             self.link = header.crc;
@@ -231,8 +232,16 @@ impl<H: Logged> Writer<H> {
         Ok(())
     }
 
+    /// What a frame says of the disk: whoever finds it behind a hole can tell pages that were lost
+    /// on their way there from pages that were there. One load of a line that changes with a sync.
+    #[inline]
+    fn known(&self) -> u64 {
+        self.progress.synced().saturating_add(1)
+    }
+
     #[inline]
     fn close_frame(&mut self) {
+        self.burst.known = self.known();
         let header = FrameHeader::new(H::KIND, self.seed, &self.burst, self.link);
         if let Some(segment) = &self.current {
             segment.map.publish(self.at, &bytemuck::cast(header));

@@ -105,7 +105,9 @@ impl Arbiter {
             true
         } else if name == holder {
             // It lost what was in its memory: then its heir may know more than it.
-            (heir.is_nobody() || life == self.state.life) && now >= self.until
+            // A person may have said that it does not.
+            let knows = heir.is_nobody() || heir == name || life == self.state.life;
+            knows && now >= self.until
         } else {
             name == heir && now >= self.until
         };
@@ -162,6 +164,15 @@ mod tests {
         assert!(!arbiter.judge(&acquire(A, 2), Nanos(400)).granted, "its machine was off");
         arbiter.judge(&Question::Renew { name: A, epoch: 2, heir: Name::default() }, Nanos(500));
         assert!(arbiter.judge(&acquire(A, 2), Nanos(700)).granted, "it had gone on alone");
+    }
+
+    #[test]
+    fn a_person_may_say_that_the_primary_knows_all_though_it_forgot() {
+        let mut arbiter = arbiter();
+        arbiter.judge(&Question::Renew { name: A, epoch: 1, heir: B }, Nanos(1));
+        assert!(!arbiter.judge(&acquire(A, 2), Nanos(200)).granted, "its machine was off");
+        arbiter.force(A);
+        assert!(arbiter.judge(&acquire(A, 2), Nanos(201)).granted);
     }
 
     #[test]

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::engine::BookView;
+use crate::engine::{BookView, Fold, Shards};
 use crate::journal::{Logged, Reader};
 use crate::model::{Command, CommandKind, Event, EventKind, Group, SeqNo};
-use crate::simulate::world::World;
+use crate::simulate::money::Ledger;
+use crate::simulate::world::{REFERENCE, World};
 use crate::topology::{Replay, empty_feed, empty_fold, empty_gateway};
 
 /// What a simulation found.
@@ -39,6 +40,17 @@ fn ensure(is_so: bool, check: &'static str, what: impl FnOnce() -> String) -> Re
     if is_so { Ok(()) } else { Err(Found::new(check, what())) }
 }
 
+/// Checks what a standby would take over with: its risk as it lives, against its events.
+pub(super) fn standing(journal: &Path, fold: &mut Fold<Shards>) -> Result<(), Found> {
+    let mut ledger = Ledger::new(REFERENCE);
+    for group in log_of::<Event>(journal)? {
+        if group.head.id.seq() <= fold.seq {
+            ledger.add(&group.head);
+        }
+    }
+    money(ledger, fold)
+}
+
 /// Checks everything; a digest of all of it, and how many commands there were.
 pub(super) fn check(world: &World, primary: usize) -> Result<(u64, u64), Found> {
     let journals = [0, 1].map(|place| world.machines[place].journal());
@@ -57,7 +69,7 @@ pub(super) fn check(world: &World, primary: usize) -> Result<(u64, u64), Found> 
     let mut digests = Vec::new();
     for place in [primary, 1 - primary] {
         let until = SeqNo(copies.len() as u64);
-        let (books, all) = replayed(world, place, until)?;
+        let (books, all) = replayed(world, (place, primary), until)?;
         digests.push(books);
         if place == primary {
             digest ^= all;
@@ -115,8 +127,12 @@ fn trades(world: &World, journal: &Path) -> Result<(), Found> {
 }
 
 /// Folds a journal again and compares every event; a digest of its books and its risk gate after
-/// `until`, and one of all of it.
-fn replayed(world: &World, place: usize, until: SeqNo) -> Result<(u64, u64), Found> {
+/// `until`, and one of all of it. The primary's risk is held against its events.
+fn replayed(
+    world: &World,
+    (place, primary): (usize, usize),
+    until: SeqNo,
+) -> Result<(u64, u64), Found> {
     let machine = &world.machines[place];
     let (config, catalogue) = (&machine.config, machine.catalogue());
     let failed = |error: String| Found::new("replay", error);
@@ -140,10 +156,24 @@ fn replayed(world: &World, place: usize, until: SeqNo) -> Result<(u64, u64), Fou
     };
     let books = digest(&replay);
     run(&mut replay, SeqNo::MAX)?;
+    let all = digest(&replay);
+    let mut ledger = Ledger::new(REFERENCE);
+    log_of::<Event>(&machine.journal())?.iter().for_each(|group| ledger.add(&group.head));
+    if place == primary {
+        money(ledger, &mut replay.fold)?;
+    }
     for client in &world.clients {
         let view = replay.gateway.views().find(|view| view.session.0 == client.session);
         let is_known = view.is_some_and(|view| view.next_number > 0);
         ensure(is_known, "session", || format!("session {} is not known", client.session))?;
     }
-    Ok((books, digest(&replay)))
+    Ok((books, all))
+}
+
+/// Checks what risk has against what is on record; the gate has heard of all events then.
+pub(super) fn money(ledger: Ledger, fold: &mut Fold<Shards>) -> Result<(), Found> {
+    let differs = ledger.differs(fold);
+    let differs = differs.map_err(|fault| Found::new("money", fault.sentence().to_owned()))?;
+    ensure(!fold.gate.is_broken(), "money", || "risk gave back what it never held".to_owned())?;
+    differs.map_or(Ok(()), |what| Err(Found::new("money", what)))
 }

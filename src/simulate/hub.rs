@@ -54,11 +54,13 @@ pub(super) struct Hub {
     seed: u64,
     faults: Faults,
     struck: [u64; 5],
+    /// Nothing passes from the first station to the second.
+    cut: Vec<(Mac, Mac)>,
 }
 
 impl Hub {
     pub(super) fn new(seed: u64) -> Self {
-        Self { wires: Vec::new(), seed, faults: Faults::default(), struck: [0; 5] }
+        Self { wires: Vec::new(), seed, faults: Faults::default(), struck: [0; 5], cut: vec![] }
     }
 
     /// A port at an address, new or in place of an old one.
@@ -87,6 +89,16 @@ impl Hub {
         self.wires.iter_mut().for_each(|wire| wire.port.set_faults(faults));
     }
 
+    /// Nothing passes any more from one address to another.
+    pub(super) fn cut(&mut self, from: Ipv4Addr, to: Ipv4Addr) {
+        self.cut.push((Mac::local(from), Mac::local(to)));
+    }
+
+    /// Everything passes.
+    pub(super) fn join(&mut self) {
+        self.cut.clear();
+    }
+
     /// Faults that struck so far: lost, duplicated, made late, corrupted, cut short.
     pub(super) fn struck(&self) -> [u64; 5] {
         let mut sums = self.struck;
@@ -104,8 +116,10 @@ impl Hub {
         }
         for (from, frame) in &frames {
             let to = Mac(frame.first_chunk().copied().unwrap_or_default());
+            let sender = self.wires.get(*from).map_or(to, |wire| wire.station);
             for (at, wire) in self.wires.iter_mut().enumerate() {
-                if at != *from && (to.is_group() || wire.station == to) {
+                let is_cut = self.cut.contains(&(sender, wire.station));
+                if at != *from && !is_cut && (to.is_group() || wire.station == to) {
                     // A full wire loses.
                     let fill = &mut |space: &mut [u8]| space.copy_from_slice(frame);
                     let _ = wire.port.transmit(frame.len(), fill);

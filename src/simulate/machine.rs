@@ -3,22 +3,24 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::engine::{BookView, Matcher};
-use crate::journal::Keeper;
+use crate::engine::{BookView, Fold, Matcher, Shards};
+use crate::journal::{Disk, Keeper};
 use crate::link::Producer;
-use crate::model::{Command, CommandKind, Group, InstrumentId, Nanos, Request, SeqNo};
+use crate::model::{Command, CommandKind, EventKind, Group, InstrumentId, Nanos, Request, SeqNo};
 use crate::port::Port;
-use crate::replica::Wish;
+use crate::replica::{Name, Wish};
 use crate::runtime::Stage;
 use crate::simulate::Sabotage;
 use crate::simulate::cables::{Exchange, Shared as Cables, address};
+use crate::simulate::platter::Platter;
 use crate::stage::{Archive, Board, Gate, Release, Rule};
 use crate::topology::{
-    AtTheDoor, Catalogue, Config, Court, Crown, Ending, Folding, Part, Parts, Receiver, Recovered,
-    Replay, Shared, Sitting, ToWitness, Vitals, Wired, engine_limits, identity, journal_folder,
-    mend, reign_of, risk_bound, to_witness, wire,
+    AtTheDoor, BootError, Catalogue, Config, Court, Crown, Ending, Folding, Part, Parts, Receiver,
+    Recovered, ReleaseGate, Replay, Shared, Sitting, ToWitness, Vitals, Wired, engine_limits,
+    identity, journal_folder, may_inherit, mend, reign_of, risk_bound, to_witness, wire,
 };
 
 /// What a machine is at.
@@ -46,6 +48,7 @@ struct Primary {
     archive: Archive,
     sitting: Sitting,
     release: Arc<Release>,
+    journal_is_short: Arc<AtomicBool>,
     requests: Producer<Request>,
 }
 
@@ -56,12 +59,24 @@ pub(super) struct Machine {
     catalogue: Catalogue,
     lines: Exchange,
     state: State,
-    /// One running of its hardware.
-    pub(super) life: [u8; 16],
     sabotage: Option<Sabotage>,
+    pub(super) disk: Platter,
+    /// What told orders wait for with a standby.
+    rule: Rule,
+    /// It may lack what was told, and asks for nothing before a primary has let it in.
+    waits: bool,
+    /// When its keepers last had a step, and how often they synced since its state began.
+    kept_at: Nanos,
+    syncs: u32,
     /// Times it took over.
     pub(super) promotions: u64,
 }
+
+/// The pause between steps of a log's keeper, and between its syncs.
+const KEEP_EVERY: Duration = Duration::from_millis(5);
+
+/// Lines for the events of one command.
+const EVENTS_ROOM: usize = 64;
 
 /// Parts of a machine that are scheduled on their own, at most.
 pub(super) const PARTS: usize = 10;
@@ -78,11 +93,64 @@ impl Machine {
         place: usize,
         (config, catalogue): (Config, Catalogue),
         cables: Cables,
+        disk: Platter,
         sabotage: Option<Sabotage>,
     ) -> Self {
         let lines = Exchange { shared: cables, place };
-        let (state, life) = (State::Off, [1; 16]);
-        Self { place, config, catalogue, lines, state, life, sabotage, promotions: 0 }
+        let rule = match config.gate() {
+            ReleaseGate::SyncedReplicated => Rule::SyncedReplicated,
+            _ => Rule::Replicated,
+        };
+        Self {
+            place,
+            config,
+            catalogue,
+            lines,
+            state: State::Off,
+            sabotage,
+            disk,
+            rule,
+            waits: false,
+            kept_at: Nanos::ZERO,
+            syncs: 0,
+            promotions: 0,
+        }
+    }
+
+    pub(super) fn name(&self) -> Name {
+        identity(&self.config, &self.catalogue).name
+    }
+
+    /// Whether what is told is on both disks.
+    pub(super) fn promises_disks(&self) -> bool {
+        self.rule == Rule::SyncedReplicated
+    }
+
+    /// Whether all it had when its state began is on its disk.
+    pub(super) fn has_synced(&self) -> bool {
+        self.syncs > 3
+    }
+
+    /// It lacks what was told, or may.
+    pub(super) fn set_waiting(&mut self) {
+        self.waits = true;
+    }
+
+    /// What it is at, for people.
+    pub(super) fn describe(&self) -> String {
+        let state = match &self.state {
+            State::Off => "off",
+            State::Asking(_) => "asks",
+            State::AtTheDoor(..) => "at the door",
+            State::Standing(_) => "stands by",
+            State::Primary(_) => "primary",
+        };
+        format!("{state}, waits: {}, running: {}", self.waits, self.disk.boot())
+    }
+
+    /// Whether it serves or stands by: its journal was opened.
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.state, State::Standing(_) | State::Primary(_))
     }
 
     pub(super) fn journal(&self) -> PathBuf {
@@ -101,15 +169,29 @@ impl Machine {
         matches!(self.state, State::Primary(_))
     }
 
-    pub(super) fn is_standing(&self) -> bool {
-        matches!(self.state, State::Standing(_))
-    }
-
     /// Whether it may answer anybody at its time `now`.
     pub(super) fn may_answer(&self, now: Nanos) -> bool {
         match &self.state {
             State::Primary(primary) => now < primary.release.lease_ends(),
             _ => false,
+        }
+    }
+
+    /// Whether commands wait because the journal has no room: cancels wait too.
+    pub(super) fn is_out_of_room(&self) -> bool {
+        match &self.state {
+            State::Primary(primary) => {
+                primary.stages.iter().any(|stage| stage.name() == "recorder" && stage.held() > 0)
+            }
+            _ => false,
+        }
+    }
+
+    /// What it would take over with, where it stands by.
+    pub(super) fn fold(&mut self) -> Option<&mut Fold<Shards>> {
+        match &mut self.state {
+            State::Standing(standing) => Some(&mut standing.recovered.replay.fold),
+            _ => None,
         }
     }
 
@@ -127,12 +209,20 @@ impl Machine {
     }
 
     /// Starts it: as primary if the witness lets it, else as standby.
-    pub(super) fn start(&mut self) {
-        let Some(mut witness) = to_witness(&self.config, self.life) else {
-            return;
+    pub(super) fn start(&mut self) -> Result<(), Fallen> {
+        self.disk.set_failing(false);
+        let mut life = [1; 16];
+        life[..8].copy_from_slice(&self.disk.boot().to_le_bytes());
+        let Some(mut witness) = to_witness(&self.config, life) else {
+            return Err("it has no witness".to_owned());
         };
+        self.waits &= !may_inherit(&self.config, self.disk.boot());
+        if self.waits {
+            return self.go_to_the_door(Some(witness));
+        }
         witness.tenant.wish(Wish::Acquire);
         self.state = State::Asking(witness);
+        Ok(())
     }
 
     /// Takes a step of one part; says how much was done.
@@ -148,6 +238,9 @@ impl Machine {
             State::AtTheDoor(door, witness) => self.knock(door, witness, now),
             State::Standing(standing) => self.stand(standing, part, now, ports),
             State::Primary(mut primary) => {
+                if part == primary.stages.len() {
+                    self.keep(&mut primary.keepers, now);
+                }
                 let outcome = primary.step(part, now, self.sabotage);
                 match outcome {
                     Ok(work) => {
@@ -171,8 +264,7 @@ impl Machine {
         let work = witness.step(now, &mut self.lines);
         let own = identity(&self.config, &self.catalogue).name;
         if witness.tenant.epoch() > 0 {
-            let mut recovered =
-                Recovered::open_idle(&self.config, &self.catalogue, Part::Primary).map_err(said)?;
+            let mut recovered = self.open(Part::Primary).map_err(said)?;
             recovered.catch_up(SeqNo::MAX).map_err(said)?;
             let epoch = witness.tenant.epoch();
             self.rule(recovered, Crown { witness: Some(witness), epoch }, now, ports);
@@ -200,7 +292,7 @@ impl Machine {
     ) -> Result<usize, Fallen> {
         let Some(heard) = door.step(now, &mut self.lines).map_err(said)? else {
             // Maybe there is no primary any more, and it should be this one.
-            if let Some(to_witness) = &mut witness {
+            if let Some(to_witness) = witness.as_mut().filter(|_| !self.waits) {
                 to_witness.tenant.wish(Wish::Acquire);
                 to_witness.step(now, &mut self.lines);
                 if to_witness.tenant.epoch() > 0 {
@@ -217,13 +309,32 @@ impl Machine {
         if self.sabotage == Some(Sabotage::KeepOldTail) {
             door.keep_all();
         }
-        let open = || Recovered::open_idle(&self.config, &self.catalogue, Part::Standby);
+        let open = || self.open(Part::Standby);
         let (recovered, receiver) = door.enter(&self.config, witness, open).map_err(said)?;
         let shared = Arc::<Shared>::default();
         let folding = Folding::new(&recovered, heard, Arc::clone(&shared));
         let standing = Standing { recovered, receiver, folding, shared, is_flipped: false };
         self.state = State::Standing(Box::new(standing));
+        self.syncs = 0;
         Ok(1)
+    }
+
+    fn open(&self, part: Part) -> Result<Recovered, BootError> {
+        let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
+        Recovered::open_idle(&self.config, &self.catalogue, part, &disk)
+    }
+
+    /// What its keepers' threads did since, as far as its time goes.
+    fn keep(&mut self, keepers: &mut [Keeper], now: Nanos) {
+        let since = Duration::from_nanos(now.saturating_sub(self.kept_at).0);
+        if since < KEEP_EVERY {
+            return;
+        }
+        self.kept_at = now;
+        self.syncs += 1;
+        keepers.iter_mut().for_each(|keeper| {
+            keeper.step(since);
+        });
     }
 
     fn stand(
@@ -243,7 +354,9 @@ impl Machine {
                 Err(Ending::Failed(error)) => Err(said(error)),
                 Err(Ending::Promoted { witness, epoch, .. }) => {
                     standing.shared.trust_all();
-                    while standing.fold(self.sabotage)? {}
+                    // Without room for events it waits for somebody who makes some.
+                    self.disk.set_full(false);
+                    while standing.fold_next(&self.disk, self.sabotage)? {}
                     self.promotions += 1;
                     let epoch = match self.sabotage {
                         Some(Sabotage::SameEpoch) => epoch - 1,
@@ -256,14 +369,14 @@ impl Machine {
             },
             5..9 => {
                 let mut work = 0;
-                while work < 32 && standing.fold(self.sabotage)? {
+                while work < 32 && standing.fold_next(&self.disk, self.sabotage)? {
                     work += 1;
                 }
                 self.state = State::Standing(standing);
                 Ok(work)
             }
             _ => {
-                step_keepers(&mut standing.recovered.idle_keepers);
+                self.keep(&mut standing.recovered.idle_keepers, now);
                 self.state = State::Standing(standing);
                 Ok(0)
             }
@@ -293,7 +406,7 @@ impl Machine {
         let ids: Vec<InstrumentId> = catalogue.instruments.iter().map(|i| i.id).collect();
         let options = gateway.options().clone();
         let [entry_port, feed_port] = ports(self.place);
-        let Wired { stages, mut slow_requests, archive, .. } = wire(Parts {
+        let Wired { stages, mut slow_requests, archive, journal_is_short, .. } = wire(Parts {
             hardware: Vec::new(),
             fold,
             limits: engine_limits(config, catalogue),
@@ -323,7 +436,7 @@ impl Machine {
             crown,
             lines: Box::new(Exchange { shared: Arc::clone(&self.lines.shared), place: self.place }),
             release: Arc::clone(&release),
-            rule: Rule::Replicated,
+            rule: self.rule,
             reign,
             journal: journal_folder(&config.data),
             progress,
@@ -331,12 +444,14 @@ impl Machine {
             vitals: Vitals { cores: Vec::new(), counters: Vec::new(), links: Vec::new() },
             say: |_| (),
         });
+        self.syncs = 0;
         self.state = State::Primary(Box::new(Primary {
             stages: stages.into_iter().map(|(_, stage)| stage).collect(),
             keepers: idle_keepers,
             archive: Archive::new(&journal_folder(&config.data), &options, archive),
             sitting,
             release,
+            journal_is_short,
             requests: slow_requests,
         }));
     }
@@ -357,24 +472,32 @@ impl Standing {
         receiver.step(now, lines, command_log, epochs, shared, &|_| ())
     }
 
-    fn fold(&mut self, sabotage: Option<Sabotage>) -> Result<bool, Fallen> {
+    fn fold_next(&mut self, disk: &Platter, sabotage: Option<Sabotage>) -> Result<bool, Fallen> {
         let Self { recovered, folding, is_flipped, .. } = self;
         let Recovered { event_log, replay, idle_keepers, .. } = recovered;
         let seq = replay.fold.seq.0;
+        if event_log.room() < EVENTS_ROOM && disk.is_full() {
+            return Ok(false);
+        }
         if sabotage == Some(Sabotage::FlipState) && seq > 60 && !*is_flipped {
             *is_flipped = true;
             forget_an_order(replay);
         }
-        let mut place = 0;
-        folding
+        let (mut place, mut fill) = (0, None);
+        let folded = folding
             .step(replay, &mut |event| {
+                fill = fill.or((event.kind == EventKind::Executed.code()).then_some(*event));
                 place += 1;
                 let is_dropped = sabotage == Some(Sabotage::DropEvent) && seq % 64 == 40;
                 if !is_dropped || place > 1 {
                     mend(event_log, idle_keepers, event);
                 }
             })
-            .map_err(said)
+            .map_err(said);
+        if let Some(fill) = fill.filter(|_| sabotage == Some(Sabotage::FillTwice)) {
+            let _ = replay.fold.gate.apply(&fill);
+        }
+        folded
     }
 }
 
@@ -391,10 +514,7 @@ impl Primary {
             return stage.poll(now).map_err(fell);
         }
         match part - self.stages.len() {
-            0 => {
-                step_keepers(&mut self.keepers);
-                Ok(0)
-            }
+            0 => Ok(0),
             1 => Ok(self.archive.step()),
             _ => {
                 let outcome = self.sitting.step(now);
@@ -413,6 +533,7 @@ impl Primary {
         match sabotage {
             Some(Sabotage::SkipGate) => release.set_rule(Rule::Journaled),
             Some(Sabotage::IgnoreLease | Sabotage::IgnoreEpoch) => release.set_lease(Nanos::MAX),
+            Some(Sabotage::AcceptWhenFull) => self.journal_is_short.store(false, Ordering::Relaxed),
             Some(Sabotage::BelieveTooMuch) => release.confirm(SeqNo::MAX, SeqNo::MAX),
             _ => {}
         }
@@ -432,12 +553,6 @@ fn forget_an_order(replay: &mut Replay) {
     (cancel.instrument, cancel.account) = (order.instrument, order.account);
     let _ = replay.fold.matcher.submit(&Group::new(cancel));
     replay.fold.matcher.drain(usize::MAX, &mut |_| ());
-}
-
-fn step_keepers(keepers: &mut [Keeper]) {
-    keepers.iter_mut().for_each(|keeper| {
-        keeper.step(Duration::from_millis(1));
-    });
 }
 
 fn said(error: impl std::fmt::Display) -> Fallen {

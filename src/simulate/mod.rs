@@ -6,8 +6,13 @@ mod cables;
 mod check;
 mod hub;
 mod machine;
+mod money;
+mod platter;
 mod trader;
+mod trouble;
 mod world;
+
+use std::collections::BTreeMap;
 
 pub use check::Found;
 
@@ -25,11 +30,22 @@ pub enum Fault {
     TornTail,
     Pause,
     CutMachines,
+    CutMachinesOneWay,
     CutWitness,
+    CutWitnessOneWay,
+    CutClient,
+    CutClientOneWay,
     BreakLines,
     SlowLines,
     ClockStep,
     ClockDrift,
+    PowerLost,
+    PowerLostByBoth,
+    DiskFull,
+    DiskFailing,
+    DiskLying,
+    BitRot,
+    MisdirectedWrite,
     BadFrames,
     FramesLost,
     FramesRepeated,
@@ -48,11 +64,22 @@ impl Fault {
         Self::TornTail,
         Self::Pause,
         Self::CutMachines,
+        Self::CutMachinesOneWay,
         Self::CutWitness,
+        Self::CutWitnessOneWay,
+        Self::CutClient,
+        Self::CutClientOneWay,
         Self::BreakLines,
         Self::SlowLines,
         Self::ClockStep,
         Self::ClockDrift,
+        Self::PowerLost,
+        Self::PowerLostByBoth,
+        Self::DiskFull,
+        Self::DiskFailing,
+        Self::DiskLying,
+        Self::BitRot,
+        Self::MisdirectedWrite,
         Self::BadFrames,
     ];
 
@@ -66,11 +93,22 @@ impl Fault {
             Self::TornTail => "killed in the middle of a write",
             Self::Pause => "machine paused",
             Self::CutMachines => "machines cut off from each other",
+            Self::CutMachinesOneWay => "machines cut off from each other, one way",
             Self::CutWitness => "machine cut off from the witness",
+            Self::CutWitnessOneWay => "machine cut off from the witness, one way",
+            Self::CutClient => "client cut off from a machine",
+            Self::CutClientOneWay => "client cut off from a machine, one way",
             Self::BreakLines => "lines between machines broken",
             Self::SlowLines => "lines between machines slow",
             Self::ClockStep => "clock stepped",
             Self::ClockDrift => "clock runs fast",
+            Self::PowerLost => "machine lost power",
+            Self::PowerLostByBoth => "both machines lost power",
+            Self::DiskFull => "disk full",
+            Self::DiskFailing => "syncs failing",
+            Self::DiskLying => "disk lying about syncs",
+            Self::BitRot => "bit of a stopped journal turned",
+            Self::MisdirectedWrite => "page written to another's place",
             Self::BadFrames => "clients' wires bad",
             Self::FramesLost => "frames lost",
             Self::FramesRepeated => "frames repeated",
@@ -108,6 +146,14 @@ pub enum Sabotage {
     WitnessObliges,
     /// An order is sequenced twice.
     Duplicate,
+    /// A sync that failed counts as done.
+    HideFailedSync,
+    /// Orders are taken though there is no room for them.
+    AcceptWhenFull,
+    /// A journal's damage is cut off as if it were a torn tail.
+    CutDamage,
+    /// A standby's risk gate counts a fill twice.
+    FillTwice,
 }
 
 impl Sabotage {
@@ -125,7 +171,21 @@ impl Sabotage {
         Self::WitnessForgets,
         Self::WitnessObliges,
         Self::Duplicate,
+        Self::HideFailedSync,
+        Self::AcceptWhenFull,
+        Self::CutDamage,
+        Self::FillTwice,
     ];
+
+    /// Faults without which nobody could notice it: every seed has them.
+    const fn needs(self) -> &'static [Fault] {
+        match self {
+            Self::HideFailedSync => &[Fault::DiskFailing, Fault::PowerLost],
+            Self::AcceptWhenFull => &[Fault::DiskFull],
+            Self::CutDamage => &[Fault::BitRot, Fault::MisdirectedWrite],
+            _ => &[],
+        }
+    }
 }
 
 /// How long trouble lasts, and what is broken on purpose.
@@ -137,13 +197,23 @@ pub struct Options {
     pub sabotage: Option<Sabotage>,
 }
 
-/// Faults by kind, and how often a standby took over.
+/// Faults by kind, and what they met.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Struck {
     /// Kinds, and how often each struck.
-    pub counts: std::collections::BTreeMap<Fault, u64>,
+    pub counts: BTreeMap<Fault, u64>,
     /// Times a standby became primary.
     pub takeovers: u64,
+    /// Faults that struck while another was not healed.
+    pub doubles: u64,
+    /// Pages that were in memory alone when the power went.
+    pub pages_lost: u64,
+    /// Orders refused because a journal had no room.
+    pub refused_for_room: u64,
+    /// Starts that were refused because of what a disk had done.
+    pub starts_refused: u64,
+    /// Machines that ended because a sync failed.
+    pub syncs_failed: u64,
 }
 
 impl Struck {
@@ -151,10 +221,27 @@ impl Struck {
         *self.counts.entry(kind).or_default() += count;
     }
 
+    /// What faults met, each with its number, for people.
+    pub fn met_with(&self) -> [(u64, &'static str); 6] {
+        [
+            (self.doubles, "faults while another was not healed"),
+            (self.takeovers, "times the standby took over"),
+            (self.pages_lost, "pages lost with the power"),
+            (self.refused_for_room, "orders refused for want of room"),
+            (self.starts_refused, "starts refused, and the machine set up anew"),
+            (self.syncs_failed, "machines ended because a sync failed"),
+        ]
+    }
+
     /// Adds those of another run.
     pub fn add(&mut self, other: &Self) {
         other.counts.iter().for_each(|(kind, count)| self.met(*kind, *count));
         self.takeovers += other.takeovers;
+        self.doubles += other.doubles;
+        self.pages_lost += other.pages_lost;
+        self.refused_for_room += other.refused_for_room;
+        self.starts_refused += other.starts_refused;
+        self.syncs_failed += other.syncs_failed;
     }
 }
 

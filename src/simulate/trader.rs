@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use crate::client::{Roamer, TraderConfig};
 use crate::flow::Dice;
-use crate::model::Nanos;
+use crate::model::{Nanos, RejectCode};
 use crate::simulate::hub::Card;
 use crate::wire::ouch::{
     Appendage, CancelOrderRequest, EnterOrder, Inbound, MESSAGE_MAX, Outbound,
@@ -19,6 +19,10 @@ pub(super) struct Book {
     pub(super) sent: BTreeMap<u64, u32>,
     pub(super) answered: BTreeSet<u32>,
     pub(super) not_applied: BTreeSet<u32>,
+    /// The session's numbers of cancels.
+    cancels: BTreeSet<u64>,
+    /// Orders that were refused because a journal had no room.
+    pub(super) refused_for_room: u64,
     /// By match number: how much of our sides.
     pub(super) fills: BTreeMap<u64, u32>,
     /// Something that must never happen.
@@ -41,9 +45,14 @@ impl Book {
                     _ => {}
                 }
             }
-            ClientEvent::NotApplied { from, count, .. } => {
+            ClientEvent::NotApplied { from, count, reason, .. } => {
+                let is_full = reason == RejectCode::JournalFull.code();
                 for seq in from..from + u64::from(count) {
                     self.not_applied.extend(self.sent.get(&seq));
+                    self.refused_for_room += u64::from(is_full);
+                    if is_full && self.cancels.contains(&seq) {
+                        self.wrong = Some(format!("cancel {seq} was refused for want of room"));
+                    }
                 }
             }
             ClientEvent::ServerBehind => {
@@ -99,11 +108,13 @@ impl Client {
                 true => cancel(1 + dice.below(u64::from(self.next - 1)) as u32),
                 false => order(self.next, dice),
             };
-            if let Ok(seq) = self.roamer.send(&message)
-                && !is_cancel
-            {
-                self.book.sent.insert(seq, self.next);
-                self.next += 1;
+            match self.roamer.send(&message) {
+                Ok(seq) if is_cancel => drop(self.book.cancels.insert(seq)),
+                Ok(seq) => {
+                    self.book.sent.insert(seq, self.next);
+                    self.next += 1;
+                }
+                Err(_) => {}
             }
         }
         let book = &mut self.book;

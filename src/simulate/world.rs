@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::flow::Dice;
-use crate::model::{CommandKind, Nanos, Request, SessionId};
+use crate::model::{CommandKind, Nanos, Price, Request, SessionId};
 use crate::port::Port;
-use crate::port::faulty::Faults;
+use crate::replica::ArbiterState;
 use crate::simulate::cables::{Cables, Exchange, Shared, WITNESS, locked};
-use crate::simulate::check::{Found, check};
+use crate::simulate::check::{Found, check, standing};
 use crate::simulate::hub::Hub;
 use crate::simulate::machine::{Machine, PARTS};
+use crate::simulate::platter::Platter;
 use crate::simulate::trader::{Client, client_address};
+use crate::simulate::trouble::Spoilt;
 use crate::simulate::{Fault, Options, Outcome, Sabotage, Struck};
 use crate::topology::{
     Catalogue, Config, WitnessOptions, WitnessServer, check as check_config, parse,
@@ -26,47 +28,64 @@ const BEGIN: Nanos = Nanos(1_767_358_800_000_000_000);
 const IDLE_POLLS: u32 = 40;
 const LEAP_MAX: u64 = 4_000_000;
 
+/// What both instruments begin with: 300 dollars.
+pub(super) const REFERENCE: Price = Price(3_000_000);
+
 /// The witness's lease.
 const LEASE: Nanos = Nanos(100_000_000);
 
-const CLIENTS: u32 = 2;
+pub(super) const CLIENTS: u32 = 2;
 
 /// The world.
 pub(super) struct World {
     pub(super) now: Nanos,
-    dice: Dice,
-    hub: Hub,
-    cables: Shared,
+    pub(super) dice: Dice,
+    pub(super) hub: Hub,
+    pub(super) cables: Shared,
     pub(super) machines: [Machine; 2],
-    witness: Option<WitnessServer>,
+    pub(super) witness: Option<WitnessServer>,
     witness_lines: Exchange,
-    witness_options: WitnessOptions,
+    pub(super) witness_options: WitnessOptions,
     pub(super) clients: Vec<Client>,
     /// A machine that is not scheduled until then.
-    paused: [Nanos; 2],
+    pub(super) paused: [Nanos; 2],
     /// How far each machine's clock is off, and how it runs, in parts of a million.
-    skew: [(u64, u64); 2],
+    pub(super) skew: [(u64, u64); 2],
     /// When each machine is started again.
-    restart_at: [Option<Nanos>; 2],
-    witness_at: Option<Nanos>,
-    heal_at: Nanos,
-    enabled: Vec<Fault>,
-    next_fault: Nanos,
+    pub(super) restart_at: [Option<Nanos>; 2],
+    pub(super) witness_at: Option<Nanos>,
+    pub(super) heal_at: Nanos,
+    pub(super) enabled: Vec<Fault>,
+    pub(super) next_fault: Nanos,
+    /// What the witness has on record.
+    pub(super) record: ArbiterState,
+    /// A machine that lost what was in its memory and was not primary since.
+    pub(super) forgot: [bool; 2],
+    /// What a disk did that its machine must not live with in silence.
+    pub(super) spoiled: [Option<Spoilt>; 2],
+    /// A machine that was set up anew, of which the witness is to be told.
+    pub(super) set_up: Option<usize>,
+    /// Power that goes when a disk has lied for long enough.
+    pub(super) power_at: [Option<Nanos>; 2],
     pub(super) struck: Struck,
     idle: u32,
     leap: u64,
-    sabotage: Option<Sabotage>,
+    pub(super) sabotage: Option<Sabotage>,
 }
 
-fn gateways() -> [SocketAddrV4; 2] {
+pub(super) fn gateways() -> [SocketAddrV4; 2] {
     [1, 2].map(|host| SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, host), 9100))
 }
 
-fn settings(place: usize, folder: &Path) -> Result<(Config, Catalogue), String> {
+fn settings(
+    place: usize,
+    (gate, kib): (&str, u32),
+    folder: &Path,
+) -> Result<(Config, Catalogue), String> {
     let mut text = format!(
-        "data = \"{}\"\n[entry]\naddress = \"{}\"\nheartbeat_ms = 20\nreply_cache = 1024\n\
+        "data = \"{}\"\nrelease = \"{gate}\"\n[entry]\naddress = \"{}\"\nheartbeat_ms = 20\nreply_cache = 1024\n\
          [feed]\naddress = \"10.0.1.{}:9200\"\ngroup = \"239.1.1.1:9201\"\nheartbeat_ms = 100\n\
-         rewind_messages = 4096\n[journal]\nsegment_kib = 256\n[engine]\norders_max = 4096\n\
+         rewind_messages = 4096\n[journal]\nsegment_kib = {kib}\n[engine]\norders_max = 4096\n\
          fills_per_command_max = 16\nladder_ticks = 64\nlink_depth = 512\n\
          [standby]\nname = \"{}\"\naddress = \"127.0.0.1:1\"\nwitness = \"10.1.0.{WITNESS}:9400\"\n\
          key = \"simulated\"\ndigest_every = 64\n\
@@ -81,7 +100,7 @@ fn settings(place: usize, folder: &Path) -> Result<(Config, Catalogue), String> 
     for session in 1..=CLIENTS {
         text += &format!(
             "[[session]]\nid = {session}\nkey = \"the key of session {session}\"\n\
-             first_account = 1\nlast_account = 4\nrate = \"load-test\"\n\
+             first_account = {session}\nlast_account = {session}\nrate = \"load-test\"\n\
              cancel_on_disconnect = false\nself_trade = \"allow\"\n"
         );
     }
@@ -96,11 +115,15 @@ impl World {
         let mut hub = Hub::new(seed ^ 0x5eed);
         let cables = Cables::new(seed ^ 0xcab1e);
         let sabotage = options.sabotage;
-        let machines = [settings(0, folder)?, settings(1, folder)?];
+        let gate = if dice.percent(35) { "synced+replicated" } else { "replicated" };
+        let gate = (gate, if dice.percent(40) { 64 } else { 256 });
+        let machines = [settings(0, gate, folder)?, settings(1, gate, folder)?];
+        let hides_failure = sabotage == Some(Sabotage::HideFailedSync);
         let mut place = 0;
         let machines = machines.map(|settings| {
             place += 1;
-            Machine::new(place - 1, settings, cables.clone(), sabotage)
+            let disk = Platter::new(seed ^ (0xd15c + place as u64), hides_failure);
+            Machine::new(place - 1, settings, cables.clone(), disk, sabotage)
         });
         let clients = (1..=CLIENTS)
             .map(|id| Client::new(hub.connect(client_address(id)), id, gateways()))
@@ -113,7 +136,9 @@ impl World {
             say: |_| (),
         };
         // Swarm style: each seed has its own few kinds of trouble.
-        let enabled = Fault::ALL.iter().copied().filter(|_| dice.percent(45)).collect();
+        let needed = sabotage.map_or(&[][..], Sabotage::needs);
+        let drawn = |kind: &Fault| dice.percent(45) | needed.contains(kind);
+        let enabled = Fault::ALL.iter().copied().filter(drawn).collect();
         let mut world = Self {
             now: BEGIN,
             dice,
@@ -131,12 +156,17 @@ impl World {
             heal_at: Nanos::ZERO,
             enabled,
             next_fault: BEGIN.saturating_add(Nanos(60_000_000)),
+            record: ArbiterState::default(),
+            forgot: [false; 2],
+            spoiled: [None, None],
+            set_up: None,
+            power_at: [None, None],
             struck: Struck::default(),
             idle: 0,
             leap: 0,
             sabotage,
         };
-        world.start_what_is_due()?;
+        world.start_what_is_due().map_err(|found| found.what)?;
         Ok(world)
     }
 
@@ -163,8 +193,17 @@ impl World {
         ]) {
             self.struck.met(kind, *count);
         }
+        self.struck.refused_for_room =
+            self.clients.iter().map(|client| client.book.refused_for_room).sum();
         self.struck.takeovers = self.machines.iter().map(|machine| machine.promotions).sum();
         let primary = self.machines.iter().position(Machine::is_primary);
+        let so_far = so_far.and_then(|()| {
+            let mut machines = self.machines.iter_mut();
+            machines.try_for_each(|machine| {
+                let journal = machine.journal();
+                machine.fold().map_or(Ok(()), |fold| standing(&journal, fold))
+            })
+        });
         self.machines.iter_mut().for_each(Machine::kill);
         let found = so_far.and_then(|()| check(&self, primary.unwrap_or(0)));
         let (digest, commands, found) = match found {
@@ -179,6 +218,7 @@ impl World {
     /// Trouble ends: everybody runs, all that was sent is answered.
     fn settle(&mut self) -> Result<(), Found> {
         self.enabled.clear();
+        self.power_at = [None, None];
         self.heal();
         let mut quiet_since = None;
         for _ in 0..400_000 {
@@ -197,8 +237,10 @@ impl World {
                 Some(_) => {}
             }
         }
-        let how = self.machines.each_ref().map(|m| (m.is_primary(), m.is_standing(), m.is_off()));
-        Err(Found::new("liveness", format!("it never comes to rest: {how:?}")))
+        let how = self.machines.each_ref().map(Machine::describe);
+        let record =
+            (self.record.epoch, self.record.holder.to_string(), self.record.heir.to_string());
+        Err(Found::new("liveness", format!("it never comes to rest: {how:?}, {record:?}")))
     }
 
     /// One step of somebody, and now and then a fault.
@@ -206,10 +248,11 @@ impl World {
         if self.now >= self.next_fault {
             self.strike();
         }
+        self.take_power_that_is_due();
         if self.heal_at > Nanos::ZERO && self.now >= self.heal_at {
             self.heal();
         }
-        self.start_what_is_due().map_err(|why| Found::new("start", why))?;
+        self.start_what_is_due()?;
         if self.sabotage == Some(Sabotage::Duplicate) {
             self.repeat_an_order();
         }
@@ -251,13 +294,32 @@ impl World {
     }
 
     fn step_witness(&mut self) -> Result<usize, Found> {
-        let Self { witness, witness_lines, now, sabotage, .. } = self;
+        let names = self.machines.each_ref().map(Machine::name);
+        let Self { witness, witness_lines, now, sabotage, record, forgot, set_up, .. } = self;
         let Some(server) = witness else { return Ok(0) };
         if *sabotage == Some(Sabotage::WitnessObliges) {
             let heir = crate::replica::Name::new("two");
             let _ = server.force(heir);
         }
-        server.step(*now, witness_lines).map_err(|error| Found::new("witness", error.to_string()))
+        // Somebody tells it, as soon as it hears, that the other machine's journal is gone.
+        // What was on its way from there when it ended may have let the other go as heir.
+        if let Some(place) = set_up.take() {
+            let told = match [record.holder, record.heir].contains(&names[place]) {
+                true => server.force(names[1 - place]),
+                false => Ok(()),
+            };
+            told.map_err(|error| Found::new("witness", error.to_string()))?;
+        }
+        let work = server.step(*now, witness_lines);
+        let now = *server.state();
+        for (place, name) in names.iter().enumerate() {
+            let is_new_heir = now.heir == *name && record.heir != *name;
+            if is_new_heir || now.holder == *name && now.epoch != record.epoch {
+                forgot[place] = false;
+            }
+        }
+        *record = now;
+        work.map_err(|error| Found::new("witness", error.to_string()))
     }
 
     fn step_machine(&mut self, place: usize) -> Result<usize, Found> {
@@ -272,12 +334,24 @@ impl World {
             let feed = Ipv4Addr::new(10, 0, 1, 1 + place as u8);
             [Box::new(hub.connect(*gateways()[place].ip())), Box::new(hub.connect(feed))]
         };
+        let was_up = machine.is_up();
         let outcome = machine.step(part, now, &mut ports);
-        let has_ended = machine.is_off() && self.restart_at[place].is_none();
-        if has_ended && locked(&self.cables).is_on[place] {
-            self.kill(place);
+        if machine.is_up() && !was_up {
+            self.came_up(place)?;
         }
-        outcome.map_err(|why| Found::new("fault", format!("machine {place} fell: {why}")))
+        let fallen = match outcome {
+            Ok(work) => {
+                let machine = &self.machines[place];
+                let has_ended = machine.is_off() && self.restart_at[place].is_none();
+                if has_ended && locked(&self.cables).is_on[place] {
+                    self.struck.syncs_failed += u64::from(machine.disk.is_failing());
+                    self.kill(place);
+                }
+                return Ok(work);
+            }
+            Err(why) => why,
+        };
+        self.fell(place, &fallen).map(|()| 1)
     }
 
     /// A machine's own time.
@@ -294,134 +368,34 @@ impl World {
         if answering > 1 {
             return Err(Found::new("epoch", "two machines may answer at one time".to_owned()));
         }
+        if let Some(place) = (0..2).find(|place| self.machines[*place].is_out_of_room()) {
+            let what = format!("machine {place} has no room for what it must take");
+            return Err(Found::new("room", what));
+        }
         match self.clients.iter().find_map(|client| client.book.wrong.clone()) {
             Some(wrong) => Err(Found::new("client", wrong)),
             None => Ok(()),
         }
     }
 
-    fn start_what_is_due(&mut self) -> Result<(), String> {
+    fn start_what_is_due(&mut self) -> Result<(), Found> {
         if self.witness_at.is_some_and(|at| at <= self.now) {
             self.witness_at = None;
             let server = WitnessServer::open(&self.witness_options, self.now);
-            self.witness = Some(server.map_err(|error| error.to_string())?);
+            let server = server.map_err(|error| Found::new("witness", error.to_string()))?;
+            self.witness = Some(server);
             locked(&self.cables).is_on[WITNESS] = true;
         }
         for place in 0..2 {
             if self.restart_at[place].is_some_and(|at| at <= self.now) {
                 self.restart_at[place] = None;
                 locked(&self.cables).is_on[place] = true;
-                self.machines[place].start();
+                if let Err(why) = self.machines[place].start() {
+                    self.fell(place, &why)?;
+                }
             }
         }
         Ok(())
-    }
-
-    fn kill(&mut self, place: usize) {
-        self.machines[place].kill();
-        self.hub.disconnect(*gateways()[place].ip());
-        locked(&self.cables).end(place);
-        let pause = 1_000_000 + self.dice.below(150_000_000);
-        self.restart_at[place] = Some(self.now.saturating_add(Nanos(pause)));
-    }
-
-    /// Something goes wrong.
-    fn strike(&mut self) {
-        let pause = 10_000_000 + self.dice.below(150_000_000);
-        self.next_fault = self.now.saturating_add(Nanos(pause));
-        let kinds = self.enabled.len() as u64;
-        let Some(kind) = self.enabled.get(self.dice.below(kinds) as usize).copied() else { return };
-        let place = self.dice.below(2) as usize;
-        let span = Nanos(1_000_000 + self.dice.below(250_000_000));
-        let until = self.now.saturating_add(span);
-        match kind {
-            Fault::KillPrimary | Fault::KillStandby => {
-                let wanted = kind == Fault::KillPrimary;
-                let Some(place) = (0..2).find(|at| {
-                    !self.machines[*at].is_off() && self.machines[*at].is_primary() == wanted
-                }) else {
-                    return;
-                };
-                self.kill(place);
-            }
-            Fault::KillBoth => {
-                self.kill(0);
-                self.kill(1);
-            }
-            Fault::TornTail => {
-                self.kill(place);
-                tear(&self.machines[place].journal(), &mut self.dice);
-            }
-            Fault::Pause => self.paused[place] = until,
-            Fault::CutMachines => self.cut(0, 1, until),
-            Fault::CutWitness => self.cut(place, WITNESS, until),
-            Fault::BreakLines => locked(&self.cables).break_between(0, 1),
-            Fault::KillWitness => {
-                self.witness = None;
-                locked(&self.cables).end(WITNESS);
-                if self.sabotage == Some(Sabotage::WitnessForgets) {
-                    let _ = std::fs::remove_dir_all(&self.witness_options.data);
-                }
-                self.witness_at = Some(until);
-            }
-            Fault::ClockStep => self.skew[place].0 += self.dice.below(3_600_000_000_000),
-            Fault::ClockDrift => self.skew[place].1 = self.dice.below(500),
-            Fault::SlowLines => locked(&self.cables).delay_max = 1 + self.dice.below(30_000_000),
-            Fault::BadFrames
-            | Fault::FramesLost
-            | Fault::FramesRepeated
-            | Fault::FramesReordered
-            | Fault::FramesCorrupted
-            | Fault::FramesTruncated => {
-                let mut part = || self.dice.below(80_000) as u32;
-                let faults = Faults {
-                    loss: part(),
-                    duplication: part(),
-                    reordering: part(),
-                    corruption: part(),
-                    truncation: part(),
-                };
-                self.hub.set_faults(faults);
-            }
-        }
-        self.struck.met(kind, 1);
-        self.heal_at = self.heal_at.max(until);
-    }
-
-    /// Nothing passes between two places, one way or both.
-    fn cut(&mut self, one: usize, other: usize, until: Nanos) {
-        let ways = self.dice.below(3);
-        let mut cables = locked(&self.cables);
-        cables.is_cut[one][other] = ways != 1;
-        cables.is_cut[other][one] = ways != 0;
-        self.heal_at = self.heal_at.max(until);
-    }
-
-    fn heal(&mut self) {
-        self.heal_at = Nanos::ZERO;
-        self.hub.set_faults(Faults::default());
-        let mut cables = locked(&self.cables);
-        cables.is_cut = Default::default();
-        cables.delay_max = 50_000;
-    }
-}
-
-/// Bytes of a write that was interrupted, behind the last frame of the command log.
-fn tear(journal: &Path, dice: &mut Dice) {
-    use std::os::unix::fs::FileExt;
-    let folder = crate::journal::LogKind::Commands.folder(journal);
-    let Ok(scan) = crate::journal::scan(&folder, crate::journal::LogKind::Commands, &mut |_| ())
-    else {
-        return;
-    };
-    let Some(last) = scan.segments.iter().rev().find(|s| s.header.is_some() && !s.ended) else {
-        return;
-    };
-    let Ok(file) = std::fs::OpenOptions::new().write(true).open(&last.file.path) else { return };
-    let bytes: Vec<u8> = (0..64 + dice.below(400)).map(|_| dice.below(256) as u8).collect();
-    let at = last.end as u64 * 64 + 64;
-    if at + bytes.len() as u64 <= last.bytes {
-        let _ = file.write_all_at(&bytes, at);
     }
 }
 

@@ -383,7 +383,8 @@ fn open_door(
     if !options.is_used() {
         return Ok(None);
     }
-    // Each session has a line and a record, which a standby's feeder has too, and some more are wanted by everything else.
+    // Each session has a line and a record, which the feeder of a standby opens too; and some more
+    // are wanted by everything else.
     raise_open_files(3 * options.sessions.iter().flatten().count() as u64 + 1024);
     let (acceptor, host) = match host {
         None => (Acceptor::Kernel(TcpAcceptor::open(options.address)?), None),

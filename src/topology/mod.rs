@@ -92,7 +92,7 @@ pub use standby::{
 };
 #[cfg(feature = "scaled")]
 pub use standby::{DatabaseArbiter, Judged};
-pub(crate) use standby::{Vitals, reign_of};
+pub(crate) use standby::{Vitals, may_inherit, reign_of};
 pub use state::{
     empty_feed, empty_fold, empty_gateway, engine_limits, journal_folder, journal_settings,
     meaning, risk_bound,

@@ -1,6 +1,10 @@
 //! A journal that was opened for writing, and the state that its history gives.
 
-use crate::journal::{Annexed, Keeper, KeeperThread, Opened, UtcMapping, Writer, open_both_from};
+use std::sync::Arc;
+
+use crate::journal::{
+    Annexed, Disk, Files, Keeper, KeeperThread, Opened, UtcMapping, Writer, open_both_from,
+};
 use crate::model::{Command, Event, Group, Nanos, SeqNo};
 use crate::runtime::{Clock, SystemClock};
 use crate::snapshot::{Container, Stand};
@@ -22,6 +26,8 @@ pub struct Recovered {
     pub(crate) replay: Replay,
     /// Each epoch in the command log and its first command.
     pub(crate) epochs: Vec<(u32, u64)>,
+    /// The running of the machine ([`Disk::boot`]).
+    pub(crate) boot: u64,
     pub(super) mended: u64,
     pub(crate) torn: Vec<String>,
     /// The command of the snapshot that the state began from.
@@ -62,14 +68,14 @@ impl Recovered {
         catalogue: &Catalogue,
         part: Part,
     ) -> Result<Self, BootError> {
-        let mut recovered = Self::open_idle(config, catalogue, part)?;
+        let mut recovered = Self::open_idle(config, catalogue, part, &(Arc::new(Files) as _))?;
         for keeper in std::mem::take(&mut recovered.idle_keepers) {
             recovered.keepers.push(spawn(keeper.spawn())?);
         }
         Ok(recovered)
     }
 
-    /// The same without threads.
+    /// The same without threads, its logs on a given disk.
     ///
     /// # Errors
     /// As [`boot`].
@@ -77,15 +83,19 @@ impl Recovered {
         config: &Config,
         catalogue: &Catalogue,
         part: Part,
+        disk: &Arc<dyn Disk>,
     ) -> Result<Self, BootError> {
         let mut passed_over = Vec::new();
         for kept in list_snapshots(&snapshots_folder(&config.data)).unwrap_or_default() {
-            match Self::open_at(config, catalogue, part, &kept)? {
+            match Self::open_at(config, catalogue, part, &kept, disk)? {
                 Ok(recovered) => return Ok(Self { passed_over, ..recovered }),
                 Err(why) => passed_over.push(format!("{}: {why}", kept.path.display())),
             }
         }
-        Ok(Self { passed_over, ..Self::open_from(config, catalogue, part, &Stand::default())? })
+        Ok(Self {
+            passed_over,
+            ..Self::open_from(config, catalogue, part, &Stand::default(), disk)?
+        })
     }
 
     /// From a snapshot, or why not from that.
@@ -94,6 +104,7 @@ impl Recovered {
         catalogue: &Catalogue,
         part: Part,
         kept: &Kept,
+        disk: &Arc<dyn Disk>,
     ) -> Result<Result<Self, Unfit>, BootError> {
         let journal = journal_folder(&config.data);
         let bytes = match std::fs::read(&kept.path) {
@@ -108,7 +119,7 @@ impl Recovered {
         if let Err(why) = fits(&journal, &config_now, &container.stand) {
             return Ok(Err(why));
         }
-        let mut recovered = Self::open_from(config, catalogue, part, &container.stand)?;
+        let mut recovered = Self::open_from(config, catalogue, part, &container.stand, disk)?;
         recovered.snapshot = Some(container.stand.seq);
         Ok(recovered.replay.resume(&journal, &container).map(|()| recovered))
     }
@@ -119,6 +130,7 @@ impl Recovered {
         catalogue: &Catalogue,
         part: Part,
         stand: &Stand,
+        disk: &Arc<dyn Disk>,
     ) -> Result<Self, BootError> {
         let journal = journal_folder(&config.data);
         let now = SystemClock::new().now();
@@ -126,7 +138,8 @@ impl Recovered {
         let settings = journal_settings(config);
         let from = (stand.seq.0, stand.last_event.0);
         let meaning = meaning(config, catalogue);
-        let (commands, events) = open_both_from(&journal, from, meaning, utc, &settings)?;
+        let (commands, events) =
+            open_both_from(&journal, from, meaning, utc, &settings, Arc::clone(disk))?;
         let torn = commands.torn.iter().chain(&events.torn).map(ToString::to_string).collect();
         let Opened { writer: command_log, keeper: command_keeper, epochs: found, .. } = commands;
         let mut epochs = stand.epochs.clone();
@@ -167,6 +180,7 @@ impl Recovered {
             idle_keepers,
             replay,
             epochs,
+            boot: disk.boot(),
             mended: 0,
             torn,
             snapshot: None,

@@ -50,7 +50,7 @@ impl Appliance {
             .expect("the binary starts");
         let mut said = String::new();
         let mut lines = BufReader::new(child.stderr.take().expect("it is piped"));
-        while !said.contains("ready") {
+        while !said.contains("ready; ") {
             let read = lines.read_line(&mut said).expect("its words are text");
             assert!(read > 0, "it did not start:\n{said}");
         }

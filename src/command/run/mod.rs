@@ -315,6 +315,7 @@ fn not_standing(error: StandbyError) -> Failure {
         StandbyError::Differs { .. } => Failure::verification(error),
         StandbyError::OtherIsPrimary { .. } | StandbyError::Witness(_) => Failure::usage(error),
         StandbyError::Primary { .. } => Failure::usage(error),
+        StandbyError::Disk(_) => Failure::from(anyhow::Error::from(error)),
     }
 }
 

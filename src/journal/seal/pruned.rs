@@ -196,12 +196,10 @@ pub fn excess<H: Logged>(
     }
     let Some((header, block)) = next else { return Ok(None) };
     let seals = Seals::read(folder, H::KIND, anchors)?;
-    let (seal, begun, epochs) = chained::<H>(folder, &seals, before, header.first, block)?;
+    let begins = cut_at::<H>(folder, &seals, before, &header, block)?;
     let segments: Vec<_> = files.into_iter().take(count).collect();
     let bytes = segments.iter().filter_map(|file| fs::metadata(&file.path).ok());
     let bytes = bytes.map(|found| found.len()).sum();
-    let Some(last) = segments.last() else { return Ok(None) };
-    let begins = Pruned { segments: last.ordinal, seal, link: header.previous, begun, epochs };
     Ok(Some(Excess { folder: folder.to_owned(), kind: H::KIND, segments, bytes, begins }))
 }
 
@@ -211,14 +209,16 @@ const fn whole_block(kind: LogKind, id: u64) -> u64 {
     if kind.least(block * BLOCK + 1) < id { block + 1 } else { block }
 }
 
-/// The seal of the last message before `first`, where `block` begins, and the epochs until then.
-fn chained<H: Logged>(
+/// Where the log begins once all before a segment is gone, and `block` is the first whole one left;
+/// what goes is held against its seals on the way.
+fn cut_at<H: Logged>(
     folder: &Path,
     seals: &Seals,
     before: Option<Pruned>,
-    first: u64,
+    left: &SegmentHeader,
     block: u64,
-) -> Result<(Seal, Begun, Vec<(u32, u64)>), JournalError> {
+) -> Result<Pruned, JournalError> {
+    let SegmentHeader { first, previous: link, ordinal, .. } = *left;
     let (begun, mut epochs) = before.map(|before| (before.begun, before.epochs)).unzip();
     let epochs = epochs.get_or_insert_default();
     let chain = begun.map_or(Chain::new(H::KIND), |begun| Chain::resume(H::KIND, begun));
@@ -240,7 +240,14 @@ fn chained<H: Logged>(
         }
         check.chain.add(&group);
         if let Some(cut) = cut.filter(|_| check.chain.begun().block >= block) {
-            return Ok((cut, check.chain.begun(), std::mem::take(epochs)));
+            let (begun, epochs) = (check.chain.begun(), std::mem::take(epochs));
+            return Ok(Pruned {
+                segments: ordinal.saturating_sub(1),
+                seal: cut,
+                link,
+                begun,
+                epochs,
+            });
         }
     }
     Err(JournalError::MissingSegment { file: SegmentFile::new(folder, 0).path })

@@ -52,6 +52,11 @@ impl Found {
         self.seals.check::<H>(begun, &mut |_| ())
     }
 
+    /// The last message that was read back from the disk and sealed; 0 where that is not known.
+    pub(crate) fn sealed(&self) -> u64 {
+        self.mark.filter(|mark| !mark.is_cut).map_or(0, |mark| mark.seal.id)
+    }
+
     /// Goes on where the chain of the opened log ends.
     ///
     /// # Errors

@@ -44,7 +44,9 @@ struct Slot {
     /// Where the chain's last block begins.
     block: u64,
     key: [u8; 32],
-    reserved: [u8; 12],
+    /// The running of the machine in which this was written; 0 where that is not known.
+    boot: u64,
+    reserved: [u8; 4],
     crc: u32,
 }
 const _: () = assert!(size_of::<Slot>() == 128);
@@ -73,6 +75,8 @@ pub(crate) struct Mark {
     pub(crate) begun: Begun,
     /// Whether the log was cut back on purpose, so that it may be shorter than its anchors.
     pub(crate) is_cut: bool,
+    /// The running of the machine in which it was written; 0 where that is not known.
+    pub(crate) boot: u64,
     generation: u64,
 }
 
@@ -83,6 +87,7 @@ pub(crate) struct Superblock {
     path: PathBuf,
     file: File,
     generation: u64,
+    boot: u64,
 }
 
 impl Superblock {
@@ -119,6 +124,7 @@ impl Superblock {
                 seal: Seal { id: slot.id, time: slot.time, head: slot.head },
                 begun: Begun { block: slot.block, key: slot.key },
                 is_cut: slot.cut != 0,
+                boot: slot.boot,
                 generation: slot.generation,
             })),
             None if slots.iter().all(|slot| *slot == Slot::zeroed()) => Ok(None),
@@ -151,7 +157,8 @@ impl Superblock {
             None => make(),
         };
         let file = opened.map_err(JournalError::disk(&path, "make the superblock"))?;
-        Ok(Self { disk, kind, path, file, generation: mark.map_or(0, |mark| mark.generation) })
+        let (generation, boot) = (mark.map_or(0, |mark| mark.generation), disk.boot());
+        Ok(Self { disk, kind, path, file, generation, boot })
     }
 
     /// Writes how far the log reaches, and waits for the disk.
@@ -171,6 +178,7 @@ impl Superblock {
             head: seal.head,
             block: begun.block,
             key: begun.key,
+            boot: self.boot,
             ..Slot::zeroed()
         };
         slot.crc = slot.checksum();

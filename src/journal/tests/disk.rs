@@ -54,14 +54,18 @@ impl Disk for Faulty {
         Quick.rename(from, to)
     }
 
-    fn sync(&self, map: &MapMut, range: Range<usize>) -> io::Result<()> {
+    fn sync(&self, path: &Path, map: &MapMut, range: Range<usize>) -> io::Result<()> {
         self.0.syncs.fetch_add(1, Ordering::Relaxed);
         weather(&self.0.sync)?;
-        Quick.sync(map, range)
+        Quick.sync(path, map, range)
     }
 
     fn salt(&self) -> u64 {
         7
+    }
+
+    fn boot(&self) -> u64 {
+        Files.boot()
     }
 }
 

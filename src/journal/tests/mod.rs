@@ -3,6 +3,7 @@
 mod damage;
 mod disk;
 mod packed;
+mod power;
 mod recover;
 
 use std::fs::File;
@@ -67,12 +68,16 @@ impl Disk for Quick {
         std::fs::rename(from, to)
     }
 
-    fn sync(&self, _: &MapMut, _: Range<usize>) -> io::Result<()> {
+    fn sync(&self, _: &Path, _: &MapMut, _: Range<usize>) -> io::Result<()> {
         Ok(())
     }
 
     fn salt(&self) -> u64 {
         Files.salt()
+    }
+
+    fn boot(&self) -> u64 {
+        Files.boot()
     }
 }
 

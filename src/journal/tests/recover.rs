@@ -8,10 +8,10 @@ use proptest::prelude::*;
 
 use crate::journal::progress::Committed;
 use crate::journal::segment::SegmentFile;
-use crate::journal::{JournalError, LogKind, Meaning, UtcMapping, open, open_both, scan};
-use crate::model::{Command, Event, Nanos};
+use crate::journal::{LogKind, Meaning, UtcMapping, open, scan};
+use crate::model::{Command, Nanos};
 
-use super::{append, command, commands, event, expected, reopen, small};
+use super::{append, commands, expected, reopen, small};
 
 /// Zeroes a log from a byte of a segment on, as if nothing had been written since.
 fn kill_at(folder: &Path, ordinal: u64, offset: u64) {
@@ -141,23 +141,4 @@ fn the_other_size_of_segments_holds_from_the_next_segment_on() {
     let sizes = SegmentFile::list(folder.path()).unwrap();
     let size = |file: &SegmentFile| std::fs::metadata(&file.path).unwrap().len();
     assert_eq!(sizes.iter().map(size).take(3).collect::<Vec<_>>(), [65_536, 131_072, 131_072]);
-}
-
-#[test]
-fn an_event_log_ahead_of_the_commands_is_refused() {
-    let journal = tempfile::tempdir().unwrap();
-    let both = || open_both(journal.path(), Meaning::default(), UtcMapping::default(), &small());
-    let (mut commands, mut events) = both().unwrap();
-    commands.writer.append(&command(1, 1)).unwrap();
-    commands.writer.commit();
-    events.writer.append(&event(1, 3)).unwrap();
-    events.writer.commit();
-    drop((commands, events));
-    let (commands, mut events) = both().unwrap();
-    events.writer.append(&event(2, 0)).unwrap();
-    events.writer.commit();
-    drop((commands, events));
-    let refused = both().unwrap_err();
-    assert!(matches!(refused, JournalError::EventsAhead { events: 2, commands: 1, .. }));
-    assert!(reopen::<Event>(&LogKind::Events.folder(journal.path())).is_ok());
 }

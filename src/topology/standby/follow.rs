@@ -11,85 +11,23 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::journal::{Aside, JournalError, LogKind, Progress, PutAside, Writer, cut_back, scan};
+use crate::journal::{
+    Aside, Health, JournalError, LogKind, Progress, PutAside, Writer, cut_back, scan,
+};
 use crate::model::{Command, Nanos, SeqNo};
-use crate::replica::{Follower, Heard, LinkError, Name, Wish};
+use crate::replica::{Follower, Heard, Wish};
 use crate::runtime::{Clock, StopFlag, SystemClock};
 use crate::topology::standby::copies::Copies;
+use crate::topology::standby::error::{StandbyError, StandbyReport};
 use crate::topology::standby::fold::{Folding, Shared};
 use crate::topology::standby::identity::life;
 use crate::topology::standby::line::{Lines, TcpLines, ToWitness};
 use crate::topology::standby::to_primary::{ToPrimary, is_final};
 use crate::topology::standby::to_witness::to_witness;
 use crate::topology::{
-    BootError, Catalogue, Config, Crown, Part, Recovered, StandbyConfig, identity, journal_folder,
-    mend, spawn_snapshots,
+    BootError, Catalogue, Config, Crown, Part, Recovered, ReleaseGate, StandbyConfig, identity,
+    journal_folder, mend, spawn_snapshots,
 };
-
-/// Why a standby, or a machine that would be primary, does not go on.
-#[derive(Debug, thiserror::Error)]
-pub enum StandbyError {
-    /// Somebody else is primary.
-    #[error(
-        "{holder} is primary, in epoch {epoch}: start this machine with `--standby HOST:PORT` of \
-         that one, or force the witness if that one will not come back"
-    )]
-    OtherIsPrimary {
-        /// Who.
-        holder: Name,
-        /// Since which epoch.
-        epoch: u32,
-    },
-    /// The witness will not speak with us.
-    #[error("the witness: {0}")]
-    Witness(String),
-    /// The primary will not have us, or is not fit to be one.
-    #[error("the primary at {address}: {source}")]
-    Primary {
-        /// Where it is.
-        address: SocketAddr,
-        /// Why.
-        source: LinkError,
-    },
-    /// What the journal holds cannot be used.
-    #[error(transparent)]
-    Boot(#[from] BootError),
-    /// The histories of the two machines differ.
-    #[error(
-        "the digests of commands up to {seq} differ between this machine and the primary: it must \
-         not take over. Keep both journals; `wirematch replay` says which of the two is wrong."
-    )]
-    Differs {
-        /// The last command of the block that differs.
-        seq: u64,
-    },
-}
-
-/// What a standby has to tell people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StandbyReport {
-    /// Its journal is open.
-    Began {
-        /// The command of the snapshot it began from, if from any.
-        snapshot: Option<SeqNo>,
-        /// Snapshots it did not begin from, each in a sentence.
-        passed_over: Vec<String>,
-    },
-    /// It was let in, and what was another history has been cut off.
-    Joined(Heard),
-    /// It has all that the primary had, and stands by.
-    Ready {
-        /// Its last command.
-        seq: SeqNo,
-    },
-    /// The primary is lost.
-    Lost(String),
-    /// It takes over.
-    TakesOver {
-        /// Its epoch as primary.
-        epoch: u32,
-    },
-}
 
 /// A standby that became primary.
 pub struct Promoted {
@@ -118,6 +56,16 @@ pub enum Ending {
 
 /// The file in the data folder that makes a standby primary, where there is no witness.
 const PROMOTE_FILE: &str = "PROMOTE";
+
+/// The file in the data folder that says in which running of its machine a standby caught up.
+const CAUGHT_UP_FILE: &str = "caught-up";
+
+/// Whether what this machine confirmed as standby is all still there, in this running of it: then
+/// it may take over as the heir that is on record. With both disks promised any running will do.
+pub(crate) fn may_inherit(config: &Config, boot: u64) -> bool {
+    let Ok(said) = std::fs::read_to_string(config.data.join(CAUGHT_UP_FILE)) else { return false };
+    config.gate() == ReleaseGate::SyncedReplicated || boot != 0 && said == boot.to_string()
+}
 
 /// How often that file is looked for.
 const LOOK_EVERY: Nanos = Nanos(50_000_000);
@@ -323,6 +271,7 @@ impl AtTheDoor {
             // What was cut with a whole frame is asked for again.
             to_primary = ToPrimary::new(to_primary.address, &to_primary.key, to_primary.own);
         }
+        let boot = recovered.boot;
         let receiver = Receiver {
             config: config.standby.clone(),
             to_primary,
@@ -334,6 +283,8 @@ impl AtTheDoor {
             aside,
             theirs: VecDeque::new(),
             is_ready: false,
+            may_inherit: may_inherit(config, boot),
+            caught_up: (config.data.join(CAUGHT_UP_FILE), boot),
             is_lost: false,
         };
         Ok((recovered, receiver))
@@ -378,6 +329,10 @@ pub struct Receiver {
     /// Digests of the primary's blocks.
     theirs: VecDeque<(u64, u64)>,
     is_ready: bool,
+    /// Whether it has all that was told while it was heir.
+    may_inherit: bool,
+    /// Where it is said that it caught up, and in which running of the machine that is.
+    caught_up: (PathBuf, u64),
     is_lost: bool,
 }
 
@@ -397,12 +352,29 @@ impl Receiver {
         say: &(dyn Fn(StandbyReport) + Sync),
     ) -> Result<usize, Ending> {
         let work = self.follow(now, lines, log, epochs, say)? + self.copy()?;
+        if self.progress.health() == Health::SyncFailed {
+            let complaint = self.progress.complaint();
+            let why = complaint.unwrap_or_else(|| "a sync failed".to_owned());
+            return Err(Ending::Failed(StandbyError::Disk(why)));
+        }
         let differs_at = self.compare(shared).unwrap_or(0);
         if let Some(follower) = &mut self.to_primary.follower {
             let applied = shared.applied.load(Ordering::Acquire);
             shared.survived.store(follower.survived(), Ordering::Release);
-            follower.confirm(log.last(), self.progress.synced(), applied, differs_at);
-            if !self.is_ready && applied > 0 && applied >= follower.primary_last() {
+            let theirs = follower.primary_last();
+            if !self.may_inherit && theirs > 0 && log.last() >= theirs {
+                let (file, boot) = &self.caught_up;
+                // Where it cannot be written, another start must catch up first.
+                let _ = std::fs::write(file, boot.to_string());
+                self.may_inherit = true;
+            }
+            // Nobody may rely on what this side would not take over with.
+            let [received, settled] = match self.may_inherit {
+                true => [log.last(), self.progress.synced()],
+                false => [0; 2],
+            };
+            follower.confirm(received, settled, applied, differs_at);
+            if !self.is_ready && theirs > 0 && applied >= theirs {
                 self.is_ready = true;
                 say(StandbyReport::Ready { seq: SeqNo(applied) });
             }
@@ -515,7 +487,8 @@ impl Receiver {
         let is_stuck = follower.is_stuck(now, self.config.stuck());
         let is_gone = self.is_lost || is_silent || is_stuck;
         if let Some(witness) = &mut self.witness {
-            witness.tenant.wish(if is_gone { Wish::Acquire } else { Wish::Nothing });
+            let asks = is_gone && self.may_inherit;
+            witness.tenant.wish(if asks { Wish::Acquire } else { Wish::Nothing });
             witness.step(now, lines);
             return (witness.tenant.epoch() > 0).then(|| witness.tenant.epoch());
         }

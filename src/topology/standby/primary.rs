@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::journal::{Annex, LogKind, Progress};
+use crate::journal::{Annex, Health, LogKind, Progress};
 use crate::model::Nanos;
 use crate::replica::{Channel, Feeder, Name, Reached, Reign, Vigil, Wish};
 use crate::runtime::{Clock, StopFlag, SystemClock, log, pin};
@@ -142,13 +142,14 @@ pub struct Sitting {
     look_at: Nanos,
     /// The heir that people were told of; nothing before they were told of any.
     paired: Option<Name>,
-    suit: Option<Suit>,
+    /// What may have been told without the standby as it is now, since it came or was heard again.
+    owed: Option<Owed>,
+    /// The last command that may have been told because a standby had it.
+    told: u64,
 }
 
-/// A standby that is to be named as heir: from here on nothing is told without it, and when it has
-/// all that was told before, it may be.
-struct Suit {
-    name: Name,
+/// What a standby must have before it may be named heir.
+struct Owed {
     /// The last command that may have been told of.
     last: u64,
     /// How far files beside the journal reached.
@@ -163,11 +164,11 @@ const LOOK_EVERY: Nanos = Nanos(20_000_000);
 
 impl Sitting {
     pub(crate) fn new(court: Court) -> Self {
-        let paired = None;
+        let (paired, owed, told) = (None, None, 0);
         let progress = (0, Nanos::ZERO);
         let (vigil, look_at) = (Vigil::default(), Nanos::ZERO);
-        let (standby, newcomer, suit) = (None, None, None);
-        Self { court, standby, newcomer, progress, vigil, look_at, paired, suit }
+        let (standby, newcomer) = (None, None);
+        Self { court, standby, newcomer, progress, vigil, look_at, paired, owed, told }
     }
 
     /// Feeds the standby, keeps the lease, chooses the rule; says how much was done.
@@ -185,18 +186,19 @@ impl Sitting {
 
     /// Feeds the standby, and hears how far it is.
     fn feed(&mut self, now: Nanos) -> usize {
-        let Self { court, standby, .. } = self;
+        let Self { court, standby, told, .. } = self;
         let Some(line) = standby else { return 0 };
         match step_line(line, court, now) {
             Ok(work) => {
                 let standing = line.0.standing();
                 let (received, settled) = (standing.received, standing.settled);
+                *told = (*told).max(received);
                 court.release.confirm(crate::model::SeqNo(received), crate::model::SeqNo(settled));
                 work
             }
             Err(why) => {
                 (court.say)(&format!("alert: the standby {} is gone: {why}", line.0.peer()));
-                self.standby = None;
+                (self.standby, self.owed) = (None, None);
                 1
             }
         }
@@ -219,7 +221,8 @@ impl Sitting {
                 if line.0.is_joined() {
                     (court.say)(&format!("the standby {} has joined", line.0.peer()));
                     self.progress = (0, now);
-                    self.standby = self.newcomer.take();
+                    // It may be one we know, that has lost what its memory held.
+                    (self.standby, self.owed) = (self.newcomer.take(), None);
                 }
                 work
             }
@@ -235,9 +238,7 @@ impl Sitting {
     /// and we go on alone only once the witness has it on record that there is none.
     fn choose_rule(&mut self, now: Nanos) {
         let heir = self.heir(now);
-        if !self.has_all(heir) {
-            return;
-        }
+        let is_engaged = self.owed.is_some();
         let Court { config, crown, release, rule, annex, say, .. } = &mut self.court;
         let on_record = match &mut crown.witness {
             None => Some(heir),
@@ -252,13 +253,15 @@ impl Sitting {
             return;
         }
         let wanted = match heir.is_nobody() && rule.needs_standby() {
+            // Good with this standby as heir and without: it is about to be named.
+            true if is_engaged => Rule::SyncedReplicated,
             true => config.alone(),
             false => *rule,
         };
         if release.rule() != wanted {
             release.set_rule(wanted);
         }
-        annex.await_standby(!heir.is_nobody());
+        annex.await_standby(!heir.is_nobody() || is_engaged);
         if self.paired != Some(heir) {
             let what = match heir.is_nobody() {
                 true => "alert: there is no standby".to_owned(),
@@ -269,32 +272,43 @@ impl Sitting {
         }
     }
 
-    /// Whether the one to be named as heir has all that was told while it had no part in it. Until
-    /// then replies wait for both: for the disk, should it not come to be named, and for it.
-    fn has_all(&mut self, heir: Name) -> bool {
-        let Self { court, standby, paired, suit, .. } = self;
-        if heir.is_nobody() || *paired == Some(heir) {
-            *suit = None;
-            return true;
+    /// Who is to be named heir: the standby that may be, once it has all that was told while it
+    /// could not take over. From the moment on that this is awaited, nothing is told without it.
+    fn heir(&mut self, now: Nanos) -> Name {
+        let candidate = self.candidate(now);
+        if candidate.is_nobody() {
+            self.owed = None;
+            return self.former();
         }
-        let suit = match suit {
-            Some(suit) if suit.name == heir => suit,
-            _ => {
-                court.annex.await_standby(true);
-                court.release.set_rule(match court.config.alone() {
-                    Rule::Synced if court.rule.needs_standby() => Rule::SyncedReplicated,
-                    _ => court.rule,
-                });
-                let (last, reaches) = (court.progress[0].appended(), court.annex.reaches());
-                suit.insert(Suit { name: heir, last, reaches })
+        let Self { court, standby, owed, .. } = self;
+        let owed = owed.get_or_insert_with(|| {
+            court.annex.await_standby(true);
+            if court.rule.needs_standby() {
+                court.release.set_rule(Rule::SyncedReplicated);
             }
-        };
-        let received = standby.as_ref().map_or(0, |(feeder, _)| feeder.standing().received);
-        received >= suit.last && court.annex.has_confirmed(&suit.reaches)
+            Owed { last: court.progress[0].appended(), reaches: court.annex.reaches() }
+        });
+        let has = standby.as_ref().map_or(0, |(feeder, _)| {
+            let standing = feeder.standing();
+            // Where it promises disks, its memory is not enough.
+            if court.rule == Rule::SyncedReplicated { standing.settled } else { standing.received }
+        });
+        match has >= owed.last && court.annex.has_confirmed(&owed.reaches) {
+            true => candidate,
+            false => self.former(),
+        }
+    }
+
+    /// Nobody, once our own disk has all that was told because the standby had it; until then the
+    /// standby that was: should our power go, only it knows.
+    fn former(&self) -> Name {
+        let Self { court, paired, told, .. } = self;
+        let is_owed = court.rule.needs_standby() && court.progress[0].synced() < *told;
+        if is_owed { paired.unwrap_or_default() } else { Name::default() }
     }
 
     /// The standby that may take over from us: it is there, it keeps up, and it does not differ.
-    fn heir(&mut self, now: Nanos) -> Name {
+    fn candidate(&mut self, now: Nanos) -> Name {
         let Self { court, standby, progress, paired, .. } = self;
         let Some((feeder, _)) = standby else { return Name::default() };
         let standing = feeder.standing();
@@ -338,6 +352,14 @@ impl Sitting {
             return Ok(());
         }
         self.look_at = now.saturating_add(LOOK_EVERY);
+        if self.court.crown.witness.is_some()
+            && self.court.progress[0].health() == Health::SyncFailed
+        {
+            // Nothing is acknowledged here any more; the standby's disk may be better.
+            self.court.release.set_rule(Rule::Shut);
+            let complaint = self.court.progress[0].complaint();
+            return Err(Deposed(complaint.unwrap_or_else(|| "a sync failed".to_owned())));
+        }
         self.vigil.watch(&self.court.vitals.beats(), now);
         let Court { crown, release, config, .. } = &mut self.court;
         if crown.witness.is_some() && self.vigil.is_stuck(now, config.stuck()) {

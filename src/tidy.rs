@@ -65,6 +65,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "src/runtime/counters_file/map.rs",
     "src/runtime/memory.rs",
     "src/runtime/affinity.rs",
+    "src/runtime/rehearsal.rs",
     "src/runtime/utc.rs",
 ];
 

@@ -313,8 +313,9 @@ fn mend(torn: &Torn, disk: &dyn Disk) -> io::Result<()> {
     disk.sync_file(&file)
 }
 
-/// Writes lines of a segment again, as they are, with all of their pages. After a sync that failed the system may
-/// take pages for clean that never reached the disk, and would not send them at the next sync.
+/// Writes lines of a segment again, as they are, with all of their pages. After a sync that failed
+/// the system may take pages for clean that never reached the disk, and would not send them at the
+/// next sync.
 fn write_again(path: &Path, lines: Range<usize>, disk: &dyn Disk) -> io::Result<()> {
     let file = OpenOptions::new().read(true).write(true).open(path)?;
     let first = lines.start * size_of::<Line>() / PAGE * PAGE;

@@ -93,8 +93,10 @@ impl Arbiter {
         self.judge(&Question::Release { name, epoch }, now);
     }
 
-    /// A person says that this machine has all that counts, whatever is remembered.
+    /// A person says that this machine has all that counts, whatever is remembered. The epoch of
+    /// the holder is over: words of its that are still on their way change nothing.
     pub fn force(&mut self, name: Name) {
+        self.state.epoch = self.state.epoch.saturating_add(1);
         self.state.heir = name;
         self.until = Nanos::ZERO;
     }
@@ -173,6 +175,15 @@ mod tests {
         assert!(!arbiter.judge(&acquire(A, 2), Nanos(200)).granted, "its machine was off");
         arbiter.force(A);
         assert!(arbiter.judge(&acquire(A, 2), Nanos(201)).granted);
+    }
+
+    #[test]
+    fn the_last_words_of_a_primary_do_not_undo_what_a_person_said() {
+        let mut arbiter = arbiter();
+        arbiter.force(B);
+        let last_words = Question::Renew { name: A, epoch: 1, heir: Name::default() };
+        assert!(!arbiter.judge(&last_words, Nanos(1)).granted);
+        assert!(arbiter.judge(&acquire(B, 1), Nanos(2)).granted);
     }
 
     #[test]

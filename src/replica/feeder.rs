@@ -121,8 +121,8 @@ impl Feeder {
         &self.standing
     }
 
-    /// Takes what the standby says; says what there is to say. `reached` is how far we are, `stages`
-    /// says how our stages fare.
+    /// Takes what the standby says; says what there is to say. `reached` is how far we are,
+    /// `stages` says how our stages fare.
     ///
     /// # Errors
     /// A standby that is refused, and a conversation that cannot go on.

@@ -83,7 +83,8 @@ fn settings(
     folder: &Path,
 ) -> Result<(Config, Catalogue), String> {
     let mut text = format!(
-        "data = \"{}\"\nrelease = \"{gate}\"\n[entry]\naddress = \"{}\"\nheartbeat_ms = 20\nreply_cache = 1024\n\
+        "data = \"{}\"\nrelease = \"{gate}\"\n[entry]\naddress = \"{}\"\nheartbeat_ms = 20\n\
+         reply_cache = 1024\n\
          [feed]\naddress = \"10.0.1.{}:9200\"\ngroup = \"239.1.1.1:9201\"\nheartbeat_ms = 100\n\
          rewind_messages = 4096\n[journal]\nsegment_kib = {kib}\n[engine]\norders_max = 4096\n\
          fills_per_command_max = 16\nladder_ticks = 64\nlink_depth = 512\n\

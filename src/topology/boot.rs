@@ -45,7 +45,10 @@ pub enum BootError {
     #[error(
         "command {seq} brings this appliance down, and {}: start a build that does not fall over \
          it; `wirematch replay` shows where this one does",
-        if *is_told { "some of what it led to was told already" } else { "putting it aside is no help" }
+        match is_told {
+            true => "some of what it led to was told already",
+            false => "putting it aside is no help",
+        }
     )]
     Deadly {
         /// The command.

@@ -155,6 +155,7 @@ mod tests {
             include_str!("tests/protection.rs"),
             include_str!("rate.rs"),
             // What the gateway says by itself can be seen from outside alone.
+            include_str!("../../../tests/crash.rs"),
             include_str!("../../../tests/risk/client.rs"),
             include_str!("../../../tests/risk/main.rs"),
         ];

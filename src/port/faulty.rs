@@ -148,10 +148,10 @@ impl<P: Port> FaultyPort<P> {
         Self { inner, inward, outward, ready, scratch: vec![0; FRAME_MAX] }
     }
 
-    /// Changes how bad it is, say to let a network heal.
-    pub fn set_faults(&mut self, faults: Faults) {
-        self.inward.faults = faults;
-        self.outward.faults = faults;
+    /// Changes how bad it is either way, say to let a network heal.
+    pub fn set_faults(&mut self, inward: Faults, outward: Faults) {
+        self.inward.faults = inward;
+        self.outward.faults = outward;
     }
 
     /// What was done to received and to transmitted frames.

@@ -122,7 +122,15 @@ fn trades(world: &World, journal: &Path) -> Result<(), Found> {
         *told.entry(*number).or_default() += quantity;
     }
     ensure(told == recorded, "trades", || {
-        format!("{} trades on record, {} told", recorded.len(), told.len())
+        let differ = |(number, quantity): &(&u64, &u32)| recorded.get(number) != Some(quantity);
+        let lacks = |(number, _): &(&u64, &u32)| !told.contains_key(number);
+        format!(
+            "{} trades on record, {} told; told otherwise: {:?}, not told: {:?}",
+            recorded.len(),
+            told.len(),
+            told.iter().find(differ).map(|(number, told)| (number, told, recorded.get(number))),
+            recorded.iter().find(lacks)
+        )
     })
 }
 

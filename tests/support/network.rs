@@ -95,7 +95,7 @@ impl Network {
     /// How bad all wires are from now on.
     pub fn set_faults(&mut self, faults: Faults) {
         self.faults = faults;
-        self.lines.iter_mut().for_each(|line| line.port.set_faults(faults));
+        self.lines.iter_mut().for_each(|line| line.port.set_faults(faults, faults));
     }
 
     /// Faults that struck so far: lost, duplicated, made late, corrupted, cut short.

@@ -14,6 +14,9 @@ use crate::topology::{BootError, Recovered, Replay, ReplayError, command_at};
 /// Why a list of commands put aside names one.
 const WHY: &str = "the process ended at it, and so did a copy that tried it again";
 
+/// The least that a copy is waited for: one that gets no CPU for a while is not what a command did.
+const PATIENCE_MIN: Nanos = Nanos(5_000_000_000);
+
 impl Recovered {
     /// Folds what the event log has events of: that brought nobody down.
     ///
@@ -55,7 +58,7 @@ impl Replay {
     /// be had is no reason not to go on.
     fn try_out(&mut self, patience: Nanos) -> Result<Option<Group<Command>>, ReplayError> {
         let begun = self.fold.seq;
-        let rehearsed = rehearse(Duration::from_nanos(patience.0), |step| {
+        let rehearsed = rehearse(Duration::from_nanos(patience.max(PATIENCE_MIN).0), |step| {
             // Their records are on the disk, which the copy shares.
             std::mem::forget(std::mem::replace(&mut self.fix, FixState::none()));
             std::mem::forget(std::mem::replace(&mut self.peers, PeersState::none()));

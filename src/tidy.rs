@@ -51,7 +51,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 
 /// Files where `unsafe` may stand, each behind a safe door.
 const MAY_BE_UNSAFE: &[&str] = &[
-    "src/engine/fetch.rs",
+    "src/model/fetch.rs",
     // Verilator's models are C++.
     "src/fpga/simulated.rs",
     "src/wire/fix/scan.rs",

@@ -3,8 +3,8 @@
 //! Open addressing at a load of at most one half; removal shifts the entries behind back, so there
 //! are no tombstones and a table that has seen a billion ids is as fast as a new one.
 
-use crate::engine::fetch::fetch;
 use crate::engine::work::step;
+use crate::model::fetch;
 use crate::snapshot::{Bad, Part, Source};
 
 /// The map already holds as many entries as it was made for.

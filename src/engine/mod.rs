@@ -6,7 +6,6 @@ mod away;
 #[cfg(debug_assertions)]
 mod bomb;
 pub mod book;
-mod fetch;
 mod fold;
 mod id_map;
 mod instruments;

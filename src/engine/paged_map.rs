@@ -5,8 +5,8 @@
 //! within a few pages that lie in the cache. An id that is alone in its page has none: the hash
 //! table holds its value, so a client that leaves gaps costs no more than hashing.
 
-use crate::engine::fetch::fetch;
 use crate::engine::{IdMap, MapFull};
+use crate::model::fetch;
 
 /// Ids that share a page; its values are four cache lines.
 const PAGE_LOG2: u32 = 6;

@@ -207,9 +207,9 @@ impl Books {
                 matches!(bytes, [b'A' | b'F' | b'E' | b'C' | b'X' | b'D' | b'U', ..]);
             let reference = bytes.get(11..19).filter(|_| is_about_one);
             let Some(Ok(reference)) = reference.map(TryInto::try_into) else { continue };
-            self.orders.touch(u64::from_be_bytes(reference));
+            self.orders.fetch(u64::from_be_bytes(reference));
             if let ([b'U', ..], Some(Ok(new))) = (bytes, bytes.get(19..27).map(TryInto::try_into)) {
-                self.orders.touch(u64::from_be_bytes(new));
+                self.orders.fetch(u64::from_be_bytes(new));
             }
         }
     }

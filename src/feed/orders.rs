@@ -1,7 +1,10 @@
-//! Orders of a feed by their reference: a table that probes on, two entries a cache line.
+//! Orders of a feed by their reference: a table of cache lines with room for two, which probes on.
 //!
 //! References are mixed with a constant of the table's own, so that a feed's regular numbers
-//! spread; a reference of 0 is none. An entry that leaves draws those behind it nearer: no graves.
+//! spread; a reference of 0 is none. A line counts the orders that found it full, so that a look
+//! ends at a line that none passed, and one that leaves touches its own line alone.
+
+use crate::model::fetch;
 
 /// An order of a feed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,10 +33,17 @@ impl Order {
     }
 }
 
+/// A cache line of orders.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C, align(64))]
+struct Pair([Order; 2]);
+
 /// The table.
 #[derive(Clone, Debug)]
 pub(super) struct Orders {
-    slots: Box<[Order]>,
+    lines: Box<[Pair]>,
+    /// By line: orders that found it full and stand behind it.
+    passed: Box<[u32]>,
     shift: u32,
     count: usize,
     most: usize,
@@ -42,9 +52,15 @@ pub(super) struct Orders {
 impl Orders {
     /// With room for `most`.
     pub(super) fn new(most: usize) -> Self {
-        let slots = (2 * most.max(8)).next_power_of_two();
-        let shift = 65 - slots.trailing_zeros();
-        Self { slots: vec![Order::default(); slots].into(), shift, count: 0, most: most.max(8) }
+        let lines = most.max(8).next_power_of_two();
+        let shift = 64 - lines.trailing_zeros();
+        Self {
+            lines: vec![Pair::default(); lines].into(),
+            passed: vec![0; lines].into(),
+            shift,
+            count: 0,
+            most: most.max(8),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -52,88 +68,93 @@ impl Orders {
     }
 
     pub(super) fn clear(&mut self) {
-        self.slots.fill(Order::default());
+        self.lines.fill(Pair::default());
+        self.passed.fill(0);
         self.count = 0;
     }
 
-    /// Where a reference would be, if all were free: two that follow each other share a cache line.
+    /// The line a reference would be on, if it has room: two that follow each other share one.
     #[inline]
     fn home(&self, reference: u64) -> usize {
-        let line = ((reference >> 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize;
-        line << 1 | (reference & 1) as usize
+        ((reference >> 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
     }
 
-    /// Reads where a reference would be, so that it is in the cache when its turn comes.
+    /// Asks for the line of a reference, so that it is in the cache when its turn comes.
     #[inline]
-    pub(super) fn touch(&self, reference: u64) {
-        let mask = self.slots.len() - 1;
-        std::hint::black_box(self.slots[self.home(reference) & mask].reference);
+    pub(super) fn fetch(&self, reference: u64) {
+        fetch(&self.lines, self.home(reference));
     }
 
-    /// The slot of a reference, or the free one where it would be; half of the slots are free.
+    /// Where a reference is.
     #[inline]
-    fn find(&self, reference: u64) -> (usize, bool) {
-        let mask = self.slots.len() - 1;
-        let mut at = self.home(reference);
-        loop {
-            match self.slots[at & mask].reference {
-                0 => return (at & mask, false),
-                found if found == reference => return (at & mask, true),
-                _ => at += 1,
+    fn find(&self, reference: u64) -> Option<(usize, usize)> {
+        let mask = self.lines.len() - 1;
+        let mut line = self.home(reference) & mask;
+        for _ in 0..self.lines.len() {
+            let Pair([first, second]) = &self.lines[line];
+            if first.reference == reference {
+                return Some((line, 0));
             }
+            if second.reference == reference {
+                return Some((line, 1));
+            }
+            if self.passed[line] == 0 {
+                return None;
+            }
+            line = (line + 1) & mask;
         }
+        None
     }
 
     /// An order, to be changed; its reference must stay.
     #[inline]
     pub(super) fn get_mut(&mut self, reference: u64) -> Option<&mut Order> {
-        let (at, is_there) = self.find(reference);
-        is_there.then(|| &mut self.slots[at])
+        let (line, at) = self.find(reference).filter(|_| reference != 0)?;
+        Some(&mut self.lines[line].0[at])
     }
 
     /// Adds an order; `false` where its reference is none or taken, or the table is full.
     #[inline]
     pub(super) fn add(&mut self, order: Order) -> bool {
-        let (at, is_there) = self.find(order.reference);
-        if is_there || order.reference == 0 || self.count == self.most {
+        if order.reference == 0 || self.count == self.most || self.find(order.reference).is_some() {
             return false;
         }
-        self.slots[at] = order;
-        self.count += 1;
-        true
+        let mask = self.lines.len() - 1;
+        let mut line = self.home(order.reference) & mask;
+        loop {
+            let Pair([first, second]) = &self.lines[line];
+            let at = match (first.reference, second.reference) {
+                (0, _) => 0,
+                (_, 0) => 1,
+                _ => {
+                    self.passed[line] += 1;
+                    line = (line + 1) & mask;
+                    continue;
+                }
+            };
+            self.lines[line].0[at] = order;
+            self.count += 1;
+            return true;
+        }
     }
 
     /// Takes an order away.
     #[inline]
     pub(super) fn remove(&mut self, reference: u64) -> Option<Order> {
-        let (mut hole, is_there) = self.find(reference);
-        if !is_there || reference == 0 {
-            return None;
+        let (found, at) = self.find(reference).filter(|_| reference != 0)?;
+        let mask = self.lines.len() - 1;
+        let mut line = self.home(reference) & mask;
+        while line != found {
+            self.passed[line] -= 1;
+            line = (line + 1) & mask;
         }
-        let gone = self.slots[hole];
-        let mask = self.slots.len() - 1;
-        let mut at = hole;
-        loop {
-            at = (at + 1) & mask;
-            let order = self.slots[at];
-            if order.reference == 0 {
-                break;
-            }
-            // It may come nearer only as far as its home.
-            let home = self.home(order.reference) & mask;
-            if at.wrapping_sub(home) & mask >= at.wrapping_sub(hole) & mask {
-                self.slots[hole] = order;
-                hole = at;
-            }
-        }
-        self.slots[hole] = Order::default();
         self.count -= 1;
-        Some(gone)
+        Some(std::mem::take(&mut self.lines[found].0[at]))
     }
 
     /// All orders, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Order> {
-        self.slots.iter().filter(|order| order.reference != 0)
+        self.lines.iter().flat_map(|pair| &pair.0).filter(|order| order.reference != 0)
     }
 }
 

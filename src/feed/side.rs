@@ -14,11 +14,16 @@ pub struct Level {
     pub shares: u64,
 }
 
+/// Best levels that a price is sought among first.
+const NEAR: usize = 16;
+
 /// One side.
 #[derive(Clone, Debug)]
 pub(super) struct Side {
     /// Worst first.
     levels: Vec<Level>,
+    /// The same levels' ranks.
+    ranks: Vec<u32>,
     buys: bool,
     most: usize,
     /// Levels at this rank and worse are not known.
@@ -28,11 +33,18 @@ pub(super) struct Side {
 impl Side {
     pub(super) fn new(buys: bool, most: usize) -> Self {
         let most = most.max(1);
-        Self { levels: Vec::with_capacity(most), buys, most, cut: None }
+        Self {
+            levels: Vec::with_capacity(most),
+            ranks: Vec::with_capacity(most),
+            buys,
+            most,
+            cut: None,
+        }
     }
 
     pub(super) fn clear(&mut self) {
         self.levels.clear();
+        self.ranks.clear();
         self.cut = None;
     }
 
@@ -47,22 +59,20 @@ impl Side {
         self.cut.is_some_and(|cut| self.rank(price) <= cut)
     }
 
-    /// The place of a price, or where it would be.
+    /// The place of a price, or where it would be: the best levels are compared all at once,
+    /// without a branch that a price nobody can foretell decides.
     #[inline]
     fn find(&self, price: u32) -> Result<usize, usize> {
         let rank = self.rank(price);
-        let (mut at, mut looks) = (self.levels.len(), 0);
-        while at > 0 && looks < 8 {
-            let level = self.rank(self.levels[at - 1].price);
-            if level == rank {
-                return Ok(at - 1);
+        let length = self.ranks.len();
+        let at = match self.ranks.last_chunk::<NEAR>() {
+            Some(near) if near[0] <= rank => {
+                let below: u32 = near.iter().map(|level| u32::from(*level < rank)).sum();
+                length - NEAR + below as usize
             }
-            if level < rank {
-                return Err(at);
-            }
-            (at, looks) = (at - 1, looks + 1);
-        }
-        self.levels[..at].binary_search_by_key(&rank, |level| self.rank(level.price))
+            _ => self.ranks.partition_point(|level| *level < rank),
+        };
+        if self.ranks.get(at) == Some(&rank) { Ok(at) } else { Err(at) }
     }
 
     #[inline]
@@ -86,9 +96,11 @@ impl Side {
             }
             self.cut = Some(self.rank(self.levels[0].price));
             self.levels.remove(0);
+            self.ranks.remove(0);
             at -= 1;
         }
         self.levels.insert(at, Level { price, orders: 1, shares: u64::from(shares) });
+        self.ranks.insert(at, self.rank(price));
     }
 
     /// Takes shares off a level, and an order where `is_gone`; `false` where they are not there.
@@ -104,6 +116,7 @@ impl Side {
         level.orders -= u32::from(is_gone).min(level.orders);
         if level.orders == 0 {
             self.levels.remove(at);
+            self.ranks.remove(at);
         }
         true
     }

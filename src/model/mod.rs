@@ -1,4 +1,5 @@
-//! The words every module shares: units, identifiers, orders, messages. No I/O, no unsafe.
+//! The words every module shares: units, identifiers, orders, messages; and one word to the caches.
+//! No I/O.
 
 #[macro_use]
 mod coded;
@@ -6,6 +7,7 @@ pub mod base36;
 mod command;
 mod event;
 mod fault;
+mod fetch;
 mod ids;
 mod instrument;
 mod limit;
@@ -18,6 +20,7 @@ pub(crate) use coded::coded;
 pub use command::{Command, CommandKind, Flags, Request, Scope, Verdict};
 pub use event::{CancelReason, Event, EventFlags, EventId, EventKind};
 pub use fault::Fault;
+pub(crate) use fetch::fetch;
 pub use ids::{AccountId, InstrumentId, OrderId, SessionId};
 pub use instrument::Instrument;
 pub use limit::{CashKind, LimitKind, TradingState, Unit};

@@ -8,8 +8,8 @@ use crate::engine::book::bitmap::Bitmap;
 use crate::engine::book::far_levels::FarLevels;
 use crate::engine::book::level::Levels;
 use crate::engine::book::{Key, NONE, Slot};
-use crate::engine::fetch::fetch;
 use crate::engine::work::step;
+use crate::model::fetch;
 
 /// Levels that may change between window and tree each time a level is made or emptied. Two keep
 /// up with any walk of the best price; four make the window catch up after a jump.

@@ -3,7 +3,7 @@
 use std::ops::{Index, IndexMut};
 
 use crate::engine::book::{Key, NONE, Slot};
-use crate::engine::fetch::fetch;
+use crate::model::fetch;
 
 /// One price with somebody at it. 32 bytes: two share a cache line.
 #[derive(Clone, Copy, Debug, Default)]

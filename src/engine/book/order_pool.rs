@@ -3,7 +3,7 @@
 use std::ops::{Index, IndexMut};
 
 use crate::engine::book::{NONE, Slot};
-use crate::engine::fetch::fetch;
+use crate::model::fetch;
 
 /// What an owner keeps of each order: small, plain data.
 pub trait Owned: Copy + Default {}

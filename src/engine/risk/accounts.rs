@@ -1,10 +1,9 @@
 //! Accounts: usage and the two limits it is held against in one cache line, the limits of single
 //! orders by class, for most accounts have the same.
 
-use crate::engine::fetch::fetch;
 use crate::engine::risk::controls::Controls;
 use crate::engine::risk::{AccountLimits, MoreLimits};
-use crate::model::{AccountId, LimitKind, Notional, Quantity, RejectCode};
+use crate::model::{AccountId, LimitKind, Notional, Quantity, RejectCode, fetch};
 use crate::snapshot::{part, value};
 
 /// One account's usage, or one firm's.

@@ -2,9 +2,8 @@
 //!
 //! The reference is the last trade, and the configured price until there is one.
 
-use crate::engine::fetch::fetch;
 use crate::engine::risk::guards::GuardSet;
-use crate::model::{Hours, Instrument, InstrumentId, Phase, Price, RejectCode, Symbol};
+use crate::model::{Hours, Instrument, InstrumentId, Phase, Price, RejectCode, Symbol, fetch};
 use crate::snapshot::{part, value};
 
 const BPS_ONE: i64 = 10_000;

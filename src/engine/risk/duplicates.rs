@@ -3,8 +3,7 @@
 //! A bucket, a cache line, keeps the last four orders whose marks end alike; where more come within
 //! one window the oldest is forgotten.
 
-use crate::engine::fetch::fetch;
-use crate::model::{Command, Nanos};
+use crate::model::{Command, Nanos, fetch};
 use crate::snapshot::{part, wrapped};
 
 const WAYS: usize = 4;

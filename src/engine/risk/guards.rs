@@ -1,14 +1,13 @@
 //! Guards: what watches over single instruments. Most have none, and a word beside the tick says
 //! so; what they need is in rows of their own.
 
-use crate::engine::fetch::fetch;
 use crate::engine::risk::breaker::Breaker;
 use crate::engine::risk::market::{Halt, Market};
 use crate::engine::risk::milliseconds;
 use crate::engine::risk::price_band::PriceBand;
 use crate::model::{
     Command, CommandKind, Event, Instrument, InstrumentId, LimitKind, Nanos, Phase, Price,
-    Quantity, RejectCode, Request, SeqNo,
+    Quantity, RejectCode, Request, SeqNo, fetch,
 };
 use crate::snapshot::{part, value, wrapped};
 

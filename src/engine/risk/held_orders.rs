@@ -3,9 +3,8 @@
 //! Slots are used again, the one freed last first, so the orders of a day lie in as few lines as
 //! there are orders at once; the map's ids in sequence share cache lines.
 
-use crate::engine::fetch::fetch;
 use crate::engine::{PagedMap, Spot, sent};
-use crate::model::{AccountId, InstrumentId, Notional, OrderId, Price, Quantity, SeqNo};
+use crate::model::{AccountId, InstrumentId, Notional, OrderId, Price, Quantity, SeqNo, fetch};
 use crate::snapshot::{Bad, Part, Source, part, write_count};
 
 /// An order that passed the gate and is not known to be dead.

@@ -1,8 +1,7 @@
 //! What each account holds of each instrument, found without hashing while the table is small.
 
 use crate::engine::IdMap;
-use crate::engine::fetch::fetch;
-use crate::model::{AccountId, InstrumentId, Notional, Price, Quantity, RejectCode};
+use crate::model::{AccountId, InstrumentId, Notional, Price, Quantity, RejectCode, fetch};
 use crate::snapshot::{Bad, Part, Source, part};
 
 /// One account's position and open orders in one instrument; two share a cache line.

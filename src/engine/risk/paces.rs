@@ -1,9 +1,8 @@
 //! Paces of accounts: how fast orders come, over all sessions, and how often they trade.
 
-use crate::engine::fetch::fetch;
 use crate::engine::risk::MoreLimits;
 use crate::engine::risk::rate::Rate;
-use crate::model::{AccountId, Nanos, RejectCode};
+use crate::model::{AccountId, Nanos, RejectCode, fetch};
 use crate::snapshot::{value, wrapped};
 
 /// One account's pace.

@@ -8,10 +8,9 @@
 
 use crate::engine::Spot;
 use crate::engine::book::{Key, NONE, Slot};
-use crate::engine::fetch::fetch;
 use crate::engine::software::plain::turned;
 use crate::engine::software::{CANCEL, ENTER, REPLACE, SoftwareMatcher};
-use crate::model::{Command, OrderId, Price, Side};
+use crate::model::{Command, OrderId, Price, Side, fetch};
 
 /// With fewer orders than so many, half a megabyte of them, prices are not asked for.
 const WORTH_IT: u32 = 1 << 13;

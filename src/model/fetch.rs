@@ -7,7 +7,7 @@ const LINE: usize = 64;
 /// Asks for the cache lines of an entry; nothing where there is no such entry.
 #[inline(always)]
 #[allow(unsafe_code, reason = "a hint to the processor that has no safe wrapper")]
-pub(super) fn fetch<T>(table: &[T], at: usize) {
+pub(crate) fn fetch<T>(table: &[T], at: usize) {
     let Some(entry) = table.get(at) else { return };
     let start = std::ptr::from_ref(entry).cast::<i8>();
     for line in 0..size_of::<T>().div_ceil(LINE) {

@@ -10,10 +10,21 @@ mod process;
 #[allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
 mod pair;
 
+#[path = "support/market.rs"]
+#[allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
+mod market;
+
+#[path = "standby/tape.rs"]
+#[allow(unreachable_pub, reason = "a test's own part")]
+mod tape;
+
 use wirematch::model::Nanos;
 use wirematch::runtime::Clock;
+use wirematch::wire::itch::Message;
 
+use market::Market;
 use pair::{MILLISECOND, Pair, percentile};
+use tape::Tape;
 
 #[test]
 fn whoever_is_killed_nothing_acknowledged_is_lost_and_nothing_is_there_twice() {
@@ -82,6 +93,30 @@ fn a_primary_that_was_paused_says_nothing_more_and_one_that_is_alone_goes_on() {
     is_answered(&mut pair, "when the standby is killed");
     pair.start_standby();
     pair.settle();
+    pair.check();
+}
+
+#[test]
+fn the_feed_goes_on_at_the_heir_and_a_number_never_means_two_messages() {
+    let mut pair = Pair::start("");
+    let tape = Tape::of(&pair);
+    for _ in 0..3 {
+        pair.client.work(Nanos(50 * MILLISECOND), true);
+        pair.kill_primary();
+        pair.start_standby();
+    }
+    is_answered(&mut pair, "after three kills");
+    pair.settle();
+    let messages = tape.whole(pair.primary);
+    let (mut market, mut trades) = (Market::default(), 0u64);
+    for bytes in &messages {
+        let message = Message::decode(bytes).expect("a good message");
+        market.take(&message);
+        trades += u64::from(matches!(message, Message::OrderExecuted(_)));
+    }
+    println!("{} messages, {trades} trades, {} orders shown", messages.len(), market.0.len());
+    // Each of the client's trades is there: its own feed, its own orders, nobody else's.
+    assert_eq!(trades, pair.client.book.fills.len() as u64);
     pair.check();
 }
 

@@ -3,6 +3,8 @@
 
 #[path = "venues/against_quickfix.rs"]
 mod against_quickfix;
+#[path = "venues/by_price.rs"]
+mod by_price;
 #[path = "support/exchange.rs"]
 mod exchange;
 #[path = "support/fix_client.rs"]

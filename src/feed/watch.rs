@@ -1,8 +1,8 @@
 //! What of the exchanges' prices the sequencer is told: reference prices, sampled; halts of what
 //! has no prices any more, and their end. How much comes in changes nothing of how much this says.
 
-use crate::feed::quotes::Quotes;
-use crate::model::{Command, CommandKind, InstrumentId, Nanos, Phase, Price, Request};
+use crate::feed::quotes::{Best, Quotes};
+use crate::model::{Command, CommandKind, InstrumentId, Nanos, Phase, Price, Request, SessionId};
 
 /// `order_type` of a phase that market data asks for: it halts what trades, and ends no halt but
 /// its own.
@@ -105,14 +105,25 @@ struct Row {
     instrument: InstrumentId,
     state: State,
     good_since: Option<Nanos>,
-    told: Price,
+    told: Told,
     told_at: Nanos,
+}
+
+/// What the sequencer is told of an instrument's prices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Told {
+    middle: Price,
+    /// Our session at the exchange where it is bought best, and sold; 0: none.
+    buy_at: SessionId,
+    sell_at: SessionId,
 }
 
 /// Watches the prices of instruments.
 #[derive(Clone, Debug)]
 pub struct Watch {
     options: WatchOptions,
+    /// By feed: our session at its exchange; 0: none.
+    sessions: Box<[SessionId]>,
     rows: Box<[Row]>,
     began: Option<Nanos>,
     credit: u64,
@@ -126,17 +137,23 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches these instruments.
-    pub fn new(options: WatchOptions, instruments: &[InstrumentId]) -> Self {
+    /// Watches these instruments. Orders can be sent to the exchanges of some feeds: our session
+    /// there, by the feed's place; 0 where they cannot.
+    pub fn new(
+        options: WatchOptions,
+        instruments: &[InstrumentId],
+        sessions: &[SessionId],
+    ) -> Self {
         let row = |instrument: &InstrumentId| Row {
             instrument: *instrument,
             state: State::Unknown,
             good_since: None,
-            told: Price::ZERO,
+            told: Told::default(),
             told_at: Nanos::ZERO,
         };
         Self {
             options,
+            sessions: sessions.into(),
             rows: instruments.iter().map(row).collect(),
             began: None,
             credit: 0,
@@ -175,9 +192,15 @@ impl Watch {
         let cost = 1_000_000_000 / u64::from(self.options.pace.max(1));
         let row = self.rows.get_mut(at).filter(|_| self.credit >= cost)?;
         let middle = seen.quotes.middle().filter(|_| seen.is_heard && !seen.is_halted);
+        let of = |best: Option<Best>| best.and_then(|best| self.sessions.get(best.venue)).copied();
+        let prices = middle.map(|middle| Told {
+            middle,
+            buy_at: of(seen.quotes.ask).unwrap_or_default(),
+            sell_at: of(seen.quotes.bid).unwrap_or_default(),
+        });
         row.good_since = middle.and(row.good_since.or(Some(now)));
         let is_early = now.saturating_sub(began) < self.options.grace;
-        let (request, notice) = match row.wants(seen, middle, &self.options, is_early, now)? {
+        let (request, notice) = match row.wants(seen, prices, &self.options, is_early, now)? {
             Wanted::Halt => {
                 let id = row.instrument;
                 let notice = if seen.is_halted { Notice::Halted(id) } else { Notice::Stale(id) };
@@ -188,7 +211,7 @@ impl Watch {
                 let notice = was_halted.then_some(Notice::Resumes(row.instrument));
                 (row.phase(Phase::Continuous, now), notice)
             }
-            Wanted::Reference(price) => (row.reference(price, now), None),
+            Wanted::Reference(prices) => (row.reference(&prices, now), None),
         };
         if !send(&request) {
             return None;
@@ -196,7 +219,12 @@ impl Watch {
         self.credit -= cost;
         match (request.0.kind(), Phase::from_code(request.0.side)) {
             (Some(CommandKind::SetReferencePrice), _) => {
-                (row.told, row.told_at) = (request.0.price, now);
+                row.told_at = now;
+                row.told = Told {
+                    middle: request.0.price,
+                    buy_at: SessionId(request.0.target),
+                    sell_at: SessionId(request.0.ordinal),
+                };
                 self.references += 1;
             }
             (_, Some(Phase::Halt)) => {
@@ -222,14 +250,14 @@ impl Watch {
 enum Wanted {
     Halt,
     Resume,
-    Reference(Price),
+    Reference(Told),
 }
 
 impl Row {
     fn wants(
         &self,
         seen: &Seen,
-        middle: Option<Price>,
+        prices: Option<Told>,
         options: &WatchOptions,
         is_early: bool,
         now: Nanos,
@@ -245,11 +273,11 @@ impl Row {
             return is_good.then_some(Wanted::Resume);
         }
         let span = now.saturating_sub(self.told_at);
-        let is_due = |price: Price| match price == self.told {
+        let is_due = |prices: &Told| match *prices == self.told {
             true => span >= options.again,
             false => span >= options.every,
         };
-        middle.filter(|price| price.0 > 0 && is_due(*price)).map(Wanted::Reference)
+        prices.filter(|prices| prices.middle.0 > 0 && is_due(prices)).map(Wanted::Reference)
     }
 
     fn phase(&self, phase: Phase, now: Nanos) -> Request {
@@ -260,9 +288,10 @@ impl Row {
         request
     }
 
-    fn reference(&self, price: Price, now: Nanos) -> Request {
+    fn reference(&self, prices: &Told, now: Nanos) -> Request {
         let mut request = Request::new(CommandKind::SetReferencePrice, now);
-        (request.0.instrument, request.0.price) = (self.instrument, price);
+        (request.0.instrument, request.0.price) = (self.instrument, prices.middle);
+        (request.0.target, request.0.ordinal) = (prices.buy_at.0, prices.sell_at.0);
         request
     }
 }
@@ -270,7 +299,6 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feed::quotes::Best;
 
     fn seen(bid: u32, ask: u32) -> Seen {
         let best = |price| (price > 0).then_some(Best { price, shares: 100, venue: 0 });
@@ -286,7 +314,11 @@ mod tests {
 
     impl World {
         fn new() -> Self {
-            let watch = Watch::new(WatchOptions::default(), &[InstrumentId(7)]);
+            let watch = Watch::new(
+                WatchOptions::default(),
+                &[InstrumentId(7)],
+                &[SessionId(50), SessionId(51)],
+            );
             Self { watch, sent: Vec::new(), now: 1_000_000_000_000 }
         }
 
@@ -322,6 +354,24 @@ mod tests {
         }
         assert_eq!(told.len(), 3, "{told:?}");
         assert_eq!(world.look(&seen(100_0000, 102_0000), 2_050).len(), 3);
+    }
+
+    #[test]
+    fn who_has_the_better_price_is_told_when_that_changes() {
+        let mut watch =
+            Watch::new(WatchOptions::default(), &[InstrumentId(7)], &[SessionId(0), SessionId(51)]);
+        let mut told = Vec::new();
+        for (at, venue) in (0..400u64).map(|at| (at, usize::from(at >= 200))) {
+            let mut seen = seen(100_0000, 102_0000);
+            seen.quotes.ask = seen.quotes.ask.map(|ask| Best { venue, ..ask });
+            watch.look(0, &seen, Nanos(1_000_000_000_000 + at * 1_000_000), &mut |request| {
+                told.push((at, request.0.price.0, request.0.target, request.0.ordinal));
+                true
+            });
+        }
+        let middle = 101_0000;
+        // The first feed's exchange takes no orders of ours.
+        assert_eq!(told[1..], [(1, middle, 0, 0), (200, middle, 51, 0)]);
     }
 
     #[test]

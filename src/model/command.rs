@@ -39,7 +39,8 @@ coded! {
         SetBuyingPower = 12,
         /// The account's exposure limit is now `price` (absolute).
         SetExposureLimit = 13,
-        /// The instrument's reference price is now `price`.
+        /// The instrument's reference price is now `price`. Market data also tells the destinations
+        /// where it is bought (`target`) and sold (`ordinal`) best; 0: at none of them.
         SetReferencePrice = 14,
         /// The market opens for the day. `order_type` 1: the house says so, by its calendar or
         /// because history begins; else a person.

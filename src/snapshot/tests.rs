@@ -176,7 +176,7 @@ fn layout() -> u64 {
 fn a_layout_has_a_version_of_its_own() {
     assert_eq!(
         (FORMAT_VERSION, layout()),
-        (2, 18_292_520_037_755_876_240),
+        (3, 10_702_086_826_397_861_435),
         "raise FORMAT_VERSION in container.rs"
     );
 }

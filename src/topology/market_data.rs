@@ -9,14 +9,16 @@ use toml::Spanned;
 
 use crate::feed::{ArbiterOptions, WatchOptions};
 use crate::journal::LogKind;
-use crate::model::{Instrument, InstrumentId, Nanos, Symbol};
+use crate::model::{Instrument, InstrumentId, Nanos, SessionId, Symbol};
 use crate::outlet::OutletOptions;
 use crate::port::Port;
 use crate::runtime::SystemClock;
 use crate::stage::{InletSpec, PricesOptions};
 use crate::topology::ports::open_port_hearing;
 use crate::topology::state::feed_options;
-use crate::topology::{Catalogue, Config, ConfigError, DeviceName, DeviceRequest, journal_folder};
+use crate::topology::{
+    Catalogue, Config, ConfigError, Destinations, DeviceName, DeviceRequest, journal_folder,
+};
 
 /// Market data besides the multicast feed.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -80,6 +82,8 @@ pub struct InletConfig {
     /// Symbols it prices; none: all.
     #[serde(default)]
     pub instruments: Vec<String>,
+    /// The [[venue]] whose prices it brings; none: orders are not sent there.
+    pub venue: Option<String>,
     #[serde(default = "yes")]
     pub halts: bool,
     #[serde(default = "three_seconds")]
@@ -161,6 +165,7 @@ impl InletConfig {
             snapshots: self.snapshots.map(user),
             instruments,
             halts: self.halts,
+            session: SessionId(0),
             arbiter,
             orders_max: self.orders_max as usize,
             levels_max: self.levels_max as usize,
@@ -211,6 +216,39 @@ pub(super) fn prices_of(
         ..WatchOptions::default()
     };
     Ok(PricesOptions { instruments: instruments.to_vec(), inlets, watch })
+}
+
+/// Resolves which exchange's prices a feed brings, so that orders go where the better ones are.
+///
+/// # Errors
+/// A feed of a venue that there is none of, or two feeds of one.
+pub(super) fn set_venues(
+    config: &Config,
+    prices: &mut PricesOptions,
+    destinations: &mut Destinations,
+    file: &str,
+    text: &str,
+) -> Result<(), ConfigError> {
+    let named = destinations.named();
+    for (at, feed) in config.market_data.feed.iter().enumerate() {
+        let Some(name) = &feed.get_ref().venue else { continue };
+        let wrong = |why: &str| {
+            let feed = &feed.get_ref().name;
+            format!("feed `{feed}` is of venue `{name}`, {why}")
+        };
+        let error = |why: &str| ConfigError::at(file, text, feed.span(), &wrong(why));
+        let session = named.iter().find(|(known, _)| known == name).map(|(_, session)| *session);
+        let session = session.ok_or_else(|| error("which no [[venue]] is called"))?;
+        if prices.inlets.iter().any(|inlet| inlet.session == session) {
+            return Err(error("as another feed is: keep one"));
+        }
+        if let Some(inlet) = prices.inlets.get_mut(at) {
+            inlet.session = session;
+        }
+        let lasts = Nanos(u64::from(config.market_data.reference_age_ms) * 1_000_000);
+        destinations.prices_last = destinations.has_choice().then_some(lasts);
+    }
+    Ok(())
 }
 
 /// Who is served besides the groups.

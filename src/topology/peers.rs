@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use crate::engine::AwayOptions;
-use crate::model::{Instrument, InstrumentId, SessionId};
+use crate::model::{Instrument, InstrumentId, Nanos, SessionId};
 use crate::stage::{PeerSpec, PeersOptions, PeersState, VenueSpec};
 use crate::topology::{Catalogue, Config, DeviceName, DeviceRequest, Home, Sharding, Subnet};
 
@@ -65,6 +65,8 @@ pub struct Destinations {
     pub peers: Vec<PeerSpec>,
     /// Exchanges.
     pub venues: Vec<VenueSpec>,
+    /// For how long an exchange's prices say that orders go there; none where they never do.
+    pub prices_last: Option<Nanos>,
 }
 
 impl Destinations {
@@ -83,7 +85,7 @@ impl Destinations {
         speakers.into()
     }
 
-    /// The name of the destination that an instrument is sent on to.
+    /// The name of the destination that an instrument is sent on to; of several, the first.
     pub fn name_of(&self, instrument: InstrumentId) -> Option<String> {
         let (_, to) = self.away.homes.iter().find(|(id, _)| *id == instrument)?;
         let peer = self.peers.iter().find(|peer| peer.session == *to).map(|peer| &peer.name);
@@ -103,7 +105,15 @@ impl Destinations {
 
     /// The instruments that are sent on.
     pub fn instruments(&self) -> Vec<InstrumentId> {
-        self.away.homes.iter().map(|(id, _)| *id).collect()
+        let mut ids: Vec<_> = self.away.homes.iter().map(|(id, _)| *id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// Whether an instrument is at several exchanges, of which one may have the better price.
+    pub fn has_choice(&self) -> bool {
+        self.instruments().len() < self.away.homes.len()
     }
 
     /// Resolves the tables; `is_client` says which session numbers clients have here.
@@ -143,7 +153,7 @@ impl Destinations {
             });
         }
         let taken = |id: u32| is_client(id) || peers.iter().any(|peer| peer.session.0 == id);
-        let (venues, to_venues, here_first) = venues_of(config, instruments, taken)?;
+        let (venues, to_venues, here_first) = venues_of(config, sharding, instruments, taken)?;
         if peers.is_empty() && venues.is_empty() {
             return Ok(Self::default());
         }
@@ -163,7 +173,7 @@ impl Destinations {
             in_flight_max: keys.in_flight_max,
             executions_max: keys.executions_max,
         };
-        Ok(Self { away, peers, venues })
+        Ok(Self { away, peers, venues, prices_last: None })
     }
 }
 
@@ -172,6 +182,7 @@ type Routed = (Vec<VenueSpec>, Vec<(InstrumentId, SessionId)>, Vec<InstrumentId>
 
 fn venues_of(
     config: &Config,
+    sharding: &Sharding,
     instruments: &[Instrument],
     taken: impl Fn(u32) -> bool,
 ) -> Result<Routed, (Range<usize>, String)> {
@@ -200,11 +211,23 @@ fn venues_of(
             let id = listed
                 .map(|listed| listed.id)
                 .ok_or_else(|| wrong(format!("it has `{symbol}`, which is no [[instrument]]")))?;
-            if homes.iter().any(|(other, _)| *other == id) {
-                return Err(wrong(format!("another venue has `{symbol}` too: keep one")));
+            if matches!(sharding.home(id), Some(Home::Appliance(_))) {
+                return Err(wrong(format!("another appliance has `{symbol}`: keep one of them")));
+            }
+            if homes.contains(&(id, spec.session)) {
+                return Err(wrong(format!("it has `{symbol}` twice: keep one")));
+            }
+            let (is_first, meets_here) =
+                (homes.iter().all(|(other, _)| *other != id), keys.remainders.contains(symbol));
+            if !is_first && here_first.contains(&id) != meets_here {
+                return Err(wrong(format!(
+                    "another venue has `{symbol}` too, where what is left of an order goes and \
+                     here the whole, or the other way round: name it in `instruments` of both or \
+                     in `remainders` of both"
+                )));
             }
             homes.push((id, spec.session));
-            if keys.remainders.contains(symbol) {
+            if is_first && meets_here {
                 here_first.push(id);
             }
         }

@@ -66,7 +66,10 @@ fn empty_away(
     limits: EngineLimits,
     catalogue: &Catalogue,
 ) -> Result<Away, SetupError> {
-    let away = Away::new(options, &limits);
+    let mut away = Away::new(options, &limits);
+    if let Some(last) = catalogue.destinations.prices_last {
+        away = away.choosing_by_price(last);
+    }
     let is_here_first = |listed: &&Instrument| options.here_first.contains(&listed.id);
     let listed: Vec<_> = catalogue.instruments.iter().filter(is_here_first).copied().collect();
     if listed.is_empty() {
@@ -154,6 +157,8 @@ fn digest(catalogue: &Catalogue) -> [u8; 32] {
         risk.instruments_of
     );
     let text = if catalogue.destinations.is_empty() { text } else { text + &format!(" {away:?}") };
+    let by_price = catalogue.destinations.prices_last.map(|last| format!(" by price {last:?}"));
+    let text = text + &by_price.unwrap_or_default();
     sha2::Sha256::digest(text).into()
 }
 

@@ -15,7 +15,7 @@ use crate::slow::rules::Rules;
 use crate::stage::{FixSpec, PricesOptions, SessionSpec};
 use crate::topology::config::{AccountConfig, InstrumentConfig, RateConfig, SEVEN_YEARS};
 use crate::topology::fix::{FixSessionConfig, spec_of};
-use crate::topology::market_data::prices_of;
+use crate::topology::market_data::{prices_of, set_venues};
 use crate::topology::regions;
 use crate::topology::{Calendar, Config, ConfigError, Decimal, Destinations, RiskConfig, Sharding};
 
@@ -72,7 +72,7 @@ pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, Confi
     let (mut sessions, mut rights) = sessions(config, &source, accounts.len())?;
     let fix_sessions = fix_sessions(config, &source, accounts.len(), &mut rights)?;
     sessions.resize(rights.len(), None);
-    let prices = prices_of(config, &instruments, file, text)?;
+    let mut prices = prices_of(config, &instruments, file, text)?;
     let engine = &config.engine;
     let holdings_max = (accounts.len() * (instruments.len() + 1)).min(HOLDINGS_MAX);
     let risk = RiskOptions {
@@ -105,6 +105,7 @@ pub fn check(config: &Config, file: &str, text: &str) -> Result<Catalogue, Confi
     let foreign = regions::foreign(config, &rules, &destinations)
         .map_err(|(span, message)| source.error(span, message))?;
     let mut destinations = destinations;
+    set_venues(config, &mut prices, &mut destinations, file, text)?;
     let sent = foreign.iter().filter_map(|range| Some((range.first, range.last, range.to?)));
     destinations.away.accounts = sent.collect();
     let mut risk = risk;

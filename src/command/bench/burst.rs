@@ -11,7 +11,7 @@ use crate::command::Failure;
 use crate::command::bench::Bench;
 use crate::feed::exchange::Exchange;
 use crate::feed::{ArbiterOptions, WatchOptions};
-use crate::model::Nanos;
+use crate::model::{Nanos, SessionId};
 use crate::port::{FrameMeta, Full, Port};
 use crate::runtime::{Clock, Percentiles, SystemClock};
 use crate::stage::{InletSpec, PricesOptions};
@@ -150,6 +150,7 @@ pub(super) fn prices(
         snapshots: None,
         instruments: listed.iter().map(|instrument| instrument.id).collect(),
         halts: true,
+        session: SessionId(0),
         arbiter: ArbiterOptions { lines: 1, ..ArbiterOptions::default() },
         orders_max: 4 * ORDERS,
         levels_max: 512,

@@ -24,12 +24,11 @@ impl Away {
         Ok(())
     }
 
-    /// The destination of an order that names none: its account's home, or its instrument's.
+    /// The destination of an order that names none: its account's home, or one of its instrument's.
     pub(super) fn home_of(&self, command: &Command) -> Option<u8> {
         let has = |(first, last, _): &&(_, _, u8)| (*first..=*last).contains(&command.account);
-        let of_instrument = self.home.get(command.instrument.index()).copied().unwrap_or(0);
         let of_account = self.accounts.iter().find(has).map(|(.., place)| *place);
-        of_account.or_else(|| of_instrument.checked_sub(1))
+        of_account.or_else(|| self.destination_of(command))
     }
 
     pub(super) fn replace(&mut self, group: &Group<Command>) -> Result<(), RejectCode> {

@@ -11,6 +11,7 @@
 //! whoever carries it to the destination begins where the destination says it left off.
 
 mod asking;
+mod best;
 mod doubt;
 mod executions;
 mod here;
@@ -23,6 +24,7 @@ pub use orders::LATE_ANSWERS_MAX;
 
 use std::collections::VecDeque;
 
+use crate::engine::away::best::Best;
 use crate::engine::away::executions::Executions;
 use crate::engine::away::orders::{Orders, Slot, Waiting};
 use crate::engine::outbox::Outbox;
@@ -41,7 +43,7 @@ use crate::snapshot::part;
 pub struct AwayOptions {
     /// Our sessions at the destinations.
     pub destinations: Vec<SessionId>,
-    /// Which of them has an instrument.
+    /// Which of them has an instrument; of several, the first as a rule.
     pub homes: Vec<(InstrumentId, SessionId)>,
     /// Of those, the ones whose orders meet somebody here first: what is left of them is sent on.
     pub here_first: Vec<InstrumentId>,
@@ -96,8 +98,12 @@ struct Walk {
 #[derive(Debug)]
 pub struct Away {
     destinations: Vec<Destination>,
-    /// By instrument: the place of its destination above, and one more; 0 is none.
-    home: Box<[u8]>,
+    /// By instrument: the places of its destinations above.
+    homes: Box<[Box<[u8]>]>,
+    /// By instrument: who of them has the better price; empty where nobody says so.
+    best: Box<[Best]>,
+    /// For how long that counts.
+    prices_last: Nanos,
     /// Accounts in rows, and the place of their destination.
     accounts: Box<[(AccountId, AccountId, u8)]>,
     orders: Orders,
@@ -114,10 +120,12 @@ pub struct Away {
     routed: Vec<Group<Command>>,
 }
 part!(
-    Away { orders, waiting, executions }
+    Away { orders, waiting, executions, best }
     all { destinations }
     one { books }
-    kept { home, accounts, walks, here_first, in_flight_max, sweep_chunk, outbox, routed }
+    kept {
+        homes, prices_last, accounts, walks, here_first, in_flight_max, sweep_chunk, outbox, routed,
+    }
 );
 
 impl Away {
@@ -134,10 +142,10 @@ impl Away {
         };
         let destinations: Vec<_> = options.destinations.iter().map(destination).collect();
         let end = options.homes.iter().map(|(id, _)| id.index() + 1).max().unwrap_or(0);
-        let mut home = vec![0; end];
+        let mut homes = vec![Vec::new(); end];
         for (instrument, session) in &options.homes {
             let place = options.destinations.iter().position(|id| id == session);
-            home[instrument.index()] = place.map_or(0, |place| place as u8 + 1);
+            homes[instrument.index()].extend(place.map(|place| place as u8));
         }
         let of_accounts = options.accounts.iter().filter_map(|(first, last, session)| {
             let place = options.destinations.iter().position(|id| id == session)?;
@@ -145,7 +153,9 @@ impl Away {
         });
         Self {
             destinations,
-            home: home.into(),
+            homes: homes.into_iter().map(Vec::into_boxed_slice).collect(),
+            best: Box::default(),
+            prices_last: Nanos::ZERO,
             accounts: of_accounts.collect(),
             orders: Orders::new(options.orders_max as usize),
             waiting: Waiting::new(limits.sessions_max),
@@ -213,6 +223,9 @@ impl Away {
         let command = &group.head;
         if command.is_away() {
             return self.report(group);
+        }
+        if command.kind == CommandKind::SetReferencePrice.code() && command.verdict == 0 {
+            self.note_best(command);
         }
         let kind = match rules::sort(command) {
             Task::Answer(event) => return self.outbox.push(event),

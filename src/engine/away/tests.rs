@@ -10,9 +10,16 @@ use crate::model::{
 };
 
 const THERE: SessionId = SessionId(100);
+const OTHER: SessionId = SessionId(101);
+
+/// The instrument that both have.
+const SHARED: InstrumentId = InstrumentId(9);
 
 /// The instrument whose orders meet somebody here first.
 const BOTH: InstrumentId = InstrumentId(8);
+
+/// For how many commands a price counts: each comes a nanosecond after the one before.
+const PRICES_LAST: Nanos = Nanos(10);
 
 struct Desk {
     away: Away,
@@ -23,8 +30,8 @@ struct Desk {
 impl Desk {
     fn new(in_flight_max: u32) -> Self {
         let options = AwayOptions {
-            destinations: vec![THERE],
-            homes: vec![(InstrumentId(7), THERE), (BOTH, THERE)],
+            destinations: vec![THERE, OTHER],
+            homes: vec![(InstrumentId(7), THERE), (BOTH, THERE), (SHARED, THERE), (SHARED, OTHER)],
             accounts: Vec::new(),
             here_first: vec![BOTH],
             asked: vec![THERE],
@@ -42,7 +49,8 @@ impl Desk {
             reference_price: Price(1_000),
         };
         let books = SoftwareMatcher::new(limits, &[listed]).expect("good limits");
-        let away = Away::new(&options, &limits).with_books(books, &options);
+        let away = Away::new(&options, &limits).choosing_by_price(PRICES_LAST);
+        let away = away.with_books(books, &options);
         let mut desk = Self { away, seq: 0, sent: Vec::new() };
         desk.report(CommandKind::AwayUp, 0);
         desk
@@ -480,4 +488,48 @@ proptest! {
             }
         });
     }
+}
+
+/// Market data tells where the instrument that both have is bought and sold best.
+fn best(buy_at: u32, sell_at: u32) -> Group<Command> {
+    let kind = CommandKind::SetReferencePrice;
+    let head = Command { target: buy_at, ordinal: sell_at, ..Command::new(kind) };
+    Group::new(Command { instrument: SHARED, price: Price(1_000), ..head })
+}
+
+#[test]
+fn an_order_goes_to_the_exchange_with_the_better_price_while_that_is_fresh() {
+    let mut desk = Desk::new(1_024);
+    let mut ordinal = 0;
+    let mut goes = |desk: &mut Desk, side: Side| {
+        ordinal += 1;
+        let entry = Command { instrument: SHARED, side: side.code(), ..order(ordinal, 10) };
+        let kinds = desk.kinds(entry);
+        (kinds == [EventKind::Routed]).then(|| desk.sent.last().expect("it was sent").session)
+    };
+    let up = |session| Group::new(Command { session, ..Command::new(CommandKind::AwayUp) });
+    let down = |session| Group::new(Command { session, ..Command::new(CommandKind::AwayDown) });
+    assert_eq!(goes(&mut desk, Side::Buy), Some(THERE), "nobody said who is better");
+    desk.say(best(OTHER.0, THERE.0));
+    assert_eq!(goes(&mut desk, Side::Buy), Some(THERE), "the better one is not heard");
+    desk.say(up(OTHER));
+    assert_eq!(goes(&mut desk, Side::Buy), Some(OTHER));
+    assert_eq!(goes(&mut desk, Side::SellShort), Some(THERE));
+    for _ in 0..PRICES_LAST.0 {
+        desk.say(Group::new(Command::new(CommandKind::Tick)));
+    }
+    assert_eq!(goes(&mut desk, Side::Buy), Some(THERE), "an old price is none");
+    desk.say(best(0, 77));
+    assert_eq!(goes(&mut desk, Side::Buy), Some(THERE), "no exchange of ours has it");
+    assert_eq!(goes(&mut desk, Side::Sell), Some(THERE), "nor this one");
+    desk.say(down(THERE));
+    assert_eq!(goes(&mut desk, Side::Sell), Some(OTHER), "the first that is heard");
+    desk.say(down(OTHER));
+    assert_eq!(goes(&mut desk, Side::Sell), None, "nobody is");
+    // An order that names one goes there, whatever the prices.
+    desk.say(up(THERE));
+    desk.say(up(OTHER));
+    desk.say(best(THERE.0, THERE.0));
+    desk.say(Group::new(Command { target: OTHER.0, instrument: SHARED, ..order(90, 10) }));
+    assert_eq!(desk.sent.last().map(|sent| sent.session), Some(OTHER));
 }

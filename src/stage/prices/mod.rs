@@ -17,7 +17,7 @@ pub use fetcher::{Fetched, Fetcher};
 
 use crate::feed::{ArbiterOptions, Notice, Quotes, Seen, Watch, WatchOptions};
 use crate::link::Producer;
-use crate::model::{Fault, Instrument, InstrumentId, Nanos, Request};
+use crate::model::{Fault, Instrument, InstrumentId, Nanos, Request, SessionId};
 use crate::port::Port;
 use crate::runtime::{Counters, LatencyRecorder, Stage};
 use crate::stage::prices::fetcher::Ends;
@@ -105,6 +105,8 @@ pub struct InletSpec {
     pub instruments: Vec<InstrumentId>,
     /// Whether its halts are halts here.
     pub halts: bool,
+    /// Our session at the exchange, where orders go to it; 0: they do not.
+    pub session: SessionId,
     /// How its lines are arbitrated.
     pub arbiter: ArbiterOptions,
     /// Orders in its books, at most.
@@ -204,7 +206,8 @@ impl Prices {
             let ends: Ends = fetcher.add(spec.snapshots.clone());
             inlets.push(Inlet::new(at, spec, &options.instruments, ports, ends));
         }
-        let watch = Watch::new(options.watch, &ids);
+        let sessions: Vec<_> = options.inlets.iter().map(|inlet| inlet.session).collect();
+        let watch = Watch::new(options.watch, &ids, &sessions);
         let stage = Self {
             inlets,
             venues: venues.into(),

@@ -5,7 +5,7 @@ use super::*;
 use crate::feed::exchange::Exchange;
 use crate::feed::{Book, Books};
 use crate::link::{Consumer, link};
-use crate::model::{CommandKind, Group, Phase, Price, Quantity, Symbol};
+use crate::model::{CommandKind, Group, Phase, Price, Quantity, SessionId, Symbol};
 use crate::port::memory::{MemoryPort, wire};
 use crate::runtime::latency;
 use crate::wire::ethernet::Mac;
@@ -84,6 +84,7 @@ impl World {
             snapshots: None,
             instruments: vec![InstrumentId(1)],
             halts: true,
+            session: SessionId(0),
             arbiter: ArbiterOptions::default(),
             orders_max: 1_000,
             levels_max: 100,

@@ -10,6 +10,8 @@ mod pair;
 #[path = "support/process.rs"]
 #[allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
 mod process;
+#[path = "support/quickfix_peer.rs"]
+mod quickfix_peer;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -231,4 +233,44 @@ fn a_primary_that_was_paused_tells_fix_clients_nothing_more() {
             assert!(client.told.reports.contains_key(&id), "{id} was told by the old one alone");
         }
     }
+}
+
+#[test]
+fn quickfix_goes_on_at_the_heir_and_is_told_everything_once() {
+    let Some(peer) = quickfix_peer::peer() else { return };
+    let (orders, kills) = (3_000, 2);
+    let mut desk = Desk::start(1);
+    let (folder, ports) = (desk.pair.folder.path().join("peer"), desk.addresses.map(|a| a.port()));
+    let child = std::process::Command::new(peer)
+        .args(["flow", &format!("{},{}", ports[0], ports[1]), "FIX.4.4", "CLIENT101", "WIREMATCH"])
+        .arg(orders.to_string())
+        .arg(&folder)
+        .current_dir(desk.pair.folder.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("the peer starts");
+    // The peer has the session of the only trader.
+    desk.traders.clear();
+    for _ in 0..kills {
+        desk.work(Nanos(SECOND), false);
+        let dead = desk.pair.primary;
+        desk.pair.machines[dead].take().expect("it runs").kill();
+        desk.pair.primary = 1 - dead;
+        let heir = desk.addresses[1 - dead];
+        desk.watcher.move_to(heir);
+        desk.until("the drop copy is up at the heir", false, |desk| desk.watcher.is_up());
+        desk.pair.start_standby();
+    }
+    let output = child.wait_with_output().expect("the peer ends");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}", said.lines().last().unwrap_or("nothing"));
+    let mut told = BTreeSet::new();
+    for line in said.lines().filter_map(|line| line.strip_prefix("exec ")) {
+        let (id, times) = line.split_once(' ').expect("an id and how often");
+        assert_eq!(times, "1", "report {id}");
+        told.insert(id.parse().expect("a number"));
+    }
+    assert_eq!(told, desk.owed(&[101].into()), "its reports and the journal");
+    assert!(!said.contains("other"), "a refusal");
+    println!("QuickFIX: {orders} orders, {} reports, {kills} kills of the primary", told.len());
 }

@@ -3,12 +3,17 @@
 
 #[path = "venues/against_quickfix.rs"]
 mod against_quickfix;
+#[path = "venues/at_the_heir.rs"]
+mod at_the_heir;
 #[path = "venues/by_price.rs"]
 mod by_price;
 #[path = "support/exchange.rs"]
 mod exchange;
 #[path = "support/fix_client.rs"]
 mod fix_client;
+#[path = "support/pair.rs"]
+#[allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
+mod pair;
 #[path = "support/process.rs"]
 #[allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
 mod process;

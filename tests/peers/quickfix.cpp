@@ -1,7 +1,8 @@
 // QuickFIX as the other side, for tests and comparisons: a client that sends orders, an exchange
 // that answers them, and a bare client that spares neither side a client library's time.
 //
-//   peer flow    PORT BEGIN SENDER TARGET ORDERS FOLDER   orders over lines that may break
+//   peer flow    PORT BEGIN SENDER TARGET ORDERS FOLDER   orders over lines that may break;
+//                                                         PORT,PORT: at either of two machines
 //   peer pace    PORT BEGIN SENDER TARGET ORDERS          one order at a time: p50 p99 in ns
 //   peer bare    PORT BEGIN SENDER TARGET ORDERS          the same without QuickFIX in the client
 //   peer serve   PORT BEGIN SENDER TARGET                 an exchange in memory, until killed
@@ -166,9 +167,15 @@ static FIX::SessionSettings settings(char **a, bool initiates, const std::string
   if (std::string(a[1]) == "FIXT.1.1") text << "DefaultApplVerID=9\n";
   if (!initiates) text << "SocketReuseAddress=Y\n";
   if (folder == ".") text << "ResetOnLogon=Y\n";
+  std::string port = a[0], other;
+  auto comma = port.find(',');
+  if (comma != std::string::npos)
+    other = port.substr(comma + 1), port.resize(comma);
   if (initiates)
-    text << "SocketConnectHost=127.0.0.1\nSocketConnectPort=" << a[0] << "\n";
-  else
+    text << "SocketConnectHost=127.0.0.1\nSocketConnectPort=" << port << "\n";
+  if (!other.empty())
+    text << "SocketConnectHost1=127.0.0.1\nSocketConnectPort1=" << other << "\n";
+  if (!initiates)
     text << "SocketAcceptPort=" << a[0] << "\n";
   std::istringstream stream(text.str());
   return FIX::SessionSettings(stream);

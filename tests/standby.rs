@@ -120,6 +120,43 @@ fn the_feed_goes_on_at_the_heir_and_a_number_never_means_two_messages() {
     pair.check();
 }
 
+/// An operator of the primary does something with the day; what that prints.
+fn day(pair: &Pair, arguments: &[&str]) -> String {
+    let data = pair.configs[pair.primary].with_file_name("data");
+    let mut process = std::process::Command::new(env!("CARGO_BIN_EXE_wirematch"));
+    process.arg("day").args(arguments);
+    match arguments[0] {
+        "show" => process.arg("--config").arg(&pair.configs[pair.primary]),
+        _ => process.args(["--actor", "ann", "--reason", "a drill", "--data"]).arg(data),
+    };
+    let output = process.output().expect("the binary starts");
+    assert!(output.status.success(), "{output:?}, {}", pair.words());
+    String::from_utf8(output.stdout).expect("it prints text")
+}
+
+#[test]
+fn a_day_that_was_rolled_is_rolled_at_the_heir() {
+    let mut pair = Pair::start("");
+    is_answered(&mut pair, "on the first day");
+    day(&pair, &["roll"]);
+    is_answered(&mut pair, "on the second day");
+    pair.kill_primary();
+    pair.start_standby();
+    is_answered(&mut pair, "at the heir");
+    let shown = day(&pair, &["show", "--json"]);
+    assert!(shown.contains("\"day\":2") && shown.contains("\"actor\":\"ann\""), "{shown}");
+    // One that is over when the primary dies is over at the heir, which starts the next.
+    day(&pair, &["end"]);
+    pair.kill_primary();
+    pair.start_standby();
+    let shown = day(&pair, &["show", "--json"]);
+    assert!(shown.contains("\"day\":2") && shown.contains("\"is_over\":true"), "{shown}");
+    day(&pair, &["start"]);
+    is_answered(&mut pair, "on the third day");
+    pair.settle();
+    pair.check();
+}
+
 /// The numbers that the names of a machine's snapshots have.
 fn snapshots_of(pair: &Pair, at: usize) -> Vec<std::path::PathBuf> {
     let folder = pair.folder.path().join(["one", "two"][at]).join("data/snapshots");

@@ -4,8 +4,8 @@
 use crate::engine::risk::{Feedback, Readiness, RiskGate};
 use crate::engine::rules::put_aside;
 use crate::engine::{Matcher, Shards};
-use crate::model::{Command, Event, Fault, Group, Nanos, SeqNo};
-use crate::snapshot::part;
+use crate::model::{Command, Event, Fault, Group, Line, LineKind, Nanos, SeqNo};
+use crate::snapshot::{Bad, Part, Source};
 
 /// The deterministic core in one thread. Its parts go on as stages.
 #[derive(Debug)]
@@ -22,7 +22,31 @@ pub struct Fold<M: Matcher> {
     pub timestamp: Nanos,
 }
 
-part!(Fold<Shards> { gate, feedback, matcher, seq, timestamp });
+/// All but the books, which are a part of their own: both can be read at once.
+impl Fold<Shards> {
+    /// Appends risk, and where it stands.
+    pub fn write_risk(&self, to: &mut Vec<u8>) {
+        let Self { gate, feedback, matcher: _, seq, timestamp } = self;
+        gate.write(to);
+        feedback.write(to);
+        seq.write(to);
+        timestamp.write(to);
+    }
+
+    /// What risk is read by, and what the books are.
+    pub fn split(
+        &mut self,
+    ) -> (impl FnOnce(&mut Source<'_>) -> Result<(), Bad> + Send, &mut Shards) {
+        let Self { gate, feedback, matcher, seq, timestamp } = self;
+        let read = move |from: &mut Source<'_>| {
+            gate.read(from).map_err(|bad| bad.at("gate"))?;
+            feedback.read(from).map_err(|bad| bad.at("feedback"))?;
+            seq.read(from)?;
+            timestamp.read(from)
+        };
+        (read, matcher)
+    }
+}
 
 impl<M: Matcher> Fold<M> {
     /// Before the first command.
@@ -40,15 +64,28 @@ impl<M: Matcher> Fold<M> {
         command: &Group<Command>,
         each: &mut dyn FnMut(&Event),
     ) -> Result<(), Fault> {
-        self.begin(&command.head)?;
-        let mut command = *command;
-        self.gate.check(&mut command.head);
-        self.feedback.passed(&command.head);
+        self.apply_parts(&command.head, command.rest(), each)
+    }
+
+    /// Takes the next command, given as its head and the further lines the head counts.
+    ///
+    /// # Errors
+    /// As [`Fold::apply`].
+    pub fn apply_parts(
+        &mut self,
+        head: &Command,
+        rest: &[Line],
+        each: &mut dyn FnMut(&Event),
+    ) -> Result<(), Fault> {
+        self.begin(head)?;
+        let mut head = *head;
+        self.gate.check(&mut head);
+        self.feedback.passed(&head);
         // Strings stay behind, as on the road from risk to matching.
-        if command.terms().is_none() && command.trade().is_none() {
-            command.head.lines = 1;
-        }
-        self.matcher.submit(&command).map_err(|_| Fault::LimitBroken)?;
+        let is_kept = |line: &Line| matches!(line.kind(), Some(LineKind::Terms | LineKind::Trade));
+        let rest = if rest.iter().any(is_kept) { rest } else { &[] };
+        head.lines = 1 + rest.len() as u8;
+        self.matcher.submit_parts(&head, rest).map_err(|_| Fault::LimitBroken)?;
         let feedback = &mut self.feedback;
         self.matcher.drain(usize::MAX, &mut |event| {
             feedback.arrive(event);

@@ -9,7 +9,7 @@ use crate::engine::{
     Away, BookView, EngineLimits, Full, Matcher, Quote, SoftwareMatcher, Standing, Top,
 };
 use crate::model::{
-    AccountId, Command, CommandKind, Event, EventFlags, Group, InstrumentId, Nanos, Phase,
+    AccountId, Command, CommandKind, Event, EventFlags, Group, InstrumentId, Line, Nanos, Phase,
     RejectCode,
 };
 use crate::snapshot::part;
@@ -257,21 +257,25 @@ pub const fn without_last(flags: EventFlags) -> EventFlags {
 
 impl Matcher for Shards {
     fn submit(&mut self, command: &Group<Command>) -> Result<(), Full> {
+        self.submit_parts(&command.head, command.rest())
+    }
+
+    fn submit_parts(&mut self, head: &Command, rest: &[Line]) -> Result<(), Full> {
         if let Some(only) = self.only_mut() {
-            return only.submit(command);
+            return only.submit_parts(head, rest);
         }
         if self.merged.capacity() - self.merged.len() < self.most {
             return Err(Full);
         }
         let Self { matchers, away, routes, merged, .. } = self;
-        match routes.route(&command.head) {
+        match routes.route(head) {
             Route::One(shard) => match (matchers.get_mut(shard), away) {
                 (Some(matcher), _) => {
-                    matcher.submit(command)?;
+                    matcher.submit_parts(head, rest)?;
                     merge(matcher, true, merged);
                 }
                 (None, Some(away)) => {
-                    away.submit(command)?;
+                    away.submit_parts(head, rest)?;
                     merge(away, true, merged);
                 }
                 (None, None) => return Err(Full),
@@ -279,11 +283,11 @@ impl Matcher for Shards {
             Route::All => {
                 let last = routes.shards() - 1;
                 for (at, matcher) in matchers.iter_mut().enumerate() {
-                    matcher.submit(command)?;
+                    matcher.submit_parts(head, rest)?;
                     merge(matcher, at == last, merged);
                 }
                 if let Some(away) = away {
-                    away.submit(command)?;
+                    away.submit_parts(head, rest)?;
                     merge(away, true, merged);
                 }
             }

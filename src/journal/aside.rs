@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::journal::JournalError;
-use crate::model::{Command, Group, SeqNo};
+use crate::model::{Command, Group, Line, SeqNo};
 
 /// The first line.
 const TITLE: &str = "wirematch put aside 1";
@@ -78,8 +78,8 @@ impl PutAside {
 
     /// Whether a command is one of them.
     #[inline]
-    pub fn holds(&self, group: &Group<Command>) -> bool {
-        !self.list.is_empty() && self.finds(group)
+    pub fn holds(&self, head: &Command, rest: &[Line]) -> bool {
+        !self.list.is_empty() && self.finds(&Group::of_parts(head, rest))
     }
 
     #[cold]
@@ -171,7 +171,8 @@ mod tests {
             prop_assert_eq!(again.list(), list.list());
             for (seq, quantity) in others.iter().chain(&commands) {
                 let is_one = commands.contains(&(*seq, *quantity));
-                prop_assert_eq!(again.holds(&command(*seq, *quantity)), is_one);
+                let command = command(*seq, *quantity);
+                prop_assert_eq!(again.holds(&command.head, command.rest()), is_one);
             }
         }
 

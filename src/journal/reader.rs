@@ -2,6 +2,7 @@
 //! process goes on: "no more" then means "not yet".
 
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::journal::map::Map;
@@ -93,14 +94,25 @@ impl<H: Logged> Reader<H> {
     /// [`JournalError::Pruned`], and a bad place, named. A frame that is being written is never
     /// seen, whole or in part.
     pub fn read(&mut self) -> Result<Option<Group<H>>, JournalError> {
+        let [head, rest @ ..] = self.read_lines()? else { return Ok(None) };
+        Ok(Some(Group::of_parts(bytemuck::cast_ref(head), rest)))
+    }
+
+    /// The lines of the next message where they lie, its head first; none where the log has no more
+    /// for now.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_lines(&mut self) -> Result<&[Line], JournalError> {
         loop {
-            while let Some(group) = self.take() {
-                if group.head.id() >= self.from {
-                    return Ok(Some(group));
+            while let Some(lines) = self.take() {
+                let head = self.walk.body.get(lines.start).map(bytemuck::cast_ref::<Line, H>);
+                if head.is_some_and(|head| head.id() >= self.from) {
+                    return Ok(self.walk.body.get(lines).unwrap_or(&[]));
                 }
             }
             if !self.load()? {
-                return Ok(None);
+                return Ok(&[]);
             }
         }
     }
@@ -119,17 +131,13 @@ impl<H: Logged> Reader<H> {
         }
     }
 
-    /// Hands out the next message of the frame in hand.
-    fn take(&mut self) -> Option<Group<H>> {
-        let head = self.walk.body.get(self.handed)?;
-        let mut group = Group::new(bytemuck::cast::<Line, H>(*head));
-        let further = self.walk.body.get(self.handed + 1..).unwrap_or(&[]);
-        let count = group.head.lines() - 1;
-        for (slot, line) in group.rest_mut().iter_mut().zip(further).take(count) {
-            *slot = *line;
-        }
-        self.handed += 1 + count;
-        Some(group)
+    /// Hands out the next message of the frame in hand: where its lines are.
+    #[inline]
+    fn take(&mut self) -> Option<Range<usize>> {
+        let begin = self.handed;
+        let head = bytemuck::cast_ref::<Line, H>(self.walk.body.get(begin)?);
+        self.handed = (begin + head.lines()).min(self.walk.body.len());
+        Some(begin..self.handed)
     }
 
     /// Loads the next frame, from the next segment if need be; `false` where there is none yet.
@@ -189,7 +197,7 @@ impl Reader<Event> {
     /// # Errors
     /// As [`Reader::read`].
     pub fn read_event(&mut self) -> Result<Option<Event>, JournalError> {
-        Ok(self.read()?.map(|group| group.head))
+        Ok(self.read_lines()?.first().map(|head| bytemuck::cast(*head)))
     }
 }
 

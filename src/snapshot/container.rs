@@ -66,8 +66,8 @@ impl Part for Stand {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Section {
-    /// Risk, books, and what rests elsewhere.
-    Core = 1,
+    /// Risk, and events on their way back to it.
+    Risk = 1,
     /// Clients' sessions.
     Gateway = 2,
     /// Clients' FIX sessions.
@@ -78,12 +78,14 @@ pub enum Section {
     Venues = 5,
     /// What was published.
     Feed = 6,
+    /// Books, and what rests elsewhere.
+    Books = 7,
 }
 
 impl Section {
     /// All of them, in the order of the file.
     pub const ALL: &[Self] =
-        &[Self::Core, Self::Gateway, Self::Fix, Self::Peers, Self::Venues, Self::Feed];
+        &[Self::Risk, Self::Books, Self::Gateway, Self::Fix, Self::Peers, Self::Venues, Self::Feed];
 
     /// Its byte.
     pub const fn code(self) -> u8 {
@@ -98,7 +100,8 @@ impl Section {
     /// For people.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Core => "core",
+            Self::Risk => "risk",
+            Self::Books => "books",
             Self::Gateway => "gateway",
             Self::Fix => "fix",
             Self::Peers => "peers",
@@ -185,11 +188,16 @@ impl<'a> Container<'a> {
     /// # Errors
     /// [`ContainerError`].
     pub fn open(bytes: &'a [u8]) -> Result<Self, ContainerError> {
-        let (body, digest) = bytes
-            .len()
-            .checked_sub(DIGEST)
-            .and_then(|at| bytes.split_at_checked(at))
-            .ok_or(ContainerError::Magic)?;
+        Self::check(bytes)?;
+        Self::of_checked(bytes)
+    }
+
+    /// Whether bytes are those that were written.
+    ///
+    /// # Errors
+    /// [`ContainerError`].
+    pub fn check(bytes: &[u8]) -> Result<(), ContainerError> {
+        let (body, digest) = split(bytes)?;
         let mut from = Source::new(body);
         if from.take(MAGIC.len())? != MAGIC {
             return Err(ContainerError::Magic);
@@ -198,9 +206,18 @@ impl<'a> Container<'a> {
         if version != FORMAT_VERSION {
             return Err(ContainerError::Version(version));
         }
-        if blake3::hash(body).as_bytes() != digest {
-            return Err(ContainerError::Digest);
-        }
+        let is_same = blake3::hash(body).as_bytes() == digest;
+        if is_same { Ok(()) } else { Err(ContainerError::Digest) }
+    }
+
+    /// The sections of bytes that [`Container::check`] has seen.
+    ///
+    /// # Errors
+    /// [`ContainerError::Bad`].
+    pub fn of_checked(bytes: &'a [u8]) -> Result<Self, ContainerError> {
+        let mut from = Source::new(split(bytes)?.0);
+        from.take(MAGIC.len())?;
+        from.value::<u32>()?;
         let stand = from.value::<Stand>()?;
         let state = from.0;
         let mut sections = Vec::new();
@@ -226,9 +243,21 @@ impl<'a> Container<'a> {
     /// # Errors
     /// [`Bad`].
     pub fn fill(&self, section: Section, part: &mut impl Part) -> Result<(), Bad> {
+        self.read(section, |from| part.read(from))
+    }
+
+    /// Reads a section, which must be all used up.
+    ///
+    /// # Errors
+    /// [`Bad`].
+    pub fn read(
+        &self,
+        section: Section,
+        read: impl FnOnce(&mut Source<'_>) -> Result<(), Bad>,
+    ) -> Result<(), Bad> {
         let found = self.sections.iter().find(|(found, _)| *found == section);
         let mut from = Source::new(found.map_or(&[][..], |(_, bytes)| bytes));
-        let filled = part.read(&mut from).and_then(|()| from.end());
+        let filled = read(&mut from).and_then(|()| from.end());
         filled.map_err(|bad| bad.at(section.name()))
     }
 
@@ -236,4 +265,10 @@ impl<'a> Container<'a> {
     pub fn sizes(&self) -> impl Iterator<Item = (Section, usize)> + '_ {
         self.sections.iter().map(|(section, bytes)| (*section, bytes.len()))
     }
+}
+
+/// What was written, and its digest.
+fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), ContainerError> {
+    let at = bytes.len().checked_sub(DIGEST).ok_or(ContainerError::Magic)?;
+    bytes.split_at_checked(at).ok_or(ContainerError::Magic)
 }

@@ -1,11 +1,13 @@
 //! From a journal back to the state it left: the commands are folded again, the edge too, and
 //! every event is compared with the one that was recorded.
 
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use crate::engine::{Fold, Shards};
 use crate::journal::{JournalError, LogKind, PutAside, Reader};
-use crate::model::{Command, Event, EventId, Fault, SeqNo};
+use crate::model::{Command, Event, EventId, Fault, Line, SeqNo};
 use crate::snapshot::{Bad, Composer, Container, Part, Section, Stand};
 use crate::stage::{FeedState, FixState, GatewayState, PeersState, VenuesState};
 use crate::topology::Unfit;
@@ -112,12 +114,7 @@ impl Replay {
     /// # Errors
     /// State that cannot be.
     pub fn resume(&mut self, journal: &Path, snapshot: &Container<'_>) -> Result<(), Unfit> {
-        snapshot.fill(Section::Core, &mut self.fold)?;
-        snapshot.fill(Section::Gateway, &mut self.gateway)?;
-        snapshot.fill(Section::Fix, &mut self.fix)?;
-        snapshot.fill(Section::Peers, &mut self.peers)?;
-        snapshot.fill(Section::Venues, &mut self.venues)?;
-        snapshot.fill(Section::Feed, &mut self.feed)?;
+        self.fill(snapshot)?;
         let Stand { seq, timestamp, last_event, epochs, .. } = &snapshot.stand;
         if (self.fold.seq, self.fold.timestamp) != (*seq, *timestamp) {
             return Err(Bad::new("it stands at another command than it says").into());
@@ -132,6 +129,23 @@ impl Replay {
         Ok(())
     }
 
+    /// Fills all state: books, risk and the edge at once, for time matters at a start.
+    fn fill(&mut self, snapshot: &Container<'_>) -> Result<(), Bad> {
+        let Self { fold, gateway, fix, peers, venues, feed, .. } = self;
+        let (risk, books) = fold.split();
+        thread::scope(|scope| {
+            let books = scope.spawn(move || snapshot.fill(Section::Books, books));
+            let risk = scope.spawn(move || snapshot.read(Section::Risk, risk));
+            snapshot.fill(Section::Gateway, gateway)?;
+            snapshot.fill(Section::Fix, fix)?;
+            snapshot.fill(Section::Peers, peers)?;
+            snapshot.fill(Section::Venues, venues)?;
+            snapshot.fill(Section::Feed, feed)?;
+            risk.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+            books.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })
+    }
+
     /// Whether its state can be written: nothing is unfinished but what waits for a time.
     pub fn is_at_rest(&self) -> bool {
         self.fold.matcher.is_at_rest()
@@ -140,7 +154,8 @@ impl Replay {
     /// Its state as it is written; at rest only.
     pub fn compose(&self, stand: &Stand) -> Composer {
         let mut composer = Composer::new(stand);
-        composer.add(Section::Core, |to| self.fold.write(to));
+        composer.add(Section::Risk, |to| self.fold.write_risk(to));
+        composer.add(Section::Books, |to| self.fold.matcher.write(to));
         composer.add(Section::Gateway, |to| self.gateway.write(to));
         composer.add(Section::Fix, |to| self.fix.write(to));
         composer.add(Section::Peers, |to| self.peers.write(to));
@@ -164,7 +179,7 @@ impl Replay {
         self.fix.restore_command(&group);
         self.peers.restore_command(&group.head);
         self.venues.restore_command(&group.head);
-        let is_aside = self.aside.holds(&group);
+        let is_aside = self.aside.holds(&group.head, group.rest());
         let Self { fold, gateway, fix, feed, events, compared, event_count, last_event, .. } = self;
         let mut outcome = Ok(());
         let each = &mut |event: &Event| {
@@ -221,7 +236,7 @@ pub(super) fn compare(
     missing: &mut dyn FnMut(&Event),
 ) -> Result<(), ReplayError> {
     let recorded = match events {
-        Some(log) => log.read_event()?,
+        Some(log) => log.read_lines()?.first(),
         None => None,
     };
     let Some(recorded) = recorded else {
@@ -230,8 +245,10 @@ pub(super) fn compare(
         return Ok(());
     };
     *compared += 1;
-    if bytemuck::bytes_of(&recorded) == bytemuck::bytes_of(replayed) {
+    let words = recorded.0.iter().zip(&bytemuck::cast_ref::<Event, Line>(replayed).0);
+    if words.fold(0, |differs, (recorded, replayed)| differs | recorded ^ replayed) == 0 {
         return Ok(());
     }
-    Err(ReplayError::Differs { recorded: Box::new(recorded), replayed: Box::new(*replayed) })
+    let recorded = Box::new(bytemuck::cast(*recorded));
+    Err(ReplayError::Differs { recorded, replayed: Box::new(*replayed) })
 }

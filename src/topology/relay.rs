@@ -12,13 +12,14 @@ use std::thread;
 
 use crate::engine::{Fold, Matcher, Shards};
 use crate::journal::{JournalError, PutAside, Reader};
-use crate::model::{Command, Event, Group, SeqNo};
+use crate::model::{Command, Event, Group, Line, SeqNo};
 use crate::stage::{PeersState, VenuesState};
 use crate::topology::recovery::compare;
 use crate::topology::{Replay, ReplayError};
 
-/// Commands that go from thread to thread at once: a few pages.
-const BATCH: usize = 256;
+/// Commands that go from thread to thread at once: so many that a thread that has to be woken for
+/// them costs little, and so few that they stay in the second-level cache.
+const BATCH: usize = 1024;
 
 /// Batches that may wait for a thread.
 const WAITING: usize = 4;
@@ -29,12 +30,45 @@ const AHEAD: usize = 8;
 /// Commands, and what they led to.
 #[derive(Default)]
 struct Batch {
-    /// Each with its epoch.
-    commands: Vec<(u32, Group<Command>)>,
-    /// Their events, in one row.
+    commands: Commands,
+    told: Told,
+}
+
+/// Commands in a row.
+#[derive(Default)]
+struct Commands {
+    /// The lines of all of them.
+    lines: Vec<Line>,
+    /// Where among those each begins, and its epoch.
+    begins: Vec<(usize, u32)>,
+}
+
+impl Commands {
+    /// A command's head, and the further lines it counts.
+    #[inline]
+    fn get(&self, at: usize) -> Option<(&Command, &[Line])> {
+        let (begin, _) = *self.begins.get(at)?;
+        let end = self.begins.get(at + 1).map_or(self.lines.len(), |(next, _)| *next);
+        let (head, rest) = self.lines.get(begin..end)?.split_first()?;
+        Some((bytemuck::cast_ref(head), rest))
+    }
+}
+
+/// What commands in a row led to.
+#[derive(Default)]
+struct Told {
     events: Vec<Event>,
-    /// Where in that row each command's end.
+    /// Where among those each command's end.
     ends: Vec<usize>,
+}
+
+impl Batch {
+    fn clear(&mut self) {
+        self.commands.lines.clear();
+        self.commands.begins.clear();
+        self.told.events.clear();
+        self.told.ends.clear();
+    }
 }
 
 impl Replay {
@@ -62,10 +96,12 @@ impl Replay {
             let mut outcome = Ok(());
             for mut batch in told {
                 let mut begin = 0;
-                for ((_, command), end) in batch.commands.iter().zip(&batch.ends) {
-                    gateway.restore_command(command);
-                    fix.restore_command(command);
-                    for event in batch.events.get(begin..*end).unwrap_or(&[]) {
+                for (at, end) in batch.told.ends.iter().enumerate() {
+                    let Some((head, rest)) = batch.commands.get(at) else { break };
+                    let command = Group::of_parts(head, rest);
+                    gateway.restore_command(&command);
+                    fix.restore_command(&command);
+                    for event in batch.told.events.get(begin..*end).unwrap_or(&[]) {
                         gateway.restore_event(event);
                         fix.restore_event(event);
                         feed.apply(event);
@@ -83,9 +119,7 @@ impl Replay {
                     // Whoever is before stops when it finds this end closed.
                     break;
                 }
-                batch.commands.clear();
-                batch.events.clear();
-                batch.ends.clear();
+                batch.clear();
                 let _ = empty.send(batch);
             }
             drop(empty);
@@ -108,21 +142,24 @@ fn read(
     let mut outcome = Ok(true);
     while outcome.as_ref().is_ok_and(|more| *more) && last < until {
         let mut batch = spare.try_recv().unwrap_or_default();
-        while batch.commands.len() < BATCH && last < until {
-            match log.read() {
-                Ok(Some(group)) => {
-                    last = group.head.seq;
-                    batch.commands.push((log.epoch(), group));
-                }
-                Ok(None) => {
+        let Commands { lines: row, begins } = &mut batch.commands;
+        while begins.len() < BATCH && last < until {
+            let begin = row.len();
+            match log.read_lines() {
+                Ok([]) => {
                     outcome = Ok(false);
                     break;
+                }
+                Ok(lines @ [head, ..]) => {
+                    last = bytemuck::cast_ref::<Line, Command>(head).seq;
+                    row.extend_from_slice(lines);
                 }
                 Err(error) => {
                     outcome = Err(error);
                     break;
                 }
             }
+            begins.push((begin, log.epoch()));
         }
         if full.send(batch).is_err() {
             break;
@@ -148,7 +185,7 @@ impl Core<'_> {
         folded: &SyncSender<Batch>,
     ) -> Result<(), ReplayError> {
         for mut batch in commands {
-            let outcome = self.fold_batch(&mut batch);
+            let outcome = self.fold_batch(&batch.commands, &mut batch.told);
             // What was folded before a fault is as it was recorded, or not.
             if folded.send(batch).is_err() {
                 break;
@@ -158,30 +195,31 @@ impl Core<'_> {
         Ok(())
     }
 
-    fn fold_batch(&mut self, batch: &mut Batch) -> Result<(), ReplayError> {
+    fn fold_batch(&mut self, commands: &Commands, told: &mut Told) -> Result<(), ReplayError> {
         let Self { fold, peers, venues, aside, epochs } = self;
-        for (at, (epoch, group)) in batch.commands.iter().enumerate() {
-            if let Some((_, later)) = batch.commands.get(at + AHEAD) {
-                fold.gate.expect(&later.head);
-                fold.matcher.expect(&later.head);
+        let Told { events, ends } = told;
+        for (at, (_, epoch)) in commands.begins.iter().enumerate() {
+            if let Some((later, _)) = commands.get(at + AHEAD) {
+                fold.gate.expect(later);
+                fold.matcher.expect(later);
             }
+            let Some((head, rest)) = commands.get(at) else { break };
             if epochs.last().is_none_or(|(known, _)| known != epoch) {
-                epochs.push((*epoch, group.head.seq.0));
+                epochs.push((*epoch, head.seq.0));
             }
-            peers.restore_command(&group.head);
-            venues.restore_command(&group.head);
-            let events = &mut batch.events;
+            peers.restore_command(head);
+            venues.restore_command(head);
             let each = &mut |event: &Event| events.push(*event);
-            let applied = match aside.holds(group) {
-                false => fold.apply(group, each),
-                true => fold.pass_over(&group.head, each),
+            let applied = match aside.holds(head, rest) {
+                false => fold.apply_parts(head, rest, each),
+                true => fold.pass_over(head, each),
             };
-            applied.map_err(|fault| ReplayError::Fault { seq: group.head.seq, fault })?;
+            applied.map_err(|fault| ReplayError::Fault { seq: head.seq, fault })?;
             fold.matcher.take_routed(&mut |message| {
                 peers.restore_routed(message);
                 venues.restore_routed(message);
             });
-            batch.ends.push(batch.events.len());
+            ends.push(events.len());
         }
         Ok(())
     }

@@ -38,7 +38,7 @@ impl Recovered {
             && let Some(group) = self.replay.try_out(patience)?
         {
             let seq = group.head.seq;
-            if seq <= told || self.replay.aside.holds(&group) {
+            if seq <= told || self.replay.aside.holds(&group.head, group.rest()) {
                 return Err(BootError::Deadly { seq, is_told: seq <= told });
             }
             let (mark, since) = (mark_of_command(&group), Timestamp::now());

@@ -3,6 +3,8 @@
 //! Only of a matcher at rest: with nothing unfinished but what waits for a time. Bytes from a file
 //! are believed in nothing: every record is checked, and the digest of what came of them.
 
+use std::marker::PhantomData;
+
 use bytemuck::{Pod, Zeroable};
 
 use crate::engine::auction::{Band, Timing};
@@ -326,7 +328,7 @@ impl SoftwareMatcher {
     /// Fills a matcher that is new.
     fn fill(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
         let (header, rest) = take::<Header>(bytes, 1)?;
-        let header = header.first().copied().ok_or(SnapshotError::Length)?;
+        let header = header.get(0).ok_or(SnapshotError::Length)?;
         if header.magic != MAGIC {
             return Err(SnapshotError::Magic);
         }
@@ -337,15 +339,15 @@ impl SoftwareMatcher {
             return Err(SnapshotError::Length);
         }
         self.now = Nanos(header.now);
-        for record in &desks {
-            self.restore_desk(record)?;
+        for record in desks.iter() {
+            self.restore_desk(&record)?;
         }
-        for record in &families {
+        for record in families.iter() {
             let family = self.families.get_mut(record.account as usize);
             *family.ok_or(SnapshotError::Account(record.account))? = record.family;
             self.has_families |= record.family != 0;
         }
-        self.restore_orders(&orders)?;
+        self.restore_orders(orders)?;
         if self.digest() == header.digest { Ok(()) } else { Err(SnapshotError::Digest) }
     }
 
@@ -386,9 +388,9 @@ impl SoftwareMatcher {
     }
 
     /// Lays the orders where they lay, in line; and lists them by session in order of age.
-    fn restore_orders(&mut self, records: &[OrderRecord]) -> Result<(), SnapshotError> {
-        let mut laid = Vec::with_capacity(records.len());
-        for record in records {
+    fn restore_orders(&mut self, records: Records<'_, OrderRecord>) -> Result<(), SnapshotError> {
+        let mut laid: Vec<(SeqNo, u32, Slot)> = Vec::with_capacity(records.len());
+        for (at, record) in (0..).zip(records.iter()) {
             let wrong = SnapshotError::Order(record.session, record.ordinal);
             let standing = record.standing().ok_or(wrong)?;
             let place = self.instruments.place(standing.order.instrument).ok_or(wrong)?;
@@ -402,33 +404,39 @@ impl SoftwareMatcher {
             }
             let slot = self.store.allocate();
             self.lay_again(place, &standing, slot);
-            laid.push((standing, slot));
+            laid.push((standing.order.reference, at, slot));
         }
-        laid.sort_by_key(|(standing, _)| standing.order.reference);
-        for (standing, slot) in laid {
-            let order = &standing.order;
-            if self.register.find(&self.store, order.id()).is_some() {
-                return Err(SnapshotError::OrderTwice(order.session.0, order.ordinal));
+        laid.sort_unstable();
+        for (_, at, slot) in laid {
+            if let Some(standing) = records.get(at).and_then(|record| record.standing()) {
+                self.list_again(&standing, slot)?;
             }
-            self.register.add(&mut self.store, slot, order);
-            if !standing.special.is_plain() {
-                if !self.specials.has_room() {
-                    return Err(SnapshotError::Full);
-                }
-                let mut aside = Aside::new(standing.special, order.price, standing.shown, slot);
-                aside.reserve = order.leaves.saturating_sub(standing.front).0;
-                aside.capped = standing.capped;
-                let place = place_of(self.store.ladder(slot));
-                self.keep_aside(place, aside, order.reference);
-                if standing.special.has_discretion() && !self.store.has_room() {
-                    return Err(SnapshotError::Full);
-                }
-                self.man_outpost(place, order.side.is_buy(), slot);
-            }
-            debug_assert!(
-                standing.special.is_plain() == (self.store.owner(slot).special == NO_RECORD)
-            );
         }
+        Ok(())
+    }
+
+    /// Lists an order that was laid, and what is kept aside of it.
+    fn list_again(&mut self, standing: &Standing, slot: Slot) -> Result<(), SnapshotError> {
+        let order = &standing.order;
+        if self.register.find(&self.store, order.id()).is_some() {
+            return Err(SnapshotError::OrderTwice(order.session.0, order.ordinal));
+        }
+        self.register.add(&mut self.store, slot, order);
+        if !standing.special.is_plain() {
+            if !self.specials.has_room() {
+                return Err(SnapshotError::Full);
+            }
+            let mut aside = Aside::new(standing.special, order.price, standing.shown, slot);
+            aside.reserve = order.leaves.saturating_sub(standing.front).0;
+            aside.capped = standing.capped;
+            let place = place_of(self.store.ladder(slot));
+            self.keep_aside(place, aside, order.reference);
+            if standing.special.has_discretion() && !self.store.has_room() {
+                return Err(SnapshotError::Full);
+            }
+            self.man_outpost(place, order.side.is_buy(), slot);
+        }
+        debug_assert!(standing.special.is_plain() == (self.store.owner(slot).special == NO_RECORD));
         Ok(())
     }
 
@@ -446,10 +454,33 @@ impl SoftwareMatcher {
     }
 }
 
-/// The first `count` records of bytes, wherever they lie, and what follows them.
-fn take<T: Pod>(bytes: &[u8], count: u64) -> Result<(Vec<T>, &[u8]), SnapshotError> {
+/// Records in bytes, wherever those lie.
+#[derive(Clone, Copy)]
+struct Records<'a, T> {
+    bytes: &'a [u8],
+    kind: PhantomData<T>,
+}
+
+impl<'a, T: Pod> Records<'a, T> {
+    fn len(&self) -> usize {
+        self.bytes.len() / size_of::<T>()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = T> + 'a {
+        self.bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned)
+    }
+
+    fn get(&self, at: u32) -> Option<T> {
+        let begin = (at as usize).checked_mul(size_of::<T>())?;
+        let end = begin.checked_add(size_of::<T>())?;
+        self.bytes.get(begin..end).map(bytemuck::pod_read_unaligned)
+    }
+}
+
+/// The first `count` records of bytes, and what follows them.
+fn take<T: Pod>(bytes: &[u8], count: u64) -> Result<(Records<'_, T>, &[u8]), SnapshotError> {
     let length = usize::try_from(count).ok().and_then(|count| count.checked_mul(size_of::<T>()));
     let length = length.filter(|length| *length <= bytes.len()).ok_or(SnapshotError::Length)?;
-    let (records, rest) = bytes.split_at(length);
-    Ok((records.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned).collect(), rest))
+    let (bytes, rest) = bytes.split_at(length);
+    Ok((Records { bytes, kind: PhantomData }, rest))
 }

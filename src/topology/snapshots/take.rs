@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -119,13 +120,37 @@ pub fn begun(
     let mut passed_over = Vec::new();
     let folder = snapshots_folder(&config.data);
     for kept in list(&folder).map_err(disk(&folder))?.iter().filter(|kept| kept.seq <= until) {
-        let mut replay = looked_at(config, catalogue)?;
-        match resume(config, catalogue, kept, &mut replay) {
+        let (replay, stand) = loaded(config, catalogue, kept)?;
+        match stand {
             Ok(_) => return Ok((replay, passed_over)),
             Err(why) => passed_over.push(format!("{}: {why}", kept.path.display())),
         }
     }
     Ok((looked_at(config, catalogue)?, passed_over))
+}
+
+/// State to look at, filled from a snapshot, or why it cannot be. The file is read and checked
+/// while memory is taken for what it holds.
+fn loaded(
+    config: &Config,
+    catalogue: &Catalogue,
+    kept: &Kept,
+) -> Result<(Replay, Result<Stand, Unfit>), TakeError> {
+    let (bytes, replay) = thread::scope(|scope| {
+        let bytes = scope.spawn(|| checked(kept));
+        let replay = looked_at(config, catalogue);
+        (bytes.join().unwrap_or_else(|panic| resume_unwind(panic)), replay)
+    });
+    let mut replay = replay?;
+    let stand = bytes.and_then(|bytes| resume(config, catalogue, &bytes, &mut replay));
+    Ok((replay, stand))
+}
+
+/// A snapshot's file, whose bytes are those that were written.
+fn checked(kept: &Kept) -> Result<Vec<u8>, Unfit> {
+    let bytes = fs::read(&kept.path)?;
+    Container::check(&bytes)?;
+    Ok(bytes)
 }
 
 /// Where the snapshots stand that a start would begin from, each loaded as it would; the newest
@@ -137,10 +162,7 @@ pub fn good_snapshots(config: &Config, catalogue: &Catalogue) -> Result<Vec<Stan
     let folder = snapshots_folder(&config.data);
     let mut stands = Vec::new();
     for kept in list(&folder).map_err(disk(&folder))? {
-        let mut replay = looked_at(config, catalogue)?;
-        if let Ok(stand) = resume(config, catalogue, &kept, &mut replay) {
-            stands.push(stand);
-        }
+        stands.extend(loaded(config, catalogue, &kept)?.1);
     }
     Ok(stands)
 }
@@ -148,11 +170,10 @@ pub fn good_snapshots(config: &Config, catalogue: &Catalogue) -> Result<Vec<Stan
 fn resume(
     config: &Config,
     catalogue: &Catalogue,
-    kept: &Kept,
+    bytes: &[u8],
     replay: &mut Replay,
 ) -> Result<Stand, Unfit> {
-    let bytes = fs::read(&kept.path)?;
-    let container = Container::open(&bytes)?;
+    let container = Container::of_checked(bytes)?;
     let journal = journal_folder(&config.data);
     fits(&journal, &identity(config, catalogue).config, &container.stand)?;
     replay.resume(&journal, &container)?;
@@ -281,13 +302,8 @@ fn remove_old(config: &Config, catalogue: &Catalogue, newest: SeqNo) -> Result<(
     let all = list(&folder).map_err(disk(&folder))?;
     let (later, mine): (Vec<_>, Vec<_>) = all.into_iter().partition(|kept| kept.seq > newest);
     let is_foreign = |kept: &Kept| {
-        let found = looked_at(config, catalogue).map(|mut replay| {
-            matches!(
-                resume(config, catalogue, kept, &mut replay),
-                Err(Unfit::History(_) | Unfit::Container(_))
-            )
-        });
-        found.unwrap_or(false)
+        let found = loaded(config, catalogue, kept);
+        matches!(found, Ok((_, Err(Unfit::History(_) | Unfit::Container(_)))))
     };
     let old = mine.into_iter().skip(config.snapshots.keep as usize);
     for kept in later.into_iter().filter(is_foreign).chain(old) {

@@ -268,8 +268,8 @@ impl FixCourse {
             match message.kind() {
                 b"1" if message.get(tag::TEST_REQ_ID) == Some(b"TEST") => {
                     self.desk.progress.mistake(format!(
-                        "nothing was heard for 1.2 intervals, so we ask (TestRequest): with nothing \
-                         to say send a Heartbeat (0) every {} s",
+                        "nothing was heard for 1.2 intervals, so we ask (TestRequest): with \
+                         nothing to say send a Heartbeat (0) every {} s",
                         self.heartbeat.0 / 1_000_000_000
                     ));
                 }

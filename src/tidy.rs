@@ -30,7 +30,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "replica", "flow", "fpga", "stage", "slow", "outlet",
         ],
     ),
-    ("console", &["model", "wire", "journal", "runtime", "stage", "slow", "topology"]),
+    ("console", &["model", "engine", "wire", "journal", "runtime", "stage", "slow", "topology"]),
     ("client", &["model", "wire", "port", "feed", "runtime", "flow"]),
     (
         "simulate",
@@ -55,6 +55,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     // Verilator's models are C++.
     "src/fpga/simulated.rs",
     "src/wire/fix/scan.rs",
+    "src/port/tcp_info.rs",
     "src/port/tun.rs",
     "src/port/dpdk/mod.rs",
     "src/port/dpdk/eal.rs",

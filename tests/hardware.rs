@@ -32,6 +32,32 @@ fn load(entry: &str, seed: u32, orders: u32) -> String {
     said
 }
 
+/// What people see while it runs: all that was answered was compared, and each class takes the
+/// cycles it always does.
+fn shows_the_two_in_lockstep(folder: &std::path::Path) {
+    let shown = Command::new(env!("CARGO_BIN_EXE_wirematch"))
+        .args(["monitor", "--json", "--data"])
+        .arg(folder.join("data"))
+        .output()
+        .expect("the binary starts");
+    let figures: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("it is JSON");
+    let shards = figures["hardware"].as_array().expect("a list");
+    assert_eq!(shards.len(), 1, "{figures}");
+    let shard = &shards[0];
+    assert_eq!((shard["shard"].as_u64(), shard["differences"].as_u64()), (Some(1), Some(0)));
+    assert!(shard["relieved"] == "" && shard["answered"].as_u64() > Some(1_000), "{shard}");
+    let classes = shard["classes"].as_array().expect("a list");
+    let counted: u64 = classes.iter().filter_map(|class| class["commands"].as_u64()).sum();
+    // Cancels that the shadow asked for, of a client that left, are of no class.
+    assert!(counted > 1_000 && Some(counted) <= shard["answered"].as_u64(), "{shard}");
+    assert!(shard["compared"].as_u64() >= Some(counted), "{shard}");
+    for class in classes.iter().filter(|class| class["commands"].as_u64() > Some(0)) {
+        let (least, most) = (class["cycles_least"].as_u64(), class["cycles_most"].as_u64());
+        // What names an order looks it up first.
+        assert!(least >= Some(3) && most <= Some(4), "{class}");
+    }
+}
+
 #[test]
 fn orders_are_matched_by_the_verilog_and_replayed_by_the_software() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -42,6 +68,7 @@ fn orders_are_matched_by_the_verilog_and_replayed_by_the_software() {
     appliance.start();
     let said = load(&entry.to_string(), 1, 8_000);
     assert!(said.contains("missing   0 answers"), "{said}");
+    shows_the_two_in_lockstep(folder.path());
     assert!(appliance.stop().success());
     let answered = appliance.said().iter().find_map(|line| {
         let count = line.split("matching: hardware answered ").nth(1)?;

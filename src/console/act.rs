@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::console::server::{Asker, COOKIE, Console, cookie_of, refusal};
-use crate::console::users::Refusal;
+use crate::console::users::{Person, Refusal};
 use crate::runtime::{Clock, SystemClock, log};
 use crate::topology::{Ask, Message, Role, Whom, ask_admin};
 
@@ -56,6 +56,21 @@ pub(super) async fn log_out(State(console): Shared, headers: HeaderMap) -> Respo
     Json(json!({ "ok": true })).into_response()
 }
 
+impl Person {
+    /// What it asks, in its name, if its role may.
+    fn asks(self, ask: Ask, reason: String) -> Result<Message, &'static str> {
+        let needed = match &ask {
+            Ask::Status => Role::Viewer,
+            Ask::Cancel { .. } | Ask::Kill { .. } => Role::Operator,
+            _ => Role::Risk,
+        };
+        match self.role < needed {
+            true => Err("your role may not ask for this"),
+            false => Ok(Message { actor: self.name, reason, ask }),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Kill {
@@ -73,20 +88,19 @@ pub(super) async fn kill(
     Extension(Asker(person)): Extension<Asker>,
     Json(kill): Json<Kill>,
 ) -> Response {
-    if person.role < Role::Operator {
-        return refusal(StatusCode::FORBIDDEN, "viewers may not stop trading");
-    }
-    if kill.word != KILL_WORD {
+    let Kill { whom, reduce_only, reason, word } = kill;
+    let scope = format!("{} {} {}", whom.scope, whom.id, whom.symbol);
+    let message = match person.asks(Ask::Kill { whom, reduce_only }, reason) {
+        Ok(message) => message,
+        Err(why) => return refusal(StatusCode::FORBIDDEN, why),
+    };
+    if word != KILL_WORD {
         return refusal(StatusCode::BAD_REQUEST, "type KILL to stop trading");
     }
-    let Kill { whom, reduce_only, reason, .. } = kill;
-    let scope = format!("{} {} {}", whom.scope, whom.id, whom.symbol);
-    let message =
-        Message { actor: person.name.clone(), reason, ask: Ask::Kill { whom, reduce_only } };
     let now = SystemClock::new().now();
     match console.parts.kill.kill(&message, now) {
         Ok(()) => {
-            log::alert(&format!("{} stops trading for {}", person.name, scope.trim()));
+            log::alert(&format!("{} stops trading for {}", message.actor, scope.trim()));
             Json(json!({ "ok": true, "received_at": now.0.to_string() })).into_response()
         }
         Err(error) => refusal(StatusCode::BAD_REQUEST, &error.0),
@@ -106,15 +120,10 @@ pub(super) async fn ask(
     Extension(Asker(person)): Extension<Asker>,
     Json(wish): Json<Wish>,
 ) -> Response {
-    let needed = match &wish.ask {
-        Ask::Status => Role::Viewer,
-        Ask::Cancel { .. } | Ask::Kill { .. } => Role::Operator,
-        _ => Role::Risk,
+    let message = match person.asks(wish.ask, wish.reason) {
+        Ok(message) => message,
+        Err(why) => return refusal(StatusCode::FORBIDDEN, why),
     };
-    if person.role < needed {
-        return refusal(StatusCode::FORBIDDEN, "your role may not ask for this");
-    }
-    let message = Message { actor: person.name, reason: wish.reason, ask: wish.ask };
     let data = console.parts.data.clone();
     let asked = tokio::task::spawn_blocking(move || ask_admin(&data, &message, PATIENCE)).await;
     match asked {

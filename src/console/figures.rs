@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::console::health::{Verdict, verdicts};
+use crate::engine::Relief;
 use crate::model::{Nanos, Price};
 use crate::runtime::counters_file::{Sample, Snapshot, Spans, longest_in_span};
 
@@ -31,6 +32,7 @@ pub struct Figures {
     pub refusals: Vec<(String, i64)>,
     pub journal: Vec<JournalFigures>,
     pub standby: Option<StandbyFigures>,
+    pub hardware: Vec<HardwareFigures>,
     pub feed: Vec<(String, i64)>,
     pub ports: Vec<(String, i64)>,
     pub clock_error_us: i64,
@@ -86,6 +88,8 @@ pub struct SessionFigures {
     pub heard_per_second: u64,
     pub told_per_second: u64,
     pub last_order: i64,
+    pub told_again: i64,
+    pub round_trip_ns: i64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -113,6 +117,33 @@ pub struct JournalFigures {
 pub struct StandbyFigures {
     pub is_paired: bool,
     pub rule: String,
+}
+
+/// A shard that hardware matches, with the software beside it.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct HardwareFigures {
+    pub shard: u32,
+    pub answered: i64,
+    /// Events held against the software's.
+    pub compared: i64,
+    pub differences: i64,
+    /// Why the software answers now; empty while hardware does.
+    pub relieved: &'static str,
+    pub relieved_at: i64,
+    /// Lines that wait before the shard.
+    pub waiting: i64,
+    pub classes: Vec<ClassFigures>,
+}
+
+/// Cycles from a command to its first event, by class of command.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct ClassFigures {
+    pub class: String,
+    pub commands: i64,
+    pub cycles_least: i64,
+    pub cycles_most: i64,
 }
 
 impl Figures {
@@ -146,6 +177,7 @@ impl Figures {
                 is_paired: paired.number() == 1,
                 rule: now.words("standby_rule").to_owned(),
             }),
+            hardware: hardware(now),
             feed: stage(now, "feed_"),
             ports: stage(now, "gateway_"),
             clock_error_us: now.number("clock_error") / 1000,
@@ -258,6 +290,8 @@ impl Span<'_> {
                 heard_per_second,
                 told_per_second,
                 last_order: find("session_last_order").0,
+                told_again: find("session_told_again").0,
+                round_trip_ns: find("session_round_trip").0,
             }
         };
         self.now.all("session_up").map(of).collect()
@@ -319,6 +353,47 @@ fn named(now: &Snapshot, name: &str, label: &str) -> Vec<(String, i64)> {
 fn stage(now: &Snapshot, prefix: &str) -> Vec<(String, i64)> {
     let of = |one: &Sample| Some((one.name.strip_prefix(prefix)?.to_owned(), one.number()));
     now.samples.iter().filter_map(of).collect()
+}
+
+fn hardware(now: &Snapshot) -> Vec<HardwareFigures> {
+    let of = |answered: &Sample| {
+        let own = answered.label("shard");
+        let number = |name: &str| {
+            now.all(name).find(|one| one.label("shard") == own).map_or(0, Sample::number)
+        };
+        let of_class = |name: &str, class: &str| {
+            let mut all = now.all(name);
+            let found = all.find(|one| one.label("shard") == own && one.label("class") == class);
+            found.map_or(0, Sample::number)
+        };
+        let commands = now.all("hardware_commands").filter(|one| one.label("shard") == own);
+        let class = |commands: &Sample| {
+            let class = commands.label("class");
+            ClassFigures {
+                class: class.to_owned(),
+                commands: commands.number(),
+                cycles_least: of_class("hardware_cycles_least", class),
+                cycles_most: of_class("hardware_cycles_most", class),
+            }
+        };
+        // The first shard's stage is the one without a number.
+        let before = if own == "1" { "_matching".to_owned() } else { format!("_matching-{own}") };
+        let waits = now.all("link_lines").filter(|one| one.label("link").ends_with(&before));
+        HardwareFigures {
+            shard: own.parse().unwrap_or(0),
+            answered: answered.number(),
+            compared: number("hardware_compared"),
+            differences: number("hardware_differences"),
+            relieved: match number("hardware_relieved") {
+                0 => "",
+                why => Relief::sentence(why.unsigned_abs()),
+            },
+            relieved_at: number("hardware_relieved_at"),
+            waiting: waits.map(Sample::number).sum(),
+            classes: commands.map(class).collect(),
+        }
+    };
+    now.all("hardware_answered").map(of).collect()
 }
 
 fn journal(now: &Snapshot) -> Vec<JournalFigures> {

@@ -115,6 +115,54 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
+/// What only some appliances have, for the page: name, kind, labels, and what.
+const SOMETIMES: [(&str, &str, &str, &str); 9] = [
+    ("standby_paired", "gauge", "", "with two machines: 1: a standby counts; 0: this one is alone"),
+    ("hardware_answered_total", "counter", "`shard`", "with hardware: commands that it answered"),
+    (
+        "hardware_compared_total",
+        "counter",
+        "`shard`",
+        "with hardware: its events that were held against the software's",
+    ),
+    (
+        "hardware_differences_total",
+        "counter",
+        "`shard`",
+        "with hardware: answers that were not the software's",
+    ),
+    (
+        "hardware_relieved",
+        "gauge",
+        "`shard`",
+        "with hardware: why the software answers: 1 asked, 2 differed, 3 silent, 4 unfit",
+    ),
+    (
+        "hardware_relieved_at",
+        "gauge",
+        "`shard`",
+        "with hardware: the command at which the software took over",
+    ),
+    (
+        "hardware_commands_total",
+        "counter",
+        "`shard` `class`",
+        "with hardware: commands of a class that it answered",
+    ),
+    (
+        "hardware_cycles_least",
+        "gauge",
+        "`shard` `class`",
+        "with hardware: the fewest cycles from a command to its first event",
+    ),
+    (
+        "hardware_cycles_most",
+        "gauge",
+        "`shard` `class`",
+        "with hardware: the most cycles from a command to its first event",
+    ),
+];
+
 /// The list of all metrics of a reading, as docs/metrics.md has it.
 pub fn reference(snapshot: &Snapshot) -> String {
     let mut text = String::from(
@@ -138,9 +186,11 @@ pub fn reference(snapshot: &Snapshot) -> String {
     rows.push(
         "| `wirematch_up` | gauge |  | 1: the process that writes the numbers is there |".into(),
     );
-    let paired = "| `wirematch_standby_paired` | gauge |  |";
-    rows.retain(|row| !row.starts_with(paired));
-    rows.push(format!("{paired} with two machines: 1: a standby counts; 0: this one is alone |"));
+    for (name, kind, labels, what) in SOMETIMES {
+        let name = format!("| `wirematch_{name}` |");
+        rows.retain(|row| !row.starts_with(&name));
+        rows.push(format!("{name} {kind} | {labels} | {what} |"));
+    }
     rows.sort();
     text += &rows.join("\n");
     text.push('\n');

@@ -18,8 +18,8 @@ mod users;
 
 pub use alarm::{Bellman, spawn_alarm};
 pub use figures::{
-    BookFigures, CoreFigures, Figures, JournalFigures, LatencyFigures, LinkFigures, SessionFigures,
-    StandbyFigures, age_of,
+    BookFigures, ClassFigures, CoreFigures, Figures, HardwareFigures, JournalFigures,
+    LatencyFigures, LinkFigures, SessionFigures, StandbyFigures, age_of,
 };
 pub use health::{Verdict, unready, verdicts};
 pub use metrics::{BUCKETS, CONTENT_TYPE, open_metrics, reference};

@@ -2,6 +2,7 @@
 //!
 //! Software answers at once and a card answers later; the caller must not count on either.
 
+use crate::engine::hardware::Hardware;
 use crate::engine::{Room, Special};
 use crate::model::{
     AccountId, Command, Event, Group, InstrumentId, Line, Nanos, OrderId, Phase, Price, Quantity,
@@ -12,40 +13,6 @@ use crate::snapshot::value;
 /// There is no room for the events of another command: drain, then offer it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
-
-/// What hardware does for a matcher that has some.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hardware {
-    /// Commands that it answered.
-    pub answered: u64,
-    /// Why the software answers now, if it does.
-    pub relieved: Option<Relief>,
-}
-
-/// Why the software took over from hardware.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Relief {
-    /// It was asked for what it does not do.
-    Asked = 1,
-    /// It said something else.
-    Differed = 2,
-    /// It did not answer.
-    Silent = 3,
-    /// The instruments, or what rested in them, were not for it.
-    Unfit = 4,
-}
-
-impl Relief {
-    /// For people, by its number.
-    pub const fn sentence(code: u64) -> &'static str {
-        match code {
-            1 => "it was asked for what it does not do",
-            2 => "it answered other than the software",
-            3 => "it did not answer",
-            _ => "its instruments, or what rests in them, are not for it",
-        }
-    }
-}
 
 /// Price-time matching of all instruments of one shard.
 ///

@@ -72,4 +72,10 @@ pub trait Device: Send {
 
     /// Gives it time and takes an event, if one has come.
     fn take(&mut self) -> Option<Event>;
+
+    /// Cycles from its taking the last command to the first event of that; `None` where it does
+    /// not say.
+    fn first_event_after(&self) -> Option<u64> {
+        None
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::{BookView, EngineLimits, Matcher, SoftwareMatcher};
+use crate::engine::{BookView, Class, EngineLimits, Matcher, SoftwareMatcher, Span};
 use crate::flow::Dice;
 use crate::fpga::device::Device;
 use crate::fpga::storm::{BASE, Storm, TICK};
@@ -15,74 +15,6 @@ use crate::model::{
 
 /// Cycles that a command may take before it counts as stuck.
 const STUCK: u64 = 20_000;
-
-/// A kind of command that takes the same time whenever it comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Class {
-    /// A limit order.
-    Limit,
-    /// Immediate or cancel, limit or market.
-    Immediate,
-    /// Fill or kill: its acceptance; what it trades comes after a dry run.
-    FillOrKill,
-    /// A replacement.
-    Replace,
-    /// A cancel or a cut.
-    Cancel,
-    /// A cut that may mark a sale anew.
-    Modify,
-}
-
-impl Class {
-    /// Of a command.
-    pub fn of(command: &Command) -> Self {
-        match command.kind() {
-            Some(CommandKind::Replace) => Self::Replace,
-            Some(CommandKind::Cancel) => Self::Cancel,
-            Some(CommandKind::Modify) => Self::Modify,
-            _ if command.time_in_force == TimeInForce::Fok.code() => Self::FillOrKill,
-            _ if command.time_in_force == TimeInForce::Ioc.code() => Self::Immediate,
-            _ => Self::Limit,
-        }
-    }
-
-    /// For people.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Limit => "limit",
-            Self::Immediate => "immediate",
-            Self::FillOrKill => "fill or kill",
-            Self::Replace => "replace",
-            Self::Cancel => "cancel",
-            Self::Modify => "modify",
-        }
-    }
-}
-
-/// The least and the most of something, and how often.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    /// The least.
-    pub least: u64,
-    /// The most.
-    pub most: u64,
-    /// How often.
-    pub count: u64,
-}
-
-impl Default for Span {
-    fn default() -> Self {
-        Self { least: u64::MAX, most: 0, count: 0 }
-    }
-}
-
-impl Span {
-    fn add(&mut self, value: u64) {
-        self.least = self.least.min(value);
-        self.most = self.most.max(value);
-        self.count += 1;
-    }
-}
 
 /// What a run has shown.
 #[derive(Clone, Debug, Default)]

@@ -6,7 +6,7 @@
 //! the same by every command, so history reads the same whoever answered.
 
 use crate::engine::{
-    BookView, Full, Hardware, Matcher, Quote, Relief, SoftwareMatcher, Standing, Top,
+    BookView, Class, Full, Hardware, Matcher, Quote, Relief, SoftwareMatcher, Span, Standing, Top,
 };
 use crate::fpga::device::{Capacity, Device, LADDER_TICKS, Setting};
 use crate::model::{
@@ -47,6 +47,12 @@ pub struct Offloaded<D: Device> {
     taken: usize,
     /// What the device was asked.
     asked: u64,
+    /// Its events that were held against the shadow's.
+    compared: u64,
+    /// The command at which the shadow took over.
+    relieved_at: u64,
+    /// By class of command.
+    cycles: [Span; Class::ALL.len()],
 }
 
 impl<D: Device> Offloaded<D> {
@@ -67,6 +73,9 @@ impl<D: Device> Offloaded<D> {
             events: Vec::with_capacity(1 << 12),
             taken: 0,
             asked: 0,
+            compared: 0,
+            relieved_at: 0,
+            cycles: [Span::default(); Class::ALL.len()],
         };
         if !in_sequence || !offloaded.tell_settings() || !offloaded.restore() {
             offloaded.answering = Answering::Unfit;
@@ -185,6 +194,11 @@ impl<D: Device> Offloaded<D> {
         if self.events.get(from..) != Some(self.shadow.finished()) {
             return Err(Answering::Differed(command.seq));
         }
+        self.compared += self.shadow.finished().len() as u64;
+        let place = self.cycles.get_mut(Class::of(command) as usize);
+        if let Some((span, cycles)) = place.zip(self.device.first_event_after()) {
+            span.add(cycles);
+        }
         Ok(())
     }
 
@@ -280,6 +294,9 @@ impl<D: Device> Matcher for Offloaded<D> {
             (answering, _) => Err(answering),
         };
         if let Err(answering) = outcome {
+            if self.answering == Answering::Device {
+                self.relieved_at = head.seq.0;
+            }
             self.answering = answering;
             self.events.truncate(from);
             self.events.extend_from_slice(self.shadow.finished());
@@ -317,7 +334,13 @@ impl<D: Device> Matcher for Offloaded<D> {
             Answering::Silent(_) => Some(Relief::Silent),
             Answering::Unfit => Some(Relief::Unfit),
         };
-        Some(Hardware { answered: self.asked, relieved })
+        Some(Hardware {
+            answered: self.asked,
+            compared: self.compared,
+            relieved,
+            relieved_at: self.relieved_at,
+            cycles: self.cycles,
+        })
     }
 }
 

@@ -189,4 +189,8 @@ impl Device for Simulated {
         self.cycle();
         (self.outputs.event_valid == 1).then(|| bytemuck::cast(self.outputs.event))
     }
+
+    fn first_event_after(&self) -> Option<u64> {
+        Some(self.steps.first()?.saturating_sub(self.started))
+    }
 }

@@ -16,6 +16,7 @@ pub mod record;
 pub mod socket;
 pub mod stream;
 pub mod tcp;
+mod tcp_info;
 pub mod tun;
 pub mod turns;
 pub mod vlan;

@@ -2,6 +2,7 @@
 
 use std::os::fd::BorrowedFd;
 
+use crate::model::Nanos;
 use crate::port::host::HostLine;
 
 /// The other side is gone, or the line broke.
@@ -31,6 +32,12 @@ pub trait Stream: Send {
     /// is gone. A line that broke says nothing.
     fn is_ended(&self) -> bool {
         false
+    }
+
+    /// How long the other side's machine takes to acknowledge bytes, smoothed; zero where nobody
+    /// measures it. One system call.
+    fn round_trip(&self) -> Nanos {
+        Nanos::ZERO
     }
 
     /// What the kernel knows it by, if it does.

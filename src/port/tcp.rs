@@ -8,7 +8,9 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
 
+use crate::model::Nanos;
 use crate::port::stream::{Closed, Stream};
+use crate::port::tcp_info::round_trip;
 
 /// How long opening a line may take.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
@@ -98,6 +100,10 @@ impl Stream for TcpLine {
         self.is_ended
     }
 
+    fn round_trip(&self) -> Nanos {
+        round_trip(self.stream.as_fd())
+    }
+
     fn handle(&self) -> Option<BorrowedFd<'_>> {
         Some(self.stream.as_fd())
     }
@@ -178,6 +184,8 @@ mod tests {
         assert_eq!(received(&mut server, 4), b"ping");
         assert_eq!(server.send(b"pong"), Ok(4));
         assert_eq!(received(&mut client, 4), b"pong");
+        let took = client.round_trip().0;
+        assert!((1..1_000_000_000).contains(&took), "{took} ns over loopback");
         drop(client);
         let closed = (0..).find_map(|_| server.receive(&mut [0; 8]).err());
         assert_eq!(closed, Some(Closed));

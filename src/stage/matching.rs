@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use crate::engine::{BookView, Matcher, Quote};
+use crate::engine::{BookView, Hardware, Matcher, Quote};
 use crate::link::{Consumer, Producer, Taken};
 use crate::model::{
     Command, CommandKind, Event, EventKind, Fault, InstrumentId, Nanos, Request, SessionId,
 };
 use crate::runtime::{Counters, LatencyRecorder, Stage};
-use crate::stage::{BURST, DepthBoard};
+use crate::stage::{BURST, DepthBoard, HardwareBoard};
 
 crate::counters! {
     /// What the matching stage counts.
@@ -61,6 +61,7 @@ pub struct Board {
 struct ShardBoard {
     rows: Box<[BoardRow]>,
     open_orders: AtomicU64,
+    hardware: HardwareBoard,
 }
 
 impl Board {
@@ -74,6 +75,7 @@ impl Board {
         let shard = |_| ShardBoard {
             rows: instruments.iter().map(|_| BoardRow::default()).collect(),
             open_orders: AtomicU64::new(0),
+            hardware: HardwareBoard::default(),
         };
         let shards = (0..shards.max(1)).map(shard).collect();
         let depth = DepthBoard::new(instruments.len());
@@ -83,6 +85,11 @@ impl Board {
     /// Orders resting in all books.
     pub fn open_orders(&self) -> u64 {
         self.shards.iter().map(|shard| shard.open_orders.load(Ordering::Relaxed)).sum()
+    }
+
+    /// What the hardware of a shard does, if the shard has some.
+    pub fn hardware(&self, shard: usize) -> Option<Hardware> {
+        self.shards.get(shard).map(|shard| shard.hardware.read())
     }
 
     /// A shard's open orders are so many.
@@ -336,7 +343,8 @@ impl<M: Matcher + BookView, L: DealEvents> Stage for Matching<M, L> {
     }
 
     fn housekeep(&mut self, _now: Nanos) {
-        if let Some(hardware) = self.matcher.hardware() {
+        let hardware = self.matcher.hardware();
+        if let Some(hardware) = &hardware {
             let relieved = hardware.relieved.map_or(0, |why| why as u64);
             self.counters.set(MatchingCounter::Hardware, hardware.answered);
             self.counters.set(MatchingCounter::Relieved, relieved);
@@ -346,6 +354,9 @@ impl<M: Matcher + BookView, L: DealEvents> Stage for Matching<M, L> {
         self.matched.hand_over();
         let Some(shard) = self.board.shards.get(self.shard as usize) else { return };
         shard.open_orders.store(self.matcher.open_orders() as u64, Ordering::Relaxed);
+        if let Some(hardware) = &hardware {
+            shard.hardware.show(hardware);
+        }
         for (id, row) in self.board.instruments.iter().zip(shard.rows.iter()) {
             let top = self.matcher.top(*id);
             let of = |quote: Option<Quote>| quote.map_or((0, 0), |q| (q.price.0, q.quantity));

@@ -26,6 +26,7 @@ mod feed;
 mod fix;
 mod gate;
 mod gateway;
+mod hardware_board;
 mod matching;
 mod peers;
 mod prices;
@@ -50,6 +51,7 @@ pub use gateway::{
     Archive, ArchiveLinks, FrameCause, Gateway, GatewayCounter, GatewayLinks, GatewayOptions,
     GatewayState, OldReply, SessionSpec, SessionView, Wanted,
 };
+pub use hardware_board::HardwareBoard;
 pub use matching::{Board, DealEvents, EventLinks, Matching, MatchingCounter, TopOfBook};
 pub use peers::{PeerSpec, Peers, PeersCounter, PeersOptions, PeersState, REPORTS_DEPTH};
 pub use prices::{

@@ -20,6 +20,11 @@ pub struct SessionRow {
     pub told: u64,
     /// The highest order number used.
     pub last_ordinal: u64,
+    /// Messages told again, because it asked or what it had was not enough.
+    pub told_again: u64,
+    /// From our words to its machine's or its own acknowledgement, in nanoseconds; 0 where nothing
+    /// was measured.
+    pub round_trip_ns: u64,
 }
 
 #[derive(Debug, Default)]
@@ -28,6 +33,8 @@ struct Row {
     heard: AtomicU64,
     told: AtomicU64,
     last_ordinal: AtomicU64,
+    told_again: AtomicU64,
+    round_trip_ns: AtomicU64,
 }
 
 /// All sessions, by id.
@@ -48,6 +55,8 @@ impl SessionBoard {
         row.heard.store(shown.heard, Ordering::Relaxed);
         row.told.store(shown.told, Ordering::Relaxed);
         row.last_ordinal.store(shown.last_ordinal, Ordering::Relaxed);
+        row.told_again.store(shown.told_again, Ordering::Relaxed);
+        row.round_trip_ns.store(shown.round_trip_ns, Ordering::Relaxed);
     }
 
     /// A session as last shown.
@@ -57,6 +66,8 @@ impl SessionBoard {
             heard: row.heard.load(Ordering::Relaxed),
             told: row.told.load(Ordering::Relaxed),
             last_ordinal: row.last_ordinal.load(Ordering::Relaxed),
+            told_again: row.told_again.load(Ordering::Relaxed),
+            round_trip_ns: row.round_trip_ns.load(Ordering::Relaxed),
         };
         self.0.get(session.index()).map(of).unwrap_or_default()
     }

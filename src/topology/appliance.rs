@@ -80,6 +80,8 @@ pub(super) struct Listing {
     pub(super) roster: Roster,
     pub(super) sessions: Vec<(SessionId, &'static str)>,
     pub(super) gate: &'static str,
+    /// Shards that hardware matches, by place.
+    pub(super) hardware: Vec<usize>,
 }
 
 /// A running appliance. Dropping it without [`Appliance::stop`] leaves its threads to the process.
@@ -186,6 +188,7 @@ impl Launch {
             pulse: wired.risk_pulse.clone(),
             release,
             gate: listing.gate,
+            hardware: listing.hardware,
         };
         let scribe = spawn_scribe(seen, &listing.data, clock.clone(), stop_slow.clone())?;
         let heard = Heard {

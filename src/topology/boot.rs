@@ -300,6 +300,11 @@ fn listing_of(config: &Config, catalogue: &Catalogue, roster: Roster) -> Listing
         roster,
         sessions: binary.chain(fix).collect(),
         gate: config.gate().name(),
+        hardware: {
+            let by_shard = catalogue.sharding.hardware(&catalogue.instruments);
+            let is_hardware = |(at, shard): (usize, Vec<_>)| (!shard.is_empty()).then_some(at);
+            by_shard.into_iter().enumerate().filter_map(is_hardware).collect()
+        },
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::engine::{Class, Hardware, Span};
 use crate::journal::Progress;
 use crate::model::{Nanos, RejectCode, SessionId};
 use crate::runtime::counters_file::{COUNTERS_NAME, CountersFile, Plan, Slot, Unit, Values};
@@ -48,6 +49,8 @@ pub(super) struct Seen {
     pub(super) release: Option<Arc<Release>>,
     /// What replies wait for, as the configuration says.
     pub(super) gate: &'static str,
+    /// Shards that hardware matches, by place.
+    pub(super) hardware: Vec<usize>,
 }
 
 /// A value's place, and how it is found.
@@ -131,6 +134,7 @@ fn sources_of(seen: Seen) -> Sources {
     latencies(&mut all, seen.latencies, &seen.levels);
     sessions(&mut all, &seen.sessions, &seen.listed);
     books(&mut all, &seen.board, &seen.roster);
+    seen.hardware.iter().for_each(|shard| hardware(&mut all, &seen.board, *shard));
     risk(&mut all, &seen.refusals, seen.pulse);
     journal(&mut all, seen.progress);
     standby(&mut all, seen.release);
@@ -251,6 +255,14 @@ fn sessions(all: &mut Sources, board: &Arc<SessionBoard>, listed: &[(SessionId, 
         let read = move || own.row(id).last_ordinal;
         let text = "the highest order number a client has used";
         all.gauge(("session_last_order", text, Unit::None), &labels, read);
+        let own = Arc::clone(board);
+        let read = move || own.row(id).told_again;
+        let text = "messages told to a client again";
+        all.counter(("session_told_again", text, Unit::None), &labels, read);
+        let own = Arc::clone(board);
+        let read = move || own.row(id).round_trip_ns;
+        let text = "from what a client is told to its acknowledgement; 0: not measured";
+        all.gauge(("session_round_trip", text, Unit::Nanoseconds), &labels, read);
     }
 }
 
@@ -283,6 +295,57 @@ fn books(all: &mut Sources, board: &Arc<Board>, roster: &Roster) {
         }));
     }
 }
+
+/// What hardware does that matches a shard, held against the software beside it.
+fn hardware(all: &mut Sources, board: &Arc<Board>, shard: usize) {
+    let name = (shard + 1).to_string();
+    let labels = [("shard", &*name)];
+    let read = |field: fn(&Hardware) -> u64| {
+        let own = Arc::clone(board);
+        move || own.hardware(shard).map_or(0, |hardware| field(&hardware))
+    };
+    for (name, text, field) in HARDWARE {
+        let unit = Unit::None;
+        match name {
+            // They stay where they are until a start.
+            "hardware_relieved" | "hardware_relieved_at" => {
+                all.gauge((name, text, unit), &labels, read(field));
+            }
+            _ => all.counter((name, text, unit), &labels, read(field)),
+        }
+    }
+    for class in Class::ALL {
+        let labels = [("shard", &*name), ("class", class.name())];
+        let span = |field: fn(&Span) -> u64| {
+            let own = Arc::clone(board);
+            let of = move |hardware: Hardware| hardware.cycles[class as usize];
+            move || {
+                own.hardware(shard).map(of).filter(|span| span.count > 0).map_or(0, |s| field(&s))
+            }
+        };
+        let text = "commands of a class that hardware answered";
+        let count = span(|span| span.count);
+        all.counter(("hardware_commands", text, Unit::None), &labels, count);
+        let text = "the fewest cycles from a command to its first event";
+        all.gauge(("hardware_cycles_least", text, Unit::None), &labels, span(|span| span.least));
+        let text = "the most cycles from a command to its first event";
+        all.gauge(("hardware_cycles_most", text, Unit::None), &labels, span(|span| span.most));
+    }
+}
+
+/// What is told of hardware, and where it is found.
+type HardwareSeries = (&'static str, &'static str, fn(&Hardware) -> u64);
+const HARDWARE: [HardwareSeries; 5] = [
+    ("hardware_answered", "commands that hardware answered", |of| of.answered),
+    ("hardware_compared", "events of hardware held against the software's", |of| of.compared),
+    ("hardware_differences", "answers that were not the software's", Hardware::differences),
+    (
+        "hardware_relieved",
+        "why the software answers in its place: 1 asked, 2 differed, 3 silent, 4 unfit",
+        |of| of.relieved.map_or(0, |why| why as u64),
+    ),
+    ("hardware_relieved_at", "the command at which the software took over", |of| of.relieved_at),
+];
 
 fn risk(all: &mut Sources, refusals: &Refusals, pulse: Pulse) {
     for &code in RejectCode::ALL {

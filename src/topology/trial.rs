@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::journal::{Aside, mark_of_command};
 use crate::model::{Command, EventId, Group, Nanos, SeqNo};
-use crate::runtime::{Rehearsal, rehearse};
+use crate::runtime::{Rehearsal, log, rehearse};
 use crate::stage::{FixState, PeersState, VenuesState};
 use crate::topology::{BootError, Recovered, Replay, ReplayError, command_at};
 
@@ -55,7 +55,7 @@ impl Recovered {
 
 impl Replay {
     /// Folds the rest in a copy of this process; the command that ends it, if one does. No copy to
-    /// be had is no reason not to go on.
+    /// be had is no reason not to go on, and is said.
     fn try_out(&mut self, patience: Nanos) -> Result<Option<Group<Command>>, ReplayError> {
         let begun = self.fold.seq;
         let rehearsed = rehearse(Duration::from_nanos(patience.max(PATIENCE_MIN).0), |step| {
@@ -70,7 +70,17 @@ impl Replay {
         });
         match rehearsed {
             Ok(Rehearsal::Died(seq)) => Ok(command_at(&self.journal, SeqNo(seq))?),
-            Ok(Rehearsal::Finished) | Err(_) => Ok(None),
+            Ok(Rehearsal::Finished) => Ok(None),
+            Err(cause) => {
+                log::alert(&format!(
+                    "no copy of the process can be had ({cause}): commands from {} on, whose \
+                     events are not on record, are folded without a trial; one that ended the \
+                     last process would end this one too. Give it memory and processes \
+                     (ulimit -u) and start again",
+                    begun.next()
+                ));
+                Ok(None)
+            }
         }
     }
 }

@@ -7,6 +7,7 @@
 //   peer bare    PORT BEGIN SENDER TARGET ORDERS          the same without QuickFIX in the client
 //   peer serve   PORT BEGIN SENDER TARGET                 an exchange in memory, until killed
 //   peer venue   PORT BEGIN SENDER TARGET FOLDER          an exchange that orders are routed to
+//   peer course  PORT BEGIN SENDER TARGET FOLDER          all that a certifier asks of a client
 #include <quickfix/Application.h>
 #include <quickfix/FileStore.h>
 #include <quickfix/Message.h>
@@ -157,10 +158,12 @@ struct Venue : FIX::NullApplication {
   }
 };
 
-static FIX::SessionSettings settings(char **a, bool initiates, const std::string &folder) {
+static FIX::SessionSettings settings(char **a, bool initiates, const std::string &folder,
+                                     int heartbeat = 5) {
   std::ostringstream text;
   text << "[DEFAULT]\nConnectionType=" << (initiates ? "initiator" : "acceptor")
-       << "\nStartTime=00:00:00\nEndTime=00:00:00\nHeartBtInt=5\nReconnectInterval=1\n"
+       << "\nStartTime=00:00:00\nEndTime=00:00:00\nHeartBtInt=" << heartbeat
+       << "\nReconnectInterval=1\n"
        << "UseDataDictionary=N\nSocketNodelay=Y\nValidateUserDefinedFields=N\n"
        << "FileStorePath=" << folder << "\n[SESSION]\nBeginString=" << a[1]
        << "\nSenderCompID=" << a[2] << "\nTargetCompID=" << a[3] << "\n";
@@ -300,6 +303,139 @@ static int bare(char **a, long orders) {
   return 0;
 }
 
+// Keeps what it is told, and the session messages too, for whoever waits for one of them.
+struct Pupil : FIX::NullApplication {
+  std::mutex mutex;
+  std::vector<std::string> heard;
+
+  void note(const FIX::Message &message) {
+    std::string text = message.toString();
+    std::replace(text.begin(), text.end(), '\001', '|');
+    std::lock_guard<std::mutex> guard(mutex);
+    heard.push_back(text);
+  }
+  void fromAdmin(const FIX::Message &message, const FIX::SessionID &) throw(
+      FIX::FieldNotFound, FIX::IncorrectDataFormat, FIX::IncorrectTagValue,
+      FIX::RejectLogon) override {
+    note(message);
+  }
+  void fromApp(const FIX::Message &message, const FIX::SessionID &) throw(
+      FIX::FieldNotFound, FIX::IncorrectDataFormat, FIX::IncorrectTagValue,
+      FIX::UnsupportedMessageType) override {
+    note(message);
+  }
+
+  // Waits for a message that has all of these, and forgets what came before it.
+  void hear(const std::vector<std::string> &parts) {
+    auto end = Clock::now() + std::chrono::seconds(10);
+    while (Clock::now() < end) {
+      {
+        std::lock_guard<std::mutex> guard(mutex);
+        for (auto text = heard.begin(); text != heard.end(); ++text) {
+          auto has = [&](const std::string &part) { return text->find(part) != std::string::npos; };
+          if (std::all_of(parts.begin(), parts.end(), has)) {
+            heard.erase(heard.begin(), text + 1);
+            return;
+          }
+        }
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    std::string wanted;
+    for (auto &part : parts) wanted += part + " ";
+    throw std::runtime_error("not heard: " + wanted);
+  }
+};
+
+using Fields = std::vector<std::pair<int, std::string>>;
+
+static int course(char **a, const std::string &folder) {
+  Pupil pupil;
+  auto config = settings(a, true, folder, 1);
+  FIX::FileStoreFactory store(config);
+  FIX::SocketInitiator initiator(pupil, store, config);
+  initiator.start();
+  FIX::SessionID session(a[1], a[2], a[3]);
+  std::string begin = a[1], last;
+  int count = 0;
+  auto say = [&](const char *kind, const Fields &fields) {
+    FIX::Message message;
+    message.getHeader().setField(35, kind);
+    last = "Q" + std::to_string(++count);
+    for (auto &field : fields) message.setField(field.first, field.second);
+    if (!message.isSetField(11) && std::string(kind) != "AF") message.setField(11, last);
+    FIX::Session::sendToTarget(message, session);
+  };
+  auto enter = [&](const Fields &more) {
+    Fields all = {{21, "1"}, {55, "ACME"}, {54, "1"}, {60, timeNow()}, {38, "100"}};
+    all.insert(all.end(), more.begin(), more.end());
+    say("D", all);
+    return last;
+  };
+  auto change = [&](const char *kind, const std::string &id, const Fields &more) {
+    Fields all = {{41, id}, {55, "ACME"}, {54, "1"}, {60, timeNow()}, {38, "100"}};
+    all.insert(all.end(), more.begin(), more.end());
+    say(kind, all);
+    return last;
+  };
+  Fields limit = {{40, "2"}, {44, "299.5"}};
+  auto with = [&](const Fields &more) {
+    Fields all = limit;
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  };
+  pupil.hear({"|35=1|", "112=test request"});
+  auto id = enter(limit);
+  pupil.hear({"|11=" + id, "|39=1|"});
+  say("H", {{11, id}, {55, "ACME"}, {54, "1"}});
+  pupil.hear({"|35=8|", begin == "FIX.4.2" ? "|20=3|" : "|150=I|"});
+  id = change("G", id, with({{21, "1"}}));
+  pupil.hear({"|150=5|"});
+  change("F", id, {});
+  pupil.hear({"|150=4|"});
+  enter({{40, "1"}}), pupil.hear({"|39=2|"});
+  enter(with({{59, "3"}})), pupil.hear({"|39=4|"});
+  enter(with({{59, "4"}})), pupil.hear({"|39=2|"});
+  std::string soon = timeNow();
+  soon.replace(0, 4, std::to_string(std::stoi(soon.substr(0, 4)) + 1));
+  std::vector<Fields> kinds = {
+      {{40, "3"}, {99, "300"}}, {{40, "4"}, {44, "299"}, {99, "300"}}, with({{59, "1"}}),
+      with({{59, "6"}, {126, soon}}), with({{111, "10"}}), with({{18, "6"}}),
+      {{40, "P"}, {44, "299"}, {18, "R"}}, with({{54, "5"}}), with({{59, "2"}})};
+  for (auto &kind : kinds) enter(kind), pupil.hear({"|11=" + last, "|150=0|"});
+  enter(limit), pupil.hear({"|150=8|"});
+  id = enter(limit), pupil.hear({"|11=" + id, "|150=0|"});
+  change("F", id, {}), pupil.hear({"|35=9|"});
+  for (auto answer : {"|35=3|", "|35=j|"}) {
+    enter(limit), pupil.hear({answer});
+    enter(limit), pupil.hear({"|11=" + last, "|150=0|"});
+  }
+  if (begin != "FIX.4.2") {
+    say("AF", {{584, "all"}, {585, "7"}}), pupil.hear({"|912=Y|"});
+    say("q", {{530, "7"}, {60, timeNow()}}), pupil.hear({"|35=r|"});
+  }
+  if (begin == "FIXT.1.1") {
+    for (auto action : {"1", "2"}) {
+      FIX::Message message;
+      message.getHeader().setField(35, "DH");
+      Fields fields = {{2328, action}, {2329, action}, {60, timeNow()}, {58, "a course"}};
+      for (auto &field : fields) message.setField(field.first, field.second);
+      FIX::Group asks(1657, 1658), party(453, 448);
+      asks.setField(1658, "pupil");
+      for (auto &field : Fields{{448, "1"}, {447, "D"}, {452, "55"}})
+        party.setField(field.first, field.second);
+      message.addGroup(asks), message.addGroup(party);
+      FIX::Session::sendToTarget(message, session);
+      pupil.hear({"|35=DI|", "|2332=1|"});
+    }
+  }
+  // What is lost, said again and broken the library mends by itself.
+  id = enter(limit), pupil.hear({"|43=Y|", "|11=" + id, "|150=0|"});
+  pupil.hear({"|43=Y|", "|150=4|"});
+  initiator.stop();
+  return 0;
+}
+
 static int serve(char **a) {
   Exchange exchange;
   auto config = settings(a, false, ".");
@@ -328,6 +464,7 @@ int main(int count, char **words) {
     if (mode == "bare" && count == 7) return bare(words + 2, std::stol(words[6]));
     if (mode == "serve" && count == 6) return serve(words + 2);
     if (mode == "venue" && count == 7) return venue(words + 2, words[6]);
+    if (mode == "course" && count == 7) return course(words + 2, words[6]);
   } catch (std::exception &error) {
     std::cout << error.what() << std::endl;
     return 1;

@@ -4,6 +4,7 @@ mod certify;
 mod connection;
 mod order;
 mod play;
+mod rehearse;
 mod report;
 
 use std::net::SocketAddrV4;
@@ -13,9 +14,10 @@ use anyhow::Context;
 use clap::Subcommand;
 
 use crate::client::script::Part;
-use crate::command::client::certify::{CertifyArguments, certify, rehearse};
+use crate::command::client::certify::{CertifyArguments, certify};
 use crate::command::client::connection::Connection;
 use crate::command::client::play::play;
+use crate::command::client::rehearse::{RehearseArguments, rehearse};
 use crate::command::{Failure, Outcome};
 use crate::flow::{MakeOptions, Profile, make, read};
 use crate::model::{PRICE_ONE, Symbol};
@@ -93,12 +95,13 @@ enum Task {
     /// needs no appliance and trades nothing
     #[command(
         after_help = "Exit codes: 0 every step was done, 1 failed while running, 2 wrong usage, \
-        3 a step was not done.\n\nExample:\n  \
-        wirematch client --session 1 --key change-me-1 certify --listen 127.0.0.1:9190"
+        3 a step was not done.\n\nExamples:\n  \
+        wirematch client --session 1 --key change-me-1 certify --listen 127.0.0.1:9190\n  \
+        wirematch client certify --fix FIX.4.4:WIREMATCH:CLIENT1 --listen 127.0.0.1:9191"
     )]
     Certify(CertifyArguments),
     /// Does all that `certify` asks, and does it right
-    Rehearse,
+    Rehearse(RehearseArguments),
     /// Order-flow files, each played on an instrument
     Flow {
         /// SYMBOL=FILE, one or more, played in turn
@@ -133,7 +136,7 @@ pub fn run(arguments: &ClientArguments) -> Outcome {
     match &arguments.task {
         Task::Order { .. } => Connection::open(arguments)?.order(arguments),
         Task::Certify(own) => certify(arguments, own),
-        Task::Rehearse => rehearse(arguments),
+        Task::Rehearse(own) => rehearse(arguments, own),
         Task::Flow { parts, rate } => {
             let parts: Result<Vec<Part>, Failure> = parts.iter().map(|part| named(part)).collect();
             play(arguments, &parts?, *rate)

@@ -20,6 +20,10 @@ pub enum Order {
     Heard,
     /// Those that are there first.
     State,
+    /// The slowest to acknowledge first.
+    RoundTrip,
+    /// Those first that were told the most again.
+    ToldAgain,
 }
 
 impl Order {
@@ -29,7 +33,9 @@ impl Order {
         match self {
             Self::Number => Self::Heard,
             Self::Heard => Self::State,
-            Self::State => Self::Number,
+            Self::State => Self::RoundTrip,
+            Self::RoundTrip => Self::ToldAgain,
+            Self::ToldAgain => Self::Number,
         }
     }
 
@@ -38,6 +44,8 @@ impl Order {
             Self::Number => "number",
             Self::Heard => "rate",
             Self::State => "state",
+            Self::RoundTrip => "round trip",
+            Self::ToldAgain => "told again",
         }
     }
 }
@@ -134,11 +142,14 @@ fn sorted(figures: &Figures, order: Order) -> Vec<&SessionFigures> {
         Order::Number => all.sort_by_key(|one| one.session),
         Order::Heard => all.sort_by_key(|one| std::cmp::Reverse(one.heard_per_second)),
         Order::State => all.sort_by_key(|one| (!one.is_up, one.session)),
+        Order::RoundTrip => all.sort_by_key(|one| std::cmp::Reverse(one.round_trip_ns)),
+        Order::ToldAgain => all.sort_by_key(|one| std::cmp::Reverse(one.told_again)),
     }
     all
 }
 
-const SESSION_HEADS: [&str; 7] = ["session", "speaks", "state", "in", "in/s", "out", "order"];
+const SESSION_HEADS: [&str; 9] =
+    ["session", "speaks", "state", "in", "in/s", "out", "order", "again", "rtt µs"];
 
 fn session_rows(figures: &Figures, order: Order) -> Vec<Vec<String>> {
     let of = |one: &SessionFigures| {
@@ -150,6 +161,11 @@ fn session_rows(figures: &Figures, order: Order) -> Vec<Vec<String>> {
             one.heard_per_second.to_string(),
             one.told.to_string(),
             one.last_order.to_string(),
+            one.told_again.to_string(),
+            match one.round_trip_ns {
+                0 => "-".into(),
+                span => micros(span.unsigned_abs()),
+            },
         ]
     };
     sorted(figures, order).into_iter().map(of).collect()
@@ -201,6 +217,7 @@ fn state_rows(figures: &Figures) -> Vec<Vec<String>> {
     if let Some(standby) = &figures.standby {
         rows.push(vec!["replies wait".into(), format!("for: {}", standby.rule)]);
     }
+    rows.extend(figures.hardware.iter().map(hardware_row));
     for (reason, count) in &figures.refusals {
         rows.push(vec!["refused".into(), format!("{count} × {reason}")]);
     }
@@ -210,6 +227,14 @@ fn state_rows(figures: &Figures) -> Vec<Vec<String>> {
     let ports = figures.ports.iter().filter(|(_, count)| *count > 0);
     rows.extend(ports.map(|(name, count)| vec!["entry port".into(), format!("{count} {name}")]));
     rows
+}
+
+fn hardware_row(one: &crate::console::HardwareFigures) -> Vec<String> {
+    let what = match one.relieved {
+        "" => format!("{} events, no difference", one.compared),
+        why => format!("software since {}: {why}", one.relieved_at),
+    };
+    vec![format!("hardware {}", one.shard), what]
 }
 
 fn states_table(figures: &Figures) -> Table<'static> {

@@ -80,9 +80,10 @@ const draw = {
     fill("links", ["link", "lines", "of"], f.links.map((l) => [l.link, l.lines, l.depth]));
   },
   sessions(f) {
-    fill("sessions-table", ["session", "speaks", "state", "in", "in/s", "out", "out/s", "last order"],
+    fill("sessions-table", ["session", "speaks", "state", "in", "in/s", "out", "out/s", "last order", "told again", "round trip µs"],
       f.sessions.map((s) => [s.session, s.protocol, s.is_up ? { text: "up", kind: "good" } : "down",
-        s.heard, s.heard_per_second, s.told, s.told_per_second, s.last_order]));
+        s.heard, s.heard_per_second, s.told, s.told_per_second, s.last_order, s.told_again,
+        s.round_trip_ns ? micros(s.round_trip_ns) : "-"]));
   },
   books(f, message) {
     const choice = $("symbol");
@@ -114,7 +115,9 @@ const draw = {
     }));
   },
   host() {},
-  hardware() {},
+  hardware(f) {
+    drawHardware(f);
+  },
 };
 
 function page() {
@@ -160,10 +163,25 @@ async function host() {
     checks.map((c) => [c.check, { text: c.verdict, kind: c.verdict === "fail" ? "bad" : "" }, c.found, c.wanted, c.cure]));
 }
 
+/** By shard: the symbols that hardware matches. */
+let shards = [];
+
+function drawHardware(f) {
+  fill("hardware-table", ["shard", "instruments in hardware", "matched by", "answered", "events compared", "differences", "waiting", "why"],
+    shards.map((symbols, at) => {
+      const live = f.hardware.find((one) => one.shard === at + 1);
+      if (!live) return [at + 1, "none", "software", "", "", "", "", ""];
+      const by = live.relieved ? { text: "software, in its place", kind: "bad" } : { text: "hardware, in lockstep with software", kind: "good" };
+      const differences = live.differences ? { text: many(live.differences), kind: "bad" } : 0;
+      return [at + 1, symbols.join(" "), by, many(live.answered), many(live.compared), differences, live.waiting,
+        live.relieved ? `since command ${live.relieved_at}: ${live.relieved}` : ""];
+    }));
+  fill("cycles-table", ["shard", "class", "commands", "fewest cycles", "most"],
+    f.hardware.flatMap((h) => h.classes.map((c) => [h.shard, c.class, many(c.commands), c.cycles_least, c.cycles_most])));
+}
+
 async function hardware() {
-  const { shards } = await call("/api/hardware");
-  fill("hardware-table", ["shard", "matched by", "instruments in hardware"],
-    shards.map((s, at) => [at + 1, s.length ? "hardware, in lockstep with software" : "software", s.join(" ") || "none"]));
+  shards = (await call("/api/hardware")).shards;
 }
 
 function connect() {

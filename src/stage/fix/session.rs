@@ -125,6 +125,8 @@ impl FixSession {
             heard: self.endpoint.session().expected().saturating_sub(1),
             told: self.endpoint.store().numbers().next_out.saturating_sub(1),
             last_ordinal: self.desk.orders.next_ordinal().saturating_sub(1).into(),
+            told_again: self.endpoint.told_again(),
+            round_trip_ns: self.line.as_ref().map_or(0, |line| line.round_trip().0),
         };
         (self.desk.spec().id, row)
     }

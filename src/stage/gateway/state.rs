@@ -146,6 +146,8 @@ impl GatewayState {
             heard: session.machine.next_expected().saturating_sub(1),
             told: session.machine.next_number().saturating_sub(1),
             last_ordinal: session.pending.last_ordinal().into(),
+            told_again: session.machine.counters().retransmitted,
+            round_trip_ns: session.machine.round_trip().0,
         };
         Some((session.spec.id, row))
     }

@@ -20,6 +20,7 @@ mod held;
 mod inbox;
 mod outbox;
 pub mod packet;
+mod round_trip;
 mod sent;
 pub mod server;
 

@@ -15,6 +15,7 @@ use crate::wire::session::held::WINDOW_MAX;
 use crate::wire::session::inbox::{Arrival, Inbox, Sink};
 use crate::wire::session::outbox::{Outbox, Retransmit, block_bytes};
 use crate::wire::session::packet::{Packet, PacketWriter, Token};
+use crate::wire::session::round_trip::RoundTrip;
 
 /// Heartbeats that may be missed before a side counts as gone.
 pub(crate) const HEARTBEATS_MISSED_MAX: u64 = 3;
@@ -144,6 +145,7 @@ pub struct ServerSession {
     ack_due: Option<Nanos>,
     login_ack_due: bool,
     end_due: bool,
+    round_trip: RoundTrip,
     counters: ServerCounters,
 }
 // Connections do not outlive a start.
@@ -151,7 +153,7 @@ part!(
     ServerSession { inbox, outbox, nonce }
     kept {
         config, state, token, epoch, next_rx, heard_at, sent_at, ack_sent, ack_due,
-        login_ack_due, end_due, counters,
+        login_ack_due, end_due, round_trip, counters,
     }
 );
 
@@ -173,6 +175,7 @@ impl ServerSession {
             ack_due: None,
             login_ack_due: false,
             end_due: false,
+            round_trip: RoundTrip::default(),
             counters: ServerCounters::default(),
         }
     }
@@ -249,6 +252,11 @@ impl ServerSession {
         self.counters
     }
 
+    /// From a reply to the client's acknowledgement, the last time it was measured; zero before.
+    pub fn round_trip(&self) -> Nanos {
+        self.round_trip.last()
+    }
+
     /// Judges a login; its address is the owner's to judge.
     ///
     /// # Errors
@@ -302,6 +310,7 @@ impl ServerSession {
         self.state = State::Up;
         self.token = token;
         self.outbox.resume(self.next_rx);
+        self.round_trip.forget();
         (self.heard_at, self.sent_at) = (now, now);
         self.ack_due = None;
         self.login_ack_due = true;
@@ -340,7 +349,7 @@ impl ServerSession {
         let mut seq = packet.seq();
         for block in packet.blocks() {
             if is_control(block) {
-                self.control(block, &mut to);
+                self.control(block, now, &mut to);
             } else if self.state == State::Up {
                 self.message(seq, block, now, &mut to);
                 // Numbers do not come round; beyond the last one nothing fits the window.
@@ -363,9 +372,12 @@ impl ServerSession {
         }
     }
 
-    fn control(&mut self, block: &[u8], to: &mut Sink<'_>) {
+    fn control(&mut self, block: &[u8], now: Nanos, to: &mut Sink<'_>) {
         match Control::decode(block) {
-            Ok(Control::Ack(ack)) => self.outbox.acked(ack.next_expected),
+            Ok(Control::Ack(ack)) => {
+                self.outbox.acked(ack.next_expected);
+                self.round_trip.acknowledged(ack.next_expected, now);
+            }
             Ok(Control::RetransmitRequest(request)) => {
                 let (from, count) = (request.from, request.count);
                 (to.deliver)(Delivery::RetransmitRequest { from, count });
@@ -441,6 +453,7 @@ impl ServerSession {
             self.acknowledged(ack.next_expected);
         }
         self.sent_at = now;
+        self.round_trip.sent(self.outbox.sent(), now);
         Some(packet.finish())
     }
 
@@ -457,6 +470,7 @@ impl ServerSession {
         let written = self.outbox.write_again(from, count, self.token, bytes);
         if let Retransmit::Packet { count, .. } = written {
             self.counters.retransmitted += u64::from(count);
+            self.round_trip.repeated(from);
         }
         written
     }

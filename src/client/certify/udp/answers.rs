@@ -1,7 +1,7 @@
 //! What the course makes of each message: it is checked, answered as a gateway would, and taken as
 //! the step that was waited for, or not.
 
-use crate::client::certify::order::{mistakes, replacement_mistakes};
+use crate::client::certify::udp::order::{mistakes, replacement_mistakes};
 use crate::client::certify::udp::{Open, UdpCourse};
 use crate::model::{Nanos, RejectCode};
 use crate::wire::ouch::codes::{cancel_reason, liquidity, order_state, time_in_force};

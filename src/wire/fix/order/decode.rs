@@ -144,7 +144,6 @@ pub fn decode<'a>(
 ) -> Asked<'a> {
     let fields = Fields::of(message);
     let id = Id::new(fields.id);
-    let too_long = || Asked::Rejected(Refusal::of(SessionReject::ValueIncorrect, tag::CL_ORD_ID));
     let kind = message.kind();
     if kind == b"AF" {
         return mass_status(&fields, directory);
@@ -155,12 +154,24 @@ pub fn decode<'a>(
     if kind == b"DH" {
         return party_action(message, sender, directory);
     }
-    let Some(id) = id else { return too_long() };
+    let Some(id) = id else { return nameless(kind) };
     match kind {
         b"D" => enter(message, &fields, id, sender, directory, orders),
         b"G" => replace(message, &fields, id, sender, directory, orders),
         b"F" => cancel(&fields, id, sender, orders),
         b"q" => mass_cancel(&fields, id, sender, directory),
+        _ => Asked::Refused(BusinessReject::UnsupportedMessageType),
+    }
+}
+
+/// A message without a ClOrdID, or with one that is too long: of a type that must have one, or not
+/// for us.
+#[cold]
+fn nameless(kind: &[u8]) -> Asked<'static> {
+    match kind {
+        b"D" | b"G" | b"F" | b"q" => {
+            Asked::Rejected(Refusal::of(SessionReject::ValueIncorrect, tag::CL_ORD_ID))
+        }
         _ => Asked::Refused(BusinessReject::UnsupportedMessageType),
     }
 }

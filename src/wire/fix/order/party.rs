@@ -37,7 +37,8 @@ impl PartyRefusal {
         }
     }
 
-    const fn sentence(self) -> &'static str {
+    /// What to do instead, in words.
+    pub const fn sentence(self) -> &'static str {
         match self {
             Self::Invalid => {
                 "name one party: role 55 and a session, 24 and an account, or 1 and a firm"

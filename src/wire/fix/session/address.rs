@@ -17,7 +17,7 @@ pub struct Address {
     pub target: Vec<u8>,
     /// Username (553).
     pub username: Vec<u8>,
-    /// Password (554).
+    /// Password (554), or where that is not said RawData (96).
     pub password: Vec<u8>,
 }
 
@@ -30,7 +30,11 @@ impl Address {
             sender: get(tag::SENDER_COMP_ID),
             target: get(tag::TARGET_COMP_ID),
             username: get(tag::USERNAME),
-            password: get(tag::PASSWORD),
+            password: match get(tag::PASSWORD) {
+                // The oldest version has no other place for it.
+                none if none.is_empty() => get(tag::RAW_DATA),
+                password => password,
+            },
         }
     }
 

@@ -1,6 +1,6 @@
 //! How session messages are written: everything behind the standard header.
 
-use crate::wire::fix::dictionary::Dictionary;
+use crate::wire::fix::dictionary::{Dictionary, Version};
 use crate::wire::fix::message::Message;
 use crate::wire::fix::reject::RefTag;
 use crate::wire::fix::session::{Admin, Ending, Logon, Reject, SessionConfig};
@@ -67,9 +67,16 @@ fn write_logon(logon: &Logon, config: &SessionConfig, writer: &mut Writer<'_>) {
     if let Some(next) = logon.next_expected {
         writer.number(tag::NEXT_EXPECTED_MSG_SEQ_NUM, next);
     }
-    if let Some((username, password)) = &config.login {
-        writer.text(tag::USERNAME, username);
-        writer.text(tag::PASSWORD, password);
+    match (&config.login, config.identity.version) {
+        (None, _) => {}
+        // It has no field for a name, and this one for whatever was agreed.
+        (Some((_, password)), Version::Fix42) => {
+            writer.data(tag::RAW_DATA_LENGTH, tag::RAW_DATA, password.as_bytes());
+        }
+        (Some((username, password)), _) => {
+            writer.text(tag::USERNAME, username);
+            writer.text(tag::PASSWORD, password);
+        }
     }
     if let Some(version) = config.identity.version.appl_ver_id() {
         writer.bytes(tag::DEFAULT_APPL_VER_ID, version.as_bytes());

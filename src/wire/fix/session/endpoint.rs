@@ -213,6 +213,11 @@ impl<S: Store> Endpoint<S> {
         self.outbox.bytes()
     }
 
+    /// Messages that were sent again, gap fills left out.
+    pub fn told_again(&self) -> u64 {
+        self.outbox.told_again()
+    }
+
     /// Whether the line has taken all there is, and nothing waits to be on record elsewhere.
     #[inline]
     pub fn is_said(&self) -> bool {

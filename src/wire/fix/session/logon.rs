@@ -140,7 +140,7 @@ impl Turn<'_> {
         }
         if let Some(credentials) = &self.config.credentials {
             let username = get(tag::USERNAME).unwrap_or(b"");
-            let password = get(tag::PASSWORD).unwrap_or(b"");
+            let password = get(tag::PASSWORD).or_else(|| get(tag::RAW_DATA)).unwrap_or(b"");
             if !credentials.match_with(username, password) {
                 return Err(Ending::Credentials);
             }

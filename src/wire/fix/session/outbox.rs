@@ -40,6 +40,8 @@ pub struct Outbox<S: Store> {
     sent_at: Nanos,
     /// Numbers to be sent again: the next, and the last.
     again: Option<(u64, u64)>,
+    /// Messages that were sent again.
+    told_again: u64,
     room: Box<[u8]>,
     /// Written, not yet taken by the line.
     bytes: Vec<u8>,
@@ -67,6 +69,7 @@ impl<S: Store> Outbox<S> {
             names: names.into_bytes(),
             sent_at: Nanos::ZERO,
             again: None,
+            told_again: 0,
             room: vec![0; MESSAGE_MAX].into(),
             bytes: Vec::with_capacity(2 * UNREAD_MAX),
             taken: 0,
@@ -95,6 +98,11 @@ impl<S: Store> Outbox<S> {
     pub fn bytes(&self) -> &[u8] {
         let until = self.clearance.map_or(self.bytes.len(), |clearance| clearance.until);
         self.bytes.get(self.taken..until).unwrap_or(&[])
+    }
+
+    /// Messages that were sent again, gap fills left out.
+    pub fn told_again(&self) -> u64 {
+        self.told_again
     }
 
     /// Whether the line has taken all that was written.
@@ -260,7 +268,7 @@ impl<S: Store> Outbox<S> {
     ) -> Result<(), SendError> {
         let mut gap = None;
         for seq in from..=until {
-            let Self { store, room, names, begin_string, bytes, .. } = self;
+            let Self { store, room, names, begin_string, bytes, told_again, .. } = self;
             let kept = store.get(seq).filter(|kept| config.resends && is_sent_again(kept.kind));
             let Some(kept) = kept else {
                 gap.get_or_insert(seq);
@@ -274,6 +282,7 @@ impl<S: Store> Outbox<S> {
             writer.raw(kept.rest);
             let range = writer.seal(begin_string).ok_or(SendError::TooLong)?;
             bytes.extend_from_slice(room.get(range).unwrap_or(&[]));
+            *told_again += 1;
         }
         if let Some(first) = gap {
             let Self { room, names, begin_string, bytes, .. } = self;

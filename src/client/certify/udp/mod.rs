@@ -1,10 +1,11 @@
 //! The course of binary order entry: the server's own session, and answers without a market.
 
 mod answers;
+mod order;
 
 use std::collections::BTreeMap;
 
-use crate::client::certify::{News, Progress, Step};
+use crate::client::certify::{Line, News, Progress, Step};
 use crate::model::Nanos;
 use crate::wire::ouch::EnterOrder;
 use crate::wire::session::control::is_control;
@@ -15,7 +16,8 @@ use crate::wire::session::{
 
 macro_rules! steps {
     ($($name:literal: $asks:literal;)+) => {
-        const STEPS: &[Step] = &[$(Step { name: $name, asks: $asks },)+];
+        /// Every step.
+        pub const STEPS: &[Step] = &[$(Step { name: $name, asks: $asks },)+];
     };
 }
 
@@ -91,7 +93,7 @@ impl UdpCourse {
             symbol,
             heartbeat,
             session: ServerSession::new(config),
-            progress: Progress::new(STEPS),
+            progress: Progress::new(STEPS.iter().map(|step| (*step, true))),
             orders: BTreeMap::new(),
             last_number: 0,
             reference: 0,
@@ -102,9 +104,9 @@ impl UdpCourse {
         }
     }
 
-    /// Every step.
-    pub const fn steps() -> &'static [Step] {
-        STEPS
+    /// How far each step is.
+    pub fn summary(&self) -> &[Line] {
+        &self.progress.lines
     }
 
     /// What happened since this was asked last.

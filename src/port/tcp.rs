@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
 
-use crate::port::stream::{Closed, Stream};
+use crate::port::stream::{Acceptor, Closed, Stream};
 
 /// How long opening a line may take.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
@@ -142,6 +142,16 @@ impl TcpAcceptor {
     pub fn accept(&mut self) -> Option<TcpLine> {
         let (stream, _) = self.listener.accept().ok()?;
         TcpLine::of(stream).ok()
+    }
+}
+
+impl Acceptor for TcpAcceptor {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn accept(&mut self) -> Option<Box<dyn Stream>> {
+        Some(Box::new(Self::accept(self)?))
     }
 }
 

@@ -60,6 +60,10 @@ pub(super) struct Cables {
     pub(super) is_cut: [[bool; PLACES]; PLACES],
     pub(super) now: Nanos,
     pub(super) delay_max: u64,
+    /// How often of ten thousand times a bit of what machines and witness say turns.
+    pub(super) corruption: u64,
+    /// Bits that turned.
+    pub(super) turned: u64,
     dice: Dice,
 }
 
@@ -79,6 +83,8 @@ impl Cables {
             is_cut: Default::default(),
             now: Nanos::ZERO,
             delay_max: 50_000,
+            corruption: 0,
+            turned: 0,
             dice: Dice::new(seed),
         }))
     }
@@ -223,7 +229,15 @@ impl Stream for End {
         let delay_max = all.delay_max;
         let arrives = all.now.saturating_add(Nanos(1 + all.dice.below(delay_max)));
         let last = under_way.back().map_or(Nanos::ZERO, |(at, _)| *at);
-        under_way.push_back((arrives.max(last), taken.to_vec()));
+        let mut piece = taken.to_vec();
+        let is_proved = cable.places.iter().all(|place| *place <= WITNESS);
+        if is_proved && all.dice.below(10_000) < all.corruption {
+            let at = all.dice.below(piece.len() as u64) as usize;
+            piece[at] ^= 1 << all.dice.below(8);
+            all.turned += 1;
+        }
+        let under_way = &mut cable.to[1 - self.side];
+        under_way.push_back((arrives.max(last), piece));
         Ok(taken.len())
     }
 

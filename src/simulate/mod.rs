@@ -38,6 +38,7 @@ pub enum Fault {
     KillFixClient,
     BreakLines,
     SlowLines,
+    SpoilLines,
     ClockStep,
     ClockDrift,
     PowerLost,
@@ -54,6 +55,7 @@ pub enum Fault {
     FramesReordered,
     FramesCorrupted,
     FramesTruncated,
+    BitsTurned,
 }
 
 impl Fault {
@@ -75,6 +77,7 @@ impl Fault {
         Self::KillFixClient,
         Self::BreakLines,
         Self::SlowLines,
+        Self::SpoilLines,
         Self::ClockStep,
         Self::ClockDrift,
         Self::PowerLost,
@@ -107,6 +110,8 @@ impl Fault {
             Self::KillFixClient => "FIX client killed",
             Self::BreakLines => "lines between machines broken",
             Self::SlowLines => "lines between machines slow",
+            Self::SpoilLines => "lines between machines turning bits",
+            Self::BitsTurned => "bits turned on lines between machines",
             Self::ClockStep => "clock stepped",
             Self::ClockDrift => "clock runs fast",
             Self::PowerLost => "machine lost power",

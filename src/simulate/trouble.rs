@@ -107,6 +107,7 @@ impl World {
                 self.fix_clients[at].kill(self.now);
             }
             Fault::BreakLines => locked(&self.cables).break_between(0, 1),
+            Fault::SpoilLines => locked(&self.cables).corruption = 1 + self.dice.below(300),
             Fault::SnapshotRot => {
                 self.kill(place);
                 return rot_a_snapshot(&self.machines[place].config.data, &mut self.dice);
@@ -316,7 +317,7 @@ impl World {
         self.machines.iter().for_each(|machine| machine.disk.set_full(false));
         let mut cables = locked(&self.cables);
         cables.is_cut = Default::default();
-        cables.delay_max = 50_000;
+        (cables.delay_max, cables.corruption) = (50_000, 0);
     }
 }
 

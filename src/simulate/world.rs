@@ -39,7 +39,7 @@ const LEASE: Nanos = Nanos(100_000_000);
 pub(super) const CLIENTS: u32 = 2;
 
 /// Segments of which a part holds all that can be on the way.
-const ROOMY_KIB: u32 = 256;
+const ROOMY_KIB: u32 = 512;
 
 /// The accounts that clients trade for, one each.
 pub(super) const ACCOUNTS: u32 = 4;
@@ -114,7 +114,7 @@ fn settings(
          reply_cache = 1024\n\
          [feed]\naddress = \"10.0.1.{}:9200\"\ngroup = \"239.1.1.1:9201\"\nheartbeat_ms = 100\n\
          rewind_messages = 4096\n[journal]\nsegment_kib = {kib}\n[engine]\norders_max = 2048\n\
-         fills_per_command_max = 16\nladder_ticks = 64\nlink_depth = 128\n\
+         fills_per_command_max = 16\nladder_ticks = 64\nlink_depth = 320\n\
          [standby]\nname = \"{}\"\naddress = \"127.0.0.1:1\"\nwitness = \"10.1.0.{WITNESS}:9400\"\n\
          key = \"simulated\"\ndigest_every = 64\n\
          [[instrument]]\nsymbol = \"ACME\"\nreference_price = \"300.00\"\n\
@@ -269,6 +269,8 @@ impl World {
         ]) {
             self.struck.met(kind, *count);
         }
+        let turned = locked(&self.cables).turned;
+        self.struck.met(Fault::BitsTurned, turned);
         self.struck.refused_for_room =
             self.clients.iter().map(|client| client.book.refused_for_room).sum();
         self.struck.refused_for_room +=

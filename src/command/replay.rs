@@ -13,7 +13,6 @@ use crate::command::{Failure, Outcome};
 use crate::engine::BookView;
 use crate::journal::{JournalError, LogKind, check_pair, scan};
 use crate::model::SeqNo;
-use crate::snapshot::Stand;
 use crate::topology::{Catalogue, Config, Replay, begun, journal_folder, looked_at};
 
 /// Rebuilds the state from the journal, the clients' sessions included, and compares every event
@@ -79,7 +78,7 @@ pub fn run(arguments: &ReplayArguments) -> Outcome {
             "last_seq": replay.fold.seq,
             "open_orders": replay.fold.matcher.open_orders(),
             "digest": format!("{:016x}", replay.fold.matcher.digest()),
-            "state": state(&replay),
+            "state": replay.state().map(|digest| hex(&digest)),
             "feed_next": replay.feed.next_number(),
             "sessions": sessions,
             "fix_sessions": fix_sessions,
@@ -100,7 +99,7 @@ pub fn run(arguments: &ReplayArguments) -> Outcome {
         replay.fold.matcher.open_orders(),
         replay.fold.matcher.digest()
     );
-    if let Some(state) = state(&replay) {
+    if let Some(state) = replay.state().map(|digest| hex(&digest)) {
         println!("state     digest {state}");
     }
     println!("feed      {} messages published", replay.feed.next_number() - 1);
@@ -117,11 +116,6 @@ pub fn run(arguments: &ReplayArguments) -> Outcome {
         );
     }
     Ok(())
-}
-
-/// The digest of all state, as snapshots have it; nothing while the books are at work.
-fn state(replay: &Replay) -> Option<String> {
-    replay.is_at_rest().then(|| hex(&replay.compose(&Stand::default()).digest()))
 }
 
 /// State of the newest snapshot that is good; where that is asked for, compared with what history
@@ -141,7 +135,7 @@ fn from_snapshot(
     if is_compared {
         let mut whole = looked_at(config, catalogue).map_err(Failure::usage)?;
         whole.run(seq, &mut |_| (), &mut |_| ()).map_err(Failure::verification)?;
-        if state(&whole) != state(&replay) {
+        if whole.state() != replay.state() {
             let why = format!("the snapshot at command {seq} is not what history comes to there");
             return Err(Failure::verification(why));
         }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Context, anyhow};
 use clap::ValueEnum;
@@ -11,7 +13,7 @@ use serde_json::json;
 use crate::command::{Failure, Outcome};
 use crate::model::Nanos;
 use crate::runtime::{Clock, SystemClock};
-use crate::simulate::{Found, Options, Struck, simulate};
+use crate::simulate::{self, Found, Options, Struck};
 
 /// Runs both machines, the witness and clients in one thread, with trouble drawn from a seed, and
 /// checks that nothing acknowledged is lost, nothing is there twice, and both have one history.
@@ -23,7 +25,7 @@ pub struct SimulateArguments {
     /// The first seed
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many seeds, one after the other
+    /// How many seeds; each CPU runs one at a time
     #[arg(long, default_value_t = 1)]
     seeds: u64,
     /// For how long there is trouble: quick 0.5 s of simulated time, soak 2 s, storm 5 s
@@ -61,6 +63,25 @@ impl Profile {
     }
 }
 
+/// What came of all seeds.
+#[derive(Default)]
+struct Ran {
+    struck: Struck,
+    commands: u64,
+    /// The first seed that failed.
+    failure: Option<(u64, Why)>,
+}
+
+/// Why a seed failed.
+enum Why {
+    /// It cannot be run here.
+    Cannot(String),
+    /// It came out different the second time.
+    Differs,
+    /// A check failed.
+    Found(Found),
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -68,30 +89,75 @@ impl Profile {
 pub fn run(arguments: &SimulateArguments) -> Outcome {
     let clock = SystemClock::new();
     let trouble = arguments.trouble.unwrap_or(arguments.profile.trouble());
-    let (mut struck, mut commands) = (Struck::default(), 0);
     let bar = progress_bar(arguments.seeds);
     let began = clock.now();
-    for seed in arguments.seed..arguments.seed.saturating_add(arguments.seeds) {
-        let outcome = one(seed, trouble)?;
-        if arguments.twice && one(seed, trouble)? != outcome {
+    let ran = run_all(arguments, trouble, &bar);
+    bar.finish_and_clear();
+    match ran.failure {
+        None => {}
+        Some((_, Why::Cannot(why))) => return Err(Failure::from(anyhow!(why))),
+        Some((seed, Why::Differs)) => {
             return Err(Failure::check(format!("seed {seed} came out different the second time")));
         }
-        if let Some(found) = outcome.found {
-            bar.finish_and_clear();
+        Some((seed, Why::Found(found))) => {
             return Err(failed(seed, trouble, &found, arguments.shrink));
         }
-        struck.add(&outcome.struck);
-        commands += outcome.commands;
-        bar.inc(1);
     }
-    bar.finish_and_clear();
     let seconds = clock.now().saturating_sub(began).0 as f64 / 1e9;
-    report(arguments, &struck, commands, seconds)
+    report(arguments, &ran.struck, ran.commands, seconds)
 }
 
-fn one(seed: u64, trouble: u64) -> Result<crate::simulate::Outcome, Failure> {
+/// Runs all seeds, a thread for each CPU: no seed knows of another.
+fn run_all(arguments: &SimulateArguments, trouble: u64, bar: &ProgressBar) -> Ran {
+    let end = arguments.seed.saturating_add(arguments.seeds);
+    let next = AtomicU64::new(arguments.seed);
+    let ran = Mutex::new(Ran::default());
+    let has_failed = AtomicBool::new(false);
+    let work = || {
+        loop {
+            // Seeds before one that failed have all begun, and the first to fail is told of.
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= end || has_failed.load(Ordering::Relaxed) {
+                return;
+            }
+            let outcome = run_one(seed, trouble, arguments.twice);
+            let mut ran = ran.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            match outcome {
+                Ok(outcome) => {
+                    ran.struck.add(&outcome.struck);
+                    ran.commands += outcome.commands;
+                }
+                Err(why) => {
+                    has_failed.store(true, Ordering::Relaxed);
+                    if ran.failure.as_ref().is_none_or(|(first, _)| seed < *first) {
+                        ran.failure = Some((seed, why));
+                    }
+                }
+            }
+            bar.inc(1);
+        }
+    };
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        (0..cpus).for_each(|_| drop(scope.spawn(work)));
+    });
+    ran.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn run_one(seed: u64, trouble: u64, twice: bool) -> Result<simulate::Outcome, Why> {
+    let mut outcome = one(seed, trouble).map_err(Why::Cannot)?;
+    if twice && one(seed, trouble).map_err(Why::Cannot)? != outcome {
+        return Err(Why::Differs);
+    }
+    match outcome.found.take() {
+        Some(found) => Err(Why::Found(found)),
+        None => Ok(outcome),
+    }
+}
+
+fn one(seed: u64, trouble: u64) -> Result<simulate::Outcome, String> {
     let options = Options { trouble: Nanos(trouble * 1_000_000), sabotage: None };
-    simulate(seed, &options).map_err(|why| Failure::from(anyhow!(why)))
+    simulate::simulate(seed, &options)
 }
 
 /// What a seed found, in the shortest way.

@@ -1,5 +1,6 @@
 //! Ordered bytes both ways, as TCP gives them. Never blocks: what does not go now goes later.
 
+use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 
 use crate::model::Nanos;
@@ -44,4 +45,13 @@ pub trait Stream: Send {
     fn handle(&self) -> Option<BorrowedFd<'_>> {
         None
     }
+}
+
+/// Where lines come in.
+pub trait Acceptor: Send {
+    /// Where it listens.
+    fn address(&self) -> SocketAddr;
+
+    /// The next line that came in, if one did. Never blocks.
+    fn accept(&mut self) -> Option<Box<dyn Stream>>;
 }

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
 
 use crate::model::Nanos;
-use crate::port::stream::{Closed, Stream};
+use crate::port::stream::{Acceptor, Closed, Stream};
 use crate::port::tcp_info::round_trip;
 
 /// How long opening a line may take.
@@ -148,6 +148,16 @@ impl TcpAcceptor {
     pub fn accept(&mut self) -> Option<TcpLine> {
         let (stream, _) = self.listener.accept().ok()?;
         TcpLine::of(stream).ok()
+    }
+}
+
+impl Acceptor for TcpAcceptor {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn accept(&mut self) -> Option<Box<dyn Stream>> {
+        Some(Box::new(Self::accept(self)?))
     }
 }
 

@@ -40,6 +40,9 @@ pub enum LinkError {
     /// The other end does not have the key, or bytes were changed on the way.
     #[error("the other end could not prove that it has the key: give both the same `key`")]
     NotProved,
+    /// Bytes were changed on the way, or the other end is another one than last time.
+    #[error("what came was changed on the way: the line is opened again")]
+    Spoiled,
     /// No answer came for long.
     #[error("no answer for half a second")]
     Silent,

@@ -1,5 +1,5 @@
-//! Lines between machines as the simulator has them: bytes take their time, in order; a line may be
-//! silent one way or both, and ends when a machine does.
+//! Lines as the simulator has them, between machines and of FIX clients: bytes take their time, in
+//! order and in pieces; a line may be silent one way or both, and ends when a machine does.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -7,14 +7,29 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::flow::Dice;
 use crate::model::Nanos;
-use crate::port::stream::{Closed, Stream};
+use crate::port::stream::{Acceptor, Closed, Stream};
 use crate::topology::{Line, Lines};
 
-/// Machines: two appliances and the witness.
-pub(super) const PLACES: usize = 3;
+/// Where the two appliances stand.
+pub(super) const MACHINES: [usize; 2] = [0, 1];
 
-/// The witness's place.
+/// Where the witness does.
 pub(super) const WITNESS: usize = 2;
+
+/// Where each appliance takes FIX clients; open while it is primary.
+pub(super) const DOORS: [usize; 2] = [3, 4];
+
+/// Where FIX clients are.
+pub(super) const FIX_CLIENTS: [usize; 3] = [5, 6, 7];
+
+/// All places.
+const PLACES: usize = 8;
+
+/// Bytes that may be on their way, each way: more wait with who sends them.
+const ON_THE_WAY_MAX: usize = 64 * 1024;
+
+/// How often of a hundred times a piece comes in two.
+const CUT_IN_TWO: u64 = 12;
 
 /// The address of a place.
 pub(super) fn address(place: usize) -> SocketAddr {
@@ -45,6 +60,10 @@ pub(super) struct Cables {
     pub(super) is_cut: [[bool; PLACES]; PLACES],
     pub(super) now: Nanos,
     pub(super) delay_max: u64,
+    /// How often of ten thousand times a bit of what machines and witness say turns.
+    pub(super) corruption: u64,
+    /// Bits that turned.
+    pub(super) turned: u64,
     dice: Dice,
 }
 
@@ -64,11 +83,19 @@ impl Cables {
             is_cut: Default::default(),
             now: Nanos::ZERO,
             delay_max: 50_000,
+            corruption: 0,
+            turned: 0,
             dice: Dice::new(seed),
         }))
     }
 
     /// A machine's process is gone: whoever it spoke with is told, as its kernel would.
+    pub(super) fn end_machine(&mut self, place: usize) {
+        self.end(MACHINES[place]);
+        self.end(DOORS[place]);
+    }
+
+    /// Nobody is at a place any more.
     pub(super) fn end(&mut self, place: usize) {
         self.is_on[place] = false;
         self.calling[place].clear();
@@ -95,13 +122,19 @@ impl Cables {
     }
 }
 
-/// A machine's way to lines.
-pub(super) struct Exchange {
+/// A place's way to lines.
+pub(super) struct Switchboard {
     pub(super) shared: Shared,
     pub(super) place: usize,
 }
 
-impl Lines for Exchange {
+impl Switchboard {
+    fn end_of(&self, cable: Arc<Mutex<Cable>>, side: usize) -> Line {
+        Box::new(End { cable, side, shared: Arc::clone(&self.shared), is_ended: false })
+    }
+}
+
+impl Lines for Switchboard {
     fn dial(&mut self, to: SocketAddr) -> Option<Line> {
         let mut all = locked(&self.shared);
         let there = (0..PLACES).find(|place| address(*place) == to)?;
@@ -112,14 +145,14 @@ impl Lines for Exchange {
         let cable = Arc::new(Mutex::new(Cable { places, ..Cable::default() }));
         all.cables.push(Arc::clone(&cable));
         all.calling[there].push(Arc::clone(&cable));
-        Some(Box::new(End { cable, side: 0, shared: Arc::clone(&self.shared), is_ended: false }))
+        Some(self.end_of(cable, 0))
     }
 
     fn accept(&mut self) -> Option<Line> {
         let mut all = locked(&self.shared);
         let calling = &mut all.calling[self.place];
         let cable = (!calling.is_empty()).then(|| calling.remove(0))?;
-        Some(Box::new(End { cable, side: 1, shared: Arc::clone(&self.shared), is_ended: false }))
+        Some(self.end_of(cable, 1))
     }
 
     fn nonce(&mut self) -> [u8; 32] {
@@ -127,6 +160,19 @@ impl Lines for Exchange {
         let mut nonce = [0; 32];
         nonce.iter_mut().for_each(|byte| *byte = all.dice.below(256) as u8);
         nonce
+    }
+}
+
+/// Where a place takes lines that others opened.
+pub(super) struct Porch(pub(super) Switchboard);
+
+impl Acceptor for Porch {
+    fn address(&self) -> SocketAddr {
+        address(self.0.place)
+    }
+
+    fn accept(&mut self) -> Option<Line> {
+        self.0.accept()
     }
 }
 
@@ -140,7 +186,7 @@ struct End {
 
 impl Stream for End {
     fn receive(&mut self, into: &mut [u8]) -> Result<usize, Closed> {
-        let all = locked(&self.shared);
+        let mut all = locked(&self.shared);
         let mut cable = locked(&self.cable);
         let (own, other) = (cable.places[self.side], cable.places[1 - self.side]);
         if cable.is_broken {
@@ -151,7 +197,9 @@ impl Stream for End {
         }
         let now = all.now;
         if let Some((_, piece)) = cable.to[self.side].front_mut().filter(|(at, _)| *at <= now) {
-            let count = piece.len().min(into.len());
+            let whole = piece.len().min(into.len());
+            let is_cut = whole > 1 && all.dice.percent(CUT_IN_TWO);
+            let count = if is_cut { 1 + all.dice.below(whole as u64) as usize } else { whole };
             into[..count].copy_from_slice(&piece[..count]);
             piece.drain(..count);
             if piece.is_empty() {
@@ -172,11 +220,25 @@ impl Stream for End {
         if cable.is_broken || cable.gone[1 - self.side] {
             return Err(Closed);
         }
+        let under_way = &mut cable.to[1 - self.side];
+        let waiting: usize = under_way.iter().map(|(_, piece)| piece.len()).sum();
+        let taken = bytes.get(..ON_THE_WAY_MAX.saturating_sub(waiting)).unwrap_or(bytes);
+        if taken.is_empty() {
+            return Ok(0);
+        }
         let delay_max = all.delay_max;
         let arrives = all.now.saturating_add(Nanos(1 + all.dice.below(delay_max)));
-        let last = cable.to[1 - self.side].back().map_or(Nanos::ZERO, |(at, _)| *at);
-        cable.to[1 - self.side].push_back((arrives.max(last), bytes.to_vec()));
-        Ok(bytes.len())
+        let last = under_way.back().map_or(Nanos::ZERO, |(at, _)| *at);
+        let mut piece = taken.to_vec();
+        let is_proved = cable.places.iter().all(|place| *place <= WITNESS);
+        if is_proved && all.dice.below(10_000) < all.corruption {
+            let at = all.dice.below(piece.len() as u64) as usize;
+            piece[at] ^= 1 << all.dice.below(8);
+            all.turned += 1;
+        }
+        let under_way = &mut cable.to[1 - self.side];
+        under_way.push_back((arrives.max(last), piece));
+        Ok(taken.len())
     }
 
     fn is_ended(&self) -> bool {

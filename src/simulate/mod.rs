@@ -4,11 +4,10 @@
 
 mod cables;
 mod check;
+mod clients;
 mod hub;
 mod machine;
-mod money;
 mod platter;
-mod trader;
 mod trouble;
 mod world;
 
@@ -35,8 +34,11 @@ pub enum Fault {
     CutWitnessOneWay,
     CutClient,
     CutClientOneWay,
+    BreakFixLine,
+    KillFixClient,
     BreakLines,
     SlowLines,
+    SpoilLines,
     ClockStep,
     ClockDrift,
     PowerLost,
@@ -46,12 +48,14 @@ pub enum Fault {
     DiskLying,
     BitRot,
     MisdirectedWrite,
+    SnapshotRot,
     BadFrames,
     FramesLost,
     FramesRepeated,
     FramesReordered,
     FramesCorrupted,
     FramesTruncated,
+    BitsTurned,
 }
 
 impl Fault {
@@ -69,8 +73,11 @@ impl Fault {
         Self::CutWitnessOneWay,
         Self::CutClient,
         Self::CutClientOneWay,
+        Self::BreakFixLine,
+        Self::KillFixClient,
         Self::BreakLines,
         Self::SlowLines,
+        Self::SpoilLines,
         Self::ClockStep,
         Self::ClockDrift,
         Self::PowerLost,
@@ -80,6 +87,7 @@ impl Fault {
         Self::DiskLying,
         Self::BitRot,
         Self::MisdirectedWrite,
+        Self::SnapshotRot,
         Self::BadFrames,
     ];
 
@@ -98,8 +106,12 @@ impl Fault {
             Self::CutWitnessOneWay => "machine cut off from the witness, one way",
             Self::CutClient => "client cut off from a machine",
             Self::CutClientOneWay => "client cut off from a machine, one way",
+            Self::BreakFixLine => "line of a FIX client broken",
+            Self::KillFixClient => "FIX client killed",
             Self::BreakLines => "lines between machines broken",
             Self::SlowLines => "lines between machines slow",
+            Self::SpoilLines => "lines between machines turning bits",
+            Self::BitsTurned => "bits turned on lines between machines",
             Self::ClockStep => "clock stepped",
             Self::ClockDrift => "clock runs fast",
             Self::PowerLost => "machine lost power",
@@ -109,6 +121,7 @@ impl Fault {
             Self::DiskLying => "disk lying about syncs",
             Self::BitRot => "bit of a stopped journal turned",
             Self::MisdirectedWrite => "page written to another's place",
+            Self::SnapshotRot => "bit of a snapshot turned",
             Self::BadFrames => "clients' wires bad",
             Self::FramesLost => "frames lost",
             Self::FramesRepeated => "frames repeated",
@@ -154,6 +167,14 @@ pub enum Sabotage {
     CutDamage,
     /// A standby's risk gate counts a fill twice.
     FillTwice,
+    /// What is said over FIX does not wait for the standby to have its record.
+    FixAhead,
+    /// What a FIX client lacks is passed over when it asks.
+    FixPassOver,
+    /// A machine that starts has no records of FIX sessions.
+    FixForget,
+    /// What a start folds behind its snapshot lacks an order of the snapshot.
+    SnapshotLacks,
 }
 
 impl Sabotage {
@@ -175,6 +196,10 @@ impl Sabotage {
         Self::AcceptWhenFull,
         Self::CutDamage,
         Self::FillTwice,
+        Self::FixAhead,
+        Self::FixPassOver,
+        Self::FixForget,
+        Self::SnapshotLacks,
     ];
 
     /// Faults without which nobody could notice it: every seed has them.
@@ -183,6 +208,7 @@ impl Sabotage {
             Self::HideFailedSync => &[Fault::DiskFailing, Fault::PowerLost],
             Self::AcceptWhenFull => &[Fault::DiskFull],
             Self::CutDamage => &[Fault::BitRot, Fault::MisdirectedWrite],
+            Self::FixPassOver => &[Fault::BreakFixLine],
             _ => &[],
         }
     }
@@ -214,6 +240,12 @@ pub struct Struck {
     pub starts_refused: u64,
     /// Machines that ended because a sync failed.
     pub syncs_failed: u64,
+    /// Snapshots that were taken.
+    pub snapshots: u64,
+    /// Starts that began from one.
+    pub begun_from_snapshots: u64,
+    /// FIX messages that FIX clients were sent again.
+    pub fix_repeats: u64,
 }
 
 impl Struck {
@@ -222,7 +254,7 @@ impl Struck {
     }
 
     /// What faults met, each with its number, for people.
-    pub fn met_with(&self) -> [(u64, &'static str); 6] {
+    pub fn met_with(&self) -> [(u64, &'static str); 9] {
         [
             (self.doubles, "faults while another was not healed"),
             (self.takeovers, "times the standby took over"),
@@ -230,6 +262,9 @@ impl Struck {
             (self.refused_for_room, "orders refused for want of room"),
             (self.starts_refused, "starts refused, and the machine set up anew"),
             (self.syncs_failed, "machines ended because a sync failed"),
+            (self.snapshots, "snapshots taken"),
+            (self.begun_from_snapshots, "starts from a snapshot"),
+            (self.fix_repeats, "FIX messages said again, or passed over"),
         ]
     }
 
@@ -242,6 +277,9 @@ impl Struck {
         self.refused_for_room += other.refused_for_room;
         self.starts_refused += other.starts_refused;
         self.syncs_failed += other.syncs_failed;
+        self.snapshots += other.snapshots;
+        self.begun_from_snapshots += other.begun_from_snapshots;
+        self.fix_repeats += other.fix_repeats;
     }
 }
 

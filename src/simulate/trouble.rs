@@ -7,12 +7,13 @@ use crate::flow::Dice;
 use crate::journal::{LogKind, scan};
 use crate::model::Nanos;
 use crate::port::faulty::Faults;
-use crate::simulate::cables::{WITNESS, locked};
+use crate::simulate::cables::{DOORS, WITNESS, locked};
 use crate::simulate::check::Found;
+use crate::simulate::clients::client_address;
 use crate::simulate::platter::Spoiled;
-use crate::simulate::trader::client_address;
 use crate::simulate::world::{CLIENTS, World, gateways};
 use crate::simulate::{Fault, Sabotage};
+use crate::topology::{list_snapshots, snapshots_folder};
 
 /// What a disk did that its machine must not live with in silence.
 pub(super) enum Spoilt {
@@ -96,7 +97,21 @@ impl World {
                 false => self.cut(WITNESS, place, false),
             },
             Fault::CutClient | Fault::CutClientOneWay => self.cut_client(kind, place),
+            Fault::BreakFixLine => {
+                let at = self.dice.below(self.fix_clients.len() as u64) as usize;
+                let client = self.fix_clients[at].place;
+                locked(&self.cables).break_between(client, DOORS[place]);
+            }
+            Fault::KillFixClient => {
+                let at = self.dice.below(self.fix_clients.len() as u64) as usize;
+                self.fix_clients[at].kill(self.now);
+            }
             Fault::BreakLines => locked(&self.cables).break_between(0, 1),
+            Fault::SpoilLines => locked(&self.cables).corruption = 1 + self.dice.below(300),
+            Fault::SnapshotRot => {
+                self.kill(place);
+                return rot_a_snapshot(&self.machines[place].config.data, &mut self.dice);
+            }
             Fault::ClockStep => self.skew[place].0 += self.dice.below(3_600_000_000_000),
             Fault::ClockDrift => self.skew[place].1 = self.dice.below(500),
             Fault::SlowLines => locked(&self.cables).delay_max = 1 + self.dice.below(30_000_000),
@@ -164,7 +179,7 @@ impl World {
 
     /// Whether a machine has all that was told, as is promised.
     fn is_whole(&self, place: usize) -> bool {
-        let name = self.machines[place].name();
+        let name = self.machines[place].name;
         (self.record.holder == name || self.record.heir == name)
             && !self.forgot[place]
             && self.spoiled[place].is_none()
@@ -177,7 +192,7 @@ impl World {
         if self.is_whole(1 - place) {
             return true;
         }
-        let is_alone = self.record.holder == machine.name() && self.record.heir.is_nobody();
+        let is_alone = self.record.holder == machine.name && self.record.heir.is_nobody();
         let has_disk = !machine.disk.is_lying() && self.spoiled[place].is_none();
         has_disk && (machine.promises_disks() || is_alone && machine.has_synced())
     }
@@ -201,7 +216,7 @@ impl World {
         if was_lying || !machine.promises_disks() {
             self.forgot[place] = true;
             // Whoever was primary is judged by the witness; whoever was not is started as standby.
-            if self.record.holder != machine.name() {
+            if self.record.holder != machine.name {
                 machine.set_waiting();
             }
         }
@@ -262,7 +277,7 @@ impl World {
     pub(super) fn kill(&mut self, place: usize) {
         self.machines[place].kill();
         self.hub.disconnect(*gateways()[place].ip());
-        locked(&self.cables).end(place);
+        locked(&self.cables).end_machine(place);
         let pause = 1_000_000 + self.dice.below(150_000_000);
         self.restart_at[place] = Some(self.now.saturating_add(Nanos(pause)));
     }
@@ -275,7 +290,16 @@ impl World {
     }
 
     fn cut_client(&mut self, kind: Fault, place: usize) {
-        let client = client_address(1 + self.dice.below(u64::from(CLIENTS)) as u32);
+        let who = self.dice.below(u64::from(CLIENTS) + self.fix_clients.len() as u64) as u32;
+        if let Some(client) = who.checked_sub(CLIENTS) {
+            let (client, door) = (self.fix_clients[client as usize].place, DOORS[place]);
+            return match (kind, self.dice.percent(50)) {
+                (Fault::CutClient, _) => self.cut(client, door, true),
+                (_, true) => self.cut(client, door, false),
+                (_, false) => self.cut(door, client, false),
+            };
+        }
+        let client = client_address(1 + who);
         let machine = *gateways()[place].ip();
         let to_machine = kind == Fault::CutClient || self.dice.percent(50);
         if to_machine {
@@ -293,8 +317,18 @@ impl World {
         self.machines.iter().for_each(|machine| machine.disk.set_full(false));
         let mut cables = locked(&self.cables);
         cables.is_cut = Default::default();
-        cables.delay_max = 50_000;
+        (cables.delay_max, cables.corruption) = (50_000, 0);
     }
+}
+
+/// A bit of a snapshot turns; whether there is one.
+fn rot_a_snapshot(data: &Path, dice: &mut Dice) -> bool {
+    let kept = list_snapshots(&snapshots_folder(data)).unwrap_or_default();
+    let Some(kept) = kept.first() else { return false };
+    let Ok(mut bytes) = std::fs::read(&kept.path) else { return false };
+    let at = dice.below(bytes.len() as u64) as usize;
+    bytes[at] ^= 1 << dice.below(8);
+    std::fs::write(&kept.path, bytes).is_ok()
 }
 
 /// Bytes of a write that was interrupted, behind the last frame of the command log.

@@ -9,17 +9,18 @@ use crate::flow::Dice;
 use crate::model::{CommandKind, Nanos, Price, Request, SessionId};
 use crate::port::Port;
 use crate::replica::ArbiterState;
-use crate::simulate::cables::{Cables, Exchange, Shared, WITNESS, locked};
+use crate::simulate::cables::{Cables, FIX_CLIENTS, Shared, Switchboard, WITNESS, locked};
 use crate::simulate::check::{Found, check, standing};
+use crate::simulate::clients::{Client, FixClient, Who, client_address};
 use crate::simulate::hub::Hub;
 use crate::simulate::machine::{Machine, PARTS};
 use crate::simulate::platter::Platter;
-use crate::simulate::trader::{Client, client_address};
 use crate::simulate::trouble::Spoilt;
 use crate::simulate::{Fault, Options, Outcome, Sabotage, Struck};
 use crate::topology::{
     Catalogue, Config, WitnessOptions, WitnessServer, check as check_config, parse,
 };
+use crate::wire::fix::Version;
 
 /// When worlds begin.
 const BEGIN: Nanos = Nanos(1_767_358_800_000_000_000);
@@ -34,7 +35,14 @@ pub(super) const REFERENCE: Price = Price(3_000_000);
 /// The witness's lease.
 const LEASE: Nanos = Nanos(100_000_000);
 
+/// Clients over UDP; those over FIX have the sessions after theirs.
 pub(super) const CLIENTS: u32 = 2;
+
+/// Segments of which a part holds all that can be on the way.
+const ROOMY_KIB: u32 = 512;
+
+/// The accounts that clients trade for, one each.
+pub(super) const ACCOUNTS: u32 = 4;
 
 /// The world.
 pub(super) struct World {
@@ -44,9 +52,10 @@ pub(super) struct World {
     pub(super) cables: Shared,
     pub(super) machines: [Machine; 2],
     pub(super) witness: Option<WitnessServer>,
-    witness_lines: Exchange,
+    witness_lines: Switchboard,
     pub(super) witness_options: WitnessOptions,
     pub(super) clients: Vec<Client>,
+    pub(super) fix_clients: Vec<FixClient>,
     /// A machine that is not scheduled until then.
     pub(super) paused: [Nanos; 2],
     /// How far each machine's clock is off, and how it runs, in parts of a million.
@@ -77,27 +86,66 @@ pub(super) fn gateways() -> [SocketAddrV4; 2] {
     [1, 2].map(|host| SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, host), 9100))
 }
 
+/// Who comes over FIX: two who trade, and one who is told of all orders.
+fn whos(dice: &mut Dice) -> [Who; 3] {
+    let mut place = 0;
+    [CLIENTS + 1, CLIENTS + 2, CLIENTS + 3].map(|session| {
+        place += 1;
+        let version = Version::ALL[dice.below(Version::ALL.len() as u64) as usize];
+        Who {
+            session,
+            version,
+            // The oldest version has no field for it.
+            next_expected: dice.percent(30) && version != Version::Fix42,
+            is_watcher: place == FIX_CLIENTS.len(),
+        }
+    })
+}
+
 fn settings(
     place: usize,
-    (gate, kib): (&str, u32),
+    (gate, kib, snapshots): (&str, u32, u64),
+    whos: &[Who],
+    sabotage: Option<Sabotage>,
     folder: &Path,
 ) -> Result<(Config, Catalogue), String> {
     let mut text = format!(
         "data = \"{}\"\nrelease = \"{gate}\"\n[entry]\naddress = \"{}\"\nheartbeat_ms = 20\n\
          reply_cache = 1024\n\
          [feed]\naddress = \"10.0.1.{}:9200\"\ngroup = \"239.1.1.1:9201\"\nheartbeat_ms = 100\n\
-         rewind_messages = 4096\n[journal]\nsegment_kib = {kib}\n[engine]\norders_max = 4096\n\
-         fills_per_command_max = 16\nladder_ticks = 64\nlink_depth = 512\n\
+         rewind_messages = 4096\n[journal]\nsegment_kib = {kib}\n[engine]\norders_max = 2048\n\
+         fills_per_command_max = 16\nladder_ticks = 64\nlink_depth = 320\n\
          [standby]\nname = \"{}\"\naddress = \"127.0.0.1:1\"\nwitness = \"10.1.0.{WITNESS}:9400\"\n\
          key = \"simulated\"\ndigest_every = 64\n\
          [[instrument]]\nsymbol = \"ACME\"\nreference_price = \"300.00\"\n\
          [[instrument]]\nsymbol = \"BOLT\"\nreference_price = \"300.00\"\n\
-         [[account]]\nfirst = 1\ncount = 4\n",
+         [[account]]\nfirst = 1\ncount = {ACCOUNTS}\n\
+         [snapshots]\nevery_commands = {snapshots}\n\
+         [fix]\naddress = \"{}\"\ngrace_s = 60\n\
+         orders_per_session = 512\n",
         folder.join(["one", "two"][place]).display(),
         gateways()[place],
         1 + place,
-        ["one", "two"][place]
+        ["one", "two"][place],
+        gateways()[place]
     );
+    for who in whos {
+        let accounts = if who.is_watcher { (1, ACCOUNTS) } else { (who.session, who.session) };
+        text += &format!(
+            "[[fix.session]]\nid = {}\nversion = \"{}\"\ntarget = \"CLIENT{}\"\n\
+             first_account = {}\nlast_account = {}\nrate = \"load-test\"\n\
+             cancel_on_disconnect = {}\nself_trade = \"allow\"\n\
+             next_expected = {}\ndrop_copy = {}\n",
+            who.session,
+            who.version.name(),
+            who.session,
+            accounts.0,
+            accounts.1,
+            !who.is_watcher && who.session.is_multiple_of(2),
+            who.next_expected,
+            who.is_watcher
+        );
+    }
     for session in 1..=CLIENTS {
         text += &format!(
             "[[session]]\nid = {session}\nkey = \"the key of session {session}\"\n\
@@ -106,7 +154,12 @@ fn settings(
         );
     }
     let config = parse("simulation", &text).map_err(|error| error.to_string())?;
-    let catalogue = check_config(&config, "simulation", &text).map_err(|e| e.to_string())?;
+    let mut catalogue = check_config(&config, "simulation", &text).map_err(|e| e.to_string())?;
+    // Clocks are wrong by hours here, and it is not for that that a session may end.
+    for spec in catalogue.fix_sessions.iter_mut().flatten() {
+        spec.config.clock_tolerance = Nanos::MAX;
+        spec.config.resends = sabotage != Some(Sabotage::FixPassOver);
+    }
     Ok((config, catalogue))
 }
 
@@ -117,8 +170,16 @@ impl World {
         let cables = Cables::new(seed ^ 0xcab1e);
         let sabotage = options.sabotage;
         let gate = if dice.percent(35) { "synced+replicated" } else { "replicated" };
-        let gate = (gate, if dice.percent(40) { 64 } else { 256 });
-        let machines = [settings(0, gate, folder)?, settings(1, gate, folder)?];
+        let kib = if dice.percent(40) { 64 } else { ROOMY_KIB };
+        let wants_snapshots = sabotage == Some(Sabotage::SnapshotLacks);
+        let snapshots = match dice.percent(40) | wants_snapshots {
+            true => 200 + dice.below(1_000),
+            false => 0,
+        };
+        let gate = (gate, kib, snapshots);
+        let whos = whos(&mut dice);
+        let settings = |place| settings(place, gate, &whos, sabotage, folder);
+        let machines = [settings(0)?, settings(1)?];
         let hides_failure = sabotage == Some(Sabotage::HideFailedSync);
         let mut place = 0;
         let machines = machines.map(|settings| {
@@ -129,6 +190,11 @@ impl World {
         let clients = (1..=CLIENTS)
             .map(|id| Client::new(hub.connect(client_address(id)), id, gateways()))
             .collect();
+        let fix_clients = whos
+            .into_iter()
+            .zip(FIX_CLIENTS)
+            .map(|(who, place)| FixClient::new(who, place, cables.clone()))
+            .collect();
         let witness_options = WitnessOptions {
             address: crate::simulate::cables::address(WITNESS),
             key: "simulated".to_owned(),
@@ -138,18 +204,27 @@ impl World {
         };
         // Swarm style: each seed has its own few kinds of trouble.
         let needed = sabotage.map_or(&[][..], Sabotage::needs);
-        let drawn = |kind: &Fault| dice.percent(45) | needed.contains(kind);
+        // What is before a snapshot is not read by a start: what is spoiled there need not be found.
+        let mut not_drawn = match snapshots {
+            0 => vec![Fault::SnapshotRot],
+            _ => vec![Fault::BitRot, Fault::MisdirectedWrite],
+        };
+        // The room kept for cancels is a part of a segment, and must hold what is on the way.
+        not_drawn.extend((kib < ROOMY_KIB).then_some(Fault::DiskFull));
+        let drawn =
+            |kind: &Fault| (dice.percent(45) | needed.contains(kind)) && !not_drawn.contains(kind);
         let enabled = Fault::ALL.iter().copied().filter(drawn).collect();
         let mut world = Self {
             now: BEGIN,
             dice,
             hub,
-            witness_lines: Exchange { shared: cables.clone(), place: WITNESS },
+            witness_lines: Switchboard { shared: cables.clone(), place: WITNESS },
             cables,
             machines,
             witness: None,
             witness_options,
             clients,
+            fix_clients,
             paused: [Nanos::ZERO; 2],
             skew: [(0, 0); 2],
             restart_at: [Some(BEGIN), Some(BEGIN.saturating_add(Nanos(3_000_000)))],
@@ -194,8 +269,16 @@ impl World {
         ]) {
             self.struck.met(kind, *count);
         }
+        let turned = locked(&self.cables).turned;
+        self.struck.met(Fault::BitsTurned, turned);
         self.struck.refused_for_room =
             self.clients.iter().map(|client| client.book.refused_for_room).sum();
+        self.struck.refused_for_room +=
+            self.fix_clients.iter().map(|client| client.book.refused).sum::<u64>();
+        self.struck.fix_repeats = self.fix_clients.iter().map(|client| client.heard.repeats).sum();
+        self.struck.snapshots = self.machines.iter().map(|machine| machine.snapshots).sum();
+        self.struck.begun_from_snapshots =
+            self.machines.iter().map(|machine| machine.from_snapshots).sum();
         self.struck.takeovers = self.machines.iter().map(|machine| machine.promotions).sum();
         let primary = self.machines.iter().position(Machine::is_primary);
         let so_far = so_far.and_then(|()| {
@@ -206,7 +289,16 @@ impl World {
             })
         });
         self.machines.iter_mut().for_each(Machine::kill);
-        let found = so_far.and_then(|()| check(&self, primary.unwrap_or(0)));
+        let found = match so_far {
+            // Why it does not may be seen in what is on record.
+            Err(found) if found.check == "liveness" => match check(&self, primary.unwrap_or(0)) {
+                Err(Found { check, what }) => {
+                    Err(Found::new(check, format!("{what}; {}", found.what)))
+                }
+                Ok(_) => Err(found),
+            },
+            so_far => so_far.and_then(|()| check(&self, primary.unwrap_or(0))),
+        };
         let (digest, commands, found) = match found {
             Ok((digest, commands)) => (digest, commands, None),
             Err(found) => (0, 0, Some(found)),
@@ -230,6 +322,7 @@ impl World {
             }
             self.step(false)?;
             let is_calm = self.clients.iter().all(Client::is_settled)
+                && self.fix_clients.iter().all(FixClient::is_settled)
                 && self.machines.iter().any(Machine::is_paired);
             match quiet_since {
                 _ if !is_calm => quiet_since = None,
@@ -241,7 +334,9 @@ impl World {
         let how = self.machines.each_ref().map(Machine::describe);
         let record =
             (self.record.epoch, self.record.holder.to_string(), self.record.heir.to_string());
-        Err(Found::new("liveness", format!("it never comes to rest: {how:?}, {record:?}")))
+        let clients: Vec<_> = self.fix_clients.iter().map(FixClient::describe).collect();
+        let what = format!("it never comes to rest: {how:?}, {record:?}, {clients:?}");
+        Err(Found::new("liveness", what))
     }
 
     /// One step of somebody, and now and then a fault.
@@ -258,13 +353,17 @@ impl World {
             self.repeat_an_order();
         }
         locked(&self.cables).now = self.now;
-        let who = self.dice.below(12);
+        let who = self.dice.below(15);
         let work = match who {
             0 => self.hub.poll(),
             1 => self.step_witness()?,
             2 | 3 => {
                 let Self { clients, dice, now, .. } = self;
                 clients.get_mut(who as usize - 2).map_or(0, |c| c.step(*now, dice, sends))
+            }
+            4..7 => {
+                let Self { fix_clients, dice, now, .. } = self;
+                fix_clients.get_mut(who as usize - 4).map_or(0, |c| c.step(*now, dice, sends))
             }
             _ => self.step_machine((who % 2) as usize)?,
         };
@@ -295,7 +394,7 @@ impl World {
     }
 
     fn step_witness(&mut self) -> Result<usize, Found> {
-        let names = self.machines.each_ref().map(Machine::name);
+        let names = self.machines.each_ref().map(|machine| machine.name);
         let Self { witness, witness_lines, now, sabotage, record, forgot, set_up, .. } = self;
         let Some(server) = witness else { return Ok(0) };
         if *sabotage == Some(Sabotage::WitnessObliges) {
@@ -337,6 +436,7 @@ impl World {
         };
         let was_up = machine.is_up();
         let outcome = machine.step(part, now, &mut ports);
+        let outcome = outcome.and_then(|work| machine.take_snapshot_when_due().map(|()| work));
         if machine.is_up() && !was_up {
             self.came_up(place)?;
         }
@@ -373,7 +473,9 @@ impl World {
             let what = format!("machine {place} has no room for what it must take");
             return Err(Found::new("room", what));
         }
-        match self.clients.iter().find_map(|client| client.book.wrong.clone()) {
+        let wrong = self.clients.iter().find_map(|client| client.book.wrong.clone());
+        let wrong = wrong.or_else(|| self.fix_clients.iter().find_map(FixClient::wrong));
+        match wrong {
             Some(wrong) => Err(Found::new("client", wrong)),
             None => Ok(()),
         }

@@ -43,8 +43,8 @@ pub use depth_board::{DEPTH_SHOWN, DepthBoard};
 pub use device::DeviceCounter;
 pub use feed::{Days, Feed, FeedCounter, FeedOptions, FeedState, Numbered};
 pub use fix::{
-    Acceptor, Door, FixCounter, FixGateway, FixLinks, FixOptions, FixSpec, FixState, FixView,
-    Introduced, MayStop, OpenedRecord,
+    Door, FixCounter, FixGateway, FixLinks, FixOptions, FixSpec, FixState, FixView, Introduced,
+    MayStop, OpenedRecord,
 };
 pub use gate::{Gate, Release, Rule};
 pub use gateway::{

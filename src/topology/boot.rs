@@ -3,24 +3,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::journal::{Annex, JournalError, Writer};
+use crate::journal::{JournalError, Writer};
 use crate::model::{Command, Group, Instrument, Nanos, SeqNo};
 use crate::port::Port;
 use crate::port::host::{HostConfig, TcpHost};
+use crate::port::stream::Acceptor;
 use crate::port::tcp::{TcpAcceptor, TcpError};
 use crate::port::watch::Watch;
 use crate::runtime::{Clock, SystemClock, available_cpus, lock_memory, quietest_last};
 use crate::slow::audit::Audit;
 use crate::slow::{Roster, SlowError, SlowPath};
-use crate::stage::{Acceptor, Board, Door, FixOptions, FixState, Gate, Introduced, Release, Rule};
+use crate::stage::{Board, Door, FixOptions, FixState, Gate, Introduced, Release, Rule};
 use crate::topology::appliance::{Appliance, Launch, Listing};
 use crate::topology::speaker::{DatedLimits, date_of};
 use crate::topology::utc_watch::UtcWatch;
 use crate::topology::{
     AdminOptions, AdminServer, Catalogue, Config, ConfigError, Crown, DayEnd, FixParts, LimitsFile,
     Part, Parts, PeersParts, Placement, PricesParts, Promoted, Recovered, ReleaseGate, Replay,
-    ReplayError, Timetable, VenuesParts, engine_limits, fix_options, fix_records, journal_folder,
-    open_court, outlet_options, parse_limits, place, reign_of, risk_bound, wire,
+    ReplayError, Timetable, VenuesParts, engine_limits, fix_options, journal_folder, open_court,
+    outlet_options, parse_limits, place, reign_of, risk_bound, wire,
 };
 
 /// Why an appliance did not start.
@@ -138,28 +139,18 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
     catalogue: &Catalogue,
     placement: Placement,
     ports: Ports<E, F>,
-    Promoted { recovered, crown }: Promoted,
+    Promoted { mut recovered, crown }: Promoted,
 ) -> Result<(Appliance, BootReport), BootError> {
     let clock = SystemClock::new();
     let files = limits_files(config, catalogue)?;
     let journal = journal_folder(&config.data);
+    let annex = recovered.resume_sessions(config, catalogue)?;
     let Recovered { mut command_log, event_log, keepers, mut replay, mut epochs, .. } = recovered;
-    let Recovered { mended, torn, snapshot, passed_over, put_aside, annexed, taker, .. } =
-        recovered;
+    let Recovered { mended, torn, snapshot, passed_over, put_aside, taker, .. } = recovered;
     command_log.set_epoch(crown.epoch);
     // Where nobody grants epochs any more, the last one that somebody had goes on.
     let epoch = epochs.last().map_or(0, |(epoch, _)| *epoch).max(crown.epoch);
     replay.gateway.reign(epoch);
-    replay.fix.restored()?;
-    replay.venues.restored();
-    let annex = match annexed.is_empty() {
-        true => Arc::default(),
-        false => Arc::new(Annex::new(annexed)),
-    };
-    if config.standby.is_used() {
-        replay.fix.annex(&annex);
-        replay.venues.annex(&annex, fix_records(config, catalogue).len());
-    }
     let fix_options = fix_options(config, catalogue);
     let Replay { fold, gateway, fix, peers, venues, feed, command_count, event_count, .. } = replay;
     let (dialer, dialled) = venues.dialer();
@@ -394,11 +385,11 @@ fn open_door(
     // Each session has a line and a record, which the feeder of a standby opens too; and some more
     // are wanted by everything else.
     raise_open_files(3 * options.sessions.iter().flatten().count() as u64 + 1024);
-    let (acceptor, host) = match host {
-        None => (Acceptor::Kernel(TcpAcceptor::open(options.address)?), None),
+    let (acceptor, host): (Box<dyn Acceptor>, _) = match host {
+        None => (Box::new(TcpAcceptor::open(options.address)?), None),
         Some((port, config)) => {
             let (host, acceptor) = TcpHost::new(port, config, now);
-            (Acceptor::Host(acceptor), Some(host))
+            (Box::new(acceptor), Some(host))
         }
     };
     let (producer, introduced) = rtrb::RingBuffer::<Introduced>::new(INTRODUCED_DEPTH);

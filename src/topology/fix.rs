@@ -19,7 +19,7 @@ use crate::wire::fix::session::{
     Credentials, FileStore, Identity, Role, Schedule, SessionConfig, StoreError,
 };
 use crate::wire::fix::value::Precision;
-use crate::wire::fix::{Dictionary, Version};
+use crate::wire::fix::{Dictionary, Version, tag};
 
 /// FIX order entry.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -148,6 +148,14 @@ pub(super) fn spec_of(
             .map_err(|error| format!("dictionary {}: {error}", path.display()))?;
         layer.dictionary = Dictionary::with_overlay(version, &text)
             .map_err(|error| format!("dictionary {}: {error}", path.display()))?;
+    }
+    if keys.next_expected
+        && layer.dictionary.requires(b"A", tag::NEXT_EXPECTED_MSG_SEQ_NUM).is_none()
+    {
+        return Err(format!(
+            "`next_expected` puts field 789 into the logon, and {} has none there: take it away",
+            version.name()
+        ));
     }
     let credentials = keys.credentials.as_deref().map(|text| {
         Credentials::parse(text).ok_or_else(|| {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::journal::{
-    Annexed, Disk, Files, Keeper, KeeperThread, Opened, UtcMapping, Writer, open_both_from,
+    Annex, Annexed, Disk, Files, Keeper, KeeperThread, Opened, UtcMapping, Writer, open_both_from,
 };
 use crate::model::{Command, Event, Group, Nanos, SeqNo};
 use crate::runtime::{Clock, SystemClock};
@@ -12,9 +12,11 @@ use crate::stage::{FixState, VenuesState};
 use crate::topology::standby::Copies;
 use crate::topology::{
     BootError, Catalogue, Config, Kept, Replay, Taker, Unfit, empty_feed, empty_fold,
-    empty_gateway, empty_peers, fits, fix_options, identity, journal_folder, journal_settings,
-    list_snapshots, meaning, open_fix, open_venues, snapshots_folder, venues_options,
+    empty_gateway, empty_peers, fits, fix_options, fix_records, identity, journal_folder,
+    journal_settings, list_snapshots, meaning, open_fix, open_venues, snapshots_folder,
+    venues_options,
 };
+use crate::wire::fix::session::StoreError;
 
 /// A journal open for writing and the state it gives back.
 pub struct Recovered {
@@ -31,7 +33,7 @@ pub struct Recovered {
     pub(super) mended: u64,
     pub(crate) torn: Vec<String>,
     /// The command of the snapshot that the state began from.
-    pub(super) snapshot: Option<SeqNo>,
+    pub(crate) snapshot: Option<SeqNo>,
     pub(super) passed_over: Vec<String>,
     /// Commands that were put aside just now, each in a sentence.
     pub(super) put_aside: Vec<String>,
@@ -39,7 +41,7 @@ pub struct Recovered {
     pub(crate) copies: Copies,
     /// What stands beside a primary's journal and its standby must have too; nothing where there
     /// is one machine.
-    pub(super) annexed: Vec<Annexed>,
+    annexed: Vec<Annexed>,
     /// The thread that took snapshots while this machine stood by; it has been asked to stop.
     pub(super) taker: Taker,
 }
@@ -204,6 +206,28 @@ impl Recovered {
         self.annexed = take_hand(config, &mut self.replay)?;
         self.replay.fix.tell_untold();
         Ok(())
+    }
+
+    /// Sessions with FIX clients and at exchanges go on from where history and their records are.
+    /// What they say waits for the standby, where there is one: says how far that has the records.
+    ///
+    /// # Errors
+    /// A record that cannot be written.
+    pub(crate) fn resume_sessions(
+        &mut self,
+        config: &Config,
+        catalogue: &Catalogue,
+    ) -> Result<Arc<Annex>, StoreError> {
+        let Self { replay, annexed, .. } = self;
+        replay.fix.restored()?;
+        replay.venues.restored();
+        if annexed.is_empty() {
+            return Ok(Arc::default());
+        }
+        let annex = Arc::new(Annex::new(std::mem::take(annexed)));
+        replay.fix.annex(&annex);
+        replay.venues.annex(&annex, fix_records(config, catalogue).len());
+        Ok(annex)
     }
 
     /// Folds what is on record up to a command, and writes the events again that a crash kept from

@@ -164,6 +164,11 @@ impl Replay {
         composer
     }
 
+    /// The digest of all state, as snapshots have it; nothing while the books are at work.
+    pub fn state(&self) -> Option<[u8; 32]> {
+        self.is_at_rest().then(|| self.compose(&Stand::default()).digest())
+    }
+
     /// Folds the next command; `missing` is shown events the event log does not hold. `false` at
     /// the end.
     ///

@@ -22,13 +22,14 @@ mod tests;
 mod wheel;
 
 use std::collections::VecDeque;
-use std::net::SocketAddrV4;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::model::Nanos;
 use crate::port::Port;
 use crate::port::neighbours::Neighbours;
+use crate::port::stream::{Acceptor, Stream};
 use crate::wire::ethernet::{EtherType, FRAME_MAX, Frame, Mac};
 use crate::wire::tcp::{self, Segment};
 use crate::wire::{DecodeError, arp, icmp, ipv4};
@@ -151,6 +152,16 @@ impl HostAcceptor {
             let _ = self.spares.push(Spare::new(self.bytes));
         }
         self.accepted.pop().ok()
+    }
+}
+
+impl Acceptor for HostAcceptor {
+    fn address(&self) -> SocketAddr {
+        self.address.into()
+    }
+
+    fn accept(&mut self) -> Option<Box<dyn Stream>> {
+        Some(Box::new(Self::accept(self)?))
     }
 }
 

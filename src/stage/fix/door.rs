@@ -4,9 +4,7 @@
 use std::net::SocketAddr;
 
 use crate::model::Nanos;
-use crate::port::host::HostAcceptor;
-use crate::port::stream::Stream;
-use crate::port::tcp::TcpAcceptor;
+use crate::port::stream::{Acceptor, Stream};
 use crate::stage::fix::{FixOptions, FixSpec};
 use crate::wire::fix::session::{Address, Introduction, introduction};
 
@@ -34,34 +32,9 @@ struct Stranger {
     since: Nanos,
 }
 
-/// Where lines come from.
-pub enum Acceptor {
-    /// The kernel.
-    Kernel(TcpAcceptor),
-    /// TCP in user space, by a frame port.
-    Host(HostAcceptor),
-}
-
-impl Acceptor {
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        match self {
-            Acceptor::Kernel(acceptor) => acceptor.address(),
-            Acceptor::Host(acceptor) => acceptor.address().into(),
-        }
-    }
-
-    fn accept(&mut self) -> Option<Box<dyn Stream>> {
-        match self {
-            Acceptor::Kernel(acceptor) => Some(Box::new(acceptor.accept()?)),
-            Acceptor::Host(acceptor) => Some(Box::new(acceptor.accept()?)),
-        }
-    }
-}
-
 /// The door.
 pub struct Door {
-    acceptor: Acceptor,
+    acceptor: Box<dyn Acceptor>,
     sessions: Vec<FixSpec>,
     strangers: Vec<Stranger>,
     introduced: rtrb::Producer<Introduced>,
@@ -79,7 +52,7 @@ enum Judged {
 impl Door {
     /// In front of a gateway with these sessions.
     pub fn new(
-        acceptor: Acceptor,
+        acceptor: Box<dyn Acceptor>,
         options: &FixOptions,
         introduced: rtrb::Producer<Introduced>,
     ) -> Self {

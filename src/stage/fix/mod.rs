@@ -19,7 +19,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub use door::{Acceptor, Door, Introduced};
+pub use door::{Door, Introduced};
 pub use state::{FixOptions, FixSpec, FixState, FixView, MayStop, OpenedRecord};
 
 use crate::link::{Consumer, Producer, Taken};

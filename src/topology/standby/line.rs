@@ -44,15 +44,17 @@ impl Lines for TcpLines {
     }
 }
 
-/// Bytes read at once.
-const PIECE: usize = 64 * 1024;
+/// Bytes read at once: a piece is made anew for every look, and most find nothing.
+const PIECE: usize = 16 * 1024;
+
+/// Pieces read in one look, at most, so that what came is looked at before more comes.
+const PIECES: usize = 16;
 
 /// Moves bytes both ways; says how many.
 pub(super) fn pump(line: &mut Line, channel: &mut Channel) -> Result<usize, Closed> {
     let mut moved = 0;
     let mut piece = [0; PIECE];
-    // A burst at most, so that what came is looked at before more comes.
-    for _ in 0..4 {
+    for _ in 0..PIECES {
         let count = line.receive(&mut piece)?;
         channel.receive(&piece[..count]);
         moved += count;

@@ -68,10 +68,18 @@ impl ToPrimary {
         let outcome = follower.step(now, log);
         if pumped.is_err() || outcome.is_err() {
             self.line = None;
-            let is_doubted = follower.channel().is_doubted();
+            // A bit that turned on the way ends a line as another key does, but not one line after
+            // the other.
+            let is_strange = matches!(outcome, Err(LinkError::NotProved | LinkError::NotALink));
+            let channel = follower.channel();
+            let is_doubted = channel.is_doubted() || is_strange && !channel.is_proved();
             self.doubts = if is_doubted { self.doubts + 1 } else { 0 };
             if self.doubts > DOUBTS_MAX {
-                return Err(LinkError::NotProved);
+                let is_other = matches!(outcome, Err(LinkError::NotALink));
+                return Err(if is_other { LinkError::NotALink } else { LinkError::NotProved });
+            }
+            if is_strange {
+                return Err(LinkError::Spoiled);
             }
         }
         outcome.map(|work| work + pumped.unwrap_or(0))

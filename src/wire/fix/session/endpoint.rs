@@ -357,8 +357,10 @@ impl<S: Store> Endpoint<S> {
         }
         let length = self.outbox.length();
         let seq = self.outbox.send(kind, now, &self.config, fill)?;
-        if !matches!(self.session.phase(), Phase::Up | Phase::LoggingOut) {
-            // Nobody reads it now: it waits on record to be asked for.
+        let is_up = matches!(self.session.phase(), Phase::Up | Phase::LoggingOut);
+        if !is_up || self.closing.is_some() {
+            // Nobody reads it now, and half a message may be on the line that is given up: it waits
+            // on record to be asked for.
             self.outbox.shorten(length);
         }
         Ok(seq)

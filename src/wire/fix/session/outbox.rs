@@ -310,7 +310,9 @@ fn write_repeat_head(
     writer.number(tag::MSG_SEQ_NUM, kept.seq);
     writer.flag(tag::POSS_DUP_FLAG, true);
     writer.time(tag::SENDING_TIME, now, config.precision);
-    writer.time(tag::ORIG_SENDING_TIME, kept.sent_at, config.precision);
+    // Another machine may have sent it first, whose clock was ahead of ours: a peer ends a session
+    // in which something is sent again before it was sent.
+    writer.time(tag::ORIG_SENDING_TIME, kept.sent_at.min(now), config.precision);
 }
 
 /// Says that the numbers from `first` up to `next` carry nothing to be sent again.

@@ -188,6 +188,37 @@ fn what_was_lost_with_the_line_comes_after_the_next_logon() {
 }
 
 #[test]
+fn a_repeat_was_first_sent_before_it_whatever_clocks_say() {
+    let mut world = World::new(config(Role::Initiator), config(Role::Acceptor));
+    world.connect();
+    world.send("a");
+    world.initiator.take_bytes();
+    world.cut();
+    // Another machine goes on with the record, and its clock is behind.
+    world.initiator.restart();
+    world.now = Nanos(START.0 - SECOND);
+    world.connect();
+    assert!(world.are_up());
+    assert_eq!(world.acceptor.notes.taken, [(2, "a".into())]);
+}
+
+#[test]
+fn nothing_follows_half_a_message_on_a_line_that_is_given_up() {
+    let mut world = World::new(config(Role::Initiator), config(Role::Acceptor));
+    world.connect();
+    world.send("half of this leaves");
+    let End { endpoint, .. } = &mut world.initiator;
+    endpoint.took(endpoint.outgoing().len() / 2);
+    let text = "x".repeat(2_000);
+    let fill = &mut |writer: &mut crate::wire::fix::Writer<'_>| email(writer, &text);
+    for _ in 0..1_000 {
+        endpoint.add(b"C", START, fill).expect("memory does not fail");
+        assert_eq!(endpoint.closing().is_some(), endpoint.outgoing().is_empty());
+    }
+    assert_eq!(endpoint.closing(), Some(Ending::Unread));
+}
+
+#[test]
 fn a_logon_may_begin_again_at_one() {
     let initiator = SessionConfig { reset_on_logon: true, ..config(Role::Initiator) };
     let mut world = World::new(initiator, config(Role::Acceptor));

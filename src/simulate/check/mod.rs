@@ -1,14 +1,18 @@
 //! The last look: what clients know against both journals, those against each other, and each
 //! against what its commands give when they are folded again.
 
+mod fix;
+mod money;
+
 use std::collections::BTreeMap;
 use std::path::Path;
+
+use money::Ledger;
 
 use crate::engine::{BookView, Fold, Shards};
 use crate::journal::{Logged, Reader};
 use crate::model::{Command, CommandKind, Event, EventKind, Group, SeqNo};
-use crate::simulate::money::Ledger;
-use crate::simulate::world::{REFERENCE, World};
+use crate::simulate::world::{CLIENTS, REFERENCE, World};
 use crate::topology::{Replay, empty_feed, empty_fold, empty_gateway};
 
 /// What a simulation found.
@@ -65,6 +69,7 @@ pub(super) fn check(world: &World, primary: usize) -> Result<(u64, u64), Found> 
     ensure(copies.len() <= commands.len(), "standby", || "the standby has more".to_owned())?;
     orders(world, &commands)?;
     trades(world, own)?;
+    fix::check(world, &commands, &log_of::<Event>(own)?)?;
     let mut digest = 0u64;
     let mut digests = Vec::new();
     for place in [primary, 1 - primary] {
@@ -77,6 +82,9 @@ pub(super) fn check(world: &World, primary: usize) -> Result<(u64, u64), Found> 
     }
     ensure(digests[0] == digests[1], "digest", || "the books of both differ".to_owned())?;
     for client in &world.clients {
+        digest = digest.rotate_left(7) ^ client.book.digest;
+    }
+    for client in &world.fix_clients {
         digest = digest.rotate_left(7) ^ client.book.digest;
     }
     for command in &commands {
@@ -113,7 +121,7 @@ fn orders(world: &World, commands: &[Group<Command>]) -> Result<(), Found> {
 fn trades(world: &World, journal: &Path) -> Result<(), Found> {
     let mut recorded = BTreeMap::<u64, u32>::new();
     for event in log_of::<Event>(journal)?.iter().map(|group| group.head) {
-        if event.kind == EventKind::Executed.code() {
+        if event.kind == EventKind::Executed.code() && event.session.0 <= CLIENTS {
             *recorded.entry(event.match_number().0).or_default() += event.quantity.0;
         }
     }
@@ -179,7 +187,7 @@ fn replayed(
 }
 
 /// Checks what risk has against what is on record; the gate has heard of all events then.
-pub(super) fn money(ledger: Ledger, fold: &mut Fold<Shards>) -> Result<(), Found> {
+fn money(ledger: Ledger, fold: &mut Fold<Shards>) -> Result<(), Found> {
     let differs = ledger.differs(fold);
     let differs = differs.map_err(|fault| Found::new("money", fault.sentence().to_owned()))?;
     ensure(!fold.gate.is_broken(), "money", || "risk gave back what it never held".to_owned())?;

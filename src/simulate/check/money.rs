@@ -49,7 +49,10 @@ impl Ledger {
         let id = (event.session.0, event.ordinal);
         let is_sale = event.side() == Some(Side::Sell);
         match EventKind::from_code(event.kind) {
-            Some(EventKind::Accepted) => {
+            Some(EventKind::Accepted | EventKind::Replaced) => {
+                if event.kind == EventKind::Replaced.code() {
+                    self.open.remove(&(event.session.0, event.target));
+                }
                 let open = Open {
                     account: event.account,
                     instrument: event.instrument,

@@ -1,4 +1,4 @@
-//! A client of the simulation: the production client, and a memory of what it was told.
+//! A client over UDP: the production client, and a memory of what it was told.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use crate::client::{Roamer, TraderConfig};
 use crate::flow::Dice;
 use crate::model::{Nanos, RejectCode};
+use crate::simulate::clients::{CENTS, LOWEST_CENTS, QUANTITY_MAX, SYMBOLS};
 use crate::simulate::hub::Card;
 use crate::wire::ouch::{
     Appendage, CancelOrderRequest, EnterOrder, Inbound, MESSAGE_MAX, Outbound,
@@ -14,21 +15,21 @@ use crate::wire::session::ClientEvent;
 
 /// What a client knows.
 #[derive(Default)]
-pub(super) struct Book {
+pub(in crate::simulate) struct Book {
     /// Orders by the session's number of their message.
-    pub(super) sent: BTreeMap<u64, u32>,
-    pub(super) answered: BTreeSet<u32>,
-    pub(super) not_applied: BTreeSet<u32>,
+    pub(in crate::simulate) sent: BTreeMap<u64, u32>,
+    pub(in crate::simulate) answered: BTreeSet<u32>,
+    pub(in crate::simulate) not_applied: BTreeSet<u32>,
     /// The session's numbers of cancels.
     cancels: BTreeSet<u64>,
     /// Orders that were refused because a journal had no room.
-    pub(super) refused_for_room: u64,
+    pub(in crate::simulate) refused_for_room: u64,
     /// By match number: how much of our sides.
-    pub(super) fills: BTreeMap<u64, u32>,
+    pub(in crate::simulate) fills: BTreeMap<u64, u32>,
     /// Something that must never happen.
-    pub(super) wrong: Option<String>,
+    pub(in crate::simulate) wrong: Option<String>,
     /// A number that differs where two runs were told different things.
-    pub(super) digest: u64,
+    pub(in crate::simulate) digest: u64,
 }
 
 impl Book {
@@ -76,20 +77,20 @@ impl Book {
 }
 
 /// A client.
-pub(super) struct Client {
+pub(in crate::simulate) struct Client {
     roamer: Roamer<Card>,
-    pub(super) book: Book,
-    pub(super) session: u32,
+    pub(in crate::simulate) book: Book,
+    pub(in crate::simulate) session: u32,
     next: u32,
 }
 
 /// Where a client is.
-pub(super) fn client_address(session: u32) -> Ipv4Addr {
+pub(in crate::simulate) fn client_address(session: u32) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, 0, 10 + session as u8)
 }
 
 impl Client {
-    pub(super) fn new(port: Card, session: u32, gateways: [SocketAddrV4; 2]) -> Self {
+    pub(in crate::simulate) fn new(port: Card, session: u32, gateways: [SocketAddrV4; 2]) -> Self {
         let config = TraderConfig {
             address: SocketAddrV4::new(client_address(session), 4000 + session as u16),
             gateway: gateways[0],
@@ -101,7 +102,7 @@ impl Client {
     }
 
     /// Sends what it may, takes what came; says how much was done.
-    pub(super) fn step(&mut self, now: Nanos, dice: &mut Dice, sends: bool) -> usize {
+    pub(in crate::simulate) fn step(&mut self, now: Nanos, dice: &mut Dice, sends: bool) -> usize {
         if sends && self.roamer.session().is_up() && dice.percent(30) {
             let is_cancel = self.next > 1 && dice.percent(25);
             let message = match is_cancel {
@@ -121,7 +122,7 @@ impl Client {
         self.roamer.poll(now, &mut |event| book.take(event))
     }
 
-    pub(super) fn is_settled(&self) -> bool {
+    pub(in crate::simulate) fn is_settled(&self) -> bool {
         let session = self.roamer.session();
         session.is_up() && session.unsettled() == session.next_tx()
     }
@@ -142,9 +143,9 @@ fn order(number: u32, dice: &mut Dice) -> Vec<u8> {
     let order = EnterOrder {
         user_ref_num: number,
         side: if dice.percent(50) { b'B' } else { b'S' },
-        quantity: 1 + dice.below(200) as u32,
-        symbol: if dice.percent(50) { *b"ACME    " } else { *b"BOLT    " },
-        price: (29_990 + dice.below(20)) * 100,
+        quantity: 1 + dice.below(QUANTITY_MAX) as u32,
+        symbol: *SYMBOLS[dice.below(2) as usize],
+        price: (LOWEST_CENTS + dice.below(CENTS)) * 100,
         time_in_force: b'0',
         display: b'Y',
         capacity: b'P',

@@ -376,11 +376,13 @@ fn hardware(now: &Snapshot) -> Vec<HardwareFigures> {
                 cycles_most: of_class("hardware_cycles_most", class),
             }
         };
-        // The first shard's stage is the one without a number.
-        let before = if own == "1" { "_matching".to_owned() } else { format!("_matching-{own}") };
-        let waits = now.all("link_lines").filter(|one| one.label("link").ends_with(&before));
+        let shard: u32 = own.parse().unwrap_or(0);
+        // The links before the shards stand in their order.
+        let mut before =
+            now.all("link_lines").filter(|one| one.label("link").ends_with("_matching"));
+        let place = shard.saturating_sub(1) as usize;
         HardwareFigures {
-            shard: own.parse().unwrap_or(0),
+            shard,
             answered: answered.number(),
             compared: number("hardware_compared"),
             differences: number("hardware_differences"),
@@ -389,7 +391,7 @@ fn hardware(now: &Snapshot) -> Vec<HardwareFigures> {
                 why => Relief::sentence(why.unsigned_abs()),
             },
             relieved_at: number("hardware_relieved_at"),
-            waiting: waits.map(Sample::number).sum(),
+            waiting: before.nth(place).map_or(0, Sample::number),
             classes: commands.map(class).collect(),
         }
     };

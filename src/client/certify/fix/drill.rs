@@ -185,17 +185,13 @@ impl FixCourse {
                      (2) has brought what is missing"
                 ));
             }
-            ("gap", b"2") => {
-                if self.desk.lost.is_some_and(|lost| asks_for(message, lost)) {
-                    (self.desk.lost, self.drill.is_gap_shown) = (None, false);
-                    self.desk.progress.done("gap");
-                }
+            ("gap", b"2") if self.desk.lost.is_some_and(|lost| asks_for(message, lost)) => {
+                (self.desk.lost, self.drill.is_gap_shown) = (None, false);
+                self.desk.progress.done("gap");
             }
             ("line", b"A") => self.logged_on_again(message),
-            ("line", b"2") => {
-                if self.drill.missed.is_some_and(|missed| asks_for(message, missed)) {
-                    self.desk.progress.done("line");
-                }
+            ("line", b"2") if self.drill.missed.is_some_and(|missed| asks_for(message, missed)) => {
+                self.desk.progress.done("line");
             }
             ("logout", b"5") => {
                 self.desk.progress.done("logout");

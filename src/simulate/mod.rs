@@ -167,8 +167,6 @@ pub enum Sabotage {
     CutDamage,
     /// A standby's risk gate counts a fill twice.
     FillTwice,
-    /// What is said over FIX does not wait for the standby to have its record.
-    FixAhead,
     /// What a FIX client lacks is passed over when it asks.
     FixPassOver,
     /// A machine that starts has no records of FIX sessions.
@@ -196,7 +194,6 @@ impl Sabotage {
         Self::AcceptWhenFull,
         Self::CutDamage,
         Self::FillTwice,
-        Self::FixAhead,
         Self::FixPassOver,
         Self::FixForget,
         Self::SnapshotLacks,

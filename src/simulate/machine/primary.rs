@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::journal::{Annex, Keeper, Progress};
+use crate::journal::{Keeper, Progress};
 use crate::link::Producer;
 use crate::model::{CommandKind, Group, InstrumentId, Nanos, Request, SeqNo};
 use crate::port::watch::Watch;
@@ -30,7 +30,6 @@ pub(super) struct Primary {
     pub(super) release: Arc<Release>,
     journal_is_short: Arc<AtomicBool>,
     pub(super) requests: Producer<Request>,
-    annex: Arc<Annex>,
     /// Of the event log.
     pub(super) events: Arc<Progress>,
 }
@@ -101,7 +100,7 @@ impl Machine {
             reign,
             journal: journal_folder(&config.data),
             progress: progress.clone(),
-            annex: Arc::clone(&annex),
+            annex,
             vitals: Vitals { cores: Vec::new(), counters: Vec::new(), links: Vec::new() },
             say: |_| (),
         });
@@ -116,7 +115,6 @@ impl Machine {
             release,
             journal_is_short,
             requests: slow_requests,
-            annex,
             events: Arc::clone(&progress[1]),
         }));
         Ok(())
@@ -172,7 +170,6 @@ impl Primary {
             Some(Sabotage::SkipGate) => release.set_rule(Rule::Journaled),
             Some(Sabotage::IgnoreLease | Sabotage::IgnoreEpoch) => release.set_lease(Nanos::MAX),
             Some(Sabotage::AcceptWhenFull) => self.journal_is_short.store(false, Ordering::Relaxed),
-            Some(Sabotage::FixAhead) => self.annex.await_standby(false),
             Some(Sabotage::BelieveTooMuch) => release.confirm(SeqNo::MAX, SeqNo::MAX),
             _ => {}
         }

@@ -204,7 +204,7 @@ impl World {
         };
         // Swarm style: each seed has its own few kinds of trouble.
         let needed = sabotage.map_or(&[][..], Sabotage::needs);
-        // What is before a snapshot is not read by a start: what is spoiled there need not be found.
+        // A start does not read what is before a snapshot: what is spoiled there is not found.
         let mut not_drawn = match snapshots {
             0 => vec![Fault::SnapshotRot],
             _ => vec![Fault::BitRot, Fault::MisdirectedWrite],

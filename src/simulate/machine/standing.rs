@@ -1,4 +1,4 @@
-//! A machine while it stands by: it receives and folds, and becomes primary where the other is gone.
+//! A machine while it stands by: receives and folds, becomes primary where the other is gone.
 
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@ const TROUBLE: Nanos = Nanos(500_000_000);
 
 /// Seeds that find something which is not mended yet; docs/durability.md says what. They are told
 /// of, and do not fail.
-const OPEN: [u64; 3] = [39, 66, 77];
+const OPEN: [u64; 1] = [66];
 
 /// Seeds within which a bug must be found.
 const SEEDS_MAX: u64 = 200;
@@ -62,7 +62,7 @@ fn every_deliberate_bug_is_found() {
     let wanted = std::env::var("WIREMATCH_SABOTAGE").unwrap_or_default();
     for sabotage in Sabotage::ALL.iter().filter(|it| format!("{it:?}").contains(&wanted)) {
         let options = Options { trouble: TROUBLE, sabotage: Some(*sabotage) };
-        let seed = (1..=SEEDS_MAX).find(|seed| {
+        let seed = (1..=SEEDS_MAX).filter(|seed| !OPEN.contains(seed)).find(|seed| {
             let outcome = simulate(*seed, &options).expect("the machine can simulate");
             if let Some(what) = &outcome.found {
                 println!("{sabotage:?}: seed {seed}: {}: {}", what.check, what.what);

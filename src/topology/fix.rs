@@ -216,7 +216,8 @@ pub fn fix_options(config: &Config, catalogue: &Catalogue) -> FixOptions {
         destinations: catalogue.destinations.named(),
         sessions: catalogue.fix_sessions.clone(),
         orders: config.fix.orders_per_session as usize,
-        orders_max: config.engine.orders_max as usize,
+        // One that trades at once is there though the books are full: what risk holds bounds all.
+        orders_max: catalogue.risk.orders_max,
         grace: Nanos(u64::from(config.fix.grace_s) * 1_000_000_000),
         key: u64::from_le_bytes(key),
     }

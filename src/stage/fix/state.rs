@@ -78,7 +78,7 @@ pub struct FixOptions {
     pub sessions: Vec<Option<FixSpec>>,
     /// Orders a session may have open and finished ones it remembers.
     pub orders: usize,
-    /// Orders open in the whole market, at most.
+    /// Orders open in the whole market, at most, with those on their way through it.
     pub orders_max: usize,
     /// How long a session that a restart cut off may take to come back before its orders die.
     pub grace: Nanos,

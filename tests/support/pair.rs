@@ -386,8 +386,9 @@ impl Pair {
     /// Ends both, and holds what the client knows against both journals, and those against each
     /// other.
     pub fn check(&mut self) {
-        for machine in self.machines.iter_mut().flatten() {
-            machine.kill();
+        // The standby first: it would take over from a primary that is gone.
+        for at in [1 - self.primary, self.primary] {
+            self.machines[at].iter_mut().for_each(Process::kill);
         }
         let journal = |at: usize| self.folder.path().join(["one", "two"][at]).join("data/journal");
         let (own, other) = (journal(self.primary), journal(1 - self.primary));

@@ -182,12 +182,12 @@ fn orders_go_where_the_better_price_is() {
     floor.until("all are up", |floor| {
         floor.exchanges.iter().all(|exchange| exchange.is_up(0)) && floor.client.is_up()
     });
-    floor.feeds[0].quote(299_00, 301_00);
-    floor.feeds[1].quote(299_50, 300_50);
+    floor.feeds[0].quote(29_900, 30_100);
+    floor.feeds[1].quote(29_950, 30_050);
     floor.soon_goes(b'1', Some(1));
     floor.soon_goes(b'2', Some(1));
     // Both have the best of one side.
-    floor.feeds[0].quote(299_80, 301_00);
+    floor.feeds[0].quote(29_980, 30_100);
     floor.soon_goes(b'2', Some(0));
     floor.soon_goes(b'1', Some(1));
     // A feed that is not heard has no prices.
@@ -196,11 +196,11 @@ fn orders_go_where_the_better_price_is() {
     floor.feeds[1].is_on = true;
     floor.soon_goes(b'1', Some(1));
     // Crossed prices are none: the first exchange has its orders, once what was told is old.
-    floor.feeds[0].quote(302_00, 303_00);
+    floor.feeds[0].quote(30_200, 30_300);
     floor.soon_goes(b'1', Some(0));
     floor.soon_goes(b'2', Some(0));
     // An exchange whose session is down gets none, whatever its price.
-    floor.feeds[0].quote(299_80, 301_00);
+    floor.feeds[0].quote(29_980, 30_100);
     floor.soon_goes(b'1', Some(1));
     floor.exchanges[1].doors[0].is_shut = true;
     floor.exchanges[1].break_line(0);

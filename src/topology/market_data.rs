@@ -82,7 +82,7 @@ pub struct InletConfig {
     /// Symbols it prices; none: all.
     #[serde(default)]
     pub instruments: Vec<String>,
-    /// The [[venue]] whose prices it brings; none: orders are not sent there.
+    /// The `[[venue]]` whose prices it brings; none: orders are not sent there.
     pub venue: Option<String>,
     #[serde(default = "yes")]
     pub halts: bool,

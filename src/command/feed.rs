@@ -17,6 +17,7 @@ use crate::model::{Event, Nanos};
 use crate::port::Port;
 use crate::port::pcap::{Captured, Writer, read};
 use crate::runtime::{Clock, SystemClock};
+use crate::stage::FeedState;
 use crate::topology::empty_feed;
 use crate::wire::ethernet::{EtherType, Frame};
 use crate::wire::session::{PACKET_MAX, PacketWriter};
@@ -104,7 +105,7 @@ pub(super) fn datagram(frame: &[u8]) -> Option<&[u8]> {
 
 fn play(from: &Path, to: SocketAddrV4, speed: f64, config: &ConfigArguments) -> Outcome {
     let datagrams = match from.is_dir() {
-        true => of_journal(from, config)?,
+        true => of_journal(from, speed == 0.0, config)?,
         false => {
             let frames = read(from).map_err(Failure::usage)?;
             let datagram = |frame: &Captured| Some((frame.at, datagram(&frame.bytes)?.to_vec()));
@@ -126,31 +127,53 @@ fn play(from: &Path, to: SocketAddrV4, speed: f64, config: &ConfigArguments) -> 
     Ok(())
 }
 
-/// The packets that a journal's feed has published, each with the time of its first event.
-fn of_journal(data: &Path, config: &ConfigArguments) -> Result<Vec<(Nanos, Vec<u8>)>, Failure> {
+/// Messages gathered into a packet where the times between them do not count.
+const GATHERED: u64 = 32;
+
+/// The packets that a journal's feed has published, each with the time of its last event: every
+/// event's messages apart, or `is_packed`, as many as a packet takes.
+fn of_journal(
+    data: &Path,
+    is_packed: bool,
+    config: &ConfigArguments,
+) -> Result<Vec<(Nanos, Vec<u8>)>, Failure> {
     let loaded = config.load()?;
     let mut state = empty_feed(&loaded.config, &loaded.catalogue);
     let folder = LogKind::Events.folder(&crate::topology::journal_folder(data));
     let mut reader = Reader::<Event>::open(&folder, 0).map_err(anyhow::Error::from)?;
     let mut packets = Vec::new();
-    while let Some(event) = reader.read_event().map_err(anyhow::Error::from)? {
-        let mut place = state.next_place();
-        state.apply(&event);
-        while let Some(first) = state.numbered(place).filter(|_| place < state.next_place()) {
-            let mut bytes = [0; PACKET_MAX];
-            let writer = PacketWriter::new(&mut bytes, first.session, first.number);
-            let Some(mut writer) = writer else { break };
-            while place < first.end
-                && let Some(message) = state.message(place)
-                && writer.push(message)
-            {
-                place += 1;
+    let enough = if is_packed { GATHERED } else { 1 };
+    let (mut place, mut at) = (state.next_place(), Nanos::ZERO);
+    loop {
+        let event = reader.read_event().map_err(anyhow::Error::from)?;
+        if let Some(event) = &event {
+            state.apply(event);
+            at = event.timestamp;
+        }
+        if event.is_none() || state.next_place() - place >= enough {
+            while let Some(packet) = packet_at(&state, &mut place) {
+                packets.push((at, packet));
             }
-            let length = writer.finish();
-            packets.push((event.timestamp, bytes[..length].to_vec()));
+        }
+        if event.is_none() {
+            return Ok(packets);
         }
     }
-    Ok(packets)
+}
+
+/// A packet of the messages from `place` on, which goes behind them.
+fn packet_at(state: &FeedState, place: &mut u64) -> Option<Vec<u8>> {
+    let first = state.numbered(*place).filter(|_| *place < state.next_place())?;
+    let mut bytes = [0; PACKET_MAX];
+    let mut writer = PacketWriter::new(&mut bytes, first.session, first.number)?;
+    while *place < first.end
+        && let Some(message) = state.message(*place)
+        && writer.push(message)
+    {
+        *place += 1;
+    }
+    let length = writer.finish();
+    Some(bytes[..length].to_vec())
 }
 
 fn record(into: &Path, hearing: &Hearing, seconds: u64) -> Outcome {

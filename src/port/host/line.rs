@@ -78,12 +78,11 @@ impl HostLine {
 
 impl Stream for HostLine {
     fn receive(&mut self, into: &mut [u8]) -> Result<usize, Closed> {
+        if into.is_empty() {
+            return Ok(0);
+        }
         let waiting = self.into.slots();
-        let count = waiting.min(into.len());
-        if count == 0 {
-            if into.is_empty() {
-                return Ok(0);
-            }
+        if waiting == 0 {
             self.signals.ready.silence(self.slot);
             // Bytes may have come just now, before the end.
             let has_ended = self.state.has_ended.load(Ordering::Acquire);
@@ -93,7 +92,8 @@ impl Stream for HostLine {
             }
             return if has_ended { Err(Closed) } else { Ok(0) };
         }
-        let _ = self.into.pop_partial_slice(into);
+        // More may have come since it was asked how much waits.
+        let count = self.into.pop_partial_slice(into).0.len();
         // The stack may have stopped for want of room: half a ring is worth waking it.
         if waiting * 2 > self.into.buffer().capacity() {
             self.signals.wanting.ring(self.slot);
@@ -122,5 +122,34 @@ impl Drop for HostLine {
         self.state.is_dropped.store(true, Ordering::Release);
         self.signals.ready.silence(self.slot);
         self.signals.wanting.ring(self.slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_come_while_some_are_taken_are_not_lost() {
+        const BYTES: usize = 4 << 20;
+        let signals = Signals { ready: Bells::new(1), wanting: Bells::new(1) };
+        let (mut stack, mut line) = Spare::new(1 << 12).join(0, Arc::new(signals));
+        let sent = |at: usize| (at % 251) as u8;
+        let sender = std::thread::spawn(move || {
+            let mut at = 0;
+            while at < BYTES {
+                let some: [u8; 64] = std::array::from_fn(|next| sent(at + next));
+                at += stack.into.push_partial_slice(&some).0.len();
+            }
+        });
+        let (mut came, mut room) = (0, [0; 1 << 12]);
+        while came < BYTES {
+            let count = line.receive(&mut room).expect("it has not ended");
+            for byte in &room[..count] {
+                assert_eq!(*byte, sent(came), "byte {came}");
+                came += 1;
+            }
+        }
+        sender.join().expect("it ends");
     }
 }

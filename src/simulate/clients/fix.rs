@@ -101,8 +101,7 @@ impl FixClient {
             self.hang_up(now);
             return 1;
         };
-        let awaits = !self.is_up() || self.book.open > 0 || !self.heard.is_whole();
-        let is_silent = awaits && now.saturating_sub(self.heard_at) > PATIENCE;
+        let is_silent = !self.is_settled() && now.saturating_sub(self.heard_at) > PATIENCE;
         if self.endpoint.closing().is_some() || is_silent {
             self.hang_up(now);
         }
@@ -115,7 +114,9 @@ impl FixClient {
 
     /// Whether all it asked for is answered and it lacks nothing that it knows of.
     pub(in crate::simulate) fn is_settled(&self) -> bool {
-        self.is_up() && self.book.open == 0 && self.heard.is_whole()
+        // What came before its turn may have found no room.
+        let has_all = self.endpoint.session().expected() > self.heard.last();
+        self.is_up() && self.book.open == 0 && has_all
     }
 
     /// What is wrong with what it heard or said.

@@ -141,9 +141,12 @@ impl Turn<'_> {
     ) {
         self.held.keep(seq, message.bytes(), answered);
         let again = |asked: &Asked| call.now.saturating_sub(asked.at) > ASK_AGAIN;
-        if self.state.asked.as_ref().is_none_or(again) {
-            self.state.asked = Some(Asked { until: seq, at: call.now });
+        let asked = &mut self.state.asked;
+        if asked.as_ref().is_none_or(again) {
+            *asked = Some(Asked { until: seq, known: seq, at: call.now });
             call.put(Output::Say(Admin::ResendRequest(self.state.expected)));
+        } else if let Some(asked) = asked {
+            asked.known = asked.known.max(seq);
         }
     }
 

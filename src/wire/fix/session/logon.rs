@@ -116,7 +116,7 @@ impl Turn<'_> {
             call.put(Output::Resend(lacked, next_out - 1));
         }
         if seq > expected {
-            self.state.asked = Some(Asked { until: seq, at: call.now });
+            self.state.asked = Some(Asked { until: seq, known: seq, at: call.now });
             // It is done, and counts when those before it have come.
             self.held.keep(seq, message.bytes(), true);
             // A peer that was told what is expected sends it without being asked.

@@ -73,6 +73,8 @@ pub enum Phase {
 struct Asked {
     /// The highest number known to be sent then.
     until: u64,
+    /// The highest number that came since: there may have been no room to hold it.
+    known: u64,
     at: Nanos,
 }
 
@@ -230,11 +232,21 @@ impl Session {
     fn take_one_held(&mut self, call: &mut Call<'_, '_>) -> bool {
         let taken = self.state.phase != Phase::Down && self.read_held(call).is_some();
         if !taken {
-            let state = &mut self.state;
-            state.asked = state.asked.filter(|asked| state.expected <= asked.until);
             self.held.drop_below(self.state.expected);
+            self.end_asking(call);
         }
         taken
+    }
+
+    /// What was asked for has come: what came meanwhile and was not held is asked for now, not when
+    /// the peer speaks next.
+    fn end_asking(&mut self, call: &mut Call<'_, '_>) {
+        let state = &mut self.state;
+        let Some(asked) = state.asked.take_if(|asked| state.expected > asked.until) else { return };
+        if state.phase == Phase::Up && state.expected <= asked.known {
+            state.asked = Some(Asked { until: asked.known, at: call.now, ..asked });
+            call.put(Output::Say(Admin::ResendRequest(state.expected)));
+        }
     }
 
     fn read_held(&mut self, call: &mut Call<'_, '_>) -> Option<()> {

@@ -219,6 +219,33 @@ fn nothing_follows_half_a_message_on_a_line_that_is_given_up() {
 }
 
 #[test]
+fn what_came_while_others_were_sent_again_and_was_not_held_is_asked_for_too() {
+    let acceptor = SessionConfig { held_bytes: 1, ..config(Role::Acceptor) };
+    let mut world = World::new(config(Role::Initiator), acceptor);
+    world.connect();
+    for _ in 0..200 {
+        world.send("lost");
+        world.initiator.take_bytes();
+    }
+    world.send("seen, and too early");
+    // A part of them is sent again at a time, and in between what is new.
+    let mut sent = 201;
+    loop {
+        let now = world.now;
+        world.settle();
+        if !world.initiator.endpoint.is_behind() {
+            break;
+        }
+        world.initiator.endpoint.go_on(now, &mut world.initiator.notes);
+        if sent < 204 {
+            world.send("new");
+            sent += 1;
+        }
+    }
+    assert_eq!((world.acceptor.notes.taken.len(), sent), (204, 204));
+}
+
+#[test]
 fn a_logon_may_begin_again_at_one() {
     let initiator = SessionConfig { reset_on_logon: true, ..config(Role::Initiator) };
     let mut world = World::new(initiator, config(Role::Acceptor));

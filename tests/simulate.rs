@@ -1,27 +1,26 @@
-//! Seeds of the simulator: none finds anything, each comes out the same twice, and each deliberate
-//! bug is found. `WIREMATCH_SEEDS` sets how many, `WIREMATCH_SEED` the first;
+//! Seeds of the simulator: none finds anything, what is run twice comes out the same, and each
+//! deliberate bug is found. `WIREMATCH_SEEDS` sets how many, `WIREMATCH_SEED` the first;
 //! `WIREMATCH_SABOTAGE` names the bugs to look for.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use wirematch::model::Nanos;
 use wirematch::simulate::{Found, Options, Sabotage, Struck, simulate};
 
 const TROUBLE: Nanos = Nanos(500_000_000);
 
-/// Seeds that find something which is not mended yet; docs/durability.md says what. They are told
-/// of, and do not fail.
-const OPEN: [u64; 3] = [39, 66, 77];
+/// Of so many seeds one is run twice.
+const TWICE_EVERY: u64 = 5;
 
 /// Seeds within which a bug must be found.
 const SEEDS_MAX: u64 = 200;
 
 #[test]
-fn no_seed_finds_anything_and_each_comes_out_the_same_twice() {
+fn no_seed_finds_anything_and_one_run_twice_comes_out_the_same() {
     let set = |name, or| std::env::var(name).map_or(or, |n| n.parse().expect("a number"));
-    let (seeds, first): (u64, u64) = (set("WIREMATCH_SEEDS", 100), set("WIREMATCH_SEED", 1));
+    let (seeds, first): (u64, u64) = (set("WIREMATCH_SEEDS", 200), set("WIREMATCH_SEED", 1));
     let options = Options { trouble: TROUBLE, sabotage: None };
     let next = AtomicU64::new(first);
     let all = Mutex::new((Struck::default(), 0, Vec::new()));
@@ -32,24 +31,20 @@ fn no_seed_finds_anything_and_each_comes_out_the_same_twice() {
                 return;
             }
             let outcome = simulate(seed, &options).expect("the machine can simulate");
-            let again = simulate(seed, &options).expect("the machine can simulate");
+            let again = (seed % TWICE_EVERY == 0)
+                .then(|| simulate(seed, &options).expect("the machine can simulate"));
             let mut all = all.lock().expect("nobody panics");
             let (struck, commands, found) = &mut *all;
-            if outcome != again {
+            if again.as_ref().is_some_and(|again| *again != outcome) {
                 found.push(format!("seed {seed} came out different: {outcome:?}, {again:?}"));
             } else if let Some(Found { check, what }) = &outcome.found {
-                let what = format!("wirematch simulate --seed {seed}: {check}: {what}");
-                match OPEN.contains(&seed) {
-                    true => println!("not mended yet: {what}"),
-                    false => found.push(what),
-                }
+                found.push(format!("wirematch simulate --seed {seed}: {check}: {what}"));
             }
             *commands += outcome.commands;
             struck.add(&outcome.struck);
         }
     };
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| (0..cpus).for_each(|_| drop(scope.spawn(work))));
+    on_each_cpu(work);
     let (struck, commands, found) = all.into_inner().expect("nobody panics");
     assert!(found.is_empty(), "{found:#?}");
     println!("{seeds} seeds, {commands} commands, {} takeovers, {struck:?}", struck.takeovers);
@@ -58,20 +53,33 @@ fn no_seed_finds_anything_and_each_comes_out_the_same_twice() {
 
 #[test]
 fn every_deliberate_bug_is_found() {
-    let mut found = BTreeMap::new();
     let wanted = std::env::var("WIREMATCH_SABOTAGE").unwrap_or_default();
-    for sabotage in Sabotage::ALL.iter().filter(|it| format!("{it:?}").contains(&wanted)) {
-        let options = Options { trouble: TROUBLE, sabotage: Some(*sabotage) };
-        let seed = (1..=SEEDS_MAX).filter(|seed| !OPEN.contains(seed)).find(|seed| {
-            let outcome = simulate(*seed, &options).expect("the machine can simulate");
-            if let Some(what) = &outcome.found {
-                println!("{sabotage:?}: seed {seed}: {}: {}", what.check, what.what);
+    let (next, found) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    let work = || {
+        while let Some(sabotage) = Sabotage::ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let name = format!("{sabotage:?}");
+            if !name.contains(&wanted) {
+                continue;
             }
-            outcome.found.is_some()
-        });
-        found.insert(format!("{sabotage:?}"), seed);
-    }
+            let options = Options { trouble: TROUBLE, sabotage: Some(*sabotage) };
+            let seed = (1..=SEEDS_MAX).find(|seed| {
+                let outcome = simulate(*seed, &options).expect("the machine can simulate");
+                if let Some(Found { check, what }) = &outcome.found {
+                    println!("{name}: seed {seed}: {check}: {what}");
+                }
+                outcome.found.is_some()
+            });
+            found.lock().expect("nobody panics").insert(name, seed);
+        }
+    };
+    on_each_cpu(work);
+    let found = found.into_inner().expect("nobody panics");
     println!("{found:?}");
     let missed: Vec<_> = found.iter().filter(|(_, seed)| seed.is_none()).collect();
     assert!(missed.is_empty(), "not found within {SEEDS_MAX} seeds: {missed:?}");
+}
+
+fn on_each_cpu(work: impl Fn() + Sync) {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| (0..cpus).for_each(|_| drop(scope.spawn(&work))));
 }

@@ -313,6 +313,8 @@ impl World {
         self.enabled.clear();
         self.power_at = [None, None];
         self.heal();
+        // A machine that needs no sync does not end of a disk that fails; a person sees the alert.
+        self.machines.iter().for_each(|machine| machine.disk.set_failing(false));
         let mut quiet_since = None;
         for _ in 0..400_000 {
             for place in 0..2 {
@@ -403,7 +405,8 @@ impl World {
         }
         // Somebody tells it, as soon as it hears, that the other machine's journal is gone.
         // What was on its way from there when it ended may have let the other go as heir.
-        if let Some(place) = set_up.take() {
+        let emptied = set_up.take();
+        if let Some(place) = emptied {
             let told = match [record.holder, record.heir].contains(&names[place]) {
                 true => server.force(names[1 - place]),
                 false => Ok(()),
@@ -414,7 +417,9 @@ impl World {
         let now = *server.state();
         for (place, name) in names.iter().enumerate() {
             let is_new_heir = now.heir == *name && record.heir != *name;
-            if is_new_heir || now.holder == *name && now.epoch != record.epoch {
+            // That somebody else shall take over begins an epoch too, and gives this one nothing.
+            let is_new_holder = now.holder == *name && now.epoch != record.epoch;
+            if is_new_heir || is_new_holder && emptied != Some(place) {
                 forgot[place] = false;
             }
         }

@@ -78,6 +78,32 @@ impl Frame {
         }
     }
 
+    /// The instrument it tells of.
+    pub fn place(&self) -> Option<usize> {
+        match self {
+            Self::Missed { .. } => None,
+            Self::Snapshot { place, .. }
+            | Self::Top { place, .. }
+            | Self::Depth { place, .. }
+            | Self::Status { place, .. }
+            | Self::Trade { place, .. } => Some(*place),
+        }
+    }
+
+    /// Whether it surely tells the same of the same instrument: of the very same books.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Snapshot { view: a, .. }, Self::Snapshot { view: b, .. })
+            | (Self::Top { view: a, .. }, Self::Top { view: b, .. })
+            | (Self::Status { view: a, .. }, Self::Status { view: b, .. }) => Arc::ptr_eq(a, b),
+            (Self::Depth { before: c, view: a, .. }, Self::Depth { before: d, view: b, .. }) => {
+                Arc::ptr_eq(a, b) && Arc::ptr_eq(c, d)
+            }
+            (Self::Trade { told: a, .. }, Self::Trade { told: b, .. }) => a == b,
+            _ => false,
+        }
+    }
+
     /// As text.
     pub fn json(&self, hub: &Hub) -> String {
         let mut text = String::with_capacity(256);

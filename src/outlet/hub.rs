@@ -147,6 +147,11 @@ impl Hub {
         Self { rows: instruments.iter().map(row).collect(), lag: Lag::default(), cache }
     }
 
+    /// How many instruments there are.
+    pub fn instruments(&self) -> usize {
+        self.rows.len()
+    }
+
     /// The place of a symbol.
     pub fn place(&self, symbol: &str) -> Option<usize> {
         let padded = crate::wire::soupbintcp::padded::<8>(symbol);
@@ -190,7 +195,7 @@ impl Hub {
         }
     }
 
-    /// A trade is to be told.
+    /// A trade is to be told, with the change of the book that follows.
     pub fn traded(&self, place: usize, told: Told) {
         let Some(row) = self.rows.get(place) else { return };
         for client in locked(&row.clients).iter() {
@@ -203,7 +208,6 @@ impl Hub {
                 state.missed += 1;
             }
             state.trades.push_back((place, told));
-            client.bell.notify_one();
         }
     }
 

@@ -11,6 +11,7 @@ mod cache;
 mod frame;
 mod hub;
 mod lag;
+mod renderings;
 mod soup;
 mod tail;
 mod websocket;

@@ -19,6 +19,8 @@ use crate::wire::soupbintcp::{Packet, snapshot_end};
 const STEP_EVENTS: usize = 4096;
 /// Events between two entries of the index.
 const INDEX_EVERY: u64 = 16_384;
+/// Changes that are told together: a client is told of a trade and the book after it at once.
+const TELL_EVERY: Nanos = Nanos(2_000_000);
 /// How often the tops are told again, so that a cache of a second never lacks them.
 const REFRESH: Nanos = Nanos(300_000_000);
 
@@ -65,6 +67,7 @@ pub(super) struct Tail {
     listed: BTreeMap<u16, [Option<Message>; 2]>,
     /// Places whose book changed, with the time of the first change.
     dirty: BTreeMap<usize, Nanos>,
+    tell_at: Nanos,
     refresh_at: Nanos,
 }
 
@@ -96,6 +99,7 @@ impl Tail {
             events: 0,
             listed: BTreeMap::new(),
             dirty: BTreeMap::new(),
+            tell_at: Nanos::ZERO,
             refresh_at: Nanos::ZERO,
         })
     }
@@ -135,7 +139,8 @@ impl Tail {
             count += 1;
         }
         // While there is more to catch up with, nobody is told of what is old.
-        if count < STEP_EVENTS {
+        if count < STEP_EVENTS && now >= self.tell_at {
+            self.tell_at = now.saturating_add(TELL_EVERY);
             self.tell(now);
         }
         while let Ok(ask) = self.asked.try_recv() {

@@ -14,10 +14,13 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::serve::ListenerExt;
+use futures_util::SinkExt;
+use rustix::net::sockopt;
 use serde::Deserialize;
 
 use crate::outlet::frame::{Format, Frame};
 use crate::outlet::hub::{Client, Hub, Wants};
+use crate::outlet::renderings::Renderings;
 use crate::runtime::{Clock, SystemClock, log};
 
 /// A client that takes nothing for so long is hopeless.
@@ -26,12 +29,19 @@ const HOPELESS: Duration = Duration::from_secs(5);
 const ASK_MAX: usize = 64 * 1024;
 /// Clients at a time, at most.
 const CLIENTS_MAX: usize = 4096;
+/// Bytes read at once: all of it is cleared before each look at a line, mostly for nothing.
+const READ_MAX: usize = 4 * 1024;
 /// Bytes that wait for a client in the process before it counts as not reading.
 const BUFFER_MAX: usize = 256 * 1024;
+
+/// Bytes the kernel holds for a client that does not read: more than a burst, and little enough
+/// that a slow client is told the state of now, not of long ago.
+const KERNEL_BUFFER: usize = 64 * 1024;
 
 #[derive(Clone)]
 struct Served {
     hub: Arc<Hub>,
+    renderings: Arc<Renderings>,
     clock: SystemClock,
     seats: Arc<tokio::sync::Semaphore>,
 }
@@ -39,11 +49,14 @@ struct Served {
 /// Serves until the thread ends.
 pub(super) async fn serve(listener: std::net::TcpListener, hub: Arc<Hub>, clock: SystemClock) {
     let seats = Arc::new(tokio::sync::Semaphore::new(CLIENTS_MAX));
+    let renderings = Arc::new(Renderings::new(hub.instruments()));
+    // Those it accepts have it from the listener; one that cannot is as the system makes it.
+    let _ = sockopt::set_socket_send_buffer_size(&listener, KERNEL_BUFFER);
     let router = Router::new()
         .route("/ws", get(enter))
         .route("/lag", get(lag))
         .route("/top/{symbol}", get(top))
-        .with_state(Served { hub, clock, seats });
+        .with_state(Served { hub, renderings, clock, seats });
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
     // What is small must not wait for a client to acknowledge what went before: that takes 40 ms.
     let listener = listener.tap_io(|stream| _ = stream.set_nodelay(true));
@@ -87,6 +100,7 @@ async fn enter(
     let Ok(seat) = Arc::clone(&served.seats).try_acquire_owned() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "all seats are taken").into_response();
     };
+    let upgrade = upgrade.read_buffer_size(READ_MAX);
     let upgrade = upgrade.max_message_size(ASK_MAX).max_write_buffer_size(BUFFER_MAX);
     upgrade.on_upgrade(move |socket| async move {
         let client = served.hub.enter(format);
@@ -133,23 +147,21 @@ async fn converse(mut socket: WebSocket, served: &Served, client: &Arc<Client>) 
     }
 }
 
-/// Writes frames; `None` where the client is gone, or hopeless.
+/// Writes frames, all at once; `None` where the client is gone, or hopeless.
 async fn send(
     socket: &mut WebSocket,
     served: &Served,
     client: &Client,
     frames: &[Frame],
 ) -> Option<()> {
+    let Served { hub, renderings, clock, .. } = served;
     for frame in frames {
-        let message = match client.format {
-            Format::Json => Message::text(frame.json(&served.hub)),
-            Format::Binary => Message::binary(frame.binary()),
-        };
-        tokio::time::timeout(HOPELESS, socket.send(message)).await.ok()?.ok()?;
-        if let Some(at) = frame.at() {
-            served.hub.lag.written(at, served.clock.now());
-        }
+        let message = renderings.message(hub, client.format, frame);
+        tokio::time::timeout(HOPELESS, socket.feed(message)).await.ok()?.ok()?;
     }
+    tokio::time::timeout(HOPELESS, socket.flush()).await.ok()?.ok()?;
+    let now = clock.now();
+    frames.iter().filter_map(Frame::at).for_each(|at| hub.lag.written(at, now));
     Some(())
 }
 

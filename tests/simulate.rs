@@ -31,7 +31,8 @@ fn no_seed_finds_anything_and_one_run_twice_comes_out_the_same() {
                 return;
             }
             let outcome = simulate(seed, &options).expect("the machine can simulate");
-            let again = (seed % TWICE_EVERY == 0)
+            let again = seed
+                .is_multiple_of(TWICE_EVERY)
                 .then(|| simulate(seed, &options).expect("the machine can simulate"));
             let mut all = all.lock().expect("nobody panics");
             let (struck, commands, found) = &mut *all;

@@ -8,7 +8,7 @@ use crate::journal::{LogKind, scan};
 use crate::model::Nanos;
 use crate::port::faulty::Faults;
 use crate::simulate::cables::{DOORS, WITNESS, locked};
-use crate::simulate::check::Found;
+use crate::simulate::check::{self, Found};
 use crate::simulate::clients::client_address;
 use crate::simulate::platter::Spoiled;
 use crate::simulate::world::{CLIENTS, World, gateways};
@@ -310,7 +310,13 @@ impl World {
         }
     }
 
-    pub(super) fn heal(&mut self) {
+    /// What can be undone is; until then a full disk must have been no place for orders.
+    pub(super) fn heal(&mut self) -> Result<(), Found> {
+        for machine in &self.machines {
+            if let Some(from) = machine.refuses_from() {
+                check::refuses(&machine.journal(), from)?;
+            }
+        }
         self.heal_at = Nanos::ZERO;
         self.hub.set_faults(Faults::default());
         self.hub.join();
@@ -318,6 +324,7 @@ impl World {
         let mut cables = locked(&self.cables);
         cables.is_cut = Default::default();
         (cables.delay_max, cables.corruption) = (50_000, 0);
+        Ok(())
     }
 }
 

@@ -312,7 +312,7 @@ impl World {
     fn settle(&mut self) -> Result<(), Found> {
         self.enabled.clear();
         self.power_at = [None, None];
-        self.heal();
+        self.heal()?;
         // A machine that needs no sync does not end of a disk that fails; a person sees the alert.
         self.machines.iter().for_each(|machine| machine.disk.set_failing(false));
         let mut quiet_since = None;
@@ -348,7 +348,7 @@ impl World {
         }
         self.take_power_that_is_due();
         if self.heal_at > Nanos::ZERO && self.now >= self.heal_at {
-            self.heal();
+            self.heal()?;
         }
         self.start_what_is_due()?;
         if self.sabotage == Some(Sabotage::Duplicate) {

@@ -44,6 +44,15 @@ fn ensure(is_so: bool, check: &'static str, what: impl FnOnce() -> String) -> Re
     if is_so { Ok(()) } else { Err(Found::new(check, what())) }
 }
 
+/// Checks what a primary took since its disk was full: what makes room, and no order.
+pub(super) fn refuses(journal: &Path, from: u64) -> Result<(), Found> {
+    let commands = log_of::<Command>(journal)?;
+    let mut since = commands.iter().map(|group| &group.head).filter(|head| head.seq.0 > from);
+    let order = since.find(|head| head.kind() == Some(CommandKind::Enter));
+    let told = |head: &Command| format!("order {} was taken though the disk is full", head.seq);
+    order.map_or(Ok(()), |head| Err(Found::new("room", told(head))))
+}
+
 /// Checks what a standby would take over with: its risk as it lives, against its events.
 pub(super) fn standing(journal: &Path, fold: &mut Fold<Shards>) -> Result<(), Found> {
     let mut ledger = Ledger::new(REFERENCE);

@@ -179,6 +179,14 @@ impl Machine {
         }
     }
 
+    /// The last command before its disk had been full for so long that it must refuse orders.
+    pub(super) fn refuses_from(&self) -> Option<u64> {
+        match &self.state {
+            State::Primary(primary) => primary.refuses_from,
+            _ => None,
+        }
+    }
+
     /// What it would take over with, where it stands by.
     pub(super) fn fold(&mut self) -> Option<&mut Fold<Shards>> {
         match &mut self.state {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::journal::{Keeper, Progress};
+use crate::journal::{Health, Keeper, Progress};
 use crate::link::Producer;
 use crate::model::{CommandKind, Group, InstrumentId, Nanos, Request, SeqNo};
 use crate::port::watch::Watch;
@@ -20,6 +20,9 @@ use crate::topology::{
 /// Lines of FIX clients that may wait to be taken.
 const INTRODUCED_DEPTH: usize = 16;
 
+/// Rounds after which all that was on its way when the disk was full is on record.
+const ON_THE_WAY: u32 = 256;
+
 /// A primary.
 pub(super) struct Primary {
     pub(super) stages: Vec<Box<dyn Stage>>,
@@ -30,8 +33,12 @@ pub(super) struct Primary {
     pub(super) release: Arc<Release>,
     journal_is_short: Arc<AtomicBool>,
     pub(super) requests: Producer<Request>,
+    commands: Arc<Progress>,
     /// Of the event log.
     pub(super) events: Arc<Progress>,
+    /// Rounds for which its disk has been full, and where its commands stood after enough of them.
+    full_for: u32,
+    pub(super) refuses_from: Option<u64>,
 }
 
 impl Machine {
@@ -115,7 +122,10 @@ impl Machine {
             release,
             journal_is_short,
             requests: slow_requests,
+            commands: Arc::clone(&progress[0]),
             events: Arc::clone(&progress[1]),
+            full_for: 0,
+            refuses_from: None,
         }));
         Ok(())
     }
@@ -153,6 +163,7 @@ impl Primary {
             1 => Ok(self.archive.step()),
             2 => Ok(self.door.step(now)),
             _ => {
+                self.see_the_disk();
                 let outcome = self.sitting.step(now);
                 self.spoil(sabotage);
                 match outcome {
@@ -161,6 +172,18 @@ impl Primary {
                     Err(_) => Err(None),
                 }
             }
+        }
+    }
+
+    fn see_the_disk(&mut self) {
+        let logs = [&self.commands, &self.events];
+        if logs.iter().all(|log| log.health() != Health::DiskFull) {
+            (self.full_for, self.refuses_from) = (0, None);
+            return;
+        }
+        self.full_for += 1;
+        if self.full_for == ON_THE_WAY {
+            self.refuses_from = Some(self.commands.appended());
         }
     }
 

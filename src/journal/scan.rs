@@ -101,7 +101,8 @@ pub fn scan(
 }
 
 /// As [`scan`], of the segments from that of an id on; of those before only the headers are read,
-/// and what links to them is taken on trust. `boot` says which running of the machine this is
+/// and what links to them is taken on trust, as far as it is known to have been on the disk: what
+/// power may have taken is read wherever it lies. `boot` says which running of the machine this is
 /// ([`Disk::boot`](crate::journal::Disk::boot)).
 ///
 /// # Errors
@@ -124,7 +125,7 @@ pub fn scan_from(
         sealed: sealed(folder, kind, boot),
     };
     let files = SegmentFile::list(folder)?;
-    let begin = segment_of(&files, from)?;
+    let begin = segment_of(&files, from.min(scan.sealed.saturating_add(1)))?;
     if let Some(gone) = Pruned::read(folder)?.filter(|_| begin == 0) {
         (scan.link, scan.last, scan.epochs) = (gone.link, gone.seal.id, gone.epochs);
     }

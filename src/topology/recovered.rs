@@ -121,8 +121,16 @@ impl Recovered {
         if let Err(why) = fits(&journal, &config_now, &container.stand) {
             return Ok(Err(why));
         }
-        let mut recovered = Self::open_from(config, catalogue, part, &container.stand, disk)?;
-        recovered.snapshot = Some(container.stand.seq);
+        let stand = &container.stand;
+        let mut recovered = Self::open_from(config, catalogue, part, stand, disk)?;
+        // Power may have taken a part of the journal that was not on the disk yet.
+        if recovered.command_log.last() < stand.seq.0 {
+            return Ok(Err(Unfit::History(stand.seq)));
+        }
+        if recovered.event_log.last() < stand.last_event.0 {
+            return Ok(Err(Unfit::Events(stand.last_event)));
+        }
+        recovered.snapshot = Some(stand.seq);
         Ok(recovered.replay.resume(&journal, &container).map(|()| recovered))
     }
 

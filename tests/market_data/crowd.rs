@@ -92,6 +92,8 @@ fn truth(snapshots: SocketAddrV4, symbols: &[[u8; 8]]) -> Books {
 
 /// Reads and throws away what comes on all of these; says how many bytes that was.
 fn drain(streams: Vec<TcpStream>, is_over: Arc<AtomicBool>, bytes: Arc<AtomicU64>) {
+    // On machines of their own they would not take the appliance's CPUs.
+    let _ = rustix::process::nice(15);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
         for stream in streams {

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use crate::journal::segment::SegmentFile;
 use crate::journal::{
-    Disk, Files, JournalError, MapMut, Meaning, Opened, UtcMapping, open_both_from, open_with,
+    Disk, Files, JournalError, LogKind, MapMut, Meaning, Opened, UtcMapping, open_both_from, open_with,
 };
 use crate::model::Command;
 
@@ -120,6 +120,28 @@ fn a_hole_is_damage_where_the_machine_ran_on_or_what_follows_knew_it_synced() {
             Err(other) => panic!("{other}"),
         }
     }
+}
+
+#[test]
+fn what_power_may_have_taken_is_read_though_a_start_asks_for_what_is_behind_it() {
+    let journal = tempfile::tempdir().unwrap();
+    let open = |running, from| {
+        let (meaning, utc) = (Meaning::default(), UtcMapping::default());
+        let disk = Arc::new(Running(running));
+        open_both_from(journal.path(), (from, 0), meaning, utc, &small(), disk).unwrap().0
+    };
+    let mut opened = open(1, 0);
+    for seq in 1..=500 {
+        opened.writer.append(&command(seq, 1)).unwrap();
+        opened.writer.commit();
+    }
+    drop(opened);
+    let path = SegmentFile::new(&LogKind::Commands.folder(journal.path()), 1).path;
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[2 * PAGE..3 * PAGE].fill(0);
+    std::fs::write(&path, bytes).unwrap();
+    assert_eq!(open(1, 500).last, 500, "the machine ran on: its memory has all");
+    assert_eq!(open(2, 500).last, 32);
 }
 
 #[test]

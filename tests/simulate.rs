@@ -4,12 +4,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wirematch::model::Nanos;
 use wirematch::simulate::{Found, Options, Sabotage, Struck, simulate};
 
 const TROUBLE: Nanos = Nanos(500_000_000);
+
+/// Seeds beyond the first that found something once.
+const FOUND_ONCE: [u64; 5] = [936, 1_408, 2_330, 3_518, 4_349];
 
 /// Of so many seeds one is run twice.
 const TWICE_EVERY: u64 = 5;
@@ -22,14 +25,12 @@ fn no_seed_finds_anything_and_one_run_twice_comes_out_the_same() {
     let set = |name, or| std::env::var(name).map_or(or, |n| n.parse().expect("a number"));
     let (seeds, first): (u64, u64) = (set("WIREMATCH_SEEDS", 200), set("WIREMATCH_SEED", 1));
     let options = Options { trouble: TROUBLE, sabotage: None };
-    let next = AtomicU64::new(first);
+    let mut drawn: Vec<u64> = (first..first + seeds).collect();
+    drawn.extend(FOUND_ONCE);
+    let next = AtomicUsize::new(0);
     let all = Mutex::new((Struck::default(), 0, Vec::new()));
     let work = || {
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= first + seeds {
-                return;
-            }
+        while let Some(&seed) = drawn.get(next.fetch_add(1, Ordering::Relaxed)) {
             let outcome = simulate(seed, &options).expect("the machine can simulate");
             let again = seed
                 .is_multiple_of(TWICE_EVERY)

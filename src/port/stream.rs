@@ -35,6 +35,10 @@ pub trait Stream: Send {
         false
     }
 
+    /// From here on it ends, when it is dropped, as a line that broke: a process that goes on must
+    /// not look like one that is gone.
+    fn break_off(&mut self) {}
+
     /// How long the other side's machine takes to acknowledge bytes, smoothed; zero where nobody
     /// measures it. One system call.
     fn round_trip(&self) -> Nanos {

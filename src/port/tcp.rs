@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use rustix::io::Errno;
+use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
 
 use crate::model::Nanos;
@@ -98,6 +99,11 @@ impl Stream for TcpLine {
 
     fn is_ended(&self) -> bool {
         self.is_ended
+    }
+
+    fn break_off(&mut self) {
+        // Closed without lingering the kernel says that it was reset, not that it is at its end.
+        let _ = set_socket_linger(&self.stream, Some(Duration::ZERO));
     }
 
     fn round_trip(&self) -> Nanos {
@@ -198,7 +204,18 @@ mod tests {
         assert!((1..1_000_000_000).contains(&took), "{took} ns over loopback");
         drop(client);
         let closed = (0..).find_map(|_| server.receive(&mut [0; 8]).err());
-        assert_eq!(closed, Some(Closed));
+        assert_eq!((closed, server.is_ended()), (Some(Closed), true));
+    }
+
+    #[test]
+    fn a_line_that_is_broken_off_does_not_look_like_an_end() {
+        let mut acceptor = TcpAcceptor::open(here()).expect("a listener");
+        let mut client = TcpLine::connect(acceptor.address()).expect("a line");
+        let mut server = (0..).find_map(|_| acceptor.accept()).expect("it never gives up");
+        client.break_off();
+        drop(client);
+        let closed = (0..).find_map(|_| server.receive(&mut [0; 8]).err());
+        assert_eq!((closed, server.is_ended()), (Some(Closed), false));
     }
 
     #[test]

@@ -244,6 +244,10 @@ impl Stream for End {
     fn is_ended(&self) -> bool {
         self.is_ended
     }
+
+    fn break_off(&mut self) {
+        locked(&self.cable).is_broken = true;
+    }
 }
 
 impl Drop for End {

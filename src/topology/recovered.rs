@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::journal::{
-    Annex, Annexed, Disk, Files, Keeper, KeeperThread, Opened, UtcMapping, Writer, open_both_from,
+    Annex, Annexed, Disk, Files, Health, Keeper, KeeperThread, Opened, UtcMapping, Writer,
+    open_both_from,
 };
 use crate::model::{Command, Event, Group, Nanos, SeqNo};
 use crate::runtime::{Clock, SystemClock};
@@ -11,7 +12,7 @@ use crate::snapshot::{Container, Stand};
 use crate::stage::{FixState, VenuesState};
 use crate::topology::standby::Copies;
 use crate::topology::{
-    BootError, Catalogue, Config, Kept, Replay, Taker, Unfit, empty_feed, empty_fold,
+    BootError, Catalogue, Config, Kept, ReleaseGate, Replay, Taker, Unfit, empty_feed, empty_fold,
     empty_gateway, empty_peers, fits, fix_options, fix_records, identity, journal_folder,
     journal_settings, list_snapshots, meaning, open_fix, open_venues, snapshots_folder,
     venues_options,
@@ -203,16 +204,34 @@ impl Recovered {
     }
 
     /// A standby goes on with what it has of the machine that was primary, and tells clients what
-    /// that had not told.
+    /// that had not told: where that waits for disks, all of it is on this machine's first.
     ///
     /// # Errors
-    /// A record that cannot be written.
+    /// A record that cannot be written, a disk that fails.
     pub(crate) fn inherit(&mut self, config: &Config, copies: Copies) -> Result<(), BootError> {
+        if config.gate() == ReleaseGate::SyncedReplicated {
+            self.wait_for_the_disk()?;
+        }
         let [clients, venues] = copies.into_stores();
         self.replay.venues.inherit(venues.into_iter());
         self.replay.fix.inherit(clients.into_iter());
         self.annexed = take_hand(config, &mut self.replay)?;
         self.replay.fix.tell_untold();
+        Ok(())
+    }
+
+    /// Waits until all commands are on the disk.
+    fn wait_for_the_disk(&mut self) -> Result<(), BootError> {
+        let Self { command_log, idle_keepers, .. } = self;
+        let progress = command_log.progress();
+        while progress.synced() < command_log.last() {
+            if progress.health() == Health::SyncFailed {
+                let why = progress.complaint().unwrap_or_default();
+                let (what, source) = ("the journal is not on the disk".into(), why);
+                return Err(BootError::System { what, source: std::io::Error::other(source) });
+            }
+            step_or_wait(idle_keepers);
+        }
         Ok(())
     }
 
@@ -280,16 +299,21 @@ fn take_hand(config: &Config, replay: &mut Replay) -> Result<Vec<Annexed>, BootE
 
 /// Writes an event that the crash kept from the event log, waiting for room as long as it takes.
 pub(crate) fn mend(log: &mut Writer<Event>, idle_keepers: &mut [Keeper], event: &Event) {
-    let pause = std::time::Duration::from_millis(1);
     while log.room() < crate::model::LINES_MAX {
-        if idle_keepers.is_empty() {
-            std::thread::sleep(pause);
-        }
-        idle_keepers.iter_mut().for_each(|keeper| {
-            keeper.step(pause);
-        });
+        step_or_wait(idle_keepers);
     }
     if log.append(&Group::new(*event)).is_ok() {
         log.commit();
     }
+}
+
+/// A moment passes: for keepers that have threads, or for these, which have none.
+fn step_or_wait(idle_keepers: &mut [Keeper]) {
+    let pause = std::time::Duration::from_millis(1);
+    if idle_keepers.is_empty() {
+        std::thread::sleep(pause);
+    }
+    idle_keepers.iter_mut().for_each(|keeper| {
+        keeper.step(pause);
+    });
 }

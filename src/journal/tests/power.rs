@@ -11,7 +11,8 @@ use proptest::prelude::*;
 
 use crate::journal::segment::SegmentFile;
 use crate::journal::{
-    Disk, Files, JournalError, LogKind, MapMut, Meaning, Opened, UtcMapping, open_both_from, open_with,
+    Disk, Files, JournalError, LogKind, MapMut, Meaning, Opened, UtcMapping, open_both_from,
+    open_with,
 };
 use crate::model::Command;
 

@@ -135,7 +135,10 @@ impl ToWitness {
     }
 
     fn lose(&mut self, complaint: Option<String>) {
-        self.line = None;
+        // The witness would take its end for ours, and the lease with it.
+        if let Some(mut line) = self.line.take() {
+            line.break_off();
+        }
         self.tenant.connect(None);
         self.complaint = complaint.or(self.complaint.take());
     }

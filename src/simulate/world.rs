@@ -207,7 +207,7 @@ impl World {
         // A start does not read what is before a snapshot: what is spoiled there is not found.
         let mut not_drawn = match snapshots {
             0 => vec![Fault::SnapshotRot],
-            _ => vec![Fault::BitRot, Fault::MisdirectedWrite],
+            _ => vec![Fault::BitRot, Fault::MisdirectedWrite, Fault::DiskLying],
         };
         // The room kept for cancels is a part of a segment, and must hold what is on the way.
         not_drawn.extend((kib < ROOMY_KIB).then_some(Fault::DiskFull));

@@ -9,7 +9,7 @@ use crate::journal::{
 use crate::model::{Command, Event, Group, Nanos, SeqNo};
 use crate::runtime::{Clock, SystemClock};
 use crate::snapshot::{Container, Stand};
-use crate::stage::{FixState, VenuesState};
+use crate::stage::{FixState, Rule, VenuesState};
 use crate::topology::standby::Copies;
 use crate::topology::{
     BootError, Catalogue, Config, Kept, ReleaseGate, Replay, Taker, Unfit, empty_feed, empty_fold,
@@ -209,7 +209,8 @@ impl Recovered {
     /// # Errors
     /// A record that cannot be written, a disk that fails.
     pub(crate) fn inherit(&mut self, config: &Config, copies: Copies) -> Result<(), BootError> {
-        if config.gate() == ReleaseGate::SyncedReplicated {
+        let waits = config.standby.alone() != Rule::Journaled;
+        if waits || config.gate() == ReleaseGate::SyncedReplicated {
             self.wait_for_the_disk()?;
         }
         let [clients, venues] = copies.into_stores();

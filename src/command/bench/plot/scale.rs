@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(first, (0.0, 10));
         assert!((last.0 - 3.0).abs() < 1e-9 && last.1 == few.max(), "{last:?}");
         let half = drawn.iter().find(|point| point.0 >= nines(0.5)).expect("half of them");
-        assert!(half.1.abs_diff(5_000) < 150, "{half:?}");
+        assert!(half.1.abs_diff(5_000) < 250, "{half:?}");
 
         // Ten in a million are longer than all that the axis tells.
         let mut many = Histogram::<u64>::new(3).expect("digits");
@@ -165,8 +165,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_range_holds_what_it_is_around(a in any::<u64>(), b in any::<u64>(), shift in 0..64) {
-            let (shortest, longest) = ((a >> shift).min(b >> shift), (a >> shift).max(b >> shift));
+        fn a_range_holds_what_it_is_around(ends in any::<[u64; 2]>(), shift in 0u32..64) {
+            let [a, b] = ends.map(|end| end >> shift);
+            let (shortest, longest) = (a.min(b), a.max(b));
             let range = Latencies::around(shortest, longest);
             prop_assert!(range.lowest <= shortest.max(1) as f64);
             prop_assert!(range.highest >= longest as f64);

@@ -179,9 +179,7 @@ mod tests {
     }
 
     fn texts(drawn: &Document<'_>) -> Vec<String> {
-        let texts = drawn
-            .descendants()
-            .filter(|node| node.has_tag_name(("", "text")) || { node.tag_name().name() == "text" });
+        let texts = drawn.descendants().filter(|node| node.tag_name().name() == "text");
         texts.map(|node| node.text().unwrap_or_default().to_owned()).collect()
     }
 

@@ -5,10 +5,13 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::command::Failure;
-use crate::command::bench::Bench;
+use crate::command::bench::machine::machine;
+use crate::command::bench::plot::{Plot, thousands, together};
+use crate::command::bench::{Bench, BenchArguments};
 use crate::feed::exchange::Exchange;
 use crate::feed::{ArbiterOptions, WatchOptions};
 use crate::model::{Nanos, SessionId};
@@ -180,6 +183,9 @@ pub(super) struct Figures {
 struct Turn {
     calm: Percentiles,
     burst: Percentiles,
+    /// Both whole.
+    #[serde(skip)]
+    distributions: [Histogram<u64>; 2],
 }
 
 /// Measures orders' latency in turns: all stages of theirs on one CPU, and prices where the
@@ -191,7 +197,11 @@ pub(super) fn run(bench: &Bench<'_>, cpus: &[usize], rate: u32) -> Result<Figure
         let (calm, _) = bench.measure_beside(cores, cpus, 0)?;
         let (burst, per_second) = bench.measure_beside(cores, cpus, rate)?;
         taken.push(per_second);
-        turns.push(Turn { calm, burst });
+        turns.push(Turn {
+            calm: Percentiles::of(&calm),
+            burst: Percentiles::of(&burst),
+            distributions: [calm, burst],
+        });
     }
     let ratio = |of: fn(&Percentiles) -> u64| {
         let ratio = |turn: &Turn| of(&turn.burst) as f64 / of(&turn.calm).max(1) as f64;
@@ -205,6 +215,23 @@ pub(super) fn run(bench: &Bench<'_>, cpus: &[usize], rate: u32) -> Result<Figure
     Ok(Figures { asked_per_s: rate, taken_per_s, turns, p50_ratio, p99_ratio })
 }
 
+/// The picture of orders' latency without and with a burst, of all turns.
+pub(super) fn plot(figures: &Figures, arguments: &BenchArguments) -> Plot {
+    let line = |name: &str, at: usize| {
+        let whole = figures.turns.iter().map(|turn| &turn.distributions[at]);
+        Some((name.to_owned(), together(whole)?))
+    };
+    Plot {
+        title: "Frame in to answer out beside an exchange's feed, by percentile".into(),
+        said: vec![
+            format!("{}; {TURNS} turns of each", arguments.sentence()),
+            format!("{} of the exchange's messages a second", thousands(figures.taken_per_s)),
+            machine(),
+        ],
+        lines: [line("calm", 0), line("burst", 1)].into_iter().flatten().collect(),
+    }
+}
+
 /// For people.
 pub(super) fn print(figures: &Figures, orders_per_s: u32) {
     println!(
@@ -213,7 +240,7 @@ pub(super) fn print(figures: &Figures, orders_per_s: u32) {
         figures.asked_per_s, figures.taken_per_s
     );
     println!("{:<12} {:>12} {:>12} {:>12} {:>12}", "", "calm p50", "burst p50", "p99", "p99");
-    for (at, Turn { calm, burst }) in figures.turns.iter().enumerate() {
+    for (at, Turn { calm, burst, .. }) in figures.turns.iter().enumerate() {
         let [a, b, c, d] = [calm.p50_ns, burst.p50_ns, calm.p99_ns, burst.p99_ns];
         println!("{:<12} {a:>12} {b:>12} {c:>12} {d:>12}", format!("turn {}", at + 1));
     }

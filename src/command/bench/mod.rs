@@ -3,6 +3,8 @@
 mod burst;
 mod floor;
 mod load;
+mod machine;
+mod plot;
 mod port;
 
 use std::ops::RangeInclusive;
@@ -12,12 +14,15 @@ use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 use clap::builder::RangedI64ValueParser;
+use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::client::script::{Accounts, Part, Script};
 pub(crate) use floor::core_to_core;
 
 use crate::command::bench::load::{Answers, LoadPort, NullPort, OURS, Plan, Progress};
+use crate::command::bench::machine::machine;
+use crate::command::bench::plot::{Plot, PlotArguments, thousands};
 use crate::command::bench::port::PortArguments;
 use crate::command::{Failure, Outcome};
 use crate::flow::{MakeOptions, Profile, make};
@@ -43,9 +48,10 @@ use crate::topology::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  wirematch bench\n  wirematch bench --rate 500000 --json\n  \
     wirematch bench --gate sequenced --orders 2000000\n  \
+    wirematch bench --fused-only --svg latency.svg\n  \
     wirematch bench --burst 1000000\n  \
     wirematch bench --port memif --against kernel\n  \
-    wirematch bench --port af_packet --svg plot.svg")]
+    wirematch bench --port af_packet --against kernel --svg plot.svg")]
 pub struct BenchArguments {
     /// Messages sent in each measurement, a tenth of them before it begins [default: 1000000; with
     /// --port 100000]
@@ -74,6 +80,8 @@ pub struct BenchArguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    plot: PlotArguments,
+    #[command(flatten)]
     port: PortArguments,
 }
 
@@ -85,6 +93,16 @@ impl BenchArguments {
 
     fn rate(&self) -> u32 {
         self.rate.unwrap_or(if self.port.is_asked() { 50_000 } else { 400_000 })
+    }
+
+    /// What is asked for, for a picture.
+    fn sentence(&self) -> String {
+        format!(
+            "{} messages at {} a second, open loop, the first tenth not measured; gate {}",
+            thousands(self.orders().into()),
+            thousands(self.rate().into()),
+            self.gate
+        )
     }
 }
 
@@ -99,6 +117,8 @@ struct Figures {
     orders_per_s: u64,
     #[serde(flatten)]
     latency: Percentiles,
+    #[serde(skip)]
+    distribution: Histogram<u64>,
     /// Executions for each hundred messages.
     executions_percent: f64,
     rejections: u64,
@@ -114,6 +134,7 @@ struct StageFigures {
 
 #[derive(Debug, Serialize)]
 struct Report {
+    machine: String,
     floor_ns: Option<u64>,
     gate: String,
     rate_per_s: u32,
@@ -126,13 +147,15 @@ struct Report {
 /// # Errors
 /// Wrong arguments, and what keeps the pipeline from running.
 pub fn run(arguments: &BenchArguments) -> Outcome {
+    let files = arguments.plot.open()?;
     if arguments.port.is_asked() {
-        return port::run(arguments);
+        return port::run(arguments, files);
     }
     let bench = Bench::new(arguments)?;
     let cpus = quietest_last(available_cpus());
     if let Some(rate) = arguments.burst {
         let figures = burst::run(&bench, &cpus, rate)?;
+        files.write(&burst::plot(&figures, arguments))?;
         if arguments.json {
             println!("{}", serde_json::to_string_pretty(&figures).context("cannot write JSON")?);
         } else {
@@ -149,12 +172,14 @@ pub fn run(arguments: &BenchArguments) -> Outcome {
         false => Some(bench.placement(&[front, back], &cpus)?),
     };
     let report = Report {
+        machine: machine(),
         floor_ns,
         gate: arguments.gate.clone(),
         rate_per_s: arguments.rate(),
         fused,
         split,
     };
+    files.write(&plot(&report, arguments))?;
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report).context("cannot write JSON")?);
     } else {
@@ -202,6 +227,7 @@ impl<'a> Bench<'a> {
         Ok(Figures {
             orders_per_s: (flood.messages as f64 / seconds) as u64,
             latency: Percentiles::of(&paced.latency),
+            distribution: paced.latency,
             executions_percent: 100.0 * flood.executions as f64 / self.messages.len() as f64,
             rejections: flood.rejections,
             stages,
@@ -220,11 +246,11 @@ impl<'a> Bench<'a> {
         cores: &[&[StageName]],
         cpus: &[usize],
         rate: u32,
-    ) -> Result<(Percentiles, u64), Failure> {
+    ) -> Result<(Histogram<u64>, u64), Failure> {
         let heard = burst::Heard::default();
         let beside = Some((rate, heard.clone()));
         let (paced, _) = self.measure(cores, cpus, self.interval(), beside)?;
-        Ok((Percentiles::of(&paced.latency), heard.per_second()))
+        Ok((paced.latency, heard.per_second()))
     }
 
     fn measure(
@@ -405,6 +431,19 @@ fn messages(arguments: &BenchArguments, catalogue: &Catalogue) -> Result<Arc<[Ve
     Ok(script.messages.into())
 }
 
+/// The picture of every placement.
+fn plot(report: &Report, arguments: &BenchArguments) -> Plot {
+    let placements = [("fused", Some(&report.fused)), ("split", report.split.as_ref())];
+    let lines = placements.into_iter().filter_map(|(name, figures)| {
+        figures.map(|figures| (name.to_owned(), figures.distribution.clone()))
+    });
+    Plot {
+        title: "Frame in to answer out, in one process, by percentile".into(),
+        said: vec![arguments.sentence(), report.machine.clone()],
+        lines: lines.collect(),
+    }
+}
+
 fn print(report: &Report) {
     println!(
         "gate {}, latency at {} messages a second, open loop; floor between two CPUs {} ns",
@@ -412,6 +451,7 @@ fn print(report: &Report) {
         report.rate_per_s,
         report.floor_ns.map_or("-".into(), |floor| floor.to_string())
     );
+    println!("{}", report.machine);
     println!(
         "{:<12} {:>12} {:>9} {:>9} {:>9} {:>11}",
         "", "messages/s", "p50 ns", "p99 ns", "p99.9 ns", "max ns"

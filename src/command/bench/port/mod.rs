@@ -3,10 +3,8 @@
 
 mod network;
 mod outcome;
-mod plot;
 mod serve;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +13,8 @@ use clap::ValueEnum;
 use hdrhistogram::Histogram;
 
 use crate::command::bench::load::{LoadPort, Plan, Progress};
+use crate::command::bench::machine::machine;
+use crate::command::bench::plot::Files;
 use crate::command::bench::port::network::{Kind, Place, Server};
 use crate::command::bench::port::outcome::{Measured, Outcomes, Turn};
 use crate::command::bench::{Bench, BenchArguments, floor};
@@ -38,12 +38,6 @@ pub(super) struct PortArguments {
     /// Turns of each; figures are those of the median turn
     #[arg(long, default_value_t = 3, requires = "port")]
     rounds: u32,
-    /// Write the wire-to-wire distribution here, as HdrHistogram prints one
-    #[arg(long, value_name = "FILE", requires = "port")]
-    hgrm: Option<PathBuf>,
-    /// Draw percentiles here
-    #[arg(long, value_name = "FILE", requires = "port")]
-    svg: Option<PathBuf>,
     /// What this process is to be, when the command starts itself
     #[arg(long, hide = true)]
     serve: Option<Role>,
@@ -82,7 +76,7 @@ enum Role {
 const PATIENCE: Nanos = Nanos(5_000_000_000);
 
 /// Runs the command.
-pub(super) fn run(arguments: &BenchArguments) -> Outcome {
+pub(super) fn run(arguments: &BenchArguments, files: Files) -> Outcome {
     let kind = arguments.port.port.context("it was asked for")?;
     if let Some(role) = arguments.port.serve {
         return serve::run(arguments, kind, role);
@@ -113,13 +107,9 @@ pub(super) fn run(arguments: &BenchArguments) -> Outcome {
             outcomes.turns.push(taken.map_err(|_| anyhow!("the client panicked"))??);
         }
     }
-    if let Some(path) = &arguments.port.hgrm {
-        plot::write_hgrm(path, &outcomes).context("cannot write the distribution")?;
-    }
-    if let Some(path) = &arguments.port.svg {
-        plot::write_svg(path, &outcomes).context("cannot draw")?;
-    }
-    outcomes.print(arguments.json)
+    let machine = machine();
+    files.write(&outcomes.plot(&arguments.sentence(), &machine))?;
+    outcomes.print(&machine, arguments.json)
 }
 
 /// One turn: the far end is started, asked at a rate, then as fast as it answers, and ended.

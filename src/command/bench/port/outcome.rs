@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::command::Outcome;
+use crate::command::bench::plot::{Plot, together};
 use crate::command::bench::port::Role;
 use crate::command::bench::port::network::Kind;
 use crate::command::bench::port::serve::InBox;
@@ -51,6 +52,9 @@ pub(super) struct Turn {
     pub(super) told: Told,
 }
 
+/// In the order in which they are told.
+const ROLES: [Role; 4] = [Role::Echo, Role::Appliance, Role::KernelEcho, Role::KernelAppliance];
+
 /// All turns.
 pub(super) struct Outcomes {
     kind: Kind,
@@ -79,20 +83,23 @@ impl Outcomes {
         turns.get(turns.len() / 2).copied()
     }
 
-    /// The distribution that is drawn for a role: all of its turns.
-    pub(super) fn drawn(&self) -> Vec<(String, Histogram<u64>)> {
-        let mut drawn = Vec::new();
-        for role in [Role::Echo, Role::Appliance, Role::KernelEcho, Role::KernelAppliance] {
-            let mut turns = self.turns.iter().filter(|turn| turn.role == role);
-            let Some(first) = turns.next() else { continue };
-            let mut sum = first.measured.latency.clone();
-            for turn in turns {
-                // They have the same bounds.
-                let _ = sum.add(&turn.measured.latency);
-            }
-            drawn.push((self.name(role), sum));
+    /// The picture of every role; `asked` says how it was measured.
+    pub(super) fn plot(&self, asked: &str, machine: &str) -> Plot {
+        let turns = self.turns.iter().filter(|turn| turn.role == Role::Echo).count();
+        Plot {
+            title: format!("Wire to wire over {}, by percentile", self.kind.name()),
+            said: vec![format!("{asked}; {turns} turns of each"), machine.to_owned()],
+            lines: self.lines(),
         }
-        drawn
+    }
+
+    /// Each role's name and its latencies, in all of its turns.
+    fn lines(&self) -> Vec<(String, Histogram<u64>)> {
+        let line = |role| {
+            let turns = self.turns.iter().filter(|turn| turn.role == role);
+            Some((self.name(role), together(turns.map(|turn| &turn.measured.latency))?))
+        };
+        ROLES.into_iter().filter_map(line).collect()
     }
 
     fn name(&self, role: Role) -> String {
@@ -105,7 +112,6 @@ impl Outcomes {
     }
 
     fn rows(&self) -> Vec<Row> {
-        let roles = [Role::Echo, Role::Appliance, Role::KernelEcho, Role::KernelAppliance];
         let row = |role| {
             let turn = self.median(role)?;
             let best = self.turns.iter().filter(|turn| turn.role == role);
@@ -116,12 +122,11 @@ impl Outcomes {
                 per_second: best.filter_map(|turn| turn.measured.per_second).max(),
             })
         };
-        roles.into_iter().filter_map(row).collect()
+        ROLES.into_iter().filter_map(row).collect()
     }
 
-    pub(super) fn print(&self, as_json: bool) -> Outcome {
+    pub(super) fn print(&self, machine: &str, as_json: bool) -> Outcome {
         let rows = self.rows();
-        let machine = machine();
         let gaps = self.median(Role::Appliance).map(|turn| turn.told.gaps).unwrap_or_default();
         let find = |role| rows.iter().find(|row| row.name == self.name(role));
         let p50 = |role| find(role).map(|row| row.wire.p50_ns);
@@ -196,21 +201,4 @@ fn line(name: &str, latency: &Percentiles, per_second: Option<u64>) {
     let per_second = per_second.map_or(String::new(), |rate| rate.to_string());
     let Percentiles { p50_ns, p99_ns, p999_ns, max_ns, .. } = latency;
     println!("{name:<22} {p50_ns:>9} {p99_ns:>9} {p999_ns:>10} {max_ns:>11} {per_second:>12}");
-}
-
-/// What else the machine does, and how this process is scheduled.
-fn machine() -> String {
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = load.split(' ').take(3).collect::<Vec<_>>().join(" ");
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // What follows the name, which may hold blanks; the policy is the 41st field of all.
-    let policy = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(38));
-    let policy = match policy {
-        Some("0") => "SCHED_OTHER",
-        Some("1") => "SCHED_FIFO",
-        Some("2") => "SCHED_RR",
-        Some(_) => "another policy",
-        None => "an unknown policy",
-    };
-    format!("load {load}, scheduled by {policy}")
 }

@@ -138,7 +138,8 @@ impl Away {
         let order = &mut routed.order;
         order.leaves = order.leaves.saturating_sub(command.quantity);
         order.executed = Quantity(order.executed.0.saturating_add(command.quantity.0));
-        let order = *order;
+        let routed = *routed;
+        let order = routed.order;
         let is_found = routed.left_there.is_some_and(|left| order.leaves <= left);
         let mut flags = EventFlags::AWAY;
         if command.side == 0 {
@@ -164,6 +165,9 @@ impl Away {
         let event = rules::about(&order, EventKind::Executed);
         let (price, quantity) = (command.price, command.quantity);
         self.outbox.push(Event { price, quantity, flags, ..event });
+        if order.leaves == Quantity::ZERO {
+            self.too_late(&routed);
+        }
         if is_found {
             self.confirm(slot);
         }
@@ -210,7 +214,7 @@ impl Away {
         if all {
             self.answered_by_end(&routed);
             self.orders.remove(slot);
-            return self.outbox.push(rules::cancelled(&routed.order, reason));
+            return self.gone(&routed, reason, is_answer);
         }
         if let Some(routed) = self.orders.get_mut(slot) {
             routed.order.leaves = routed.order.leaves.saturating_sub(command.quantity);
@@ -218,6 +222,29 @@ impl Away {
         let event = rules::cancelled(&routed.order, reason);
         let (quantity, flags) = (command.quantity, EventFlags::default());
         self.outbox.push(Event { quantity, flags, ..event });
+    }
+
+    /// An order was taken away: so a cancel is answered whoever did it, and a change if that did.
+    fn gone(&mut self, routed: &Routed, reason: CancelReason, is_answer: bool) {
+        self.outbox.push(rules::cancelled(&routed.order, reason));
+        if !is_answer && !matches!(routed.asked, Asked::Cancel(_)) {
+            self.too_late(routed);
+        }
+    }
+
+    /// An order has ended otherwise than its client asked: the destination will refuse what it no
+    /// longer knows, and that names no order here. So the client has its answer now.
+    fn too_late(&mut self, routed: &Routed) {
+        let is_owed = match routed.asked {
+            Asked::Cancel(reason) => reason == CancelReason::User,
+            Asked::Cut(_) | Asked::Modify(..) => true,
+            // What was to replace it is an order of its own.
+            Asked::Nothing | Asked::Replace(_) => false,
+        };
+        if is_owed {
+            let event = rules::about(&routed.order, EventKind::CancelRejected);
+            self.outbox.push(Event { reason: RejectCode::UnknownOrder.code(), ..event });
+        }
     }
 
     /// An order is gone, and with it what was asked of it.
@@ -231,13 +258,14 @@ impl Away {
     fn replaced_by_nothing(&mut self, slot: Slot, routed: &Routed) {
         let Asked::Replace(ordinal) = routed.asked else { return };
         let new = OrderId::new(routed.order.session, ordinal);
-        if let Some(new) = self.orders.find(new) {
-            self.orders.remove(new);
-            self.waiting.fewer(routed.order.session);
-        }
+        let new = self.orders.find(new).and_then(|new| self.orders.remove(new));
         self.orders.remove(slot);
         let gone = rules::cancelled(&routed.order, CancelReason::ReplacedBelowExecuted);
         self.outbox.push(Event { target: ordinal, ..gone });
+        if let Some(new) = new {
+            self.waiting.fewer(new.order.session);
+            self.too_late(&new);
+        }
     }
 
     /// An order has taken the other's place, with what is said to be left of it.
@@ -271,8 +299,7 @@ impl Away {
             if routed.state == State::Rest {
                 self.waiting.fewer(routed.order.session);
             }
-            let gone = rules::cancelled(&routed.order, CancelReason::Destination);
-            return self.outbox.push(gone);
+            return self.gone(&routed, CancelReason::Destination, false);
         }
         self.waiting.fewer(routed.order.session);
         let event = rules::about(&routed.order, EventKind::Rejected);
@@ -282,6 +309,7 @@ impl Away {
         };
         let (reason, flags) = (code.code(), EventFlags::DONE);
         self.outbox.push(Event { reason, target, flags, ..event });
+        self.too_late(&routed);
         if let State::Replacing(old) = routed.state
             && let Some(old) = self.orders.find(old)
         {

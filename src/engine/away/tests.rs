@@ -239,6 +239,45 @@ fn a_replacement_takes_the_others_place_or_leaves_it() {
 }
 
 #[test]
+fn what_was_asked_of_an_order_that_ended_otherwise_came_too_late() {
+    use EventKind::{CancelRejected, Cancelled, Executed, Rejected};
+    let mut desk = Desk::new(1_024);
+    let told_kinds = |events: Vec<Event>| -> Vec<EventKind> {
+        events.iter().map(|event| event.kind().expect("a kind")).collect()
+    };
+    (1..=5).for_each(|ordinal| _ = desk.enter(ordinal, 10));
+    desk.kinds(about(CommandKind::Cancel, 1, 0));
+    let filled = desk.executed(1, 7, 10);
+    assert_eq!(told(&filled[1..]), [(Executed, 1, 10), (CancelRejected, 1, 0)]);
+    assert_eq!(filled[2].reject_code(), Some(RejectCode::UnknownOrder));
+    assert_eq!(filled[2].client_seq, 0, "a late answer");
+    // The destination's own refusal, afterwards, is of nobody.
+    assert_eq!(desk.report(CommandKind::AwayCancelRejected, 1)[0].kind(), Ok(EventKind::Nothing));
+    // An order that is refused leaves nothing to cancel, nor to cut.
+    desk.kinds(about(CommandKind::Cancel, 2, 0));
+    desk.kinds(about(CommandKind::Cancel, 3, 4));
+    for ordinal in [2, 3] {
+        let refused = told_kinds(desk.report(CommandKind::AwayRejected, ordinal));
+        assert_eq!(refused, [Rejected, CancelRejected]);
+    }
+    // A cancel is answered by whatever takes the order away, a cut is not.
+    desk.report(CommandKind::AwayAccepted, 4);
+    desk.report(CommandKind::AwayAccepted, 5);
+    desk.kinds(about(CommandKind::Cancel, 4, 0));
+    desk.kinds(about(CommandKind::Cancel, 5, 4));
+    let expired = |ordinal| {
+        let kind = Command::new(CommandKind::AwayCancelled);
+        Command { session: THERE, ordinal, side: CancelReason::Expired.code(), ..kind }
+    };
+    assert_eq!(desk.kinds(expired(4)), [Cancelled]);
+    assert_eq!(desk.kinds(expired(5)), [Cancelled, CancelRejected]);
+    // Nobody waits for the answer to what another asked.
+    desk.enter(6, 10);
+    desk.kinds(Command::new(CommandKind::Kill));
+    assert_eq!(told_kinds(desk.executed(6, 8, 10)).last(), Some(&Executed));
+}
+
+#[test]
 fn who_is_not_heard_gets_no_orders_and_a_full_way_none_either() {
     let mut desk = Desk::new(16);
     for ordinal in 1..=4 {
@@ -416,6 +455,7 @@ proptest! {
         let mut desk = Desk::new(1_024);
         let mut left = std::collections::BTreeMap::<u32, i64>::new();
         let mut here = std::collections::BTreeSet::new();
+        let mut asked = std::collections::BTreeSet::new();
         for (at, (what, ordinal, quantity, side)) in steps.into_iter().enumerate() {
             let away = |kind: CommandKind| Command {
                 session: THERE,
@@ -455,8 +495,23 @@ proptest! {
                 10 => desk.say(Group::new(away(CommandKind::AwayRejected))),
                 _ => desk.say(Group::new(away(CommandKind::AwayModified))),
             };
+            let mut ended = Vec::new();
             for event in &events {
                 let quantity = i64::from(event.quantity.0);
+                let is_change = event.reason == CommandKind::Cancel.code();
+                match event.kind().expect("a kind") {
+                    EventKind::Routed if is_change && event.client_seq != 0 => {
+                        asked.insert(event.ordinal);
+                    }
+                    EventKind::CancelRejected if event.client_seq == 0 => {
+                        asked.remove(&event.ordinal);
+                    }
+                    EventKind::Cancelled => _ = asked.remove(&event.ordinal),
+                    _ => {}
+                }
+                if event.flags.has(EventFlags::DONE) {
+                    ended.push(event.ordinal);
+                }
                 match event.kind().expect("a kind") {
                     EventKind::Accepted => {
                         prop_assert_eq!(left.insert(event.ordinal, quantity), None);
@@ -478,6 +533,9 @@ proptest! {
                     _ => {}
                 }
             }
+            // Whoever asked for an order's end, or part of it, has an answer when it has ended.
+            ended.retain(|ordinal| asked.contains(ordinal));
+            prop_assert_eq!(ended, Vec::<u32>::new());
         }
         for (number, message) in (1..).zip(&desk.sent) {
             prop_assert_eq!(message.client_seq, number);

@@ -433,9 +433,14 @@ impl Orders {
         }))
     }
 
-    fn cancel_rejected(&self, event: &Event, response_to: u8) -> OrderReport {
+    fn cancel_rejected(&mut self, event: &Event, response_to: u8) -> OrderReport {
         let code = event.reject_code().unwrap_or(RejectCode::UnknownOrder);
         let asked = self.asked(self.answered_by(event)).copied().unwrap_or_default();
+        if event.client_seq == 0
+            && let Some(order) = self.get_mut(event.ordinal)
+        {
+            order.asked = 0;
+        }
         let order = self.get(asked.target);
         OrderReport::CancelReject(CancelReject {
             order_id: order.map_or(0, |order| order.reference),

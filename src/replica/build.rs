@@ -4,11 +4,14 @@
 use std::path::Path;
 use std::{env, fs};
 
+/// Of nothing.
+pub(crate) const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+
 /// Tells the crate its sources' number.
 pub(crate) fn number_the_build() {
     println!("cargo:rerun-if-changed=src");
     println!("cargo:rerun-if-changed=Cargo.lock");
-    let mut number = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128;
+    let mut number = BASIS;
     add(Path::new("Cargo.lock"), &mut number);
     add(Path::new("src"), &mut number);
     let version = env::var("CARGO_PKG_VERSION").unwrap_or_default();
@@ -16,7 +19,7 @@ pub(crate) fn number_the_build() {
 }
 
 /// FNV-1a over names and contents, in order.
-fn add(path: &Path, number: &mut u128) {
+pub(crate) fn add(path: &Path, number: &mut u128) {
     let mut take = |bytes: &[u8]| {
         for byte in bytes {
             *number = (*number ^ u128::from(*byte)).wrapping_mul(0x0100_0000_0000_0000_0000_013b);

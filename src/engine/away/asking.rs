@@ -9,6 +9,9 @@ use crate::model::{
     RejectCode, Scope,
 };
 
+/// How many replacements of one another may wait for their answers.
+const CHAIN_MAX: usize = 4;
+
 impl Away {
     pub(super) fn enter(&mut self, group: &Group<Command>) -> Result<(), RejectCode> {
         let command = &group.head;
@@ -35,7 +38,7 @@ impl Away {
         let command = &group.head;
         let slot = self.orders.find(command.target_id()).ok_or(RejectCode::UnknownOrder)?;
         let old = *self.orders.get(slot).ok_or(RejectCode::UnknownOrder)?;
-        if old.asked != Asked::Nothing {
+        if old.asked != Asked::Nothing || self.is_chain_full(old) {
             return Err(RejectCode::Pending);
         }
         let place = self.place(old.away.session()).ok_or(RejectCode::Elsewhere)?;
@@ -54,6 +57,16 @@ impl Away {
         }
         self.send_order(group, place, order, State::Replacing(old.order.id()), old.here);
         Ok(())
+    }
+
+    /// Whether an order is the last of [`CHAIN_MAX`] replacements that wait for one another: one
+    /// report may answer them all, and what a command tells is bounded.
+    fn is_chain_full(&self, last: Routed) -> bool {
+        let before = |routed: &Routed| match routed.state {
+            State::Replacing(old) => self.orders.get(self.orders.find(old)?).copied(),
+            _ => None,
+        };
+        std::iter::successors(Some(last), before).nth(CHAIN_MAX).is_some()
     }
 
     /// What every order must find: a destination that is heard, and room.

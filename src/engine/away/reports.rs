@@ -43,6 +43,9 @@ impl Away {
                         }
                     }
                     Some(CommandKind::AwayCancelled) => self.cancelled(slot, command),
+                    Some(CommandKind::AwayReplaced) if command.quantity == Quantity::ZERO => {
+                        self.replaced_and_done(slot, command);
+                    }
                     Some(CommandKind::AwayReplaced) => {
                         self.replaced(slot, Some((command.quantity, command.price)));
                     }
@@ -254,6 +257,18 @@ impl Away {
         }
     }
 
+    /// A replacement took its place with nothing left: no more was asked for than had traded. Where
+    /// the other order was told to be gone already, there was nothing to replace.
+    fn replaced_and_done(&mut self, slot: Slot, command: &Command) {
+        let Some(new) = self.orders.get(slot) else { return };
+        let State::Replacing(old) = new.state else { return };
+        let Some(old) = self.orders.find(old) else { return self.rejected(slot, command) };
+        self.must_live(old);
+        if let Some(routed) = self.orders.get(old).copied() {
+            self.replaced_by_nothing(old, &routed);
+        }
+    }
+
     /// What an order was to be replaced by had nothing left: both are gone.
     fn replaced_by_nothing(&mut self, slot: Slot, routed: &Routed) {
         let Asked::Replace(ordinal) = routed.asked else { return };
@@ -273,6 +288,8 @@ impl Away {
         let Some(new) = self.orders.get(slot).copied() else { return };
         let State::Replacing(old) = new.state else { return };
         let old_slot = self.orders.find(old);
+        // What was replaced had been taken, even where nobody said so.
+        old_slot.into_iter().for_each(|slot| self.must_live(slot));
         let old = old_slot.and_then(|slot| self.orders.remove(slot));
         let Some(routed) = self.orders.get_mut(slot) else { return };
         routed.state = State::Live;
@@ -368,7 +385,10 @@ impl Away {
         if event.quantity != Quantity::ZERO {
             self.outbox.push(event);
         }
-        self.answered(slot, command);
+        // A cancel or a replacement is still to be answered: nobody asked for this.
+        if matches!(asked, Asked::Cut(_) | Asked::Modify(..)) {
+            self.answered(slot, command);
+        }
     }
 }
 

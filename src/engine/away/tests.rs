@@ -236,6 +236,13 @@ fn a_replacement_takes_the_others_place_or_leaves_it() {
     let events = desk.say(Group::new(Command { kind: CommandKind::AwayCancelled.code(), ..none }));
     assert_eq!(events[0].cancel_reason(), Some(CancelReason::ReplacedBelowExecuted));
     assert_eq!((events[0].ordinal, events[0].target, desk.away.open_orders()), (7, 8, 0));
+    // Nor does one stay that is reported to stand with nothing left.
+    desk.enter(9, 10);
+    desk.executed(5, 2, 6);
+    desk.kinds(Command { ordinal: 10, ..about(CommandKind::Replace, 9, 6) });
+    let done = Command { ordinal: 6, target: 5, quantity: Quantity(0), ..replaced };
+    assert_eq!(told(&desk.say(Group::new(done))), [(EventKind::Cancelled, 9, 4)]);
+    assert_eq!(desk.away.open_orders(), 0);
 }
 
 #[test]
@@ -495,12 +502,12 @@ proptest! {
                 10 => desk.say(Group::new(away(CommandKind::AwayRejected))),
                 _ => desk.say(Group::new(away(CommandKind::AwayModified))),
             };
-            let mut ended = Vec::new();
+            let (quantity_asked, mut ended) = (quantity, Vec::new());
             for event in &events {
                 let quantity = i64::from(event.quantity.0);
-                let is_change = event.reason == CommandKind::Cancel.code();
                 match event.kind().expect("a kind") {
-                    EventKind::Routed if is_change && event.client_seq != 0 => {
+                    // A cut that finds no more than it leaves is answered by silence.
+                    EventKind::Routed if what == 3 && quantity_asked == 0 => {
                         asked.insert(event.ordinal);
                     }
                     EventKind::CancelRejected if event.client_seq == 0 => {

@@ -6,7 +6,7 @@ use crate::snapshot::{Bad, Part, Source, codes, part};
 
 /// The layout's version: raised when any part is written otherwise. A snapshot of another version
 /// is passed over, and history folded instead.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 
 const MAGIC: [u8; 8] = *b"WMSTATE\n";
 const DIGEST: usize = 32;

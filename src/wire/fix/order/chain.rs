@@ -126,8 +126,12 @@ pub struct Order {
     pub instrument: InstrumentId,
     /// For whom.
     pub account: AccountId,
-    /// What was asked of it that its destination has not answered: the client's number of it.
-    pub asked: u32,
+    /// The ClOrdID of a cancel that its destination has not answered, all zeros for none. It is
+    /// with the order because nobody bounds what its client asks for meanwhile.
+    pub cancel: Id,
+    /// It was asked to be replaced by this one, 0 for none, and its destination has not answered:
+    /// the answer is about it, so it keeps its room though it ends.
+    pub replacement: u32,
     /// It was sent on, and nobody knows where it is: its destination is not heard.
     pub is_in_doubt: bool,
 }
@@ -144,7 +148,8 @@ part!(Order {
     order_type,
     instrument,
     account,
-    asked,
+    cancel,
+    replacement,
     is_in_doubt,
 });
 

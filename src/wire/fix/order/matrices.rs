@@ -29,6 +29,8 @@ enum Step {
     /// A part was taken away, the rest stands.
     Cut(u32, u32),
     CancelRejected(u32),
+    /// The same, of an order elsewhere: long after it was asked.
+    TooLate(u32),
     /// A trade of so many is undone.
     Busted(u32, u32),
 }
@@ -127,6 +129,10 @@ impl Play {
                 let event = self.event(EventKind::CancelRejected, ordinal, 0);
                 Event { reason: RejectCode::UnknownOrder.code(), ..event }
             }
+            Step::TooLate(ordinal) => {
+                let event = self.event(EventKind::CancelRejected, ordinal, 0);
+                Event { reason: RejectCode::UnknownOrder.code(), client_seq: 0, ..event }
+            }
             Step::Busted(ordinal, quantity) => {
                 let event = self.event(EventKind::Busted, ordinal, quantity);
                 Event { flags: EventFlags::AWAY, ..event }
@@ -151,7 +157,7 @@ fn scenarios() -> Vec<Scenario> {
     use CommandKind as K;
     use Step::{
         Accepted, Busted, Cancel, CancelRejected, Cancelled, Cut, Enter, Rejected, Replace,
-        Replaced, Routed, Traded,
+        Replaced, Routed, TooLate, Traded,
     };
     let new = || (Accepted(1), told(('0', '0', 100, 0)));
     let part = || (Traded(1, 40), told(('F', '1', 60, 40)));
@@ -273,6 +279,18 @@ fn scenarios() -> Vec<Scenario> {
                 (Routed(K::Cancel, 1), told(('6', '6', 100, 0))),
                 part(),
                 gone(User, ('4', '4', 0, 40)),
+            ],
+        ),
+        (
+            "filled before the cancel came to a destination",
+            vec![
+                enter(),
+                (Routed(K::Enter, 1), told(('A', 'A', 100, 0))),
+                new(),
+                cancel(),
+                (Routed(K::Cancel, 1), told(('6', '6', 100, 0))),
+                all(),
+                (TooLate(1), told(('9', '2', 0, 0))),
             ],
         ),
         (

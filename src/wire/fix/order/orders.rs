@@ -85,10 +85,12 @@ impl Orders {
         self.next
     }
 
-    /// Whether the next order has room: the order that would make way is finished.
+    /// Whether the next order has room: the order that would make way is finished, and no answer
+    /// is about it.
     #[inline]
     pub fn has_room(&self) -> bool {
-        self.slots.get(self.slot(self.next)).is_some_and(|old| old.ordinal == 0 || !old.is_open())
+        let old = self.slots.get(self.slot(self.next));
+        old.is_some_and(|old| old.ordinal == 0 || !old.is_open() && old.replacement == 0)
     }
 
     #[inline]
@@ -209,7 +211,8 @@ impl Orders {
             order_type: command.order_type,
             instrument: command.instrument,
             account: command.account,
-            asked: 0,
+            cancel: Id::default(),
+            replacement: 0,
             is_in_doubt: false,
         };
         if let Some(place) = self.slots.get_mut(slot) {
@@ -282,19 +285,25 @@ impl Orders {
             b'E' => asked.target,
             _ => event.ordinal,
         };
-        self.get_mut(order)?.asked = event.client_seq;
+        match self.get_mut(order)? {
+            old if pending == b'E' => old.replacement = event.ordinal,
+            asked_of => asked_of.cancel = asked.id,
+        }
         let mut report = self.execution(event, order, pending);
         (report.original_id, report.id, report.status) = (report.id, asked.id, pending);
         Some(OrderReport::Execution(report))
     }
 
-    /// The client's number of what an event answers: that of a late answer is with its order.
+    /// What an event about an order answers, if anything. A late one answers the cancel that is
+    /// with its order, which is let go.
     #[inline]
-    fn answered_by(&self, event: &Event) -> u32 {
-        match event.client_seq {
-            0 => self.get(event.ordinal).map_or(0, |order| order.asked),
-            number => number,
+    fn answered(&mut self, event: &Event) -> Option<Pending> {
+        if event.client_seq != 0 {
+            return self.asked(event.client_seq).copied();
         }
+        let order = self.get_mut(event.ordinal).filter(|order| order.cancel != Id::default())?;
+        let (id, kind) = (std::mem::take(&mut order.cancel), CommandKind::Cancel.code());
+        Some(Pending { kind, id, target: event.ordinal, ..Pending::default() })
     }
 
     /// A trade is undone, or was another.
@@ -330,7 +339,7 @@ impl Orders {
     fn replaced(&mut self, event: &Event) -> Option<OrderReport> {
         let old = *self.get(event.target)?;
         if let Some(old) = self.get_mut(event.target) {
-            old.stage = Stage::Replaced;
+            (old.stage, old.replacement) = (Stage::Replaced, 0);
         }
         let new = self.get_mut(event.ordinal)?;
         (new.executed, new.notional, new.reference) = (old.executed, old.notional, old.reference);
@@ -362,9 +371,7 @@ impl Orders {
         self.get_mut(event.ordinal)?.stage = stage;
         let mut report = self.execution(event, event.ordinal, exec_type);
         let cancel = CommandKind::Cancel.code();
-        if let Some(asked) =
-            self.asked(self.answered_by(event)).filter(|asked| asked.kind == cancel)
-        {
+        if let Some(asked) = self.answered(event).filter(|asked| asked.kind == cancel) {
             (report.original_id, report.id) = (report.id, asked.id);
         }
         report.text = codes::cancel_text(reason);
@@ -374,7 +381,8 @@ impl Orders {
     /// A replacement asked for no more than had traded: the order is as good as filled.
     fn replaced_by_nothing(&mut self, event: &Event) -> Option<OrderReport> {
         let old = *self.get(event.ordinal)?;
-        self.get_mut(event.ordinal)?.stage = Stage::Replaced;
+        let gone = self.get_mut(event.ordinal)?;
+        (gone.stage, gone.replacement) = (Stage::Replaced, 0);
         let new = self.get_mut(event.target)?;
         (new.executed, new.notional, new.reference) = (old.executed, old.notional, old.reference);
         (new.stage, new.total) = (Stage::Filled, old.executed);
@@ -419,7 +427,7 @@ impl Orders {
         new.stage = Stage::Rejected;
         let id = new.id;
         let old = self.get_mut(event.target)?;
-        old.asked = 0;
+        old.replacement = 0;
         let code = event.reject_code().unwrap_or(RejectCode::DestinationRefused);
         Some(OrderReport::CancelReject(CancelReject {
             order_id: old.reference,
@@ -435,12 +443,7 @@ impl Orders {
 
     fn cancel_rejected(&mut self, event: &Event, response_to: u8) -> OrderReport {
         let code = event.reject_code().unwrap_or(RejectCode::UnknownOrder);
-        let asked = self.asked(self.answered_by(event)).copied().unwrap_or_default();
-        if event.client_seq == 0
-            && let Some(order) = self.get_mut(event.ordinal)
-        {
-            order.asked = 0;
-        }
+        let asked = self.answered(event).unwrap_or_default();
         let order = self.get(asked.target);
         OrderReport::CancelReject(CancelReject {
             order_id: order.map_or(0, |order| order.reference),

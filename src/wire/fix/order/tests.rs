@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use super::codes;
 use super::*;
 use crate::model::{
-    AccountId, Command, CommandKind, Event, EventKind, Flags, Group, InstrumentId, Line, Nanos,
-    OrderType, Price, Quantity, RejectCode, SelfTrade, SeqNo, SessionId, Side, TermFlags, Terms,
-    Text, TimeInForce,
+    AccountId, Command, CommandKind, Event, EventFlags, EventKind, Flags, Group, InstrumentId,
+    Line, Nanos, OrderType, Price, Quantity, RejectCode, SelfTrade, SeqNo, SessionId, Side,
+    TermFlags, Terms, Text, TimeInForce,
 };
 use crate::wire::fix::dictionary::Version;
 use crate::wire::fix::frame::{Framing, frame};
@@ -274,6 +274,61 @@ fn entering(ordinal: u32, id: Id) -> (Command, Group<Command>) {
 
 fn id(number: u32) -> Id {
     Id::new(format!("ID{number}").as_bytes()).expect("short")
+}
+
+/// Asked of an order elsewhere, a cancel may wait for longer than requests are remembered.
+#[test]
+fn a_late_answer_names_the_cancel_however_much_was_asked_since() {
+    let mut orders = orders();
+    let ask = |orders: &mut Orders, kind: CommandKind, client_seq: u32, name: Id| {
+        let (mut command, mut group) = entering(1, name);
+        (command.kind, command.client_seq, command.target) = (kind.code(), client_seq, 1);
+        group.head = command;
+        orders.note(&group, &command);
+        command
+    };
+    let entered = ask(&mut orders, CommandKind::Enter, 1, id(1));
+    orders.apply(&Event::answering(&entered, 0, EventKind::Accepted));
+    let cancel = ask(&mut orders, CommandKind::Cancel, 2, id(2));
+    let reason = CommandKind::Cancel.code();
+    let routed = Event::answering(&cancel, 0, EventKind::Routed);
+    orders.apply(&Event { reason, ordinal: 1, ..routed });
+    (3..40).for_each(|number| _ = ask(&mut orders, CommandKind::Cancel, number, id(number)));
+    let late = Event { ordinal: 1, client_seq: 0, ..Event::default() };
+    let mut other = orders.clone();
+    let refused = Event { kind: EventKind::CancelRejected.code(), ..late };
+    let Some(OrderReport::CancelReject(told)) = orders.apply(&refused) else { panic!("no answer") };
+    assert_eq!((told.id, told.original_id, told.status), (id(2), id(1), b'0'));
+    let gone = Event { kind: EventKind::Cancelled.code(), flags: EventFlags::DONE, ..late };
+    let Some(OrderReport::Execution(told)) = other.apply(&gone) else { panic!("no answer") };
+    assert_eq!((told.id, told.original_id, told.status), (id(2), id(1), b'4'));
+    // What was refused is not asked any more.
+    let Some(OrderReport::Execution(told)) = orders.apply(&gone) else { panic!("no answer") };
+    assert_eq!((told.id, told.original_id), (id(1), Id::default()));
+}
+
+/// What replaces an order may be refused long after that has ended: both are named.
+#[test]
+fn an_order_keeps_its_room_while_what_is_to_replace_it_has_no_answer() {
+    let mut orders = orders();
+    let ask = |orders: &mut Orders, kind: CommandKind, ordinal: u32, kind_told: EventKind| {
+        let (mut command, mut group) = entering(ordinal, id(ordinal));
+        (command.kind, command.client_seq, command.target) = (kind.code(), ordinal, 1);
+        group.head = command;
+        orders.note(&group, &command);
+        let event = Event::answering(&command, 0, kind_told);
+        orders.apply(&Event { reason: kind.code(), ordinal, ..event });
+    };
+    ask(&mut orders, CommandKind::Enter, 1, EventKind::Accepted);
+    ask(&mut orders, CommandKind::Replace, 2, EventKind::Routed);
+    let ended = Event { ordinal: 1, flags: EventFlags::DONE, ..Event::default() };
+    orders.apply(&Event { kind: EventKind::Cancelled.code(), ..ended });
+    (3..=16).for_each(|next| ask(&mut orders, CommandKind::Enter, next, EventKind::Rejected));
+    assert!(!orders.has_room(), "the next one would be in the first one's place");
+    let refused = Event { kind: EventKind::Rejected.code(), ordinal: 2, target: 1, ..ended };
+    let Some(OrderReport::CancelReject(told)) = orders.apply(&refused) else { panic!("no answer") };
+    assert_eq!((told.id, told.original_id, told.status), (id(2), id(1), b'4'));
+    assert!(orders.has_room());
 }
 
 proptest! {

@@ -275,7 +275,7 @@ fn an_order_goes_out_and_its_reports_come_back_in_every_version() {
         stand.until("it is undone", |stand| stand.reports_of(id).last() == Some(&bust));
         stand.heard();
         assert_eq!(stand.reports_of(id).len(), 4, "{version:?}");
-        assert!(stand.client.told.twice.is_empty() && stand.exchange.market.twice.is_empty());
+        assert!(stand.client.told.twice.is_empty() && stand.exchange.market.wrong.is_empty());
         stand.appliance.stop();
         assert!(stand.appliance.replays(), "{version:?}");
     }
@@ -428,7 +428,7 @@ fn an_order_in_doubt_is_asked_for_on_the_other_session_and_not_sent_again() {
         now,
     );
     stand.until("it traded", |stand| stand.traded().get(&resting) == Some(&10));
-    assert!(stand.exchange.market.twice.is_empty(), "{:?}", stand.exchange.market.twice);
+    assert!(stand.exchange.market.wrong.is_empty(), "{:?}", stand.exchange.market.wrong);
     stand.appliance.stop();
     assert!(stand.appliance.replays());
 }
@@ -465,7 +465,7 @@ fn killed_on_either_side_in_load_nothing_is_lost_and_nothing_doubled() {
     });
     stand.heard();
     let market = &stand.exchange.market;
-    assert!(market.twice.is_empty(), "{:?}", market.twice);
+    assert!(market.wrong.is_empty(), "{:?}", market.wrong);
     assert!(stand.client.told.twice.is_empty());
     let there: u64 = market.orders.values().map(|order| order.executed).sum();
     let here: u64 = stand.traded().values().sum();

@@ -22,8 +22,11 @@ pub(super) const DOORS: [usize; 2] = [3, 4];
 /// Where FIX clients are.
 pub(super) const FIX_CLIENTS: [usize; 3] = [5, 6, 7];
 
+/// Where the exchange is.
+pub(super) const EXCHANGE: usize = 8;
+
 /// All places.
-const PLACES: usize = 8;
+const PLACES: usize = 9;
 
 /// Bytes that may be on their way, each way: more wait with who sends them.
 const ON_THE_WAY_MAX: usize = 64 * 1024;

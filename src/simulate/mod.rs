@@ -5,8 +5,10 @@
 mod cables;
 mod check;
 mod clients;
+mod exchange;
 mod hub;
 mod machine;
+mod market;
 mod platter;
 mod trouble;
 mod world;
@@ -14,6 +16,7 @@ mod world;
 use std::collections::BTreeMap;
 
 pub use check::Found;
+pub use market::{Listed, Lot, Manner, Market, News};
 
 use crate::model::Nanos;
 use crate::simulate::world::{World, folder};
@@ -36,6 +39,9 @@ pub enum Fault {
     CutClientOneWay,
     BreakFixLine,
     KillFixClient,
+    BreakExchangeLine,
+    KillExchange,
+    CutExchange,
     BreakLines,
     SlowLines,
     SpoilLines,
@@ -75,6 +81,9 @@ impl Fault {
         Self::CutClientOneWay,
         Self::BreakFixLine,
         Self::KillFixClient,
+        Self::BreakExchangeLine,
+        Self::KillExchange,
+        Self::CutExchange,
         Self::BreakLines,
         Self::SlowLines,
         Self::SpoilLines,
@@ -108,6 +117,9 @@ impl Fault {
             Self::CutClientOneWay => "client cut off from a machine, one way",
             Self::BreakFixLine => "line of a FIX client broken",
             Self::KillFixClient => "FIX client killed",
+            Self::BreakExchangeLine => "line to the exchange broken",
+            Self::KillExchange => "exchange killed",
+            Self::CutExchange => "machine cut off from the exchange",
             Self::BreakLines => "lines between machines broken",
             Self::SlowLines => "lines between machines slow",
             Self::SpoilLines => "lines between machines turning bits",
@@ -171,6 +183,8 @@ pub enum Sabotage {
     FixPassOver,
     /// A machine that starts has no records of FIX sessions.
     FixForget,
+    /// A machine that starts has no records of its session at the exchange.
+    VenueForget,
     /// What a start folds behind its snapshot lacks an order of the snapshot.
     SnapshotLacks,
 }
@@ -196,6 +210,7 @@ impl Sabotage {
         Self::FillTwice,
         Self::FixPassOver,
         Self::FixForget,
+        Self::VenueForget,
         Self::SnapshotLacks,
     ];
 

@@ -7,7 +7,7 @@ use crate::flow::Dice;
 use crate::journal::{LogKind, scan};
 use crate::model::Nanos;
 use crate::port::faulty::Faults;
-use crate::simulate::cables::{DOORS, WITNESS, locked};
+use crate::simulate::cables::{DOORS, EXCHANGE, WITNESS, locked};
 use crate::simulate::check::{self, Found};
 use crate::simulate::clients::client_address;
 use crate::simulate::platter::Spoiled;
@@ -106,6 +106,12 @@ impl World {
                 let at = self.dice.below(self.fix_clients.len() as u64) as usize;
                 self.fix_clients[at].kill(self.now);
             }
+            Fault::BreakExchangeLine => locked(&self.cables).break_between(place, EXCHANGE),
+            Fault::KillExchange => self.exchange.kill(),
+            Fault::CutExchange => match self.dice.percent(50) {
+                true => self.cut(place, EXCHANGE, true),
+                false => self.cut(EXCHANGE, place, false),
+            },
             Fault::BreakLines => locked(&self.cables).break_between(0, 1),
             Fault::SpoilLines => locked(&self.cables).corruption = 1 + self.dice.below(300),
             Fault::SnapshotRot => {

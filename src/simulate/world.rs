@@ -9,9 +9,12 @@ use crate::flow::Dice;
 use crate::model::{CommandKind, Nanos, Price, Request, SessionId};
 use crate::port::Port;
 use crate::replica::ArbiterState;
-use crate::simulate::cables::{Cables, FIX_CLIENTS, Shared, Switchboard, WITNESS, locked};
+use crate::simulate::cables::{
+    Cables, EXCHANGE, FIX_CLIENTS, Shared, Switchboard, WITNESS, locked,
+};
 use crate::simulate::check::{Found, check, standing};
 use crate::simulate::clients::{Client, FixClient, Who, client_address};
+use crate::simulate::exchange::{self, Exchange};
 use crate::simulate::hub::Hub;
 use crate::simulate::machine::{Machine, PARTS};
 use crate::simulate::platter::Platter;
@@ -56,6 +59,7 @@ pub(super) struct World {
     pub(super) witness_options: WitnessOptions,
     pub(super) clients: Vec<Client>,
     pub(super) fix_clients: Vec<FixClient>,
+    pub(super) exchange: Exchange,
     /// A machine that is not scheduled until then.
     pub(super) paused: [Nanos; 2],
     /// How far each machine's clock is off, and how it runs, in parts of a million.
@@ -104,7 +108,7 @@ fn whos(dice: &mut Dice) -> [Who; 3] {
 
 fn settings(
     place: usize,
-    (gate, kib, snapshots): (&str, u32, u64),
+    (gate, kib, snapshots, abroad): (&str, u32, u64, Version),
     whos: &[Who],
     sabotage: Option<Sabotage>,
     folder: &Path,
@@ -119,6 +123,7 @@ fn settings(
          key = \"simulated\"\ndigest_every = 64\n\
          [[instrument]]\nsymbol = \"ACME\"\nreference_price = \"300.00\"\n\
          [[instrument]]\nsymbol = \"BOLT\"\nreference_price = \"300.00\"\n\
+         [[instrument]]\nsymbol = \"{}\"\nreference_price = \"300.00\"\n\
          [[account]]\nfirst = 1\ncount = {ACCOUNTS}\n\
          [snapshots]\nevery_commands = {snapshots}\n\
          [fix]\naddress = \"{}\"\ngrace_s = 60\n\
@@ -127,7 +132,18 @@ fn settings(
         gateways()[place],
         1 + place,
         ["one", "two"][place],
+        exchange::SYMBOL,
         gateways()[place]
+    );
+    text += &format!(
+        "[[venue]]\nname = \"{}\"\nsession = 950\nversion = \"{}\"\ninstruments = [\"{}\"]\n\
+         failover_s = 3\n[venue.primary]\naddress = \"10.1.0.{EXCHANGE}:9400\"\n\
+         sender = \"{}\"\ntarget = \"{}\"\n",
+        exchange::NAME,
+        abroad.name(),
+        exchange::SYMBOL,
+        exchange::OUR_NAME,
+        exchange::NAME
     );
     for who in whos {
         let accounts = if who.is_watcher { (1, ACCOUNTS) } else { (who.session, who.session) };
@@ -160,6 +176,10 @@ fn settings(
         spec.config.clock_tolerance = Nanos::MAX;
         spec.config.resends = sabotage != Some(Sabotage::FixPassOver);
     }
+    for line in catalogue.destinations.venues.iter_mut().flat_map(|venue| &mut venue.lines) {
+        line.config.clock_tolerance = Nanos::MAX;
+        line.config.logon_patience = exchange::PATIENCE;
+    }
     Ok((config, catalogue))
 }
 
@@ -176,7 +196,8 @@ impl World {
             true => 200 + dice.below(1_000),
             false => 0,
         };
-        let gate = (gate, kib, snapshots);
+        let abroad = Version::ALL[dice.below(Version::ALL.len() as u64) as usize];
+        let gate = (gate, kib, snapshots, abroad);
         let whos = whos(&mut dice);
         let settings = |place| settings(place, gate, &whos, sabotage, folder);
         let machines = [settings(0)?, settings(1)?];
@@ -195,6 +216,7 @@ impl World {
             .zip(FIX_CLIENTS)
             .map(|(who, place)| FixClient::new(who, place, cables.clone()))
             .collect();
+        let exchange = Exchange::new(abroad, cables.clone());
         let witness_options = WitnessOptions {
             address: crate::simulate::cables::address(WITNESS),
             key: "simulated".to_owned(),
@@ -225,6 +247,7 @@ impl World {
             witness_options,
             clients,
             fix_clients,
+            exchange,
             paused: [Nanos::ZERO; 2],
             skew: [(0, 0); 2],
             restart_at: [Some(BEGIN), Some(BEGIN.saturating_add(Nanos(3_000_000)))],
@@ -325,6 +348,7 @@ impl World {
             self.step(false)?;
             let is_calm = self.clients.iter().all(Client::is_settled)
                 && self.fix_clients.iter().all(FixClient::is_settled)
+                && self.exchange.is_up()
                 && self.machines.iter().any(Machine::is_paired);
             match quiet_since {
                 _ if !is_calm => quiet_since = None,
@@ -337,7 +361,8 @@ impl World {
         let record =
             (self.record.epoch, self.record.holder.to_string(), self.record.heir.to_string());
         let clients: Vec<_> = self.fix_clients.iter().map(FixClient::describe).collect();
-        let what = format!("it never comes to rest: {how:?}, {record:?}, {clients:?}");
+        let exchange = self.exchange.describe();
+        let what = format!("it never comes to rest: {how:?}, {record:?}, {clients:?}, {exchange}");
         Err(Found::new("liveness", what))
     }
 
@@ -355,7 +380,7 @@ impl World {
             self.repeat_an_order();
         }
         locked(&self.cables).now = self.now;
-        let who = self.dice.below(15);
+        let who = self.dice.below(16);
         let work = match who {
             0 => self.hub.poll(),
             1 => self.step_witness()?,
@@ -366,6 +391,10 @@ impl World {
             4..7 => {
                 let Self { fix_clients, dice, now, .. } = self;
                 fix_clients.get_mut(who as usize - 4).map_or(0, |c| c.step(*now, dice, sends))
+            }
+            7 => {
+                let Self { exchange, dice, now, .. } = self;
+                exchange.step(*now, dice, sends)
             }
             _ => self.step_machine((who % 2) as usize)?,
         };
@@ -479,6 +508,7 @@ impl World {
             return Err(Found::new("room", what));
         }
         let wrong = self.clients.iter().find_map(|client| client.book.wrong.clone());
+        let wrong = wrong.or_else(|| self.exchange.market.wrong.first().cloned());
         let wrong = wrong.or_else(|| self.fix_clients.iter().find_map(FixClient::wrong));
         match wrong {
             Some(wrong) => Err(Found::new("client", wrong)),

@@ -12,6 +12,8 @@ use crate::feed::Notice;
 use crate::journal::{KeeperThread, Progress};
 use crate::model::{Fault, SessionId};
 use crate::outlet::OutletOptions;
+use crate::port::stream::Stream;
+use crate::port::tcp::TcpLine;
 use crate::runtime::{Clock, Core, CounterReader, StopFlag, SystemClock, log, pin};
 use crate::slow::levels::{Levels, SharedLevels};
 use crate::slow::{Roster, SlowError, SlowPath};
@@ -401,9 +403,12 @@ fn spawn_dialer(
     clock: SystemClock,
     stop: StopFlag,
 ) -> std::io::Result<JoinHandle<()>> {
+    let mut connect = |address| -> Option<Box<dyn Stream>> {
+        TcpLine::connect(address).ok().map(|line| Box::new(line) as _)
+    };
     let body = move || {
         while !stop.is_raised() {
-            if dialer.step(clock.now()) == 0 {
+            if dialer.step(clock.now(), &mut connect) == 0 {
                 thread::sleep(SLOW_PAUSE);
             }
         }

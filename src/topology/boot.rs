@@ -24,6 +24,9 @@ use crate::topology::{
     outlet_options, parse_limits, place, reign_of, risk_bound, wire,
 };
 
+/// The pause between attempts to reach an exchange.
+const CALL_AGAIN: Nanos = Nanos(500_000_000);
+
 /// Why an appliance did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
@@ -153,7 +156,7 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
     replay.gateway.reign(epoch);
     let fix_options = fix_options(config, catalogue);
     let Replay { fold, gateway, fix, peers, venues, feed, command_count, event_count, .. } = replay;
-    let (dialer, dialled) = venues.dialer();
+    let (dialer, dialled) = venues.dialer(CALL_AGAIN);
     let venues = (!venues.is_empty()).then_some(VenuesParts { state: venues, dialled });
     let dialer = venues.as_ref().map(|_| dialer);
     let host = ports.fix.map(|port| (port, host_config(config, &fix_options)));

@@ -103,7 +103,7 @@ fn what_was_routed_outlives_the_machine_that_sent_it() {
     }
     let exchange = floor.close();
     let market = &exchange.lock().expect("nobody panics with it").market;
-    assert_eq!(market.twice, [""; 0], "no order was sent twice");
+    assert_eq!(market.wrong, [""; 0], "no order was sent twice");
     assert!(client.told.twice.is_empty(), "no report came twice");
     let there: u64 = market.orders.values().map(|order| order.executed).sum();
     let told: u64 = client.told.reports.values().map(|(_, _, traded)| traded).sum();

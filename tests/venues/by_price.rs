@@ -205,7 +205,7 @@ fn orders_go_where_the_better_price_is() {
     floor.exchanges[1].doors[0].is_shut = true;
     floor.exchanges[1].break_line(0);
     floor.soon_goes(b'1', Some(0));
-    assert!(floor.exchanges.iter().all(|exchange| exchange.market.twice.is_empty()));
+    assert!(floor.exchanges.iter().all(|exchange| exchange.market.wrong.is_empty()));
     floor.appliance.stop();
     assert!(floor.appliance.replays(), "history tells where each order went");
 }

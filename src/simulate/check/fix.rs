@@ -83,12 +83,17 @@ fn reports(
 /// Whether there is a report of an event: that a replacement is refused has no number.
 fn is_reported(client: &FixClient, event: &Event, commands: &[Group<Command>]) -> bool {
     match EventKind::from_code(event.kind) {
+        Some(EventKind::Rejected) if event.client_seq == 0 => {
+            client.who.is_watcher || event.target == 0
+        }
         Some(EventKind::Rejected) => {
             let command = commands.get(event.id.seq().0 as usize - 1).map(|group| group.head.kind);
             client.who.is_watcher || command == Some(CommandKind::Enter.code())
         }
         Some(EventKind::Accepted | EventKind::Executed | EventKind::Cancelled) => true,
         Some(EventKind::Replaced | EventKind::Modified) => true,
+        // What was asked is pending at the exchange, which is nothing to whoever watches.
+        Some(EventKind::Routed) => event.client_seq != 0 && !client.who.is_watcher,
         _ => false,
     }
 }
@@ -102,6 +107,7 @@ fn says(told: &Report, event: &Event) -> bool {
         Some(EventKind::Rejected) => b"8",
         Some(EventKind::Replaced) => b"5",
         Some(EventKind::Modified) => b"D",
+        Some(EventKind::Routed) => b"A6E",
         _ => b"",
     };
     let is_trade = event.kind == EventKind::Executed.code();

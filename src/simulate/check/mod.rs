@@ -1,6 +1,7 @@
 //! The last look: what clients know against both journals, those against each other, and each
 //! against what its commands give when they are folded again.
 
+mod exchange;
 mod fix;
 mod money;
 
@@ -78,7 +79,9 @@ pub(super) fn check(world: &World, primary: usize) -> Result<(u64, u64), Found> 
     ensure(copies.len() <= commands.len(), "standby", || "the standby has more".to_owned())?;
     orders(world, &commands)?;
     trades(world, own)?;
-    fix::check(world, &commands, &log_of::<Event>(own)?)?;
+    let events = log_of::<Event>(own)?;
+    fix::check(world, &commands, &events)?;
+    exchange::check(world, &events)?;
     let mut digest = 0u64;
     let mut digests = Vec::new();
     for place in [primary, 1 - primary] {

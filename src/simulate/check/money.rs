@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use crate::engine::{Fold, Shards};
 use crate::model::{
     AccountId, Command, CommandKind, Event, EventFlags, EventKind, Fault, InstrumentId, Nanos,
-    Price, SeqNo, Side,
+    Price, Quantity, SeqNo, Side,
 };
+use crate::simulate::market::Lot;
 
 /// An order that is open: whose it is, and what of it.
 struct Open {
@@ -79,6 +80,19 @@ impl Ledger {
         if event.flags.has(EventFlags::DONE) {
             self.open.remove(&id);
         }
+    }
+
+    /// What is open of an instrument, in order.
+    pub(super) fn open_of(&self, instrument: InstrumentId) -> Vec<Lot> {
+        let open = self.open.values().filter(|open| open.instrument == instrument);
+        let lot = |open: &Open| Lot {
+            is_sale: open.is_sale,
+            quantity: Quantity(open.quantity),
+            price: Price(open.price),
+        };
+        let mut lots: Vec<_> = open.map(lot).collect();
+        lots.sort_unstable();
+        lots
     }
 
     fn reduce(&mut self, id: (u32, u32), quantity: u32) {

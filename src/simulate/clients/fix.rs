@@ -199,7 +199,7 @@ impl FixClient {
             _ => (&b"D"[..], Wish::Order),
         };
         let traded = if wish == Wish::Order { id } else { original };
-        let symbol = SYMBOLS[(traded % 2) as usize];
+        let symbol = SYMBOLS[(traded % 3) as usize];
         let side = if dice.percent(50) { b'1' } else { b'2' };
         let quantity = 1 + dice.below(QUANTITY_MAX);
         let price = Price(((LOWEST_CENTS + dice.below(CENTS)) * 100) as i64);

@@ -85,6 +85,10 @@ impl FixBook {
     fn take_report(&mut self, message: &Message<'_>) {
         let of = |tag| message.get(tag).map_or(0, number);
         let kind = message.get(tag::EXEC_TYPE).and_then(|text| text.first()).copied();
+        // Where an order is, is said unasked when its exchange is not heard any more.
+        if kind == Some(b'I') || message.get(tag::EXEC_TRANS_TYPE) == Some(b"3") {
+            return;
+        }
         let (exec_id, id) = (of(tag::EXEC_ID), of(tag::CL_ORD_ID));
         let Some(kind) = kind.filter(|_| exec_id > 0) else {
             return self.is_wrong(format!("a report of nothing: {message}"));
@@ -98,7 +102,7 @@ impl FixBook {
         let Some(asked) = self.asked.get(&id) else { return };
         let is_answer = match asked.wish {
             Wish::Order => matches!(kind, b'0' | b'8'),
-            Wish::Cancel => kind == b'4',
+            Wish::Cancel => matches!(kind, b'4' | b'C'),
             Wish::Replace => kind == b'5',
         };
         if is_answer {

@@ -11,7 +11,7 @@ pub(super) use fix_book::{Answer, Report, Wish};
 pub(super) use udp::{Client, client_address};
 
 /// What is traded, and between which prices: the lowest and how many cents above it.
-const SYMBOLS: [&[u8; 8]; 2] = [b"ACME    ", b"BOLT    "];
+const SYMBOLS: [&[u8; 8]; 3] = [b"ACME    ", b"BOLT    ", b"CORD    "];
 const LOWEST_CENTS: u64 = 29_990;
 const CENTS: u64 = 20;
 

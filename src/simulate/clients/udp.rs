@@ -144,7 +144,7 @@ fn order(number: u32, dice: &mut Dice) -> Vec<u8> {
         user_ref_num: number,
         side: if dice.percent(50) { b'B' } else { b'S' },
         quantity: 1 + dice.below(QUANTITY_MAX) as u32,
-        symbol: *SYMBOLS[dice.below(2) as usize],
+        symbol: *SYMBOLS[dice.below(3) as usize],
         price: (LOWEST_CENTS + dice.below(CENTS)) * 100,
         time_in_force: b'0',
         display: b'Y',

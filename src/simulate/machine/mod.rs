@@ -68,7 +68,7 @@ pub(super) struct Machine {
 const KEEP_EVERY: Duration = Duration::from_millis(5);
 
 /// Parts of a machine that are scheduled on their own, at most.
-pub(super) const PARTS: usize = 12;
+pub(super) const PARTS: usize = 16;
 
 /// Why a machine ended by itself; a simulation in which one does has found something, unless it was
 /// deposed.
@@ -214,6 +214,9 @@ impl Machine {
         self.snapped_at = 0;
         if self.sabotage == Some(Sabotage::FixForget) {
             let _ = std::fs::remove_dir_all(self.config.data.join("fix"));
+        }
+        if self.sabotage == Some(Sabotage::VenueForget) {
+            let _ = std::fs::remove_dir_all(self.config.data.join("venues"));
         }
         let mut life = [1; 16];
         life[..8].copy_from_slice(&self.disk.boot().to_le_bytes());

@@ -11,17 +11,20 @@ use crate::runtime::Stage;
 use crate::simulate::Sabotage;
 use crate::simulate::cables::{DOORS, Porch, Switchboard, locked};
 use crate::simulate::machine::{Fallen, Machine, MakePorts, State, said};
-use crate::stage::{Archive, Board, Door, FixState, Gate, Introduced, Release, Rule};
+use crate::stage::{Archive, Board, Dialer, Door, FixState, Gate, Introduced, Release, Rule};
 use crate::topology::{
-    Court, Crown, FixParts, Parts, Recovered, Replay, Sitting, Vitals, Wired, engine_limits,
-    fix_options, journal_folder, reign_of, risk_bound, wire,
+    Court, Crown, FixParts, Lines, Parts, Recovered, Replay, Sitting, VenuesParts, Vitals, Wired,
+    engine_limits, fix_options, journal_folder, reign_of, risk_bound, wire,
 };
 
 /// Lines of FIX clients that may wait to be taken.
 const INTRODUCED_DEPTH: usize = 16;
 
+/// The pause between attempts to reach the exchange.
+const CALL_AGAIN: Nanos = Nanos(4_000_000);
+
 /// Rounds after which all that was on its way when the disk was full is on record.
-const ON_THE_WAY: u32 = 256;
+const ON_THE_WAY: u32 = 512;
 
 /// A primary.
 pub(super) struct Primary {
@@ -29,6 +32,8 @@ pub(super) struct Primary {
     pub(super) keepers: Vec<Keeper>,
     archive: Archive,
     door: Door,
+    dialer: Dialer,
+    board: Switchboard,
     sitting: Sitting,
     pub(super) release: Arc<Release>,
     journal_is_short: Arc<AtomicBool>,
@@ -63,7 +68,8 @@ impl Machine {
         if let Some(witness) = &crown.witness {
             release.set_lease(witness.tenant.lease_ends());
         }
-        let Replay { fold, mut gateway, fix, feed, aside, .. } = replay;
+        let Replay { fold, mut gateway, fix, venues, feed, aside, .. } = replay;
+        let (dialer, dialled) = venues.dialer(CALL_AGAIN);
         if self.sabotage == Some(Sabotage::ForgetSessions) && self.promotions > 0 {
             gateway = crate::topology::empty_gateway(config, catalogue);
         }
@@ -80,7 +86,7 @@ impl Machine {
             gateway,
             fix: Some(fix),
             peers: None,
-            venues: None,
+            venues: Some(VenuesParts { state: venues, dialled }),
             prices: None,
             speaker_of: catalogue.destinations.speakers(),
             feed,
@@ -118,6 +124,8 @@ impl Machine {
             keepers: idle_keepers,
             archive: Archive::new(&journal_folder(&config.data), &options, archive),
             door,
+            dialer,
+            board: self.switchboard(self.place),
             sitting,
             release,
             journal_is_short,
@@ -161,7 +169,10 @@ impl Primary {
         match part - self.stages.len() {
             0 => Ok(0),
             1 => Ok(self.archive.step()),
-            2 => Ok(self.door.step(now)),
+            2 => {
+                let Self { dialer, board, .. } = self;
+                Ok(self.door.step(now) + dialer.step(now, &mut |address| board.dial(address)))
+            }
             _ => {
                 self.see_the_disk();
                 let outcome = self.sitting.step(now);

@@ -6,10 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::model::Nanos;
 use crate::port::stream::Stream;
-use crate::port::tcp::TcpLine;
-
-/// How long to wait before another attempt.
-const PAUSE: Nanos = Nanos(500_000_000);
 
 /// A line that was opened.
 pub struct Dialled {
@@ -20,6 +16,9 @@ pub struct Dialled {
     /// The line.
     pub stream: Box<dyn Stream>,
 }
+
+/// Opens a line, if somebody takes it.
+pub(super) type Connect<'a> = dyn FnMut(SocketAddr) -> Option<Box<dyn Stream>> + 'a;
 
 /// Whom to call when.
 #[derive(Debug)]
@@ -35,22 +34,24 @@ pub(super) struct Number {
 pub struct Dialer {
     pub(super) numbers: Vec<Number>,
     pub(super) dialled: rtrb::Producer<Dialled>,
+    /// How long to wait before another attempt.
+    pub(super) pause: Nanos,
 }
 
 impl Dialer {
-    /// Opens lines that are wanted; says how many.
-    pub fn step(&mut self, now: Nanos) -> usize {
+    /// Opens lines that are wanted, as `connect` does it; says how many.
+    pub fn step(&mut self, now: Nanos, connect: &mut Connect<'_>) -> usize {
         let mut opened = 0;
         for number in &mut self.numbers {
             let is_due = now >= number.next && number.is_wanted.load(Ordering::Acquire);
             if !is_due || self.dialled.is_full() {
                 continue;
             }
-            number.next = now.saturating_add(PAUSE);
-            let Ok(stream) = TcpLine::connect(number.address) else { continue };
+            number.next = now.saturating_add(self.pause);
+            let Some(stream) = connect(number.address) else { continue };
             let Number { venue, line, .. } = *number;
             // There was room, and nobody else fills it.
-            let _ = self.dialled.push(Dialled { venue, line, stream: Box::new(stream) });
+            let _ = self.dialled.push(Dialled { venue, line, stream });
             number.is_wanted.store(false, Ordering::Release);
             opened += 1;
         }

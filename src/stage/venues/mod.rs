@@ -197,8 +197,8 @@ impl VenuesState {
         self.venues.iter_mut().for_each(Venue::restored);
     }
 
-    /// Who opens the lines, and where it puts them.
-    pub fn dialer(&self) -> (Dialer, rtrb::Consumer<Dialled>) {
+    /// Who opens the lines, with a pause between attempts, and where it puts them.
+    pub fn dialer(&self, pause: Nanos) -> (Dialer, rtrb::Consumer<Dialled>) {
         let count: usize = self.venues.iter().map(|venue| venue.lines.len()).sum();
         let (dialled, lines) = rtrb::RingBuffer::new(count.max(1));
         let mut numbers = Vec::new();
@@ -208,7 +208,7 @@ impl VenuesState {
                 numbers.push(Number { venue, line, address, is_wanted, next: Nanos::ZERO });
             }
         }
-        (Dialer { numbers, dialled }, lines)
+        (Dialer { numbers, dialled, pause }, lines)
     }
 }
 

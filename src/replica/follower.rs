@@ -104,6 +104,11 @@ impl Follower {
         self.heard_at
     }
 
+    /// Whether nothing has come for longer than `bound`, though it would have been taken.
+    pub fn is_left_alone(&self, now: Nanos, bound: Nanos) -> bool {
+        self.waiting.is_empty() && now.saturating_sub(self.heard_at) > bound
+    }
+
     /// The primary's last command, as it said.
     pub fn primary_last(&self) -> u64 {
         self.last

@@ -44,7 +44,7 @@ pub enum LinkError {
     #[error("what came was changed on the way: the line is opened again")]
     Spoiled,
     /// No answer came for long.
-    #[error("no answer for half a second")]
+    #[error("no answer for too long")]
     Silent,
     /// A message that nobody sends.
     #[error("the other end sent a message that nobody sends: are both of one build?")]

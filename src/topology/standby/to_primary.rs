@@ -28,6 +28,10 @@ pub(super) struct ToPrimary {
     doubts: u32,
 }
 
+/// A line on which nothing came for so long leads nowhere: the primary's machine went without a
+/// word, or what we said did not come as it was said. It beats many times in that.
+const SILENCE_MAX: Nanos = Nanos(2_000_000_000);
+
 /// So many of them are no accident: the primary does not believe that we have the key.
 const DOUBTS_MAX: u32 = 10;
 
@@ -81,6 +85,9 @@ impl ToPrimary {
             if is_strange {
                 return Err(LinkError::Spoiled);
             }
+        } else if follower.is_left_alone(now, SILENCE_MAX) {
+            self.line = None;
+            return Err(LinkError::Silent);
         }
         outcome.map(|work| work + pumped.unwrap_or(0))
     }
@@ -91,5 +98,49 @@ impl ToPrimary {
         {
             self.line = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replica::Name;
+    use crate::topology::standby::pipe::{Pipe, pipe};
+
+    /// Lines to a primary that never says a word.
+    #[derive(Default)]
+    struct Mute(Vec<Pipe>);
+
+    impl Lines for Mute {
+        fn dial(&mut self, _: SocketAddr) -> Option<Line> {
+            let (near, far) = pipe();
+            self.0.push(far);
+            Some(Box::new(near))
+        }
+
+        fn accept(&mut self) -> Option<Line> {
+            None
+        }
+
+        fn nonce(&mut self) -> [u8; 32] {
+            [self.0.len() as u8; 32]
+        }
+    }
+
+    #[test]
+    fn a_line_on_which_nothing_comes_is_opened_anew() {
+        let identity = Identity { name: Name::default(), build: [0; 32], config: [0; 32] };
+        let mut to_primary =
+            ToPrimary::new(SocketAddr::from(([10, 1, 0, 1], 9400)), b"a key", identity);
+        let mut lines = Mute::default();
+        let begin = Nanos(1_000_000_000);
+        for look in 0..=40 {
+            let now = begin.saturating_add(Nanos(look * SILENCE_MAX.0 / 10));
+            to_primary.dial(now, &mut lines, 0, &[]);
+            let outcome = to_primary.step(now, None);
+            assert!(matches!(outcome, Ok(_) | Err(LinkError::Silent)), "{outcome:?}");
+            assert!(!matches!(outcome, Err(error) if is_final(&error)));
+        }
+        assert_eq!(lines.0.len(), 4, "one in the patience there is, and a look for each");
     }
 }

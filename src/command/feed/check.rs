@@ -123,7 +123,7 @@ fn look(files: &[Vec<Captured>], partial: bool) -> (Found, Arbiter) {
         let (line, jumps) = (Some(line.min(LINES_MAX - 1)), arbiter.jumps);
         let mut show = |_: u64, bytes: &[u8]| shown.push(bytes.to_vec());
         arbiter.receive(line, &packet, frame.at, &mut show);
-        if arbiter.jumps > jumps {
+        if arbiter.jumps > jumps && packet.seq() > arbiter.expected() {
             // It is on record: however far ahead, it is believed.
             while let Some(gap) = arbiter.pass_over(frame.at, &mut show) {
                 found.gaps.push(gap);

@@ -37,6 +37,7 @@ pub(super) struct Inlet {
     pub(super) halts: bool,
     pub(super) arbiter: Arbiter,
     pub(super) snapshots: u64,
+    pub(super) snapshots_refused: u64,
     pub(super) clock_jumps: u64,
     lines: Vec<LineEnd>,
     requests: Option<SocketAddrV4>,
@@ -82,6 +83,7 @@ impl Inlet {
             halts: spec.halts,
             arbiter: Arbiter::new(options),
             snapshots: 0,
+            snapshots_refused: 0,
             clock_jumps: 0,
             lines,
             requests: spec.requests,
@@ -133,7 +135,7 @@ impl Inlet {
         }
         match self.arbiter.need(now) {
             Some(Need::Request(request)) => self.ask(&request),
-            Some(Need::Snapshot) if self.ends.want() => {
+            Some(Need::Snapshot) if self.ends.want(self.arbiter.session()) => {
                 tell(Notice::SnapshotWanted { feed: self.at });
             }
             _ => {}
@@ -199,7 +201,9 @@ impl Inlet {
             }
         }
         if restarted {
-            self.taking = None;
+            if let Some((fetched, _)) = self.taking.take() {
+                self.ends.give_back(fetched);
+            }
             self.ends.forget();
             tell(Notice::Restarted { feed: self.at });
         }
@@ -225,8 +229,10 @@ impl Inlet {
     fn take_snapshot(&mut self, now: Nanos, tell: &mut dyn FnMut(Notice)) -> usize {
         if self.taking.is_none() {
             let Some(fetched) = self.ends.fetched() else { return 0 };
-            if fetched.next < self.arbiter.expected() {
-                // It is older than what is here; another one is wanted.
+            let is_other = Some(fetched.session) != self.arbiter.session();
+            if is_other || fetched.next < self.arbiter.expected() {
+                // It is of another day, or older than what is here; another one is wanted.
+                self.snapshots_refused += u64::from(is_other);
                 self.ends.give_back(fetched);
                 self.ends.forget();
                 return 1;

@@ -1,5 +1,6 @@
-//! Captures as lines of a feed, held to what a feed must be: nothing broken, nothing missing, books
-//! that can be. What was lost on one line and came by the other is not missing.
+//! Captures as lines of a feed, held to what a feed must be: something in it, nothing broken,
+//! nothing missing, books that can be. What was lost on one line and came by the other is not
+//! missing.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -17,6 +18,9 @@ use crate::wire::session::Packet;
 #[derive(Default)]
 struct Found {
     packets: u64,
+    /// Messages as they stand in the files, whatever their numbers: by kind.
+    read: BTreeMap<char, u64>,
+    /// Of them, those that are next in line, each once: by kind.
     messages: BTreeMap<char, u64>,
     broken: u64,
     differ: u64,
@@ -49,12 +53,13 @@ pub(super) fn run(files: &[PathBuf], apart: bool, partial: bool, json: bool) -> 
     for (at, lines) in groups.into_iter().enumerate() {
         let (found, arbiter) = look(lines, partial);
         let lacks = if partial { 0 } else { found.missing() + found.faults };
-        let is_good = lacks + found.broken + found.differ + found.foreign == 0;
+        let is_good =
+            lacks + found.broken + found.differ + found.foreign == 0 && !found.read.is_empty();
         let name = if apart { files[at].display().to_string() } else { "feed".into() };
         if json {
             let gaps: Vec<_> = found.gaps.iter().map(|gap| [gap.start, gap.end - 1]).collect();
             let row = json!({
-                "name": name, "good": is_good, "packets": found.packets,
+                "name": name, "good": is_good, "packets": found.packets, "read": found.read,
                 "messages": found.messages, "broken": found.broken, "differ": found.differ,
                 "foreign": found.foreign, "missing": found.missing(), "gaps": gaps,
                 "faults": found.faults, "lines": arbiter.lines,
@@ -74,12 +79,12 @@ pub(super) fn run(files: &[PathBuf], apart: bool, partial: bool, json: bool) -> 
 }
 
 fn print(name: &str, found: &Found) {
-    let count: u64 = found.messages.values().sum();
+    let [read, shown] = [&found.read, &found.messages].map(|kinds| kinds.values().sum::<u64>());
     println!(
-        "{name}: {} packets, {count} messages {:?}; {} broken, {} encode otherwise, {} of \
-         another session, {} missing, {} that cannot be",
+        "{name}: {} packets, {read} messages {:?}, {shown} of them once and in order; {} broken, \
+         {} encode otherwise, {} of another session, {} missing, {} that cannot be",
         found.packets,
-        found.messages,
+        found.read,
         found.broken,
         found.differ,
         found.foreign,
@@ -112,6 +117,7 @@ fn look(files: &[Vec<Captured>], partial: bool) -> (Found, Arbiter) {
             continue;
         };
         found.packets += 1;
+        packet.blocks().for_each(|block| found.read(block));
         if !has_begun && packet.block_count() > 0 {
             arbiter.resume(packet.seq(), frame.at, |_, _| {});
             has_begun = true;
@@ -143,17 +149,20 @@ fn look(files: &[Vec<Captured>], partial: bool) -> (Found, Arbiter) {
 }
 
 impl Found {
-    /// Decodes, encodes again, and builds books.
+    /// Decodes a message and encodes it again.
+    fn read(&mut self, bytes: &[u8]) {
+        let Ok(message) = Message::decode(bytes) else { return self.broken += 1 };
+        let mut written = [0; Message::LENGTH_MAX];
+        let length = message.encode(&mut written).unwrap_or(0);
+        self.differ += u64::from(written[..length] != *bytes);
+        *self.read.entry(char::from(bytes[0])).or_default() += 1;
+    }
+
+    /// Builds books of what is in order.
     fn judge(&mut self, shown: &[Vec<u8>]) {
         let mut symbols = Vec::new();
         for bytes in shown {
-            let Ok(message) = Message::decode(bytes) else {
-                self.broken += 1;
-                continue;
-            };
-            let mut written = [0; Message::LENGTH_MAX];
-            let length = message.encode(&mut written).unwrap_or(0);
-            self.differ += u64::from(written[..length] != **bytes);
+            let Ok(message) = Message::decode(bytes) else { continue };
             *self.messages.entry(char::from(bytes[0])).or_default() += 1;
             let symbol = match message {
                 Message::AddOrder(add) => add.stock,

@@ -95,7 +95,7 @@ impl Redis {
                 });
                 if !is_known {
                     *told = Some((Arc::clone(&view), at));
-                    let key = format!("wirematch:top:{}", self.hub.symbol(place));
+                    let key = top_key(&self.hub.symbol(place));
                     let value = Frame::Top { place, view }.json(&self.hub);
                     command(&mut batch, &["SET", &key, &value, "PX", &left_ms(at, now())]);
                     count += 1;
@@ -107,6 +107,11 @@ impl Redis {
         }
         Ok(())
     }
+}
+
+/// The key of a book's top, as everybody may see it.
+fn top_key(symbol: &str) -> String {
+    format!("wirematch:top:{symbol}")
 }
 
 /// What is left of the life of an entry that was known to be so at a time, in milliseconds: a copy

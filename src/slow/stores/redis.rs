@@ -1,8 +1,8 @@
 //! What others read often, in Redis: risk limits, and the top of each book as matching has it,
 //! which is before the release gate: for the house. What everybody may see is the outlet's, under
 //! another key. Everything there dies by itself when it is not renewed, so that nobody reads what
-//! is old: limits after 300 ms, tops after a second. A cache alone: what is written there is never read back. What others keep there
-//! can be read, see [`Cache::read`].
+//! is old: limits after 300 ms, tops after a second. A cache alone: what is written there is never
+//! read back. What others keep there can be read, see [`Cache::read`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use process::{Appliance, configuration, free_address};
 use wirematch::feed::Books;
 use wirematch::feed::exchange::Exchange;
+use wirematch::runtime::{Clock, SystemClock};
 use wirematch::wire::itch::Message;
 use wirematch::wire::moldudp64::Request;
 use wirematch::wire::session::PacketWriter;
@@ -38,6 +39,11 @@ fn free_tcp() -> SocketAddrV4 {
         std::net::SocketAddr::V4(address) => address,
         other => panic!("{other}"),
     }
+}
+
+/// Nanoseconds since midnight UTC.
+fn time_of_day() -> u64 {
+    Clock::now(&SystemClock::new()).0 % 86_400_000_000_000
 }
 
 fn bytes_of(message: &Message) -> Vec<u8> {
@@ -65,6 +71,13 @@ impl Venue {
             books: Books::new(&SYMBOLS, 10_000, 1_000),
             exchange: Exchange::new(seed, &SYMBOLS, 3_000_000, 200),
         }
+    }
+
+    /// The next thing it has to say, at a true time.
+    fn make(&mut self) {
+        self.exchange.set_now(time_of_day());
+        let message = self.exchange.next_message();
+        self.say(&message);
     }
 
     fn say(&mut self, message: &Message) {
@@ -145,10 +158,7 @@ impl Lines {
                 let mut venue = of.lock().expect("nobody panics with it");
                 let from = venue.sent + 1;
                 let count = if terse.load(Ordering::Relaxed) { 0 } else { sent % 4 };
-                for _ in 0..count {
-                    let message = venue.exchange.next_message();
-                    venue.say(&message);
-                }
+                (0..count).for_each(|_| venue.make());
                 venue.sent = (venue.said.len() as u64).min(from + 3);
                 sent += 1;
                 let packet = venue.packet(from, 4);
@@ -231,10 +241,7 @@ fn exchange_prices_come_in_and_halt_what_they_price_when_they_stop() {
     let mut appliance = Appliance::new(config);
     // The exchange has been at it for a while: what was before comes by a snapshot.
     let mut venue = Venue::new(3, b"EXCH000001");
-    for _ in 0..70_000 {
-        let message = venue.exchange.next_message();
-        venue.say(&message);
-    }
+    (0..70_000).for_each(|_| venue.make());
     venue.sent = venue.said.len() as u64;
     let lines = Lines::start(venue, [a, b], requests, snapshots);
     appliance.start();

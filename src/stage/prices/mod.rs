@@ -8,6 +8,7 @@
 //!   └───────────┘     Fetcher, a thread
 //! ```
 
+mod clocks;
 mod fetcher;
 mod inlet;
 
@@ -38,7 +39,7 @@ crate::counters! {
         SnapshotsRefused: "snapshots of another session: not taken in",
         Restarts: "sessions that began anew",
         Jumps: "packets too far ahead, or long known, that were not believed",
-        ClockJumps: "messages whose time is far from ours",
+        ClockJumps: "messages said ahead of our clock, or long before they came: no price",
         NoticesLost: "notices to people that found no room",
         Feeds: "exchanges' feeds there are",
         FeedsHeard: "of them, those of which a line is heard now",
@@ -116,6 +117,8 @@ pub struct InletSpec {
     pub levels_max: usize,
     /// How far the exchange's midnight is from UTC's, in nanoseconds of time of day.
     pub midnight: u64,
+    /// How far its clock and ours may be apart; 0: as they like.
+    pub clock: Nanos,
 }
 
 /// What is told at boot.
@@ -238,8 +241,7 @@ impl Prices {
             let (mut quotes, mut said_at) = (Quotes::default(), None);
             for &(inlet, place) in venues.get(row).into_iter().flatten() {
                 let Some(inlet) = inlets.get(inlet) else { continue };
-                let (is_sound, book) = (inlet.is_sound(now), inlet.book(place));
-                let Some(book) = book.filter(|book| is_sound && !book.is_spoiled) else { continue };
+                let Some(book) = inlet.priced(place, now) else { continue };
                 seen.is_heard = true;
                 seen.is_halted |= inlet.halts && !book.trades();
                 quotes.consider(inlet.at, book);

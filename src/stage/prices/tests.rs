@@ -27,16 +27,18 @@ struct Session {
     token: Token,
     said: Vec<Vec<u8>>,
     exchange: Exchange,
+    /// How far its clock is ahead of ours, in nanoseconds.
+    ahead: i64,
 }
 
 impl Session {
     fn new(token: Token, seed: u64) -> Self {
         let exchange = Exchange::new(seed, &[SYMBOL], 3_000_000, 40);
-        Self { token, said: Vec::new(), exchange }
+        Self { token, said: Vec::new(), exchange, ahead: 0 }
     }
 
     fn say(&mut self, now: u64) {
-        self.exchange.set_now(now % DAY);
+        self.exchange.set_now(now.strict_add_signed(self.ahead) % DAY);
         let mut bytes = [0; Message::LENGTH_MAX];
         let length = self.exchange.next_message().encode(&mut bytes).expect("it fits");
         self.said.push(bytes[..length].to_vec());
@@ -94,6 +96,7 @@ impl World {
             orders_max: 1_000,
             levels_max: 100,
             midnight: 0,
+            clock: Nanos(5_000 * MILLISECOND),
         };
         let watch = WatchOptions::default();
         let options = PricesOptions { instruments: vec![listed], inlets: vec![inlet], watch };
@@ -248,4 +251,30 @@ fn a_snapshot_of_another_session_is_not_taken_in() {
     let inlet = &world.stage.inlets[0];
     assert_eq!(inlet.book(0).map(Book::top), whole.book(0).map(Book::top));
     assert!(inlet.is_sound(Nanos(world.now)) && counted(PricesCounter::Faults) == 0);
+}
+
+#[test]
+fn what_was_not_said_when_it_says_prices_nothing() {
+    let mut venue = Session::new(*b"MONDAY0001", 5);
+    let mut world = World::new();
+    let steps = |world: &mut World, venue: &mut Session, count| {
+        (0..count).for_each(|_| _ = world.step(Some(venue)));
+        let inlet = &world.stage.inlets[0];
+        (inlet.priced(0, Nanos(world.now)).is_some(), inlet.clock_jumps)
+    };
+    assert_eq!(steps(&mut world, &mut venue, 500), (true, 0));
+    let second = 1_000 * MILLISECOND as i64;
+    for (at, ahead) in [-3_600, -6, 6, 3_600].into_iter().enumerate() {
+        venue.ahead = ahead * second;
+        let jumps = 100 * (at as u64 + 1);
+        assert_eq!(steps(&mut world, &mut venue, 100), (false, jumps), "{ahead} s");
+        venue.ahead = ahead.signum() * 4 * second;
+        assert_eq!(steps(&mut world, &mut venue, 1), (true, jumps), "four seconds are nothing");
+    }
+    // What was lost and is brought again was said long ago.
+    venue.ahead = 0;
+    (0..10).for_each(|_| venue.say(world.now));
+    world.now += 10 * second as u64;
+    assert_eq!(steps(&mut world, &mut venue, 100), (true, 400));
+    assert!(world.asked > 0 && world.stage.inlets[0].arbiter.missing() == 0);
 }

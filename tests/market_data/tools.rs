@@ -217,9 +217,15 @@ fn the_ticker_shows_what_the_books_come_to() {
     }
     let tsv = ticker(&["--format", "tsv"]);
     assert_eq!(tsv.lines().count(), json.lines().count());
-    assert!(tsv.lines().all(|line| line.split('\t').count() == 10), "{tsv}");
+    assert!(tsv.lines().all(|line| line.split('\t').count() == 11), "{tsv}");
+    assert!(tsv.lines().all(|line| line.ends_with("\twhole")), "{tsv}");
     let text = ticker(&["ACME"]);
     assert!(text.lines().count() > 5 && text.lines().all(|line| line.contains("ACME")), "{text}");
+    // Who joins in the middle of a day has no whole books for long, and says so.
+    [&a, &b].into_iter().for_each(|file| day.write(file, |at| at > 100));
+    let tsv = ticker(&["--format", "tsv"]);
+    let last = tsv.lines().last().unwrap_or_default();
+    assert!(last.ends_with("\tpart"), "{tsv}");
 }
 
 #[test]

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::command::feed::datagram;
+use crate::command::feed::Timed;
 use crate::command::{Failure, Outcome};
 use crate::feed::{Arbiter, ArbiterOptions, Books, LINES_MAX};
-use crate::port::pcap::{Captured, read};
+use crate::model::Nanos;
 use crate::wire::itch::Message;
 use crate::wire::session::Packet;
 
@@ -40,14 +40,16 @@ impl Found {
 /// Gaps that are written out for people; of more there are only the numbers.
 const GAPS_SHOWN: usize = 8;
 
-pub(super) fn run(files: &[PathBuf], apart: bool, partial: bool, json: bool) -> Outcome {
-    let mut captured = Vec::new();
-    for file in files {
-        captured.push(read(file).map_err(Failure::usage)?);
-    }
-    let groups: Vec<&[Vec<Captured>]> = match apart {
-        true => captured.chunks(1).collect(),
-        false => vec![&captured],
+pub(super) fn run(
+    files: &[PathBuf],
+    lines: &[Vec<Timed>],
+    apart: bool,
+    partial: bool,
+    json: bool,
+) -> Outcome {
+    let groups: Vec<&[Vec<Timed>]> = match apart {
+        true => lines.chunks(1).collect(),
+        false => vec![lines],
     };
     let mut bad = Vec::new();
     for (at, lines) in groups.into_iter().enumerate() {
@@ -99,19 +101,18 @@ fn print(name: &str, found: &Found) {
     }
 }
 
-/// Reads captures as the lines of one feed, in the order of their times.
-fn look(files: &[Vec<Captured>], partial: bool) -> (Found, Arbiter) {
-    let mut frames: Vec<(usize, &Captured)> = Vec::new();
-    for (line, all) in files.iter().enumerate() {
-        frames.extend(all.iter().map(|frame| (line, frame)));
+/// Reads the lines of one feed, in the order of their times.
+fn look(lines: &[Vec<Timed>], partial: bool) -> (Found, Arbiter) {
+    let mut datagrams: Vec<(usize, Nanos, &[u8])> = Vec::new();
+    for (line, all) in lines.iter().enumerate() {
+        datagrams.extend(all.iter().map(|(at, bytes)| (line, *at, &**bytes)));
     }
-    frames.sort_by_key(|(_, frame)| frame.at);
-    let options = ArbiterOptions { lines: files.len().min(LINES_MAX), ..ArbiterOptions::default() };
+    datagrams.sort_by_key(|(_, at, _)| *at);
+    let options = ArbiterOptions { lines: lines.len().min(LINES_MAX), ..ArbiterOptions::default() };
     let mut arbiter = Arbiter::new(options);
     let (mut found, mut shown) = (Found::default(), Vec::<Vec<u8>>::new());
     let mut has_begun = !partial;
-    for (line, frame) in frames {
-        let Some(bytes) = datagram(&frame.bytes) else { continue };
+    for (line, at, bytes) in datagrams {
         let Ok(packet) = Packet::parse(bytes, Message::LENGTH_MAX) else {
             found.broken += 1;
             continue;
@@ -119,27 +120,27 @@ fn look(files: &[Vec<Captured>], partial: bool) -> (Found, Arbiter) {
         found.packets += 1;
         packet.blocks().for_each(|block| found.read(block));
         if !has_begun && packet.block_count() > 0 {
-            arbiter.resume(packet.seq(), frame.at, |_, _| {});
+            arbiter.resume(packet.seq(), at, |_, _| {});
             has_begun = true;
         }
         // What nobody has brought in time is missing: there is nobody to ask.
-        if arbiter.need(frame.at).is_some() {
-            found.gaps.extend(arbiter.pass_over(frame.at, |_, bytes| shown.push(bytes.to_vec())));
+        if arbiter.need(at).is_some() {
+            found.gaps.extend(arbiter.pass_over(at, |_, bytes| shown.push(bytes.to_vec())));
         }
         let (line, jumps) = (Some(line.min(LINES_MAX - 1)), arbiter.jumps);
         let mut show = |_: u64, bytes: &[u8]| shown.push(bytes.to_vec());
-        arbiter.receive(line, &packet, frame.at, &mut show);
+        arbiter.receive(line, &packet, at, &mut show);
         if arbiter.jumps > jumps && packet.seq() > arbiter.expected() {
             // It is on record: however far ahead, it is believed.
-            while let Some(gap) = arbiter.pass_over(frame.at, &mut show) {
+            while let Some(gap) = arbiter.pass_over(at, &mut show) {
                 found.gaps.push(gap);
             }
             found.gaps.push(arbiter.expected()..packet.seq());
-            arbiter.resume(packet.seq(), frame.at, &mut show);
-            arbiter.receive(line, &packet, frame.at, &mut show);
+            arbiter.resume(packet.seq(), at, &mut show);
+            arbiter.receive(line, &packet, at, &mut show);
         }
     }
-    let end = files.iter().flatten().map(|frame| frame.at).max().unwrap_or_default();
+    let end = lines.iter().flatten().map(|(at, _)| *at).max().unwrap_or_default();
     while let Some(gap) = arbiter.pass_over(end, |_, bytes| shown.push(bytes.to_vec())) {
         found.gaps.push(gap);
     }

@@ -1,17 +1,13 @@
-//! WebSocket clients of every kind: of bytes, of some channels, of nothing any more, and slow ones
-//! who are told what they missed.
+//! WebSocket clients of every kind: of bytes, of some channels, of nothing any more.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use wirematch::feed::{Books, Level};
 use wirematch::wire::soupbintcp::snapshot_ends;
 
 use crate::out::Running;
-use crate::{SYMBOLS, ask, eventually, free_tcp, said, soup, told, upgraded};
+use crate::{SYMBOLS, ask, free_tcp, said, soup, told, upgraded};
 
 /// Takes the front off bytes, as a number.
 fn number(bytes: &mut &[u8], length: usize) -> u64 {
@@ -142,57 +138,5 @@ fn a_client_is_told_what_it_asked_for_and_no_more() {
         }
         assert!(text.contains(answer), "{text}");
     }
-    assert!(running.appliance.stop().success());
-}
-
-/// A client of everything that takes little at once.
-fn narrow(websocket: std::net::SocketAddrV4) -> TcpStream {
-    let mut stream = upgraded(websocket, "/ws");
-    rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 8 * 1024).expect("it can");
-    ask(&mut stream, r#"{"subscribe":["ACME","BOLT","CRUX","DYNE"]}"#);
-    stream
-}
-
-/// Reads what is there for a client, until nothing comes for a while; whether it was let go, and
-/// whether any of it tells of trades missed.
-fn catch_up(stream: &mut TcpStream) -> (bool, bool) {
-    stream.set_read_timeout(Some(Duration::from_millis(300))).expect("it has time-outs");
-    let (mut bytes, mut room) = (Vec::new(), vec![0; 64 * 1024]);
-    let is_gone = loop {
-        match stream.read(&mut room) {
-            Ok(0) => break true,
-            // Where there is always more, enough is enough.
-            Ok(count) if bytes.len() < 4 << 20 => bytes.extend_from_slice(&room[..count]),
-            Ok(_) => break false,
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break true,
-            Err(_) => break false,
-        }
-    };
-    let words = br#""type":"missed""#;
-    (is_gone, bytes.windows(words.len()).any(|window| window == words))
-}
-
-#[test]
-fn who_is_slow_is_told_what_it_missed_and_is_kept() {
-    let websocket = free_tcp();
-    let mut running = Running::new(&format!("websocket = \"{websocket}\"\n"), 1);
-    let mut slow = narrow(websocket);
-    let is_over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let running = &running;
-        scope.spawn(|| {
-            while !is_over.load(Ordering::Relaxed) {
-                running.load(8_000, 16_000);
-            }
-        });
-        // It takes something every two seconds: it is kept, and told how many trades that cost.
-        eventually("trades missed", || {
-            std::thread::sleep(Duration::from_secs(2));
-            let (is_gone, has_missed) = catch_up(&mut slow);
-            assert!(!is_gone, "who reads now and then is no hopeless one");
-            has_missed
-        });
-        is_over.store(true, Ordering::Relaxed);
-    });
     assert!(running.appliance.stop().success());
 }

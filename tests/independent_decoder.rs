@@ -7,15 +7,18 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use itchy::{Body, MessageStream, Side};
+use itchy::{Body, CrossType, ImbalanceDirection, MessageStream, TradingState};
 use support::{World, settings};
-use wirematch::model::Nanos;
+use wirematch::model::{
+    Command as Asked, CommandKind, Event, EventFlags, EventKind, Group, InstrumentId, Nanos, Phase,
+    Quantity, Request, Side, TradeDetail,
+};
 use wirematch::port::Port;
 use wirematch::port::faulty::Faults;
 use wirematch::port::pcap::{Clock, read};
 use wirematch::port::record::RecordPort;
 use wirematch::wire::itch::Message;
-use wirematch::wire::moldudp64::Request;
+use wirematch::wire::moldudp64::Request as Resend;
 use wirematch::wire::session::parse;
 
 /// The ports of the gateway and of the feed.
@@ -54,8 +57,65 @@ fn record(entry: &Path, feed: &Path) {
     }
     world.settle();
     world.check();
+    world.set_faults(Faults::default());
+    for phase in [Phase::Halt, Phase::Continuous, Phase::ClosingAuction, Phase::Continuous] {
+        let to = |request: &mut Request| {
+            request.0.instrument = InstrumentId(1);
+            request.0.side = phase.code();
+        };
+        world.ask(to, CommandKind::SetPhase);
+        // More than a second each: so often it is told where an auction stands.
+        for _ in 0..120 {
+            let World { clients, dice, .. } = &mut world;
+            clients.iter_mut().for_each(|client| _ = client.send_random(dice));
+            world.now.0 += 10_000_000;
+            world.steps(100);
+        }
+        world.settle();
+    }
+    bust(&mut world);
     // The ports end with the server, and what they recorded is written out.
     world.crash();
+}
+
+/// Breaks the last trade that a seller was there first for.
+fn bust(world: &mut World) {
+    let events = support::log_of::<Event>(&world.journal());
+    let events: Vec<Event> = events.iter().map(|event| event.head).collect();
+    let sold = |event: &&Event| {
+        let is_plain =
+            event.kind() == Ok(EventKind::Executed) && !event.flags.has(EventFlags::AUCTION);
+        is_plain && event.flags.has(EventFlags::MAKER) && event.side() == Some(Side::Sell)
+    };
+    let sold = events.iter().rfind(sold).expect("they traded");
+    let bought = |event: &&Event| {
+        event.kind() == Ok(EventKind::Executed)
+            && event.match_number() == sold.match_number()
+            && event.side() == Some(Side::Buy)
+    };
+    let bought = events.iter().rfind(bought).expect("a trade has two sides");
+    let detail = TradeDetail {
+        match_number: sold.match_number().0,
+        price: sold.price,
+        quantity: sold.quantity,
+        seller: sold.session,
+        seller_ordinal: sold.ordinal,
+        seller_account: sold.account,
+        ..TradeDetail::default()
+    };
+    let mut group = Group::new(Request(Asked {
+        timestamp: world.now,
+        session: bought.session,
+        ordinal: bought.ordinal,
+        account: bought.account,
+        instrument: sold.instrument,
+        quantity: Quantity(1),
+        lines: 2,
+        ..Asked::new(CommandKind::BustTrade)
+    }));
+    group.rest_mut()[0] = detail.line();
+    world.tell(&group);
+    world.settle();
 }
 
 /// The fields tshark is asked for; those that occur often in a frame are separated by commas.
@@ -119,7 +179,7 @@ fn ours(frame: &[u8]) -> BTreeMap<&'static str, String> {
     row.insert("udp.srcport", number(34).to_string());
     row.insert("udp.dstport", number(36).to_string());
     let payload = &frame[HEADERS..HEADERS + usize::from(number(38)) - 8];
-    if let (Ok(request), true) = (Request::parse(payload), number(36) == FEED) {
+    if let (Ok(request), true) = (Resend::parse(payload), number(36) == FEED) {
         row.insert("moldudp64.session", String::from_utf8_lossy(&request.session).into_owned());
         row.insert("moldudp64.sequence", request.sequence_number.to_string());
         row.insert("moldudp64.count", request.requested_message_count.to_string());
@@ -203,8 +263,14 @@ fn itchy_reads_our_feed(feed: &Path) {
         compare_itch(head, &theirs.body, ours);
     }
     assert_eq!(count, messages.len(), "itchy reads all of it");
-    let expected = "ACDEHPRSUX".chars().collect();
+    let expected = "ABCDEHIPRSUX".chars().collect();
     assert_eq!(kinds, expected, "every kind that is published came up");
+    let state = |message: &Message| match message {
+        Message::StockTradingAction(action) => Some(char::from(action.trading_state)),
+        _ => None,
+    };
+    let states: std::collections::BTreeSet<char> = messages.iter().filter_map(state).collect();
+    assert_eq!(states, "HQT".chars().collect(), "an auction and a halt");
 }
 
 fn compare_itch(head: (u16, u16, [u8; 6]), theirs: &Body, ours: &Message) {
@@ -212,7 +278,7 @@ fn compare_itch(head: (u16, u16, [u8; 6]), theirs: &Body, ours: &Message) {
     match (theirs, ours) {
         (Body::AddOrder(add), Message::AddOrder(own)) => {
             assert_eq!(head, (own.stock_locate, own.tracking_number, own.timestamp));
-            let side = if add.side == Side::Buy { b'B' } else { b'S' };
+            let side = if add.side == itchy::Side::Buy { b'B' } else { b'S' };
             assert_eq!((add.reference, side), (own.order_reference_number, own.buy_sell_indicator));
             assert_eq!((add.shares, add.price.raw()), (own.shares, own.price));
             assert_eq!(*add.stock, text(&own.stock));
@@ -268,7 +334,33 @@ fn compare_itch(head: (u16, u16, [u8; 6]), theirs: &Body, ours: &Message) {
                 (stock.to_string(), reason.to_string()),
                 (text(&own.stock), text(&own.reason_code))
             );
-            assert_eq!((*trading_state, own.trading_state), (itchy::TradingState::Trading, b'T'));
+            let state = match trading_state {
+                TradingState::Halted => b'H',
+                TradingState::Paused => b'P',
+                TradingState::QuotationOnly => b'Q',
+                TradingState::Trading => b'T',
+            };
+            assert_eq!(state, own.trading_state);
+        }
+        (Body::BrokenTrade { match_number }, Message::BrokenTrade(own)) => {
+            assert_eq!(head, (own.stock_locate, own.tracking_number, own.timestamp));
+            assert_eq!(*match_number, own.match_number);
+        }
+        (Body::Imbalance(of), Message::NetOrderImbalance(own)) => {
+            assert_eq!(head, (own.stock_locate, own.tracking_number, own.timestamp));
+            let direction = match of.imbalance_direction {
+                ImbalanceDirection::Buy => b'B',
+                ImbalanceDirection::Sell => b'S',
+                ImbalanceDirection::NoImbalance => b'N',
+                ImbalanceDirection::InsufficientOrders => b'O',
+            };
+            let shares = (of.paired_shares, of.imbalance_shares, direction);
+            let own_shares = (own.paired_shares, own.imbalance_shares, own.imbalance_direction);
+            assert_eq!((shares, &*of.stock), (own_shares, &*text(&own.stock)));
+            let prices = [of.far_price, of.near_price, of.current_ref_price].map(|of| of.raw());
+            let own_prices = [own.far_price, own.near_price, own.current_reference_price];
+            assert_eq!((prices, of.cross_type), (own_prices, CrossType::Closing));
+            assert_eq!((own.cross_type, of.price_variation_indicator), (b'C', ' '));
         }
         (Body::SystemEvent { .. }, Message::SystemEvent(own)) => {
             assert_eq!(head, (own.stock_locate, own.tracking_number, own.timestamp));

@@ -11,6 +11,8 @@ mod crowd;
 mod held;
 #[path = "market_data/out.rs"]
 mod out;
+#[path = "market_data/sockets.rs"]
+mod sockets;
 #[path = "market_data/tools.rs"]
 mod tools;
 
@@ -25,6 +27,7 @@ use std::time::{Duration, Instant};
 use process::{Appliance, configuration, free_address};
 use wirematch::feed::Books;
 use wirematch::feed::exchange::Exchange;
+use wirematch::runtime::{Clock, SystemClock};
 use wirematch::wire::itch::Message;
 use wirematch::wire::moldudp64::Request;
 use wirematch::wire::session::PacketWriter;
@@ -38,6 +41,11 @@ fn free_tcp() -> SocketAddrV4 {
         std::net::SocketAddr::V4(address) => address,
         other => panic!("{other}"),
     }
+}
+
+/// Nanoseconds since midnight UTC.
+fn time_of_day() -> u64 {
+    Clock::now(&SystemClock::new()).0 % 86_400_000_000_000
 }
 
 fn bytes_of(message: &Message) -> Vec<u8> {
@@ -65,6 +73,13 @@ impl Venue {
             books: Books::new(&SYMBOLS, 10_000, 1_000),
             exchange: Exchange::new(seed, &SYMBOLS, 3_000_000, 200),
         }
+    }
+
+    /// The next thing it has to say, at a true time.
+    fn make(&mut self) {
+        self.exchange.set_now(time_of_day());
+        let message = self.exchange.next_message();
+        self.say(&message);
     }
 
     fn say(&mut self, message: &Message) {
@@ -145,10 +160,7 @@ impl Lines {
                 let mut venue = of.lock().expect("nobody panics with it");
                 let from = venue.sent + 1;
                 let count = if terse.load(Ordering::Relaxed) { 0 } else { sent % 4 };
-                for _ in 0..count {
-                    let message = venue.exchange.next_message();
-                    venue.say(&message);
-                }
+                (0..count).for_each(|_| venue.make());
                 venue.sent = (venue.said.len() as u64).min(from + 3);
                 sent += 1;
                 let packet = venue.packet(from, 4);
@@ -231,10 +243,7 @@ fn exchange_prices_come_in_and_halt_what_they_price_when_they_stop() {
     let mut appliance = Appliance::new(config);
     // The exchange has been at it for a while: what was before comes by a snapshot.
     let mut venue = Venue::new(3, b"EXCH000001");
-    for _ in 0..70_000 {
-        let message = venue.exchange.next_message();
-        venue.say(&message);
-    }
+    (0..70_000).for_each(|_| venue.make());
     venue.sent = venue.said.len() as u64;
     let lines = Lines::start(venue, [a, b], requests, snapshots);
     appliance.start();
@@ -301,42 +310,61 @@ fn who_joins_late_has_the_same_book() {
     std::fs::write(&config, text).expect("it is ours");
     let mut appliance = Appliance::new(config);
     appliance.start();
-    let client = |arguments: &[&str]| {
+    let output_of = |arguments: &[&str]| {
         let gateway = entry.to_string();
-        let output = Command::new(env!("CARGO_BIN_EXE_wirematch"))
+        Command::new(env!("CARGO_BIN_EXE_wirematch"))
             .args(["client", "--gateway", &gateway, "--session", "3", "--key", "test-key-3"])
             .args(arguments)
             .output()
-            .expect("the binary starts");
+            .expect("the binary starts")
+    };
+    let client = |arguments: &[&str]| {
+        let output = output_of(arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     };
     client(&["load", "--rate", "20000", "--orders", "4000"]);
     client(&["order", "buy", "77", "ACME", "299.50"]);
-    // The whole day, again.
-    let (mut whole, mut late) =
-        (Books::new(&SYMBOLS, 100_000, 1_000), Books::new(&SYMBOLS, 100_000, 1_000));
-    let (mut next, mut adds) = (0, 0u64);
-    soup(snapshots, 1, |message| match snapshot_ends(message) {
-        Some(number) => {
-            next = number;
-            false
-        }
-        None => {
-            adds += u64::from(message[0] == b'A');
-            late.apply(message).expect("it can be");
-            true
-        }
-    });
-    let mut number = 0;
-    soup(rewinder, 1, |message| {
-        number += 1;
-        whole.apply(message).expect("it can be");
-        number + 1 < next
-    });
-    assert!(adds > 0 && whole.orders() > 0);
+    let snapshot = || {
+        let (mut books, mut next) = (Books::new(&SYMBOLS, 100_000, 1_000), 0);
+        soup(snapshots, 1, |message| {
+            let end = snapshot_ends(message);
+            next = end.unwrap_or(next);
+            if end.is_none() {
+                books.apply(message).expect("it can be");
+            }
+            end.is_none()
+        });
+        (books, next)
+    };
+    // The stream from a number up to where the snapshot before goes on.
+    let rewind = |books: &mut Books, from: u64, next: u64| {
+        let mut number = from;
+        soup(rewinder, from, |message| {
+            number += 1;
+            books.apply(message).expect("it can be");
+            number < next
+        });
+    };
     let books = |books: &Books| books.snapshot(|place| place as u16 + 1);
-    assert_eq!(books(&whole), books(&late), "by snapshot and from the start");
-    let mut client_of_web = upgraded(websocket);
+    // One joins while orders come, and goes on with what was new since.
+    let (mut late, joined) = std::thread::scope(|scope| {
+        // Into books that are not empty: what trades is not what the flow alone makes of it.
+        let load = scope.spawn(|| output_of(&["load", "--rate", "4000", "--orders", "12000"]));
+        std::thread::sleep(Duration::from_millis(1_500));
+        let joined = snapshot();
+        assert!(!load.is_finished(), "it joined after the load");
+        joined
+    });
+    assert!(late.orders() > 0);
+    let (now, next) = snapshot();
+    assert!(next > joined + 100, "nothing came after {joined}: {next}");
+    rewind(&mut late, joined, next);
+    // The whole day, again.
+    let mut whole = Books::new(&SYMBOLS, 100_000, 1_000);
+    rewind(&mut whole, 1, next);
+    assert_eq!(books(&whole), books(&now), "by snapshot and from the start");
+    assert_eq!(books(&whole), books(&late), "from the middle and from the start");
+    let mut client_of_web = upgraded(websocket, "/ws");
     ask(&mut client_of_web, r#"{"subscribe":["ACME"]}"#);
     let first = said(&mut client_of_web);
     assert!(
@@ -351,22 +379,20 @@ fn who_joins_late_has_the_same_book() {
     // A restart changes no number: the feed is a fold over the journal.
     assert!(appliance.stop().success());
     appliance.start();
-    let (mut again, mut number) = (Books::new(&SYMBOLS, 100_000, 1_000), 0);
-    soup(rewinder, 1, |message| {
-        number += 1;
-        again.apply(message).expect("it can be");
-        number + 1 < next
-    });
+    let mut again = Books::new(&SYMBOLS, 100_000, 1_000);
+    rewind(&mut again, 1, next);
     assert_eq!(books(&again), books(&whole));
     assert!(appliance.stop().success());
 }
 
 /// A WebSocket by hand, after its upgrade.
-fn upgraded(address: SocketAddrV4) -> TcpStream {
+fn upgraded(address: SocketAddrV4, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream.set_read_timeout(Some(Duration::from_secs(60))).expect("it has time-outs");
-    let upgrade = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let upgrade = format!(
+        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
     stream.write_all(upgrade.as_bytes()).expect("it takes it");
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -395,17 +421,22 @@ fn ask(stream: &mut TcpStream, text: &str) {
 
 /// The next message's text.
 fn said(stream: &mut TcpStream) -> String {
+    String::from_utf8(told(stream).expect("it says something")).expect("text")
+}
+
+/// The next message, text or bytes.
+fn told(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     let mut head = [0; 2];
-    stream.read_exact(&mut head).expect("it says something");
+    stream.read_exact(&mut head)?;
     let length = match head[1] {
         126 => {
             let mut long = [0; 2];
-            stream.read_exact(&mut long).expect("it goes on");
+            stream.read_exact(&mut long)?;
             usize::from(u16::from_be_bytes(long))
         }
         length => usize::from(length),
     };
-    let mut text = vec![0; length];
-    stream.read_exact(&mut text).expect("it goes on");
-    String::from_utf8(text).expect("text")
+    let mut bytes = vec![0; length];
+    stream.read_exact(&mut bytes)?;
+    Ok(bytes)
 }

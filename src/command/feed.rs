@@ -32,13 +32,14 @@ pub struct FeedArguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Reads captures: every message decodes and encodes to itself, nothing is missing, the books
-    /// built are possible
+    /// Reads captures and journals: every message decodes and encodes to itself, nothing is
+    /// missing, the books built are possible
     #[command(after_help = "Exit codes: 0 all good, 2 a file cannot be read, 3 something is \
         wrong.\n\nExamples:\n  wirematch feed check a.pcap b.pcap --json\n  \
-        wirematch feed check --partial afternoon.pcap")]
+        wirematch feed check --partial afternoon.pcap\n  wirematch feed check run")]
     Check {
-        /// Captures: each is a line of the same feed, or (--apart) a feed of its own
+        /// Captures, or a data folder's journal as it was published: each is a line of the same
+        /// feed, or (--apart) a feed of its own
         #[arg(required = true)]
         files: Vec<PathBuf>,
         /// Each file on its own
@@ -50,6 +51,8 @@ enum Action {
         /// Print JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        config: ConfigArguments,
     },
     /// Sends the datagrams of a capture, or the messages of a journal, to a group
     #[command(after_help = "Examples:\n  wirematch feed play day.pcap --to 239.1.1.1:26400\n  \
@@ -87,7 +90,10 @@ enum Action {
 /// A file that cannot be read, an address that cannot be had, a feed that is wrong.
 pub fn run(arguments: &FeedArguments) -> Outcome {
     match &arguments.action {
-        Action::Check { files, apart, partial, json } => check::run(files, *apart, *partial, *json),
+        Action::Check { files, apart, partial, json, config } => {
+            let lines = files.iter().map(|file| datagrams(file, true, config));
+            check::run(files, &lines.collect::<Result<Vec<_>, _>>()?, *apart, *partial, *json)
+        }
         Action::Play { from, to, speed, config } => play(from, *to, *speed, config),
         Action::Record { into, hearing, seconds } => record(into, hearing, *seconds),
     }
@@ -103,15 +109,25 @@ pub(super) fn datagram(frame: &[u8]) -> Option<&[u8]> {
     is_udp.then(|| packet.get(ipv4::HEADER + udp::HEADER..length)).flatten()
 }
 
+/// A datagram, and when it was.
+type Timed = (Nanos, Vec<u8>);
+
+/// The datagrams of a capture, or (of a data folder) of a journal's feed.
+fn datagrams(
+    from: &Path,
+    is_packed: bool,
+    config: &ConfigArguments,
+) -> Result<Vec<Timed>, Failure> {
+    if from.is_dir() {
+        return of_journal(from, is_packed, config);
+    }
+    let frames = read(from).map_err(Failure::usage)?;
+    let datagram = |frame: &Captured| Some((frame.at, datagram(&frame.bytes)?.to_vec()));
+    Ok(frames.iter().filter_map(datagram).collect())
+}
+
 fn play(from: &Path, to: SocketAddrV4, speed: f64, config: &ConfigArguments) -> Outcome {
-    let datagrams = match from.is_dir() {
-        true => of_journal(from, speed == 0.0, config)?,
-        false => {
-            let frames = read(from).map_err(Failure::usage)?;
-            let datagram = |frame: &Captured| Some((frame.at, datagram(&frame.bytes)?.to_vec()));
-            frames.iter().filter_map(datagram).collect()
-        }
-    };
+    let datagrams = datagrams(from, speed == 0.0, config)?;
     let socket = UdpSocket::bind("0.0.0.0:0").context("no socket")?;
     let clock = SystemClock::new();
     let (began, first) = (clock.now(), datagrams.first().map_or(Nanos::ZERO, |of| of.0));
@@ -136,7 +152,7 @@ fn of_journal(
     data: &Path,
     is_packed: bool,
     config: &ConfigArguments,
-) -> Result<Vec<(Nanos, Vec<u8>)>, Failure> {
+) -> Result<Vec<Timed>, Failure> {
     let loaded = config.load()?;
     let mut state = empty_feed(&loaded.config, &loaded.catalogue);
     let folder = LogKind::Events.folder(&crate::topology::journal_folder(data));

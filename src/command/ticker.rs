@@ -19,7 +19,8 @@ use crate::runtime::{Clock, SystemClock};
 use crate::wire::itch::Message;
 use crate::wire::session::Packet;
 
-/// Shows a feed: best bids and offers, trades, trading states, as they change.
+/// Shows a feed: best bids and offers, trades, trading states, as they change. A book that was
+/// joined in the middle of its day is marked as a part.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  wirematch ticker\n  wirematch ticker --listen 239.1.1.1:26400 \
@@ -79,7 +80,8 @@ impl Hearing {
 enum Form {
     /// For people
     Text,
-    /// Fields with tabs between: time, symbol, kind, bid, shares, ask, shares, price, shares, state
+    /// Fields with tabs between: time, symbol, kind, bid, shares, ask, shares, price, shares,
+    /// state, whole or part
     Tsv,
     /// An object a line
     Json,
@@ -104,7 +106,7 @@ pub fn run(arguments: &TickerArguments) -> Outcome {
 struct Ticker {
     form: Form,
     wanted: Vec<[u8; 8]>,
-    /// By place; made anew when a symbol appears.
+    /// By place.
     symbols: Vec<[u8; 8]>,
     books: Books,
     told: Vec<(Top, LastTrade, u8)>,
@@ -114,6 +116,8 @@ struct Ticker {
 }
 
 const SYMBOLS_MAX: usize = 16_384;
+const ORDERS_MAX: usize = 1 << 20;
+const LEVELS_MAX: usize = 256;
 
 impl Ticker {
     fn new(arguments: &TickerArguments) -> Self {
@@ -124,7 +128,7 @@ impl Ticker {
             form: arguments.format,
             wanted: arguments.symbols.iter().map(padded).collect(),
             symbols: Vec::new(),
-            books: Books::new(&[], 16, 8),
+            books: Books::new(&[], ORDERS_MAX, LEVELS_MAX),
             told: Vec::new(),
             arbiter: Arbiter::new(options),
             has_begun: false,
@@ -171,12 +175,10 @@ impl Ticker {
         Ok(())
     }
 
-    /// Follows the instruments that a packet names and that are wanted. The books begin anew then:
-    /// instruments are named before their orders.
+    /// Follows the instruments that a packet names and that are wanted, besides those that are.
     fn learn(&mut self, frame: &[u8]) {
         let Some(bytes) = datagram(frame) else { return };
         let Ok(packet) = Packet::parse(bytes, Message::LENGTH_MAX) else { return };
-        let before = self.symbols.len();
         for block in packet.blocks() {
             let symbol = match Message::decode(block) {
                 Ok(Message::StockDirectory(of)) => of.stock,
@@ -186,13 +188,11 @@ impl Ticker {
                 _ => continue,
             };
             let is_wanted = self.wanted.is_empty() || self.wanted.contains(&symbol);
-            if is_wanted && self.symbols.len() < SYMBOLS_MAX && !self.symbols.contains(&symbol) {
+            let is_new = self.symbols.len() < SYMBOLS_MAX && !self.symbols.contains(&symbol);
+            if is_wanted && is_new && self.books.follow(symbol, LEVELS_MAX).is_some() {
                 self.symbols.push(symbol);
+                self.told.push((Top::default(), LastTrade::default(), b' '));
             }
-        }
-        if self.symbols.len() > before {
-            self.books = Books::new(&self.symbols, 1 << 20, 256);
-            self.told.resize(self.symbols.len(), (Top::default(), LastTrade::default(), b' '));
         }
     }
 
@@ -239,6 +239,7 @@ impl Ticker {
             level.map_or_else(String::new, |level| Price(level.price.into()).to_string())
         };
         let shares = |level: Option<crate::feed::Level>| level.map_or(0, |level| level.shares);
+        let whole = if book.is_spoiled { "part" } else { "whole" };
         let (at, state) = (clock_of(book.at), char::from(state));
         let (bid, ask, traded) = (price(top.bid), price(top.ask), Price(last.price.into()));
         let (bids, asks, volume) = (shares(top.bid), shares(top.ask), last.shares);
@@ -246,11 +247,12 @@ impl Ticker {
             Form::Text => writeln!(
                 self.out,
                 "{at}  {symbol:8} {bids:>8} {bid:>12} | {ask:<12} {asks:<8} last {traded} x \
-                 {volume} {state} ({kind})"
+                 {volume} {state} ({kind}, {whole})"
             ),
             Form::Tsv => writeln!(
                 self.out,
-                "{at}\t{symbol}\t{kind}\t{bid}\t{bids}\t{ask}\t{asks}\t{traded}\t{volume}\t{state}"
+                "{at}\t{symbol}\t{kind}\t{bid}\t{bids}\t{ask}\t{asks}\t{traded}\t{volume}\
+                 \t{state}\t{whole}"
             ),
             Form::Json => writeln!(
                 self.out,
@@ -259,6 +261,7 @@ impl Ticker {
                     "at": at, "symbol": symbol, "kind": kind, "bid": bid, "bid_shares": bids,
                     "ask": ask, "ask_shares": asks, "last": traded.to_string(),
                     "last_shares": volume, "state": state.to_string(),
+                    "is_whole": !book.is_spoiled,
                 })
             ),
         };

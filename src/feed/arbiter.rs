@@ -3,11 +3,14 @@
 //!
 //! What comes ahead of a gap is held, in bounded room, so that a request asks for the gap alone.
 
+mod known;
+
 use crate::feed::quality::LineQuality;
 use crate::model::Nanos;
 use crate::wire::itch::Message;
 use crate::wire::moldudp64::Request;
 use crate::wire::session::{Packet, Token};
+use known::Known;
 
 /// Lines of a feed, at most.
 pub const LINES_MAX: usize = 2;
@@ -67,7 +70,8 @@ const _: () = assert!(Message::LENGTH_MAX <= 55);
 /// Messages asked for at once: what one packet of short messages holds.
 const ASK_MAX: u64 = 64;
 
-/// A number further ahead than this is believed when a second packet says so too.
+/// A number further ahead than this, or one that begins the same session anew, is believed when a
+/// second packet this near says so too.
 const JUMP_MAX: u64 = 1 << 20;
 
 /// The arbiter of a feed's lines.
@@ -79,6 +83,10 @@ pub struct Arbiter {
     /// The first number beyond all that is known to be.
     known: u64,
     held: Box<[Held]>,
+    /// What was known to be when.
+    back_then: Known,
+    /// When a line brought something last that does not end before what is known.
+    current_at: Option<Nanos>,
     /// How each line does.
     pub lines: [LineQuality; LINES_MAX],
     gap_since: Option<Nanos>,
@@ -98,7 +106,7 @@ pub struct Arbiter {
     pub requests: u64,
     /// Sessions that began anew.
     pub restarts: u64,
-    /// Packets whose number was too far ahead to be believed.
+    /// Packets whose number was not believed: too far ahead, or long known.
     pub jumps: u64,
 }
 
@@ -112,6 +120,8 @@ impl Arbiter {
             session: None,
             expected: 1,
             known: 1,
+            back_then: Known::every(Nanos(options.patience.0 / Known::MARKS as u64)),
+            current_at: None,
             lines: [LineQuality::default(); LINES_MAX],
             gap_since: None,
             asked_at: None,
@@ -162,10 +172,17 @@ impl Arbiter {
         self.lines.iter().any(|line| line.is_heard(now, self.options.silence))
     }
 
-    /// Whether nothing is missing for longer than the other line may take, and a line is heard.
+    /// Whether all that was known to be `patience` ago has been shown, and a line brings what is
+    /// new. That something is missing for a short while, again and again, is sound; to be behind
+    /// is not, however many answers come.
     pub fn is_sound(&self, now: Nanos) -> bool {
-        let late = |since: Nanos| now.saturating_sub(since) > self.options.patience;
-        !self.is_waiting && self.is_heard(now) && !self.gap_since.is_some_and(late)
+        let due = self.back_then.by(now.saturating_sub(self.options.patience));
+        !self.is_waiting && self.is_current(now) && due.is_none_or(|due| self.expected >= due)
+    }
+
+    /// Whether a line brought something lately that is not of the past.
+    fn is_current(&self, now: Nanos) -> bool {
+        self.current_at.is_some_and(|at| now.saturating_sub(at) <= self.options.silence)
     }
 
     /// Takes a packet off a line, or (`None`) an answer to a request, and shows each message that
@@ -187,6 +204,9 @@ impl Arbiter {
             quality.take(first, count, is_new, now);
         }
         self.notice_skew(line, first, count, is_new, now);
+        if line.is_some() && after >= self.known {
+            self.current_at = Some(now);
+        }
         self.known = self.known.max(after);
         self.has_ended |= packet.is_end();
         if is_new {
@@ -207,17 +227,33 @@ impl Arbiter {
     }
 
     /// Whether a packet begins another session, which the one there was gives way to: that has
-    /// ended, or no line has brought anything of it for long. What was built of it is void then.
+    /// ended, or no line has brought anything of it for long. So does one that counts again under
+    /// the name there was, when a second packet says so. What was built is void then.
     pub fn begins_anew(&self, line: Option<usize>, packet: &Packet<'_>, now: Nanos) -> bool {
-        let is_other = self.session.is_some_and(|session| session != packet.session());
-        is_other && line.is_some() && (self.is_complete() || !self.is_heard(now))
+        let Some(session) = self.session.filter(|_| line.is_some()) else { return false };
+        if session == packet.session() {
+            return self.is_of_the_past(packet, now) && self.is_said_again(packet.seq());
+        }
+        self.is_complete() || !self.is_heard(now)
+    }
+
+    /// Whether a packet ends before what is known, and nothing else has come for long.
+    fn is_of_the_past(&self, packet: &Packet<'_>, now: Nanos) -> bool {
+        let after = packet.seq().saturating_add(packet.block_count().into());
+        after < self.known && !self.is_current(now)
+    }
+
+    /// Whether a packet of about this number came before, and was not believed.
+    fn is_said_again(&self, number: u64) -> bool {
+        self.doubted.is_some_and(|doubted| number.abs_diff(doubted) <= JUMP_MAX)
     }
 
     /// Whether a packet is of this session, or of one that takes its place.
     fn admit(&mut self, line: Option<usize>, packet: &Packet<'_>, now: Nanos) -> bool {
+        let begins_anew = self.begins_anew(line, packet, now);
         match self.session {
-            Some(session) if session == packet.session() => {}
-            Some(_) if !self.begins_anew(line, packet, now) => {
+            Some(session) if session == packet.session() && !begins_anew => {}
+            Some(_) if !begins_anew => {
                 self.foreign(line);
                 return false;
             }
@@ -229,13 +265,12 @@ impl Arbiter {
             None => return false,
         }
         let first = packet.seq();
-        if self.known > 1 && first.saturating_sub(self.known) > JUMP_MAX {
-            let is_near = |doubted: u64| first.abs_diff(doubted) <= JUMP_MAX;
-            if !self.doubted.is_some_and(is_near) {
-                self.doubted = Some(first);
-                self.jumps += 1;
-                return false;
-            }
+        let is_far = self.known > 1 && first.saturating_sub(self.known) > JUMP_MAX;
+        let is_past = line.is_some() && self.is_of_the_past(packet, now);
+        if (is_far && !self.is_said_again(first)) || is_past {
+            self.doubted = Some(first);
+            self.jumps += 1;
+            return false;
         }
         self.doubted = None;
         true
@@ -260,6 +295,7 @@ impl Arbiter {
         self.held.iter_mut().for_each(|held| held.number = 0);
         (self.gap_since, self.asked_at, self.tries, self.asked) = (None, None, 0, 0);
         (self.has_ended, self.is_waiting, self.doubted) = (false, false, None);
+        self.back_then.clear();
         self.lines.iter_mut().for_each(LineQuality::begin);
     }
 
@@ -326,9 +362,10 @@ impl Arbiter {
     fn mark_gap(&mut self, now: Nanos) {
         if self.missing() == 0 {
             self.gap_since = None;
-        } else if self.gap_since.is_none() {
-            self.gap_since = Some(now);
+            return;
         }
+        self.back_then.note(self.known, now);
+        self.gap_since.get_or_insert(now);
     }
 
     /// What is needed now, if something has been missing for long enough.

@@ -169,6 +169,21 @@ impl Books {
         }
     }
 
+    /// Follows one more instrument, with so many levels; its place. What is known stays.
+    #[cold]
+    pub fn follow(&mut self, symbol: [u8; 8], levels_max: usize) -> Option<usize> {
+        let place = self.books.len();
+        if place >= PLACES_MAX - 2 {
+            return None;
+        }
+        let grown = std::mem::take(&mut self.books).into_iter();
+        self.books = grown.chain([Book::new(levels_max)]).collect();
+        let grown = std::mem::take(&mut self.symbols).into_iter();
+        self.symbols = grown.chain([symbol]).collect();
+        self.rename(place, symbol);
+        Some(place)
+    }
+
     /// Forgets all but last trades: a snapshot, or a new session, follows.
     pub fn clear(&mut self) {
         self.orders.clear();

@@ -21,3 +21,6 @@ pub use quality::LineQuality;
 pub use quotes::{Best, Quotes};
 pub use side::Level;
 pub use watch::{Notice, Seen, Watch, WatchOptions};
+
+#[cfg(test)]
+mod tests;

@@ -42,9 +42,14 @@ impl TopCache {
 
     /// The top, if it is not older than its life.
     pub fn get(&self, place: usize, now: Nanos) -> Option<Arc<View>> {
+        self.entry(place, now).map(|(view, _)| view)
+    }
+
+    /// The same, with when it was known to be so.
+    fn entry(&self, place: usize, now: Nanos) -> Option<(Arc<View>, Nanos)> {
         let row = self.rows.get(place)?.lock().unwrap_or_else(PoisonError::into_inner);
         let (view, at) = row.as_ref()?;
-        (now.saturating_sub(*at) < LIFE).then(|| Arc::clone(view))
+        (now.saturating_sub(*at) < LIFE).then(|| (Arc::clone(view), *at))
     }
 }
 
@@ -84,15 +89,15 @@ impl Redis {
             let mut batch = Vec::new();
             let mut count = 0;
             for (place, told) in told.iter_mut().enumerate() {
-                let Some(view) = self.hub.cache.get(place, now()) else { continue };
+                let Some((view, at)) = self.hub.cache.entry(place, now()) else { continue };
                 let is_known = told.as_ref().is_some_and(|(known, at)| {
                     *known == view && now().saturating_sub(*at).0 < LIFE.0 / 2
                 });
                 if !is_known {
-                    *told = Some((Arc::clone(&view), now()));
-                    let key = format!("wirematch:top:{}", self.hub.symbol(place));
+                    *told = Some((Arc::clone(&view), at));
+                    let key = top_key(&self.hub.symbol(place));
                     let value = Frame::Top { place, view }.json(&self.hub);
-                    command(&mut batch, &["SET", &key, &value, "PX", "1000"]);
+                    command(&mut batch, &["SET", &key, &value, "PX", &left_ms(at, now())]);
                     count += 1;
                 }
             }
@@ -102,6 +107,18 @@ impl Redis {
         }
         Ok(())
     }
+}
+
+/// The key of a book's top, as everybody may see it.
+fn top_key(symbol: &str) -> String {
+    format!("wirematch:top:{symbol}")
+}
+
+/// What is left of the life of an entry that was known to be so at a time, in milliseconds: a copy
+/// lives no longer than the entry.
+fn left_ms(at: Nanos, now: Nanos) -> String {
+    let left = LIFE.saturating_sub(now.saturating_sub(at));
+    (left.0 / 1_000_000).max(1).to_string()
 }
 
 /// A command as Redis reads it.
@@ -142,6 +159,15 @@ mod tests {
         assert!(cache.get(0, Nanos(5 + LIFE.0)).is_none());
         cache.put(0, &View::default(), Nanos(LIFE.0));
         assert!(cache.get(0, Nanos(5 + LIFE.0)).is_some());
+    }
+
+    #[test]
+    fn a_copy_lives_no_longer_than_the_entry() {
+        for age in [0, 1, 400_000_000, 999_999_999, 2_000_000_000u64] {
+            let left: u64 = left_ms(Nanos(7), Nanos(7 + age)).parse().unwrap();
+            assert!(left == 1 || age + left * 1_000_000 <= LIFE.0, "{age}: {left}");
+        }
+        assert_eq!(left_ms(Nanos(7), Nanos(400_000_007)), "600");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a client is told, as JSON or as bytes. The bytes are little-endian; every frame begins with
-//! its type, the instrument's number, the feed's message number and the time of the event.
+//! its type, the instrument's number (0: of none), the feed's message number and the time of the
+//! event. A snapshot says which symbol has the number.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use crate::feed::Level;
 use crate::model::{Nanos, Price};
 use crate::outlet::hub::{Hub, Told, View};
+use crate::wire::soupbintcp::padded;
 
 /// How a client is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -154,42 +156,44 @@ impl Frame {
     }
 
     /// As bytes.
-    pub fn binary(&self) -> Vec<u8> {
+    pub fn binary(&self, hub: &Hub) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(64);
-        let mut head = |kind: u8, place: usize, number: u64, at: Nanos| {
+        let of = |place: &usize| (*place as u16).wrapping_add(1);
+        let mut head = |kind: u8, instrument: u16, number: u64, at: Nanos| {
             bytes.push(kind);
-            bytes.extend_from_slice(&(place as u16 + 1).to_le_bytes());
+            bytes.extend_from_slice(&instrument.to_le_bytes());
             bytes.extend_from_slice(&number.to_le_bytes());
             bytes.extend_from_slice(&at.0.to_le_bytes());
         };
         match self {
             Self::Snapshot { place, view } => {
-                head(b'S', *place, view.number, view.at);
+                head(b'S', of(place), view.number, view.at);
+                bytes.extend_from_slice(&padded::<8>(&hub.symbol(*place)));
                 packed(&mut bytes, &view.bids);
                 packed(&mut bytes, &view.asks);
                 bytes.push(view.status.trading_state);
             }
             Self::Top { place, view } => {
-                head(b'T', *place, view.number, view.at);
+                head(b'T', of(place), view.number, view.at);
                 packed(&mut bytes, &view.bids[..view.bids.len().min(1)]);
                 packed(&mut bytes, &view.asks[..view.asks.len().min(1)]);
             }
             Self::Depth { place, before, view } => {
-                head(b'D', *place, view.number, view.at);
+                head(b'D', of(place), view.number, view.at);
                 packed(&mut bytes, &changes(&before.bids, &view.bids));
                 packed(&mut bytes, &changes(&before.asks, &view.asks));
             }
             Self::Status { place, view } => {
-                head(b'H', *place, view.number, view.at);
+                head(b'H', of(place), view.number, view.at);
                 bytes.push(view.status.trading_state);
             }
             Self::Trade { place, told } => {
-                head(b'P', *place, told.number, told.at);
+                head(b'P', of(place), told.number, told.at);
                 bytes.extend_from_slice(&told.last.price.to_le_bytes());
                 bytes.extend_from_slice(&told.last.shares.to_le_bytes());
                 bytes.extend_from_slice(&told.last.match_number.to_le_bytes());
             }
-            Self::Missed { trades } => head(b'M', usize::from(u16::MAX), *trades, Nanos::ZERO),
+            Self::Missed { trades } => head(b'M', 0, *trades, Nanos::ZERO),
         }
         bytes
     }
@@ -239,6 +243,28 @@ mod tests {
         map.iter()
             .map(|(price, shares)| Level { price: *price, orders: 1, shares: *shares })
             .collect()
+    }
+
+    #[test]
+    fn every_kind_is_written_both_ways_and_a_snapshot_names_its_symbol() {
+        let (hub, view) = (Hub::new(&[]), Arc::<View>::default());
+        let before = Arc::clone(&view);
+        let told = Told { last: crate::feed::LastTrade::default(), number: 1, at: Nanos(1) };
+        let frames = [
+            Frame::Snapshot { place: 0, view: Arc::clone(&view) },
+            Frame::Top { place: 0, view: Arc::clone(&view) },
+            Frame::Depth { place: 0, before, view: Arc::clone(&view) },
+            Frame::Status { place: 0, view },
+            Frame::Trade { place: 0, told },
+            Frame::Missed { trades: 3 },
+        ];
+        let kinds: Vec<u8> = frames.iter().map(|frame| frame.binary(&hub)[0]).collect();
+        assert_eq!(kinds, *b"STDHPM");
+        assert_eq!(frames[5].binary(&hub)[..11], [b'M', 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(frames[0].binary(&hub)[19..27], *b"        ");
+        for frame in &frames {
+            serde_json::from_str::<serde_json::Value>(&frame.json(&hub)).unwrap();
+        }
     }
 
     proptest! {

@@ -27,7 +27,7 @@ impl Renderings {
     pub(super) fn message(&self, hub: &Hub, format: Format, frame: &Frame) -> Message {
         let render = || match format {
             Format::Json => Message::text(frame.json(hub)),
-            Format::Binary => Message::binary(frame.binary()),
+            Format::Binary => Message::binary(frame.binary(hub)),
         };
         let Some(kept) = frame.place().and_then(|place| self.by_place.get(place)) else {
             return render();
@@ -67,7 +67,7 @@ mod tests {
                         let text = renderings.message(&hub, Format::Json, &frame);
                         assert_eq!(text, Message::text(frame.json(&hub)));
                         let bytes = renderings.message(&hub, Format::Binary, &frame);
-                        assert_eq!(bytes, Message::binary(frame.binary()));
+                        assert_eq!(bytes, Message::binary(frame.binary(&hub)));
                     }
                 }
             }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout};
 
@@ -17,7 +17,8 @@ use crate::runtime::{Clock, SystemClock};
 use crate::stage::{FeedState, Gate};
 use crate::wire::soupbintcp::{Login, Packet};
 
-/// How long a client may take to say who it is, and to take what it is sent.
+/// How long a client may take to say who it is, to take what it is sent, and to say anything at all
+/// (it owes a heartbeat each second).
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Silence after which a heartbeat is sent.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -67,7 +68,8 @@ pub(super) async fn serve(listener: std::net::TcpListener, of: Arc<Servers>, ser
 
 async fn converse(mut stream: TcpStream, of: &Servers, service: Service) -> Option<()> {
     let _ = stream.set_nodelay(true);
-    let login = timeout(PATIENCE, login_of(&mut stream)).await.ok()??;
+    let mut arrived = Vec::new();
+    let login = timeout(PATIENCE, login_of(&mut stream, &mut arrived)).await.ok()??;
     let session = of.index.lock().ok()?.days.session(of.options.feed.session);
     let mut bytes = Vec::new();
     let blank = [b' '; 10];
@@ -84,13 +86,19 @@ async fn converse(mut stream: TcpStream, of: &Servers, service: Service) -> Opti
             bytes.extend(packets);
             write(&mut stream, &bytes).await
         }
-        Service::Rewinder => rewind(stream, of, &login).await,
+        Service::Rewinder => {
+            let (mut from, to) = stream.split();
+            tokio::select! {
+                sent = rewind(to, of, &login) => sent,
+                () = until_gone(&mut from, arrived, PATIENCE) => None,
+            }
+        }
     }
 }
 
 /// Sends the day's stream from where the client wants it, and goes on with what is new until the
 /// session ends.
-async fn rewind(mut stream: TcpStream, of: &Servers, login: &Login) -> Option<()> {
+async fn rewind(mut stream: impl AsyncWrite + Unpin, of: &Servers, login: &Login) -> Option<()> {
     let (today, name) = (of.index.lock().ok()?.days, of.options.feed.session);
     let session = today.session(name);
     let (start, wanted) = {
@@ -149,20 +157,98 @@ async fn rewind(mut stream: TcpStream, of: &Servers, login: &Login) -> Option<()
     }
 }
 
-async fn write(stream: &mut TcpStream, bytes: &[u8]) -> Option<()> {
+async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Option<()> {
     timeout(PATIENCE, stream.write_all(bytes)).await.ok()?.ok()
 }
 
-/// What a client says first; `None` where it is no login.
-async fn login_of(stream: &mut TcpStream) -> Option<Login> {
-    let (mut arrived, mut room) = (Vec::new(), [0; 256]);
+/// Adds what a client says next; `None` where it has gone.
+async fn read(stream: &mut (impl AsyncRead + Unpin), arrived: &mut Vec<u8>) -> Option<()> {
+    let mut room = [0; 256];
+    let count = stream.read(&mut room).await.ok().filter(|count| *count > 0)?;
+    arrived.extend_from_slice(&room[..count]);
+    Some(())
+}
+
+/// What a client says first; `None` where it is no login. What came behind it stays.
+async fn login_of(stream: &mut TcpStream, arrived: &mut Vec<u8>) -> Option<Login> {
     loop {
-        let count = stream.read(&mut room).await.ok().filter(|count| *count > 0)?;
-        arrived.extend_from_slice(&room[..count]);
-        match Packet::parse(&arrived) {
-            Ok(Some((Packet::Login(login), _))) => return Some(login),
+        read(stream, arrived).await?;
+        match Packet::parse(arrived) {
+            Ok(Some((Packet::Login(login), length))) => {
+                arrived.drain(..length);
+                return Some(login);
+            }
             Ok(None) => {}
             _ => return None,
         }
+    }
+}
+
+/// Waits until a client logs out, goes, says what is no packet, or says nothing for too long.
+async fn until_gone(
+    stream: &mut (impl AsyncRead + Unpin),
+    mut arrived: Vec<u8>,
+    patience: Duration,
+) {
+    loop {
+        match Packet::parse(&arrived) {
+            Ok(Some((Packet::Logout, _))) | Err(_) => return,
+            Ok(Some((_, length))) => _ = arrived.drain(..length),
+            Ok(None) => {
+                if !matches!(timeout(patience, read(stream, &mut arrived)).await, Ok(Some(()))) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(200);
+
+    /// How long a client was kept who says these bytes, one each so often, and then nothing.
+    fn kept(bytes: &[u8], pause: Duration, stays: bool) -> Duration {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (mut client, mut server) = tokio::io::duplex(64);
+            let begun = Instant::now();
+            let talk = async {
+                for byte in bytes {
+                    tokio::time::sleep(pause).await;
+                    let _ = client.write_all(&[*byte]).await;
+                }
+                if stays {
+                    std::future::pending::<()>().await;
+                }
+                drop(client);
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                () = talk => {}
+                () = until_gone(&mut server, Vec::new(), SHORT) => {}
+            }
+            begun.elapsed()
+        })
+    }
+
+    #[test]
+    fn a_client_is_kept_while_it_says_something_and_goes_when_it_says_so() {
+        let (mut beats, mut logout) = (Vec::new(), Vec::new());
+        (0..8).for_each(|_| Packet::ClientHeartbeat.write(&mut beats));
+        Packet::Logout.write(&mut logout);
+        let pause = SHORT / 5;
+        assert!(kept(&[], pause, true) >= SHORT, "silent from the start");
+        // A byte now and then is something, for as long as it makes packets.
+        assert!(kept(&beats, pause, true) >= pause * beats.len() as u32 + SHORT);
+        let both = [&beats[..], &logout, &beats].concat();
+        let until = pause * (beats.len() + logout.len()) as u32;
+        for (bytes, until) in [(&both, until), (&vec![0, 0], pause * 2)] {
+            let kept = kept(bytes, pause, true);
+            assert!((until..until + SHORT).contains(&kept), "{kept:?}, and not {until:?}");
+        }
+        assert!(kept(&[], pause, false) < SHORT, "it hung up");
     }
 }

@@ -245,3 +245,107 @@ pub(super) type Asks = Sender<Ask>;
 /// Orders in all books, and prices a side, that are followed.
 const ORDERS_MAX: usize = 1 << 20;
 const LEVELS_MAX: usize = 1 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::journal::{LogKind, Meaning, Opened, Progress, Settings, UtcMapping, open};
+    use crate::model::{EventFlags, Group, Price, Quantity, SeqNo, Side, Symbol};
+    use crate::outlet::frame::{Format, Frame};
+    use crate::outlet::hub::Wants;
+    use crate::stage::{Release, Rule};
+
+    /// An order comes to rest, and half of it trades: in the event log.
+    fn log(folder: &Path) -> Opened<Event> {
+        let settings = Settings {
+            segment_bytes: 64 * 1024,
+            reserve_lines: 64,
+            sync_interval: std::time::Duration::ZERO,
+            ..Settings::default()
+        };
+        let mut log = open(folder, Meaning::default(), UtcMapping::default(), &settings).unwrap();
+        let of = |seq, kind: EventKind, quantity, flags| Event {
+            id: EventId::new(SeqNo(seq), 0),
+            reference: SeqNo(1),
+            instrument: InstrumentId(1),
+            side: Side::Buy.code(),
+            price: Price(1_000_000),
+            quantity: Quantity(quantity),
+            kind: kind.code(),
+            flags,
+            ..Event::default()
+        };
+        for event in [
+            of(1, EventKind::Accepted, 100, EventFlags::RESTS),
+            of(2, EventKind::Executed, 50, EventFlags::MAKER),
+        ] {
+            log.writer.append(&Group::new(event)).unwrap();
+        }
+        log.writer.commit();
+        log.keeper.step(std::time::Duration::from_millis(1));
+        log
+    }
+
+    fn options(events: std::path::PathBuf) -> OutletOptions {
+        let instruments = vec![Instrument {
+            id: InstrumentId(1),
+            symbol: Symbol(*b"ACME    "),
+            tick: Price(100),
+            lot: Quantity(1),
+            reference_price: Price(1),
+        }];
+        let feed = FeedOptions {
+            address: "10.0.0.1:9200".parse().unwrap(),
+            group: "239.1.1.1:9201".parse().unwrap(),
+            group_b: None,
+            packets_per_second: 0,
+            session: *b"GATED00001",
+            instruments: instruments.clone(),
+            heartbeat: Nanos(1_000_000_000),
+            rewind_messages: 1 << 10,
+        };
+        let (websocket, snapshots, rewinder, redis) = (None, None, None, None);
+        OutletOptions { events, feed, instruments, websocket, snapshots, rewinder, redis }
+    }
+
+    #[test]
+    fn nobody_is_told_before_the_gate_opens() {
+        let folder = tempfile::tempdir().unwrap();
+        let events = LogKind::Events.folder(folder.path());
+        let _log = log(&events);
+        let options = options(events);
+        let release = Release::new(Arc::new(Progress::starting_at(1_000)), Rule::Shut);
+        let release = Arc::new(release);
+        let hub = Arc::new(Hub::new(&options.instruments));
+        let client = hub.enter(Format::Json);
+        hub.subscribe(&client, 0, Wants::ALL);
+        let (asks, asked) = std::sync::mpsc::channel();
+        let gate = Gate::Guarded(Arc::clone(&release));
+        let mut tail = Tail::open(&options, gate, Arc::clone(&hub), asked).unwrap();
+        let mut now = 0;
+        // Shares at rest as clients, and as snapshots have them; trades told.
+        let mut told = || {
+            let (ask, mut answer) = tokio::sync::oneshot::channel();
+            asks.send(ask).unwrap();
+            for _ in 0..3 {
+                now += 1_000_000_000;
+                tail.step(Nanos(now)).unwrap();
+            }
+            let (_, packets) = answer.try_recv().unwrap();
+            let adds = packets.windows(4).filter(|of| of[..3] == [0, 37, b'S'] && of[3] == b'A');
+            let frames = hub.take(&client);
+            let trades = frames.iter().filter(|of| matches!(of, Frame::Trade { .. })).count();
+            (hub.view(0).bids.first().map(|level| level.shares), adds.count(), trades)
+        };
+        assert_eq!(told(), (None, 0, 0), "it is shut");
+        release.set_rule(Rule::Replicated);
+        release.confirm(SeqNo(1), SeqNo(0));
+        assert_eq!(told(), (Some(100), 1, 0), "the fill is not on the standby");
+        release.set_rule(Rule::SyncedReplicated);
+        assert_eq!(told(), (Some(100), 1, 0));
+        release.confirm(SeqNo(2), SeqNo(2));
+        assert_eq!(told(), (Some(50), 1, 1));
+    }
+}

@@ -103,11 +103,22 @@ async fn enter(
     let upgrade = upgrade.read_buffer_size(READ_MAX);
     let upgrade = upgrade.max_message_size(ASK_MAX).max_write_buffer_size(BUFFER_MAX);
     upgrade.on_upgrade(move |socket| async move {
-        let client = served.hub.enter(format);
-        converse(socket, &served, &client).await;
-        served.hub.leave(&client);
-        drop(seat);
+        let client = Seated { client: served.hub.enter(format), hub: Arc::clone(&served.hub) };
+        converse(socket, &served, &client.client).await;
+        drop((client, seat));
     })
+}
+
+/// A client that leaves the hub however its conversation ends.
+struct Seated {
+    client: Arc<Client>,
+    hub: Arc<Hub>,
+}
+
+impl Drop for Seated {
+    fn drop(&mut self) {
+        self.hub.leave(&self.client);
+    }
 }
 
 /// What a client asks.

@@ -96,6 +96,10 @@ pub struct InletConfig {
     pub levels_max: u32,
     #[serde(default = "utc")]
     pub zone: String,
+    /// How far its clock and ours may be apart, in milliseconds; what it says ahead of ours, or so
+    /// long before it came, prices nothing. 0: as they like.
+    #[serde(default = "five_seconds")]
+    pub clock_ms: u32,
 }
 
 fn socket() -> DeviceName {
@@ -108,6 +112,10 @@ fn yes() -> bool {
 
 fn three_seconds() -> u32 {
     3_000
+}
+
+fn five_seconds() -> u32 {
+    5_000
 }
 
 fn half_a_millisecond() -> u32 {
@@ -143,6 +151,9 @@ impl InletConfig {
         if !(10..=600_000).contains(&self.stale_ms) {
             return Err(format!("`stale_ms` is {}: it goes from 10 to 600000", self.stale_ms));
         }
+        if self.clock_ms != 0 && !(10..=3_600_000).contains(&self.clock_ms) {
+            return Err(format!("`clock_ms` is {}: 0, or from 10 to 3600000", self.clock_ms));
+        }
         let bounds = (16..=1 << 24).contains(&self.orders_max);
         if !bounds || !(8..=1 << 16).contains(&self.levels_max) {
             return Err(
@@ -170,6 +181,7 @@ impl InletConfig {
             orders_max: self.orders_max as usize,
             levels_max: self.levels_max as usize,
             midnight: midnight(&self.zone)?,
+            clock: Nanos(u64::from(self.clock_ms) * 1_000_000),
         })
     }
 }

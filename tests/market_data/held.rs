@@ -8,13 +8,13 @@ use std::sync::atomic::Ordering;
 use wirematch::wire::itch::{AddOrder, Message, OrderDelete, timestamp};
 
 use crate::process::{Appliance, configuration, free_address};
-use crate::{Lines, SYMBOLS, Venue, counter, eventually, free_tcp};
+use crate::{Lines, SYMBOLS, Venue, counter, eventually, free_tcp, time_of_day};
 
 fn add(place: usize, reference: u64, side: u8, price: u32) -> Message {
     Message::AddOrder(AddOrder {
         stock_locate: place as u16 + 1,
         tracking_number: 0,
-        timestamp: timestamp(1),
+        timestamp: timestamp(time_of_day()),
         order_reference_number: reference,
         buy_sell_indicator: side,
         shares: 100,
@@ -27,7 +27,7 @@ fn delete(place: usize, order_reference_number: u64) -> Message {
     Message::OrderDelete(OrderDelete {
         stock_locate: place as u16 + 1,
         tracking_number: 0,
-        timestamp: timestamp(1),
+        timestamp: timestamp(time_of_day()),
         order_reference_number,
     })
 }

@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddrV4, TcpStream, UdpSocket};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use wirematch::feed::{Arbiter, ArbiterOptions, Books};
@@ -17,13 +17,14 @@ use crate::process::{Appliance, configuration, free_address};
 use crate::{SYMBOLS, eventually, free_tcp, soup};
 
 /// An appliance with orders in its books, and what of market data is asked of it.
-struct Running {
-    appliance: Appliance,
+pub(crate) struct Running {
+    pub(crate) appliance: Appliance,
     folder: tempfile::TempDir,
+    entry: SocketAddrV4,
 }
 
 impl Running {
-    fn new(market_data: &str, orders: u32) -> Self {
+    pub(crate) fn new(market_data: &str, orders: u32) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let entry = free_address();
         let config = configuration(folder.path(), entry, 3);
@@ -31,14 +32,30 @@ impl Running {
         std::fs::write(&config, text + "[market_data]\n" + market_data).expect("it is ours");
         let mut appliance = Appliance::new(config);
         appliance.start();
-        let (gateway, orders) = (entry.to_string(), orders.to_string());
-        let output = Command::new(env!("CARGO_BIN_EXE_wirematch"))
-            .args(["client", "--gateway", &gateway, "--session", "3", "--key", "test-key-3"])
-            .args(["load", "--rate", "20000", "--orders", &orders])
-            .output()
-            .expect("the binary starts");
+        let running = Self { appliance, folder, entry };
+        running.client(&["load", "--rate", "20000", "--orders", &orders.to_string()]);
+        running
+    }
+
+    /// Does what a client is told to.
+    pub(crate) fn client(&self, words: &[&str]) {
+        let output = self.said(words);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Self { appliance, folder }
+    }
+
+    /// Sends orders into books that are not empty: what trades is not what a flow alone makes of
+    /// it, and nobody asks.
+    pub(crate) fn load(&self, rate: u32, orders: u32) {
+        self.said(&["load", "--rate", &rate.to_string(), "--orders", &orders.to_string()]);
+    }
+
+    fn said(&self, words: &[&str]) -> Output {
+        let gateway = self.entry.to_string();
+        Command::new(env!("CARGO_BIN_EXE_wirematch"))
+            .args(["client", "--gateway", &gateway, "--session", "3", "--key", "test-key-3"])
+            .args(words)
+            .output()
+            .expect("the binary starts")
     }
 }
 
@@ -196,6 +213,15 @@ fn a_journal_played_again_is_the_feed_it_was() {
             .expect("the binary starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     };
+    let checked = Command::new(env!("CARGO_BIN_EXE_wirematch"))
+        .args(["feed", "check", "--json", "--config"])
+        .args([&config, &data])
+        .output()
+        .expect("the binary starts");
+    let row: serde_json::Value = serde_json::from_slice(&checked.stdout).unwrap_or_default();
+    let adds = |of: &str| row[of]["A"].as_u64().unwrap_or(0);
+    assert!(checked.status.success() && adds("read") > 100, "{row}");
+    assert_eq!(row["read"], row["messages"], "a journal lacks nothing");
     let ear = UdpSocket::bind("127.0.0.1:0").expect("loopback is there");
     ear.set_read_timeout(Some(Duration::from_millis(500))).expect("it has time-outs");
     let to = ear.local_addr().expect("it is bound").to_string();

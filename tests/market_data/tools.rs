@@ -139,6 +139,11 @@ fn a_capture_that_is_broken_or_absent_is_told() {
     day.write(&bad, |_| true);
     let (code, row) = checked(&["--partial"], &[&bad]);
     assert_eq!((code, &row["broken"]), (3, &1.into()), "{row}");
+    // One that has nothing in it is not good for want of faults.
+    day.write(&two, |_| false);
+    let (code, row) = checked(&["--partial"], &[&two]);
+    assert_eq!((code, &row["good"], &row["packets"]), (3, &false.into(), &0.into()), "{row}");
+    std::fs::remove_file(&two).expect("it is ours");
     let output = wirematch(&["feed", "check", "--apart"], &[&good, &bad]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!((output.status.code(), said.lines().count()), (Some(3), 2), "{said}");
@@ -160,9 +165,19 @@ fn real_captures_are_good_each_on_its_own() {
     let files: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
     let files: Vec<_> =
         files.iter().filter(|path| path.extension().is_some_and(|of| of == "pcap")).collect();
-    let output = wirematch(&["feed", "check", "--apart", "--partial"], &files);
+    let output = wirematch(&["feed", "check", "--apart", "--partial", "--json"], &files);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && said.lines().count() >= files.len(), "{said}");
+    assert!(output.status.success() && said.lines().count() == files.len(), "{said}");
+    let mut read = BTreeMap::<String, u64>::new();
+    for line in said.lines() {
+        let row: serde_json::Value = serde_json::from_str(line).expect("an object a line");
+        let kinds = row["read"].as_object().expect("kinds");
+        for (kind, count) in kinds {
+            *read.entry(kind.clone()).or_default() += count.as_u64().expect("a count");
+        }
+    }
+    let kinds: String = read.keys().map(String::as_str).collect();
+    assert_eq!((kinds.as_str(), read.values().sum::<u64>()), ("ACDEFHIJLPQSUXY", 71), "{read:?}");
 }
 
 #[test]
@@ -202,9 +217,15 @@ fn the_ticker_shows_what_the_books_come_to() {
     }
     let tsv = ticker(&["--format", "tsv"]);
     assert_eq!(tsv.lines().count(), json.lines().count());
-    assert!(tsv.lines().all(|line| line.split('\t').count() == 10), "{tsv}");
+    assert!(tsv.lines().all(|line| line.split('\t').count() == 11), "{tsv}");
+    assert!(tsv.lines().all(|line| line.ends_with("\twhole")), "{tsv}");
     let text = ticker(&["ACME"]);
     assert!(text.lines().count() > 5 && text.lines().all(|line| line.contains("ACME")), "{text}");
+    // Who joins in the middle of a day has no whole books for long, and says so.
+    [&a, &b].into_iter().for_each(|file| day.write(file, |at| at > 100));
+    let tsv = ticker(&["--format", "tsv"]);
+    let last = tsv.lines().last().unwrap_or_default();
+    assert!(last.ends_with("\tpart"), "{tsv}");
 }
 
 #[test]

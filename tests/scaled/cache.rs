@@ -15,6 +15,7 @@ use crate::{as_nobody, folder_of_nobody};
 
 #[test]
 fn the_cache_is_written_at_once_and_forgets_by_itself() {
+    assert!(!top_key("ACME").starts_with("wirematch:top:"), "that key is the outlet's");
     let folder = folder_of_nobody();
     let Some((mut server, address)) = redis(26_391, folder.path()) else { return };
     let mut cache = Cache::new(&address);

@@ -158,6 +158,7 @@ pub(super) fn prices(
         orders_max: 4 * ORDERS,
         levels_max: 512,
         midnight: 0,
+        clock: Nanos(5_000_000_000),
     };
     let (instruments, watch) = (listed.clone(), WatchOptions::default());
     let options = PricesOptions { instruments, inlets: vec![inlet], watch };

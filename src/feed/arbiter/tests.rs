@@ -121,6 +121,40 @@ proptest! {
         prop_assert!(!always_one || asked == 0, "{} requests for what was there", asked);
     }
 
+    /// However often answers come, what is behind is not sound: all that was known to be when
+    /// patience began has been shown where it is.
+    #[test]
+    fn what_is_sound_is_not_behind(
+        steps in prop::collection::vec((1u64..3_000_000, 0u64..400, any::<bool>()), 1..300),
+    ) {
+        let mut world = World::new();
+        let patience = ArbiterOptions::default().patience.0;
+        let (mut now, mut from, mut lost) = (1, 1, false);
+        let mut known = vec![(now, 1)];
+        for (span, count, loses) in steps {
+            now += span;
+            lost |= loses;
+            // Where a packet was lost once, the line goes on ahead of us, and answers follow.
+            for first in (from..from + count).step_by(60) {
+                let size = 60.min(from + count - first);
+                if !loses {
+                    world.bring(Some(0), first, size, now);
+                }
+            }
+            from += count;
+            world.bring(Some(0), from, 0, now);
+            known.push((now, from));
+            if let Some(Need::Request(request)) = world.arbiter.need(Nanos(now)) {
+                let count = u64::from(request.requested_message_count);
+                world.bring(None, request.sequence_number, count, now);
+            }
+            let due = known.iter().rfind(|(at, _)| at + patience <= now).map_or(1, |of| of.1);
+            let expected = world.arbiter.expected();
+            prop_assert!(!world.arbiter.is_sound(Nanos(now)) || expected >= due);
+            prop_assert!(lost || world.arbiter.is_sound(Nanos(now)), "nothing is missing");
+        }
+    }
+
     #[test]
     fn arbitrary_packets_never_panic_and_never_go_back(
         packets in prop::collection::vec(
@@ -188,6 +222,49 @@ fn one_packet_far_ahead_is_not_believed() {
     assert_eq!((world.arbiter.missing(), world.arbiter.jumps), (0, 1));
     world.bring(Some(1), (1 << 40) + 2, 1, 3);
     assert!(world.arbiter.missing() > 1 << 39, "two agree");
+}
+
+#[test]
+fn what_is_far_behind_is_not_sound_however_fast_it_is_answered() {
+    let mut world = World::new();
+    let mut now = 1_000_000;
+    for step in 0..1_000 {
+        now += 1_000_000;
+        // A thousand messages come in a millisecond, and one request of 64 is answered.
+        world.bring(Some(0), 1_000 * (step + 1), 0, now);
+        if let Some(Need::Request(request)) = world.arbiter.need(Nanos(now + 600_000)) {
+            let count = request.requested_message_count.into();
+            world.bring(None, request.sequence_number, count, now + 700_000);
+        }
+        let is_sound = world.arbiter.is_sound(Nanos(now + 800_000));
+        assert!(!is_sound || step <= 20, "{step} ms, {} missing", world.arbiter.missing());
+    }
+    // What is closed in time, again and again, stays sound.
+    let mut world = World::new();
+    for step in 0..1_000 {
+        let now = 1_000_000 + step * 1_000_000;
+        world.bring(Some(0), 2 + 2 * step, 1, now);
+        assert!(world.arbiter.is_sound(Nanos(now)));
+        world.bring(None, 1 + 2 * step, 1, now + 900_000);
+    }
+}
+
+#[test]
+fn a_session_that_is_counted_again_is_begun_anew() {
+    let mut world = World::new();
+    world.bring(Some(0), 1, 100, 1_000);
+    world.bring(Some(0), 101, 100, 2_000);
+    // Soon after, old numbers are only late.
+    assert!(!world.bring(Some(0), 1, 9, 3_000) && !world.bring(Some(1), 1, 9, 3_000));
+    let later = 2_000 + ArbiterOptions::default().silence.0 + 1;
+    assert!(!world.arbiter.is_sound(Nanos(later)), "only what is old came");
+    assert!(!world.bring(Some(0), 1, 9, later), "one packet is not believed");
+    assert_eq!((world.arbiter.jumps, world.arbiter.expected()), (1, 201));
+    assert!(world.bring(Some(0), 10, 9, later + 1_000), "two agree");
+    assert_eq!((world.arbiter.restarts, world.arbiter.missing()), (1, 18));
+    world.bring(None, 1, 9, later + 2_000);
+    assert_eq!(world.got, numbers(19));
+    assert!(world.arbiter.is_sound(Nanos(later + 3_000)));
 }
 
 #[test]

@@ -161,3 +161,24 @@ fn an_order_nobody_added_spoils_its_book_alone() {
 }
 
 use crate::wire::itch::OrderDelete;
+
+#[test]
+fn to_follow_one_more_forgets_nothing() {
+    let symbols = symbols(5);
+    let mut exchange = Exchange::new(3, &symbols, 1_000_000, 50);
+    let (mut whole, mut grown) = (Books::new(&symbols, 1_000, 100), Books::new(&[], 1_000, 100));
+    for _ in 0..2_000 {
+        let message = exchange.next_message();
+        if let Some(symbol) = symbol_of(&message)
+            && !grown.symbols.contains(&symbol)
+        {
+            assert_eq!(grown.follow(symbol, 100), Some(grown.len() - 1));
+        }
+        whole.apply_message(&message).unwrap();
+        grown.apply_message(&message).unwrap();
+    }
+    let all = |books: &Books| books.snapshot(|place| place as u16 + 1);
+    assert_eq!(all(&grown), all(&whole));
+    let tops = |books: &Books| books.books.iter().map(|of| (of.top(), of.last)).collect::<Vec<_>>();
+    assert_eq!(tops(&grown), tops(&whole));
+}

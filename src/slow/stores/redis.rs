@@ -1,7 +1,8 @@
-//! What others read often, in Redis: risk limits, and the top of each book. Everything there dies
-//! by itself when it is not renewed, so that nobody reads what is old: limits after 300 ms, tops
-//! after a second. A cache alone: what is written there is never read back. What others keep there
-//! can be read, see [`Cache::read`].
+//! What others read often, in Redis: risk limits, and the top of each book as matching has it,
+//! which is before the release gate: for the house. What everybody may see is the outlet's, under
+//! another key. Everything there dies by itself when it is not renewed, so that nobody reads what
+//! is old: limits after 300 ms, tops after a second. A cache alone: what is written there is never
+//! read back. What others keep there can be read, see [`Cache::read`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -140,7 +141,7 @@ impl Cache {
     }
 }
 
-/// The key of a book's top.
+/// The key of a book's top, as matching has it.
 pub fn top_key(symbol: &str) -> String {
-    format!("wirematch:top:{symbol}")
+    format!("wirematch:matching:top:{symbol}")
 }

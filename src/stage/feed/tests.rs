@@ -1,11 +1,14 @@
 //! A throttled channel, heard by a listener: the market never waits for it, and its numbers go on
 //! in order whatever comes.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::link::{Producer, link};
 use crate::model::{EventFlags, EventId, EventKind, InstrumentId, Price, Quantity, SeqNo, Symbol};
 use crate::port::memory::{MemoryPort, wire};
 use crate::runtime::latency;
+use crate::stage::{Release, Rule};
 use crate::wire::moldudp64::Receiver;
 use crate::wire::udp::HEADERS;
 
@@ -26,6 +29,10 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::behind(Gate::Sequenced)
+    }
+
+    fn behind(gate: Gate) -> Self {
         let (port, ear) = wire(1 << 12);
         let (events, taken) = link::<Event>(1 << 12);
         let options = FeedOptions {
@@ -45,7 +52,7 @@ impl World {
             rewind_messages: KEPT,
         };
         let state = FeedState::new(&options);
-        let feed = Feed::new(port, state, taken, Gate::Sequenced, latency().0);
+        let feed = Feed::new(port, state, taken, gate, latency().0);
         Self {
             feed,
             ear,
@@ -215,4 +222,35 @@ fn yesterdays_messages_are_sent_again_by_their_own_numbers() {
         assert_eq!(kind, expected, "{number} of {}", String::from_utf8_lossy(&session));
         world.now += 1_000_000_000;
     }
+}
+
+#[test]
+fn nothing_is_heard_before_the_gate_opens() {
+    let progress = Arc::new(crate::journal::Progress::starting_at(1_000));
+    let release = Arc::new(Release::new(progress, Rule::Shut));
+    let mut world = World::behind(Gate::Guarded(Arc::clone(&release)));
+    world.rest(5);
+    let heard = |world: &mut World| {
+        (0..20).for_each(|_| world.poll(1_000_000));
+        // Who asks for it is told no more.
+        let session = world.feed.state.session();
+        let request = Request { session, sequence_number: 1, requested_message_count: 9 };
+        world.feed.resend(address(), &request, Nanos(world.now));
+        world.poll(1_000_000);
+        std::mem::take(&mut world.heard).into_iter().max()
+    };
+    assert_eq!(heard(&mut world), None, "it is shut");
+    release.set_rule(Rule::Replicated);
+    assert_eq!(heard(&mut world), None, "the standby has none of it");
+    release.confirm(SeqNo(3), SeqNo(0));
+    assert_eq!(heard(&mut world), Some(3));
+    release.set_lease(Nanos(world.now));
+    release.confirm(SeqNo(5), SeqNo(5));
+    assert_eq!(heard(&mut world), Some(3), "the lease is over: nothing new");
+    release.set_lease(Nanos(u64::MAX));
+    assert_eq!(heard(&mut world), Some(5));
+}
+
+fn address() -> SocketAddrV4 {
+    SocketAddrV4::new([239, 1, 1, 1].into(), 9201)
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::model::Nanos;
+use crate::wire::session::Token;
 use crate::wire::soupbintcp::{Login, Packet, snapshot_ends};
 
 /// How long a server may take to say the next thing.
@@ -22,6 +23,8 @@ const BYTES_MAX: usize = 1 << 30;
 pub struct Fetched {
     /// The wish it answers.
     wish: u64,
+    /// The session it is of.
+    pub session: Token,
     /// The first message of the stream that is not in it.
     pub next: u64,
     bytes: Vec<u8>,
@@ -47,13 +50,40 @@ impl Fetched {
     }
 }
 
+/// What is wished for.
+#[derive(Debug, Default)]
+struct Wished {
+    /// The wish's number; 0: none.
+    number: AtomicU64,
+    /// The session's name, before the number: what is read halfway between two is refused later.
+    session: [AtomicU64; 2],
+}
+
+impl Wished {
+    fn wish(&self, number: u64, session: Token) {
+        let [a, b, c, d, e, f, g, h, rest @ ..] = session;
+        let rest = u64::from(u16::from_be_bytes(rest));
+        self.session[0].store(u64::from_be_bytes([a, b, c, d, e, f, g, h]), Ordering::Relaxed);
+        self.session[1].store(rest, Ordering::Relaxed);
+        self.number.store(number, Ordering::Release);
+    }
+
+    fn session(&self) -> Token {
+        let mut session = [b' '; 10];
+        session[..8].copy_from_slice(&self.session[0].load(Ordering::Relaxed).to_be_bytes());
+        let rest = self.session[1].load(Ordering::Relaxed) as u16;
+        session[8..].copy_from_slice(&rest.to_be_bytes());
+        session
+    }
+}
+
 /// The stage's ends.
 pub(super) struct Ends {
     is_there: bool,
     /// The number of the last wish; it is open until this is forgotten.
     wish: u64,
     is_open: bool,
-    wished: Arc<AtomicU64>,
+    wished: Arc<Wished>,
     fetched: rtrb::Consumer<Fetched>,
     spent: rtrb::Producer<Fetched>,
 }
@@ -64,20 +94,20 @@ impl Ends {
         self.is_there
     }
 
-    /// Wishes for a snapshot; `false` where that is on its way, or none is to be had.
-    pub(super) fn want(&mut self) -> bool {
+    /// Wishes for a snapshot of a session; `false` where that is on its way, or none is to be had.
+    pub(super) fn want(&mut self, session: Option<Token>) -> bool {
         if self.is_open || !self.is_there {
             return false;
         }
         (self.wish, self.is_open) = (self.wish + 1, true);
-        self.wished.store(self.wish, Ordering::Release);
+        self.wished.wish(self.wish, session.unwrap_or([b' '; 10]));
         true
     }
 
     /// The wish is over: what comes for it is not taken.
     pub(super) fn forget(&mut self) {
         self.is_open = false;
-        self.wished.store(0, Ordering::Release);
+        self.wished.number.store(0, Ordering::Release);
     }
 
     /// What was fetched for the open wish.
@@ -99,7 +129,7 @@ impl Ends {
 /// What is fetched for one feed.
 struct Errand {
     server: Option<(SocketAddrV4, String, String)>,
-    wished: Arc<AtomicU64>,
+    wished: Arc<Wished>,
     done: u64,
     fetched: rtrb::Producer<Fetched>,
     spent: rtrb::Consumer<Fetched>,
@@ -116,7 +146,7 @@ impl Fetcher {
     pub(super) fn add(&mut self, server: Option<(SocketAddrV4, String, String)>) -> Ends {
         let (fetched, fetched_out) = rtrb::RingBuffer::new(2);
         let (spent, spent_out) = rtrb::RingBuffer::new(4);
-        let wished = Arc::<AtomicU64>::default();
+        let wished = Arc::<Wished>::default();
         let is_there = server.is_some();
         self.errands.push(Errand {
             server,
@@ -134,14 +164,14 @@ impl Fetcher {
         let mut work = 0;
         for errand in &mut self.errands {
             while errand.spent.pop().is_ok() {}
-            let wish = errand.wished.load(Ordering::Acquire);
+            let wish = errand.wished.number.load(Ordering::Acquire);
             let Some((address, user, password)) = &errand.server else { continue };
             if wish == 0 || wish == errand.done || now < errand.next {
                 continue;
             }
             errand.next = now.saturating_add(PAUSE);
             work += 1;
-            match fetch(*address, user, password) {
+            match fetch(*address, user, password, errand.wished.session()) {
                 Ok(fetched) => {
                     let _ = errand.fetched.push(Fetched { wish, ..fetched });
                     errand.done = wish;
@@ -153,13 +183,18 @@ impl Fetcher {
     }
 }
 
-/// Fetches one snapshot.
-fn fetch(address: SocketAddrV4, user: &str, password: &str) -> Result<Fetched, String> {
+/// Fetches one snapshot of a session.
+fn fetch(
+    address: SocketAddrV4,
+    user: &str,
+    password: &str,
+    session: Token,
+) -> Result<Fetched, String> {
     let stream = TcpStream::connect_timeout(&SocketAddr::V4(address), PATIENCE);
     let mut stream = stream.map_err(|error| error.to_string())?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
-    Packet::Login(Login::new(user, password, 1)).write(&mut bytes);
+    Packet::Login(Login { session, ..Login::new(user, password, 1) }).write(&mut bytes);
     stream.write_all(&bytes).map_err(|error| error.to_string())?;
     let mut snapshot = Fetched::default();
     let (mut arrived, mut room) = (Vec::new(), vec![0; 64 * 1024]);
@@ -181,6 +216,7 @@ fn fetch(address: SocketAddrV4, user: &str, password: &str) -> Result<Fetched, S
                     }
                     None => snapshot.push(message),
                 },
+                Packet::Accepted { session, .. } => snapshot.session = session,
                 Packet::Rejected(code) => return Err(format!("refused: {}", char::from(code))),
                 Packet::EndOfSession => return Err("it ended without its last message".into()),
                 _ => {}

@@ -7,11 +7,11 @@ use crate::model::{Instrument, Nanos};
 use crate::port::endpoint::{ArpFrame, Opened, UdpEndpoint};
 use crate::port::{Port, TimeSource};
 use crate::stage::InletSpec;
-use crate::stage::gateway::since_midnight;
 use crate::stage::prices::PricesLag;
+use crate::stage::prices::clocks::{Clocks, time_of};
 use crate::stage::prices::fetcher::{Ends, Fetched};
 use crate::wire::ethernet::Mac;
-use crate::wire::itch::{self, Message};
+use crate::wire::itch::Message;
 use crate::wire::moldudp64::{REQUEST_LENGTH, Request};
 use crate::wire::session::Packet;
 
@@ -19,8 +19,6 @@ use crate::wire::session::Packet;
 const FRAMES: usize = 8;
 /// Messages of a snapshot taken in, in a poll.
 const SNAPSHOT_MESSAGES: usize = 128;
-
-const DAY: u64 = 86_400_000_000_000;
 
 /// One line: a port, and what is heard there.
 struct LineEnd {
@@ -37,15 +35,18 @@ pub(super) struct Inlet {
     pub(super) halts: bool,
     pub(super) arbiter: Arbiter,
     pub(super) snapshots: u64,
+    pub(super) snapshots_refused: u64,
     pub(super) clock_jumps: u64,
     lines: Vec<LineEnd>,
     requests: Option<SocketAddrV4>,
     books: Books,
+    /// By place: whether the last message about it cannot have been said when it says.
+    untimely: Box<[bool]>,
     ends: Ends,
     /// A snapshot that is being taken in, and how far.
     taking: Option<(Fetched, usize)>,
     silence: Nanos,
-    midnight: u64,
+    clocks: Clocks,
     was_heard: Option<bool>,
     faults_seen: u64,
 }
@@ -82,14 +83,16 @@ impl Inlet {
             halts: spec.halts,
             arbiter: Arbiter::new(options),
             snapshots: 0,
+            snapshots_refused: 0,
             clock_jumps: 0,
             lines,
             requests: spec.requests,
             books: Books::new(&symbols, spec.orders_max, spec.levels_max),
+            untimely: vec![false; symbols.len()].into(),
             ends,
             taking: None,
             silence: spec.arbiter.silence,
-            midnight: spec.midnight,
+            clocks: Clocks { midnight: spec.midnight, apart_max: spec.clock },
             was_heard: None,
             faults_seen: 0,
         }
@@ -104,9 +107,15 @@ impl Inlet {
         self.books.book(place)
     }
 
+    /// The book at a place, where its prices can be used now.
+    pub(super) fn priced(&self, place: usize, now: Nanos) -> Option<&Book> {
+        let is_timely = self.untimely.get(place) == Some(&false);
+        self.book(place).filter(|book| is_timely && !book.is_spoiled && self.is_sound(now))
+    }
+
     /// When what was said last of a book was said, by our clock.
     pub(super) fn said_at(&self, book: &Book, now: Nanos) -> Option<Nanos> {
-        said_at(book.at, self.midnight, now)
+        self.clocks.said_at(book.at, now)
     }
 
     pub(super) fn faults(&self) -> u64 {
@@ -133,7 +142,7 @@ impl Inlet {
         }
         match self.arbiter.need(now) {
             Some(Need::Request(request)) => self.ask(&request),
-            Some(Need::Snapshot) if self.ends.want() => {
+            Some(Need::Snapshot) if self.ends.want(self.arbiter.session()) => {
                 tell(Notice::SnapshotWanted { feed: self.at });
             }
             _ => {}
@@ -149,7 +158,7 @@ impl Inlet {
         lag: &mut PricesLag,
         tell: &mut dyn FnMut(Notice),
     ) -> usize {
-        let Self { lines, arbiter, books, requests, midnight, clock_jumps, .. } = self;
+        let Self { lines, arbiter, books, untimely, requests, clocks, clock_jumps, .. } = self;
         let Some(end) = lines.get_mut(line) else { return 0 };
         let LineEnd { port, endpoint, heard, own, .. } = end;
         let (mut reply, mut last): (Option<ArpFrame>, Option<u64>) = (None, None);
@@ -175,31 +184,39 @@ impl Inlet {
             let from = is_line.then_some(line);
             if arbiter.begins_anew(from, &packet, now) {
                 books.clear();
+                untimely.fill(false);
                 restarted = true;
             }
             if arbiter.lacks(&packet) {
                 books.expect(packet.blocks());
             }
-            arbiter.receive(from, &packet, now, |_, bytes| {
-                last = time_of(bytes).or(last);
+            let after = packet.seq().saturating_add(packet.block_count().into());
+            arbiter.receive(from, &packet, now, |number, bytes| {
+                // What was held has waited, and an answer is of some time ago.
+                let is_live = is_line && number < after;
+                let at = time_of(bytes);
+                let differs = at.is_some_and(|at| clocks.differ(at, now, is_live));
+                *clock_jumps += u64::from(differs);
+                last = at.filter(|_| !differs).or(last);
                 received = Some(meta);
                 // What cannot be is counted by the books and spoils the one it is for.
-                let _ = books.apply(bytes);
+                if let Ok(Some(place)) = books.apply(bytes)
+                    && let Some(untimely) = untimely.get_mut(place)
+                {
+                    *untimely = differs;
+                }
             });
         });
-        if let Some(at) = last {
-            match said_at(at, *midnight, now) {
-                Some(at) => {
-                    lag.priced.record(at, now);
-                    if let Some(meta) = received.filter(|meta| meta.source != TimeSource::None) {
-                        lag.heard.record(at, meta.received_at);
-                    }
-                }
-                None => *clock_jumps += 1,
+        if let Some(at) = last.and_then(|at| clocks.said_at(at, now)) {
+            lag.priced.record(at, now);
+            if let Some(meta) = received.filter(|meta| meta.source != TimeSource::None) {
+                lag.heard.record(at, meta.received_at);
             }
         }
         if restarted {
-            self.taking = None;
+            if let Some((fetched, _)) = self.taking.take() {
+                self.ends.give_back(fetched);
+            }
             self.ends.forget();
             tell(Notice::Restarted { feed: self.at });
         }
@@ -225,13 +242,16 @@ impl Inlet {
     fn take_snapshot(&mut self, now: Nanos, tell: &mut dyn FnMut(Notice)) -> usize {
         if self.taking.is_none() {
             let Some(fetched) = self.ends.fetched() else { return 0 };
-            if fetched.next < self.arbiter.expected() {
-                // It is older than what is here; another one is wanted.
+            let is_other = Some(fetched.session) != self.arbiter.session();
+            if is_other || fetched.next < self.arbiter.expected() {
+                // It is of another day, or older than what is here; another one is wanted.
+                self.snapshots_refused += u64::from(is_other);
                 self.ends.give_back(fetched);
                 self.ends.forget();
                 return 1;
             }
             self.books.clear();
+            self.untimely.fill(false);
             self.taking = Some((fetched, 0));
         }
         let Some((fetched, at)) = &mut self.taking else { return 0 };
@@ -279,18 +299,4 @@ impl Inlet {
     pub(super) fn is_heard(&self) -> bool {
         self.was_heard == Some(true)
     }
-}
-
-/// An exchange's time of day by our clock; none where the two cannot be of one day.
-#[inline]
-fn said_at(at: u64, midnight: u64, now: Nanos) -> Option<Nanos> {
-    let lag = (since_midnight(now) + DAY + midnight - at % DAY) % DAY;
-    (lag < DAY / 2).then(|| Nanos(now.0.saturating_sub(lag)))
-}
-
-/// The time a message carries.
-#[inline]
-fn time_of(bytes: &[u8]) -> Option<u64> {
-    let time: [u8; 6] = bytes.get(5..11)?.try_into().ok()?;
-    Some(itch::since_midnight(time))
 }

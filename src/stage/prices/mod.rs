@@ -8,6 +8,7 @@
 //!   └───────────┘     Fetcher, a thread
 //! ```
 
+mod clocks;
 mod fetcher;
 mod inlet;
 
@@ -35,9 +36,10 @@ crate::counters! {
         Asked: "requests for what was missing",
         Recovered: "messages that came as answers to requests",
         Snapshots: "snapshots taken in",
+        SnapshotsRefused: "snapshots of another session: not taken in",
         Restarts: "sessions that began anew",
-        Jumps: "packets too far ahead to be believed",
-        ClockJumps: "messages whose time is far from ours",
+        Jumps: "packets too far ahead, or long known, that were not believed",
+        ClockJumps: "messages said ahead of our clock, or long before they came: no price",
         NoticesLost: "notices to people that found no room",
         Feeds: "exchanges' feeds there are",
         FeedsHeard: "of them, those of which a line is heard now",
@@ -115,6 +117,8 @@ pub struct InletSpec {
     pub levels_max: usize,
     /// How far the exchange's midnight is from UTC's, in nanoseconds of time of day.
     pub midnight: u64,
+    /// How far its clock and ours may be apart; 0: as they like.
+    pub clock: Nanos,
 }
 
 /// What is told at boot.
@@ -237,8 +241,7 @@ impl Prices {
             let (mut quotes, mut said_at) = (Quotes::default(), None);
             for &(inlet, place) in venues.get(row).into_iter().flatten() {
                 let Some(inlet) = inlets.get(inlet) else { continue };
-                let (is_sound, book) = (inlet.is_sound(now), inlet.book(place));
-                let Some(book) = book.filter(|book| is_sound && !book.is_spoiled) else { continue };
+                let Some(book) = inlet.priced(place, now) else { continue };
                 seen.is_heard = true;
                 seen.is_halted |= inlet.halts && !book.trades();
                 quotes.consider(inlet.at, book);
@@ -282,6 +285,7 @@ impl Prices {
             (C::Asked, sum(&|inlet| inlet.arbiter.requests)),
             (C::Recovered, sum(&|inlet| inlet.arbiter.recovered)),
             (C::Snapshots, sum(&|inlet| inlet.snapshots)),
+            (C::SnapshotsRefused, sum(&|inlet| inlet.snapshots_refused)),
             (C::Restarts, sum(&|inlet| inlet.arbiter.restarts)),
             (C::Jumps, sum(&|inlet| inlet.arbiter.jumps)),
             (C::ClockJumps, sum(&|inlet| inlet.clock_jumps)),

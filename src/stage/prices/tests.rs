@@ -27,16 +27,18 @@ struct Session {
     token: Token,
     said: Vec<Vec<u8>>,
     exchange: Exchange,
+    /// How far its clock is ahead of ours, in nanoseconds.
+    ahead: i64,
 }
 
 impl Session {
     fn new(token: Token, seed: u64) -> Self {
         let exchange = Exchange::new(seed, &[SYMBOL], 3_000_000, 40);
-        Self { token, said: Vec::new(), exchange }
+        Self { token, said: Vec::new(), exchange, ahead: 0 }
     }
 
     fn say(&mut self, now: u64) {
-        self.exchange.set_now(now % DAY);
+        self.exchange.set_now(now.strict_add_signed(self.ahead) % DAY);
         let mut bytes = [0; Message::LENGTH_MAX];
         let length = self.exchange.next_message().encode(&mut bytes).expect("it fits");
         self.said.push(bytes[..length].to_vec());
@@ -59,6 +61,7 @@ impl Session {
 
 struct World {
     stage: Prices,
+    fetcher: Fetcher,
     lines: [MemoryPort; 2],
     requests: Consumer<Request>,
     now: u64,
@@ -67,6 +70,10 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::with_snapshots(None, ArbiterOptions::default())
+    }
+
+    fn with_snapshots(server: Option<SocketAddrV4>, arbiter: ArbiterOptions) -> Self {
         let ((a, far_a), (b, far_b)) = (wire(64), wire(64));
         let listed = Instrument {
             id: InstrumentId(1),
@@ -81,14 +88,15 @@ impl World {
             own: lines.clone(),
             lines,
             requests: Some(address(9, 26_500)),
-            snapshots: None,
+            snapshots: server.map(|at| (at, String::new(), String::new())),
             instruments: vec![InstrumentId(1)],
             halts: true,
             session: SessionId(0),
-            arbiter: ArbiterOptions::default(),
+            arbiter,
             orders_max: 1_000,
             levels_max: 100,
             midnight: 0,
+            clock: Nanos(5_000 * MILLISECOND),
         };
         let watch = WatchOptions::default();
         let options = PricesOptions { instruments: vec![listed], inlets: vec![inlet], watch };
@@ -98,8 +106,8 @@ impl World {
         let notices = rtrb::RingBuffer::new(64).0;
         let ports: Vec<Box<dyn Port>> = vec![Box::new(a), Box::new(b)];
         let links = PricesLinks { requests: sent, notices, lag };
-        let (stage, _) = Prices::new(&options, vec![ports], links);
-        Self { stage, lines: [far_a, far_b], requests, now: 20 * DAY, asked: 0 }
+        let (stage, fetcher) = Prices::new(&options, vec![ports], links);
+        Self { stage, fetcher, lines: [far_a, far_b], requests, now: 20 * DAY, asked: 0 }
     }
 
     /// A millisecond: the venue says something on both lines and answers what it is asked; what the
@@ -179,4 +187,94 @@ fn a_venue_that_restarts_is_followed_within_half_a_minute_and_without_a_person()
     world.stage.count();
     let counted = |counter| world.stage.counters.value(counter);
     assert_eq!((counted(PricesCounter::Restarts), counted(PricesCounter::Faults)), (1, 0));
+}
+
+/// A snapshot of a session, as a server sends it.
+fn snapshot(token: Token, session: &Session, next: u64) -> Vec<u8> {
+    use crate::wire::soupbintcp::{Packet, snapshot_end};
+    let mut books = Books::new(&[SYMBOL], 1_000, 100);
+    session.said.iter().for_each(|bytes| _ = books.apply(bytes).expect("it can be"));
+    let mut packets = Vec::new();
+    Packet::Accepted { session: token, next: 1 }.write(&mut packets);
+    for message in session.said.iter().filter(|bytes| matches!(bytes[0], b'R' | b'H')) {
+        Packet::Sequenced(message).write(&mut packets);
+    }
+    for add in books.snapshot(|place| place as u16 + 1) {
+        let mut bytes = [0; Message::LENGTH_MAX];
+        let length = Message::AddOrder(add).encode(&mut bytes).expect("it fits");
+        Packet::Sequenced(&bytes[..length]).write(&mut packets);
+    }
+    Packet::Sequenced(&snapshot_end(next)).write(&mut packets);
+    packets
+}
+
+/// Gives each who logs in the next answer; what sessions were asked for.
+fn serve(answers: Vec<Vec<u8>>) -> (SocketAddrV4, std::thread::JoinHandle<Vec<Token>>) {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback is there");
+    let Ok(std::net::SocketAddr::V4(address)) = listener.local_addr() else { panic!("IPv4") };
+    let server = std::thread::spawn(move || {
+        let mut asked = Vec::new();
+        for answer in answers {
+            let (mut stream, _) = listener.accept().expect("somebody comes");
+            let mut login = [0; 49];
+            stream.read_exact(&mut login).expect("a login");
+            asked.push(login[19..29].try_into().expect("ten bytes"));
+            stream.write_all(&answer).expect("it is taken");
+        }
+        asked
+    });
+    (address, server)
+}
+
+#[test]
+fn a_snapshot_of_another_session_is_not_taken_in() {
+    let mut venue = Session::new(*b"MONDAY0002", 4);
+    (0..100).for_each(|_| venue.say(20 * DAY));
+    // The server is still of the day before, and far ahead; then it is of today.
+    let old = snapshot(*b"MONDAY0001", &venue, 90_001);
+    let (address, server) = serve(vec![old, snapshot(venue.token, &venue, 101)]);
+    let options = ArbiterOptions { request_max: 10, ..ArbiterOptions::default() };
+    let mut world = World::with_snapshots(Some(address), options);
+    for _ in 0..4_000 {
+        world.step(Some(&mut venue));
+        let now = Nanos(world.now);
+        world.fetcher.step(now, &mut |why| panic!("{why}"));
+    }
+    assert_eq!(server.join().expect("it served"), [venue.token; 2]);
+    world.stage.count();
+    let counted = |counter| world.stage.counters.value(counter);
+    let snapshots = counted(PricesCounter::Snapshots);
+    assert_eq!((snapshots, counted(PricesCounter::SnapshotsRefused)), (1, 1));
+    let mut whole = Books::new(&[SYMBOL], 1_000, 100);
+    venue.said.iter().for_each(|bytes| _ = whole.apply(bytes).expect("it can be"));
+    let inlet = &world.stage.inlets[0];
+    assert_eq!(inlet.book(0).map(Book::top), whole.book(0).map(Book::top));
+    assert!(inlet.is_sound(Nanos(world.now)) && counted(PricesCounter::Faults) == 0);
+}
+
+#[test]
+fn what_was_not_said_when_it_says_prices_nothing() {
+    let mut venue = Session::new(*b"MONDAY0001", 5);
+    let mut world = World::new();
+    let steps = |world: &mut World, venue: &mut Session, count| {
+        (0..count).for_each(|_| _ = world.step(Some(venue)));
+        let inlet = &world.stage.inlets[0];
+        (inlet.priced(0, Nanos(world.now)).is_some(), inlet.clock_jumps)
+    };
+    assert_eq!(steps(&mut world, &mut venue, 500), (true, 0));
+    let second = 1_000 * MILLISECOND as i64;
+    for (at, ahead) in [-3_600, -6, 6, 3_600].into_iter().enumerate() {
+        venue.ahead = ahead * second;
+        let jumps = 100 * (at as u64 + 1);
+        assert_eq!(steps(&mut world, &mut venue, 100), (false, jumps), "{ahead} s");
+        venue.ahead = ahead.signum() * 4 * second;
+        assert_eq!(steps(&mut world, &mut venue, 1), (true, jumps), "four seconds are nothing");
+    }
+    // What was lost and is brought again was said long ago.
+    venue.ahead = 0;
+    (0..10).for_each(|_| venue.say(world.now));
+    world.now += 10 * second as u64;
+    assert_eq!(steps(&mut world, &mut venue, 100), (true, 400));
+    assert!(world.asked > 0 && world.stage.inlets[0].arbiter.missing() == 0);
 }

@@ -34,10 +34,15 @@ fn the_counters_file_is_read_from_outside_and_after_the_end() {
     assert_eq!(read["sessions"].as_array().map(Vec::len), Some(2));
     assert!(run(&["monitor", "--once"], &world.data()).1.contains("gateway_sequencer"));
     assert_eq!(run(&["status"], &world.data()).0, 0);
+    let ready = || -> Value {
+        serde_json::from_str(&run(&["ready", "--json"], &world.data()).1).expect("it is JSON")
+    };
+    assert_eq!((&ready()["is_ready"], &ready()["what"]), (&json!(true), &Value::Null));
     appliance.kill();
     let (code, _, why) = run(&["ready"], &world.data());
     assert_eq!(code, 3);
     assert!(why.contains("process: process ") && why.contains(" died"), "{why}");
+    assert_eq!(ready()["is_ready"], json!(false));
     let (code, text, _) = run(&["monitor", "--json"], &world.data());
     let read: Value = serde_json::from_str(&text).expect("it is JSON");
     assert_eq!((code, read["state"].as_str()), (0, Some("dead")));
@@ -90,13 +95,23 @@ fn metrics_are_open_metrics_and_the_page_lists_them_all() {
         let value = line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok());
         assert!(value.is_some(), "{line}");
     }
+    // What may fall is a level, whatever stage tells of it; what cannot is counted.
+    for level in ["matching_relieved", "risk_broken", "journal_synced"] {
+        assert!(text.contains(&format!("# TYPE wirematch_{level} gauge\n")), "{level}");
+    }
+    for counter in ["session_heard", "session_told", "matching_fills"] {
+        assert!(text.contains(&format!("# TYPE wirematch_{counter} counter\n")), "{counter}");
+    }
     let bucket = "wirematch_latency_seconds_bucket{to=\"replied\",le=\"+Inf\"}";
     assert!(text.contains(bucket), "{text}");
     assert_eq!(world.get("/healthz", &[]).0, 200);
     // A loaded machine may let a thread stand still for a moment.
     until("it is ready", || world.get("/readyz", &[]).0 == 200);
 
-    let reference = wirematch::console::reference(&with_all_parts());
+    let reference = {
+        let occasional = wirematch::topology::occasional_series();
+        wirematch::console::reference(&with_all_parts(), &occasional)
+    };
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
     if std::env::var_os("WIREMATCH_BLESS").is_some() {
         std::fs::write(&page, &reference).expect("the page is ours");

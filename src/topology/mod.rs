@@ -77,6 +77,7 @@ pub use regions::{FeeConfig, Foreign, RegionConfig, regions};
 pub use retention::{PruneError, prunable, prune};
 pub use risk_config::{AdminConfig, FirmConfig, RiskConfig};
 pub use schema::{Explained, explain, explained, schema};
+pub use scribe::occasional_series;
 pub use secret::{blacken, conceal};
 pub use sharding::{Home, Sharding};
 pub use snapshots::{

@@ -61,6 +61,10 @@ pub(super) async fn read_on(file: PathBuf, sender: watch::Sender<Readings>) {
     }
 }
 
+/// Of what a page is told: it changes where a field goes or means something else, not where one
+/// comes.
+const VERSION: u32 = 1;
+
 /// What a page says: whose book it shows.
 #[derive(Deserialize)]
 struct Wish {
@@ -91,7 +95,9 @@ async fn serve(mut socket: WebSocket, console: Arc<Console>, cookie: Option<Stri
                 let figures = readings.borrow_and_update().figures();
                 let book = watched.as_deref().map(|symbol| book_of(&console, symbol));
                 let trades = console.read.lock().unwrap_or_else(|bad| bad.into_inner()).trades();
-                let text = json!({ "figures": figures, "book": book, "trades": trades });
+                let text = json!({
+                    "version": VERSION, "figures": figures, "book": book, "trades": trades,
+                });
                 let sent = socket.send(Message::Text(text.to_string().into()));
                 if !matches!(tokio::time::timeout(SEND_WITHIN, sent).await, Ok(Ok(()))) {
                     return;

@@ -46,6 +46,10 @@ fn a_picture_has_a_line_for_each_placement_and_names_what_made_it() {
     }
     let machine = told["machine"].as_str().expect("it is named");
     assert!(texts.iter().any(|text| text == machine), "{machine}: {texts:?}");
+    assert!(told["made_by"]["build"].is_string(), "{told}");
+    assert!(told["made_by"]["host"]["checks"].as_array().is_some_and(|all| !all.is_empty()));
+    assert_eq!(told["asked"]["messages"], 5_000);
+    assert_eq!((&told["asked"]["seed"], &told["asked"]["rate_per_s"]), (&1.into(), &20_000.into()));
     let how = "5,000 messages at 20,000 a second, open loop, the first tenth not measured; gate \
                journaled";
     assert!(texts.iter().any(|text| text == how), "{texts:?}");

@@ -1,5 +1,7 @@
 //! The console, the counters file and its readers, against an appliance in a process of its own.
 
+#[path = "support/console.rs"]
+mod console;
 #[path = "support/process.rs"]
 #[allow(dead_code, unreachable_pub, reason = "every test takes what it needs of this")]
 mod process;
@@ -7,149 +9,16 @@ mod process;
 mod stopped;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::net::TcpStream;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use process::{Appliance, configuration, free_address};
+use console::{World, body_of, free_port, run, until, user};
+use process::{Appliance, free_address};
 use serde_json::{Value, json};
 use stopped::Stopped;
-use tempfile::TempDir;
 use wirematch::runtime::counters_file::{COUNTERS_NAME, Snapshot};
-
-/// A TCP port that nobody uses just now.
-fn free_port() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
-    listener.local_addr().expect("it is bound")
-}
-
-struct World {
-    folder: TempDir,
-    config: PathBuf,
-    console: SocketAddr,
-}
-
-impl World {
-    fn new(keys: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let config = configuration(folder.path(), free_address(), 2);
-        let console = free_port();
-        let mut text = std::fs::read_to_string(&config).expect("it was written");
-        text += &format!("\n[console]\naddress = \"{console}\"\n{keys}");
-        std::fs::write(&config, text).expect("the folder is ours");
-        Self { folder, config, console }
-    }
-
-    fn users() -> Self {
-        let world = Self::new("users = \"USERS\"\n");
-        let users = world.folder.path().join("users.toml");
-        let text = std::fs::read_to_string(&world.config).expect("it was written");
-        let text = text.replace("USERS", &users.display().to_string());
-        std::fs::write(&world.config, text).expect("the folder is ours");
-        let all: String = ["viewer", "operator", "risk"].map(user).concat();
-        std::fs::write(users, all).expect("the folder is ours");
-        world
-    }
-
-    fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
-    }
-
-    fn start(&self) -> Appliance {
-        let mut appliance = Appliance::new(self.config.clone());
-        appliance.start();
-        until("it is ready", || run(&["ready"], &self.data()).0 == 0);
-        appliance
-    }
-
-    /// Status and body.
-    fn get(&self, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
-        request(self.console, "GET", path, headers, "")
-    }
-
-    fn post(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> (u16, String) {
-        let headers = [headers, &[("Content-Type", "application/json")]].concat();
-        request(self.console, "POST", path, &headers, &body.to_string())
-    }
-
-    /// The cookie and the token of somebody.
-    fn log_in(&self, name: &str) -> (String, String) {
-        let body = json!({ "name": name, "password": format!("{name}-secret") });
-        let (status, answer) = self.post("/api/login", &[], &body);
-        assert_eq!(status, 200, "{answer}");
-        let (_, rest) = answer.split_once("set-cookie: ").expect("there is a cookie");
-        assert!(rest.contains("HttpOnly; SameSite=Strict"), "{rest}");
-        let cookie = rest.split(';').next().expect("it has a value").to_owned();
-        let me = body_of(&self.get("/api/me", &[("Cookie", &cookie)]).1);
-        assert_eq!(me["role"].as_str(), Some(name));
-        (cookie, me["token"].as_str().expect("there is a token").to_owned())
-    }
-}
-
-/// A user whose name is the role.
-fn user(role: &str) -> String {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_wirematch"))
-        .args(["console-password", role, "--role", role])
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
-    let mut stdin = child.stdin.take().expect("it is piped");
-    writeln!(stdin, "{role}-secret").expect("it listens");
-    drop(stdin);
-    let output = child.wait_with_output().expect("it ends");
-    String::from_utf8(output.stdout).expect("it is text")
-}
-
-/// Exit code, what it printed, and what it complained of.
-fn run(arguments: &[&str], data: &Path) -> (i32, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_wirematch"))
-        .args(arguments)
-        .arg("--data")
-        .arg(data)
-        .output()
-        .expect("the binary starts");
-    let text = |bytes| String::from_utf8(bytes).expect("it is text");
-    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
-}
-
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    for _ in 0..2_400 {
-        if is_so() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    panic!("never: {what}");
-}
-
-fn request(
-    to: SocketAddr,
-    method: &str,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: &str,
-) -> (u16, String) {
-    let mut stream = TcpStream::connect(to).expect("it listens");
-    let own = to.to_string();
-    let host = headers.iter().find(|(name, _)| *name == "Host").map_or(&*own, |(_, host)| host);
-    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
-    for (name, value) in headers.iter().filter(|(name, _)| *name != "Host") {
-        text += &format!("{name}: {value}\r\n");
-    }
-    text += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
-    stream.write_all(text.as_bytes()).expect("it listens");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("it answers in text");
-    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok());
-    (status.expect("it has a status"), answer)
-}
-
-fn body_of(answer: &str) -> Value {
-    let (_, body) = answer.split_once("\r\n\r\n").expect("there is a body");
-    serde_json::from_str(body).unwrap_or(Value::Null)
-}
 
 #[test]
 fn the_counters_file_is_read_from_outside_and_after_the_end() {
@@ -165,10 +34,15 @@ fn the_counters_file_is_read_from_outside_and_after_the_end() {
     assert_eq!(read["sessions"].as_array().map(Vec::len), Some(2));
     assert!(run(&["monitor", "--once"], &world.data()).1.contains("gateway_sequencer"));
     assert_eq!(run(&["status"], &world.data()).0, 0);
+    let ready = || -> Value {
+        serde_json::from_str(&run(&["ready", "--json"], &world.data()).1).expect("it is JSON")
+    };
+    assert_eq!((&ready()["is_ready"], &ready()["what"]), (&json!(true), &Value::Null));
     appliance.kill();
     let (code, _, why) = run(&["ready"], &world.data());
     assert_eq!(code, 3);
     assert!(why.contains("process: process ") && why.contains(" died"), "{why}");
+    assert_eq!(ready()["is_ready"], json!(false));
     let (code, text, _) = run(&["monitor", "--json"], &world.data());
     let read: Value = serde_json::from_str(&text).expect("it is JSON");
     assert_eq!((code, read["state"].as_str()), (0, Some("dead")));
@@ -221,13 +95,23 @@ fn metrics_are_open_metrics_and_the_page_lists_them_all() {
         let value = line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok());
         assert!(value.is_some(), "{line}");
     }
+    // What may fall is a level, whatever stage tells of it; what cannot is counted.
+    for level in ["matching_relieved", "risk_broken", "journal_synced"] {
+        assert!(text.contains(&format!("# TYPE wirematch_{level} gauge\n")), "{level}");
+    }
+    for counter in ["session_heard", "session_told", "matching_fills"] {
+        assert!(text.contains(&format!("# TYPE wirematch_{counter} counter\n")), "{counter}");
+    }
     let bucket = "wirematch_latency_seconds_bucket{to=\"replied\",le=\"+Inf\"}";
     assert!(text.contains(bucket), "{text}");
     assert_eq!(world.get("/healthz", &[]).0, 200);
     // A loaded machine may let a thread stand still for a moment.
     until("it is ready", || world.get("/readyz", &[]).0 == 200);
 
-    let reference = wirematch::console::reference(&with_all_parts());
+    let reference = {
+        let occasional = wirematch::topology::occasional_series();
+        wirematch::console::reference(&with_all_parts(), &occasional)
+    };
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
     if std::env::var_os("WIREMATCH_BLESS").is_some() {
         std::fs::write(&page, &reference).expect("the page is ours");
@@ -238,7 +122,7 @@ fn metrics_are_open_metrics_and_the_page_lists_them_all() {
 
 #[test]
 fn roles_tokens_origins_and_names_are_kept() {
-    let world = World::users();
+    let world = World::users("");
     let _appliance = world.start();
     assert_eq!(world.get("/api/figures", &[]).0, 401);
     assert_eq!(world.get("/metrics", &[]).0, 401);
@@ -315,7 +199,7 @@ fn a_kill_passes_while_the_rest_is_busy() {
 
 #[test]
 fn a_hangup_reloads_what_may_change_and_names_the_rest() {
-    let world = World::users();
+    let world = World::users("");
     let mut appliance = world.start();
     let pid = std::fs::read_to_string(world.data().join("pid")).ok();
     let snapshot = Snapshot::read(&world.data().join("counters"));

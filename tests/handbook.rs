@@ -138,6 +138,58 @@ fn every_alert_has_a_runbook() {
     }
 }
 
+/// The words of a text that are numbers, without the commas between thousands.
+fn numbers(text: &str) -> BTreeSet<String> {
+    let is_part = |one: char| one.is_ascii_digit() || one == '.' || one == ',';
+    let words = text.split(|one: char| !is_part(one));
+    let words = words.map(|word| word.trim_matches(['.', ',']).replace(',', ""));
+    words.filter(|word| !word.is_empty()).collect()
+}
+
+/// Nanoseconds of a figure as a picture writes it.
+fn nanos(text: &str) -> String {
+    let (number, unit) = text.split_once(' ').expect("a number and its unit");
+    let one = if unit == "µs" { 1e3 } else { 1e6 };
+    format!("{}", (number.parse::<f64>().expect("a number") * one).round())
+}
+
+#[test]
+fn the_figures_of_the_readme_are_those_of_their_sources() {
+    let readme = read(&root().join("README.md"));
+    let (_, table) = readme.split_once("| ns | by |\n").expect("there is a table of figures");
+    let picture = read(&root().join("docs/pictures/latency.svg"));
+    let texts: Vec<&str> = picture.split('>').filter_map(|part| part.split('<').next()).collect();
+    let fused = texts.iter().position(|text| *text == "fused").expect("it is drawn");
+    let page = read(&root().join("docs/performance.md"));
+    let sections: Vec<&str> = page.split("\n## ").collect();
+    let mut count = 0;
+    for row in table.lines().skip(1).take_while(|line| line.starts_with('|')) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [what, figures, command] = cells[..] else { panic!("three cells: {row}") };
+        let figures = figures.split(", ").map(|one| one.replace(',', ""));
+        let figures: Vec<String> = figures.collect();
+        if what.contains("the picture") {
+            let drawn: Vec<_> = texts[fused..].iter().filter(|text| text.contains("s")).collect();
+            let drawn = [nanos(drawn[1]), nanos(drawn[2])];
+            assert_eq!(figures, drawn, "{row}");
+        } else {
+            // In nanoseconds, or as microseconds.
+            let own = sections.iter().filter(|section| section.contains(command));
+            let told: BTreeSet<String> = own.flat_map(|section| numbers(section)).collect();
+            for figure in &figures {
+                let micros = figure.parse::<f64>().expect("a number") / 1e3;
+                let is_told = told.contains(figure)
+                    || [format!("{micros}"), format!("{micros:.2}")]
+                        .iter()
+                        .any(|text| told.contains(text));
+                assert!(is_told, "docs/performance.md has no {figure} by {command}: {row}");
+            }
+        }
+        count += 1;
+    }
+    assert!(count >= 5, "{count} rows");
+}
+
 /// The blocks of a page that are marked as run, in their order.
 fn blocks(text: &str) -> Vec<String> {
     let after = text.split("```sh run\n").skip(1);

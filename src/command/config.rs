@@ -7,10 +7,7 @@ use serde_json::Value;
 
 use crate::command::configuration::ConfigArguments;
 use crate::command::{Failure, Outcome};
-use crate::topology::{DEFAULT_CONFIG, Explained, explain, explained, schema};
-
-/// Keys whose values are nobody's business.
-const SECRETS: [&str; 3] = ["key", "password", "credentials"];
+use crate::topology::{DEFAULT_CONFIG, Explained, conceal, explain, explained, schema};
 
 /// What may be configured: the annotated defaults, a schema for editors, one key explained, and
 /// the whole of a configuration with every default filled in.
@@ -107,32 +104,15 @@ fn lines(all: &[Explained]) -> String {
 fn show(arguments: &ConfigArguments, json: bool) -> Result<String, Failure> {
     let config = arguments.load()?.config;
     let mut value = serde_json::to_value(&config).context("cannot write the configuration")?;
-    hide_secrets(&mut value);
+    conceal(&mut value);
     if json {
         return pretty(&value);
     }
     Ok(toml::to_string_pretty(&without_nulls(value)).context("cannot write TOML")?)
 }
 
-/// Puts dots where a secret stands.
-pub fn hide_secrets(value: &mut Value) {
-    match value {
-        Value::Object(table) => {
-            for (name, value) in table {
-                let told = value.as_str().is_some_and(|text| !text.is_empty());
-                if SECRETS.contains(&name.as_str()) && told {
-                    *value = "…".into();
-                }
-                hide_secrets(value);
-            }
-        }
-        Value::Array(list) => list.iter_mut().for_each(hide_secrets),
-        _ => {}
-    }
-}
-
 /// TOML has no word for nothing: the key is absent.
-fn without_nulls(value: Value) -> Value {
+pub(super) fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(table) => {
             let kept = table.into_iter().filter(|(_, value)| !value.is_null());
@@ -153,12 +133,5 @@ mod tests {
         let value = serde_json::to_value(Config::default()).expect("plain data");
         let text = toml::to_string_pretty(&without_nulls(value)).expect("it fits");
         assert_eq!(parse("shown", &text), Ok(Config::default()));
-    }
-
-    #[test]
-    fn secrets_are_not_shown() {
-        let mut value = serde_json::to_value(Config::default()).expect("plain data");
-        hide_secrets(&mut value);
-        assert!(!value.to_string().contains("change-me"));
     }
 }

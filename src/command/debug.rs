@@ -8,11 +8,13 @@ use anyhow::Context;
 use clap::Subcommand;
 use serde_json::json;
 
+use crate::command::config::without_nulls;
 use crate::command::configuration::ConfigArguments;
 use crate::command::host::looked_at;
 use crate::command::{Failure, Outcome};
 use crate::console::{Figures, open_metrics};
 use crate::runtime::counters_file::{COUNTERS_NAME, Snapshot};
+use crate::topology::{blacken, conceal};
 
 /// For whoever is asked for help.
 #[derive(Debug, clap::Args)]
@@ -26,7 +28,7 @@ pub struct DebugArguments {
 #[derive(Debug, Subcommand)]
 enum Task {
     /// Puts configuration, host checks, numbers, metrics and the last lines of the log into one tar
-    /// archive; keys, passwords and addresses of webhooks are left out
+    /// archive; keys, passwords and addresses of webhooks and databases are left out
     Bundle {
         #[command(flatten)]
         config: ConfigArguments,
@@ -36,9 +38,6 @@ enum Task {
     },
 }
 
-/// Keys of the configuration whose values nobody else may see.
-const SECRET: &[&str] = &["key", "credentials", "password", "username", "webhook"];
-
 /// Runs the command.
 ///
 /// # Errors
@@ -46,9 +45,9 @@ const SECRET: &[&str] = &["key", "credentials", "password", "username", "webhook
 pub fn run(arguments: &DebugArguments) -> Outcome {
     let Task::Bundle { config, out } = &arguments.task;
     let loaded = config.load()?;
-    let mut value = toml::Value::try_from(&loaded.config).context("the configuration")?;
-    conceal(&mut value);
-    let text = toml::to_string_pretty(&value).context("the configuration")?;
+    let mut value = serde_json::to_value(&loaded.config).context("the configuration")?;
+    let secrets = conceal(&mut value);
+    let text = toml::to_string_pretty(&without_nulls(value)).context("the configuration")?;
     let mut parts = vec![
         ("version.txt", format!("wirematch {}\n", env!("CARGO_PKG_VERSION")).into_bytes()),
         ("appliance.toml", text.into_bytes()),
@@ -67,6 +66,8 @@ pub fn run(arguments: &DebugArguments) -> Outcome {
         }
         Err(error) => parts.push(("counters.txt", format!("{error}\n").into_bytes())),
     }
+    // The log and what else was gathered may have a secret in the middle of a sentence.
+    parts.iter_mut().for_each(|(_, bytes)| blacken(bytes, &secrets));
     write(out, &parts).with_context(|| format!("cannot write {}", out.display()))?;
     println!("{}: {} files, without secrets", out.display(), parts.len());
     Ok(())
@@ -74,24 +75,6 @@ pub fn run(arguments: &DebugArguments) -> Outcome {
 
 fn pretty(value: &serde_json::Value) -> Result<Vec<u8>, Failure> {
     Ok(serde_json::to_vec_pretty(value).context("cannot write JSON")?)
-}
-
-/// Takes secrets out, wherever they stand.
-fn conceal(value: &mut toml::Value) {
-    match value {
-        toml::Value::Table(table) => {
-            for (key, value) in table.iter_mut() {
-                match value {
-                    toml::Value::String(text) if SECRET.contains(&key.as_str()) => {
-                        *text = if text.is_empty() { "" } else { "(left out)" }.to_owned();
-                    }
-                    value => conceal(value),
-                }
-            }
-        }
-        toml::Value::Array(all) => all.iter_mut().for_each(conceal),
-        _ => {}
-    }
 }
 
 /// Names and sizes below the data folder, not what is in them.
@@ -148,17 +131,6 @@ fn header(name: &str, length: usize) -> [u8; 512] {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_secret_of_any_table_is_left() {
-        let text = "[standby]\nkey = \"s1\"\n[[session]]\nid = 1\nkey = \"s2\"\n[venue.primary]\n\
-            password = \"s3\"\nsender = \"US\"\n[alarm]\nwebhook = \"http://h/s4\"\n";
-        let mut value: toml::Value = toml::from_str(text).expect("it is good");
-        conceal(&mut value);
-        let shown = value.to_string();
-        assert!(["s1", "s2", "s3", "s4"].iter().all(|secret| !shown.contains(secret)), "{shown}");
-        assert!(shown.contains("US"));
-    }
 
     #[test]
     fn the_archive_is_what_tar_reads() {

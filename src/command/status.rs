@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
+use serde_json::json;
 
 use crate::command::monitor::read;
 use crate::command::{Failure, Outcome};
@@ -35,6 +36,9 @@ pub struct ReadyArguments {
     /// The data folder of the appliance
     #[arg(long, value_name = "DIR", default_value = "run")]
     data: PathBuf,
+    /// Print one JSON object: is_ready, what, and each component
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs `wirematch status`.
@@ -71,6 +75,12 @@ pub fn status(arguments: &StatusArguments) -> Outcome {
 pub fn ready(arguments: &ReadyArguments) -> Outcome {
     let snapshot = read(&arguments.data.join(COUNTERS_NAME))?;
     let figures = Figures::of(&snapshot, None);
-    unready(&figures.health)
-        .map_or(Ok(()), |what| Err(Failure::check(format!("not ready: {what}"))))
+    let down = unready(&figures.health);
+    if arguments.json {
+        let told = json!({
+            "is_ready": down.is_none(), "what": down, "components": figures.health,
+        });
+        println!("{told}");
+    }
+    down.map_or(Ok(()), |what| Err(Failure::check(format!("not ready: {what}"))))
 }

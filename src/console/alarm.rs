@@ -99,11 +99,6 @@ fn tell(config: &AlarmConfig, verdict: &Verdict) {
         true => log::say(&format!("{component} is back")),
         false => log::alert(&format!("{component} is down: {what}")),
     }
-    if let Some(url) = &config.webhook
-        && let Err(error) = post(url, verdict)
-    {
-        log::alert(&format!("the alarm's webhook {url}: {error}"));
-    }
     if let Some(program) = &config.command {
         let word = if *is_good { "up" } else { "down" };
         let mut command = Command::new(program);
@@ -116,6 +111,19 @@ fn tell(config: &AlarmConfig, verdict: &Verdict) {
             }
         }
     }
+    // After the program, which need not wait for a webhook that takes its time.
+    if let Some(url) = &config.webhook
+        && let Err(error) = post(url, verdict)
+    {
+        log::alert(&format!("the alarm's webhook at {}: {error}", host_of(url)));
+    }
+}
+
+/// The host of an address: its path may be a secret that lets anybody speak there.
+fn host_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    host.rsplit('@').next().unwrap_or_default()
 }
 
 /// Posts one JSON object.
@@ -165,6 +173,13 @@ mod tests {
             [0, 1, 0, 1, 1]
         );
         assert_eq!([told(true, 13), told(false, 14)], [0, 1]);
+    }
+
+    #[test]
+    fn of_a_webhook_only_the_host_is_told() {
+        for url in ["http://h:1/s3cret", "http://u:s3cret@h:1", "http://h:1?key=s3cret", "h:1/s3"] {
+            assert_eq!(host_of(url), "h:1");
+        }
     }
 
     #[test]

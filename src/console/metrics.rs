@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::runtime::counters_file::{Sample, SeriesKind, Snapshot, Spans, Unit, Value};
+use crate::runtime::counters_file::{Sample, Series, SeriesKind, Snapshot, Spans, Unit, Value};
 
 /// What `Content-Type` says.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -115,56 +115,9 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-/// What only some appliances have, for the page: name, kind, labels, and what.
-const SOMETIMES: [(&str, &str, &str, &str); 9] = [
-    ("standby_paired", "gauge", "", "with two machines: 1: a standby counts; 0: this one is alone"),
-    ("hardware_answered_total", "counter", "`shard`", "with hardware: commands that it answered"),
-    (
-        "hardware_compared_total",
-        "counter",
-        "`shard`",
-        "with hardware: its events that were held against the software's",
-    ),
-    (
-        "hardware_differences_total",
-        "counter",
-        "`shard`",
-        "with hardware: answers that were not the software's",
-    ),
-    (
-        "hardware_relieved",
-        "gauge",
-        "`shard`",
-        "with hardware: why the software answers: 1 asked, 2 differed, 3 silent, 4 unfit",
-    ),
-    (
-        "hardware_relieved_at",
-        "gauge",
-        "`shard`",
-        "with hardware: the command at which the software took over",
-    ),
-    (
-        "hardware_commands_total",
-        "counter",
-        "`shard` `class`",
-        "with hardware: commands of a class that it answered",
-    ),
-    (
-        "hardware_cycles_least",
-        "gauge",
-        "`shard` `class`",
-        "with hardware: the fewest cycles from a command to its first event",
-    ),
-    (
-        "hardware_cycles_most",
-        "gauge",
-        "`shard` `class`",
-        "with hardware: the most cycles from a command to its first event",
-    ),
-];
-
-/// The list of all metrics of a reading, as docs/metrics.md has it.
-pub fn reference(snapshot: &Snapshot) -> String {
+/// The list of all metrics of a reading and of what only some appliances have, as docs/metrics.md
+/// has it.
+pub fn reference(snapshot: &Snapshot, occasional: &[Series]) -> String {
     let mut text = String::from(
         "# Metrics\nWhat `/metrics` serves (OpenMetrics), the counters file holds, and `wirematch \
          monitor` shows: the same\nnumbers. A test writes this page from a running appliance. \
@@ -173,11 +126,12 @@ pub fn reference(snapshot: &Snapshot) -> String {
          | metric | kind | labels | what |\n|---|---|---|---|\n",
     );
     let mut rows: Vec<String> = Vec::new();
-    for sample in &snapshot.samples {
-        let Some(kind) = kind_of(sample) else { continue };
+    let samples = snapshot.samples.iter().cloned();
+    for sample in samples.chain(occasional.iter().map(unread)) {
+        let Some(kind) = kind_of(&sample) else { continue };
         let labels: Vec<String> = sample.labels.iter().map(|(key, _)| format!("`{key}`")).collect();
         let suffix = if kind == "counter" { "_total" } else { "" };
-        let name = name_of(sample);
+        let name = name_of(&sample);
         let row = format!("| `{name}{suffix}` | {kind} | {} | {} |", labels.join(" "), sample.text);
         if !rows.contains(&row) {
             rows.push(row);
@@ -186,15 +140,22 @@ pub fn reference(snapshot: &Snapshot) -> String {
     rows.push(
         "| `wirematch_up` | gauge |  | 1: the process that writes the numbers is there |".into(),
     );
-    for (name, kind, labels, what) in SOMETIMES {
-        let name = format!("| `wirematch_{name}` |");
-        rows.retain(|row| !row.starts_with(&name));
-        rows.push(format!("{name} {kind} | {labels} | {what} |"));
-    }
     rows.sort();
     text += &rows.join("\n");
     text.push('\n');
     text
+}
+
+/// A series of which there is no value.
+fn unread(series: &Series) -> Sample {
+    Sample {
+        name: series.name.clone(),
+        text: series.text.clone(),
+        kind: series.kind,
+        unit: series.unit,
+        labels: series.labels.clone(),
+        value: Value::Level(0),
+    }
 }
 
 #[cfg(test)]

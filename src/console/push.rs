@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
@@ -13,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::console::Figures;
 use crate::console::look::book_of;
-use crate::console::server::Console;
+use crate::console::server::{Console, cookie_of};
 use crate::runtime::counters_file::Snapshot;
 
 /// How often the file is read and pages are told.
@@ -60,6 +61,10 @@ pub(super) async fn read_on(file: PathBuf, sender: watch::Sender<Readings>) {
     }
 }
 
+/// Of what a page is told: it changes where a field goes or means something else, not where one
+/// comes.
+const VERSION: u32 = 1;
+
 /// What a page says: whose book it shows.
 #[derive(Deserialize)]
 struct Wish {
@@ -69,24 +74,30 @@ struct Wish {
 /// `GET /ws`.
 pub(super) async fn socket(
     State(console): State<Arc<Console>>,
+    headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    upgrade.max_message_size(1024).on_upgrade(move |socket| serve(socket, console))
+    let cookie = cookie_of(&headers);
+    upgrade.max_message_size(1024).on_upgrade(move |socket| serve(socket, console, cookie))
 }
 
-async fn serve(mut socket: WebSocket, console: Arc<Console>) {
+/// Tells a page for as long as who opened it is let in; who watches is not silent, so that a kill
+/// is not refused for having only looked before.
+async fn serve(mut socket: WebSocket, console: Arc<Console>, cookie: Option<String>) {
     let mut readings = console.readings.clone();
     let mut watched = console.parts.roster.all().first().map(|one| one.symbol.name());
     loop {
         tokio::select! {
             changed = readings.changed() => {
-                if changed.is_err() {
+                if changed.is_err() || console.users.person(cookie.as_deref()).is_none() {
                     return;
                 }
                 let figures = readings.borrow_and_update().figures();
                 let book = watched.as_deref().map(|symbol| book_of(&console, symbol));
                 let trades = console.read.lock().unwrap_or_else(|bad| bad.into_inner()).trades();
-                let text = json!({ "figures": figures, "book": book, "trades": trades });
+                let text = json!({
+                    "version": VERSION, "figures": figures, "book": book, "trades": trades,
+                });
                 let sent = socket.send(Message::Text(text.to_string().into()));
                 if !matches!(tokio::time::timeout(SEND_WITHIN, sent).await, Ok(Ok(()))) {
                     return;

@@ -81,15 +81,12 @@ impl Drop for ConsoleServer {
 }
 
 impl ConsoleServer {
-    /// Reads the file of users again, where there is one.
+    /// Reads the files of users and of the scraper's token again, where there are some.
     ///
     /// # Errors
-    /// What is wrong with it; the users stay as they were.
-    pub fn reload_users(&self, file: Option<&std::path::Path>) -> Result<(), String> {
-        match file {
-            Some(file) if self.console.users.are_needed() => self.console.users.reload(file),
-            _ => Ok(()),
-        }
+    /// What is wrong with them; users and token stay as they were.
+    pub fn reload(&self, config: &ConsoleConfig) -> Result<(), String> {
+        self.console.users.reload(config)
     }
 
     /// Starts the thread.
@@ -97,7 +94,7 @@ impl ConsoleServer {
     /// # Errors
     /// What stands in the way, in a sentence.
     pub fn start(parts: ConsoleParts) -> Result<Self, String> {
-        let users = Users::open(parts.config.users.as_deref(), parts.config.role)?;
+        let users = Users::open(&parts.config)?;
         let acceptor = tls::acceptor(&parts.config)?;
         let is_tls = acceptor.is_some();
         let failed = |error: std::io::Error| format!("{}: {error}", parts.config.address);
@@ -157,7 +154,7 @@ fn routes(console: Arc<Console>) -> Router {
         .route("/api/ask", post(act::ask))
         .route("/api/logout", post(act::log_out))
         .route("/ws", get(push::socket))
-        .route("/metrics", get(look::metrics))
+        .route(METRICS, get(look::metrics))
         .layer(middleware::from_fn_with_state(Arc::clone(&console), guard));
     Router::new()
         .route("/", get(assets::page))
@@ -172,12 +169,25 @@ fn routes(console: Arc<Console>) -> Router {
         .with_state(console)
 }
 
+/// What a scraper may read besides who is logged in.
+const METRICS: &str = "/metrics";
+
+/// Whether `Authorization` bears the scraper's token.
+fn is_scraper(console: &Console, headers: &HeaderMap) -> bool {
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let word = value.and_then(|value| value.strip_prefix("Bearer "));
+    word.is_some_and(|word| console.users.is_scraper(word.trim()))
+}
+
 /// Who asks, put beside the request.
 #[derive(Clone)]
 pub(super) struct Asker(pub(super) Person);
 
 /// Lets in who is known; what changes something must come from our own page.
 async fn guard(State(console): State<Arc<Console>>, mut request: Request, next: Next) -> Response {
+    if request.uri().path() == METRICS && is_scraper(&console, request.headers()) {
+        return next.run(request).await;
+    }
     let cookie = cookie_of(request.headers());
     let Some(person) = console.users.person(cookie.as_deref()) else {
         return refusal(StatusCode::UNAUTHORIZED, "log in first");

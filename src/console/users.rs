@@ -9,10 +9,10 @@ use serde::Deserialize;
 use crate::console::PasswordHash;
 use crate::model::Nanos;
 use crate::runtime::{Clock, SystemClock};
-use crate::topology::Role;
+use crate::topology::{ConsoleConfig, Role};
 
-/// Silence after which somebody must log in again.
-const IDLE_MAX: Nanos = Nanos(30 * 60 * 1_000_000_000);
+/// A word that a scraper bears is no shorter.
+const TOKEN_MIN: usize = 16;
 
 /// Sessions at once; the oldest makes way.
 const SESSIONS_MAX: usize = 256;
@@ -58,6 +58,10 @@ pub(super) struct Users {
     /// None: everybody is let in with this role.
     users: RwLock<Option<HashMap<String, User>>>,
     anybody: Person,
+    /// Who bears this word may read the metrics.
+    scraper: RwLock<Option<String>>,
+    /// Silence after which somebody must log in again.
+    idle_max: Nanos,
     sessions: Mutex<HashMap<String, (Person, Nanos)>>,
     failures: Mutex<HashMap<String, (u32, Nanos)>>,
     clock: SystemClock,
@@ -81,12 +85,17 @@ fn secret() -> String {
 }
 
 impl Users {
-    /// Of a file; without one, everybody has `role`.
-    pub(super) fn open(file: Option<&Path>, role: Role) -> Result<Self, String> {
-        let users = RwLock::new(file.map(read).transpose()?);
-        let clock = SystemClock::new();
-        let anybody = Person { name: "console".into(), role, token: secret() };
-        Ok(Self { users, anybody, sessions: Mutex::default(), failures: Mutex::default(), clock })
+    /// Of the files that are named; without one of users, everybody has `role`.
+    pub(super) fn open(config: &ConsoleConfig) -> Result<Self, String> {
+        Ok(Self {
+            users: RwLock::new(config.users.as_deref().map(read).transpose()?),
+            anybody: Person { name: "console".into(), role: config.role, token: secret() },
+            scraper: RwLock::new(config.scrape_token.as_deref().map(read_token).transpose()?),
+            idle_max: Nanos(u64::from(config.idle_s) * 1_000_000_000),
+            sessions: Mutex::default(),
+            failures: Mutex::default(),
+            clock: SystemClock::new(),
+        })
     }
 
     /// Whether people must say who they are.
@@ -94,15 +103,29 @@ impl Users {
         self.users.read().unwrap_or_else(|bad| bad.into_inner()).is_some()
     }
 
-    /// Reads the file again; who is not in it any more, or has another role, is let go.
-    pub(super) fn reload(&self, file: &Path) -> Result<(), String> {
-        let fresh = read(file)?;
+    /// Reads the files again; who is not a user any more, or has another role, is let go. Where
+    /// none were needed they are from now on; where they were they stay needed, whatever the
+    /// configuration says: that needs a restart, which also looks at the address.
+    pub(super) fn reload(&self, config: &ConsoleConfig) -> Result<(), String> {
+        let fresh = config.users.as_deref().map(read).transpose()?;
+        let token = config.scrape_token.as_deref().map(read_token).transpose()?;
+        *self.scraper.write().unwrap_or_else(|bad| bad.into_inner()) = token;
+        let Some(fresh) = fresh else { return Ok(()) };
         let mut sessions = self.sessions.lock().unwrap_or_else(|bad| bad.into_inner());
         sessions.retain(|_, (person, _)| {
             fresh.get(&person.name).is_some_and(|user| user.role == person.role)
         });
         *self.users.write().unwrap_or_else(|bad| bad.into_inner()) = Some(fresh);
         Ok(())
+    }
+
+    /// Whether a word is the scraper's.
+    pub(super) fn is_scraper(&self, word: &str) -> bool {
+        let scraper = self.scraper.read().unwrap_or_else(|bad| bad.into_inner());
+        // Digests, so that the time it takes says nothing of how much was right.
+        scraper
+            .as_ref()
+            .is_some_and(|own| blake3::hash(own.as_bytes()) == blake3::hash(word.as_bytes()))
     }
 
     /// Lets somebody in; returns the cookie. Takes as long for a name that nobody has.
@@ -149,14 +172,14 @@ impl Users {
         self.sessions.lock().unwrap_or_else(|bad| bad.into_inner()).remove(cookie);
     }
 
-    /// Who bears this cookie.
+    /// Who bears this cookie; it is not silent now.
     pub(super) fn person(&self, cookie: Option<&str>) -> Option<Person> {
         if !self.are_needed() {
             return Some(self.anybody.clone());
         }
         let now = self.clock.now();
         let mut sessions = self.sessions.lock().unwrap_or_else(|bad| bad.into_inner());
-        sessions.retain(|_, (_, seen)| now.saturating_sub(*seen) < IDLE_MAX);
+        sessions.retain(|_, (_, seen)| now.saturating_sub(*seen) < self.idle_max);
         let (person, seen) = sessions.get_mut(cookie.filter(|cookie| !cookie.is_empty())?)?;
         *seen = now;
         Some(person.clone())
@@ -167,6 +190,18 @@ fn read(path: &Path) -> Result<HashMap<String, User>, String> {
     let file = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| format!("{file}: {error}"))?;
     users_of(&text).map_err(|what| format!("{file}: {what}"))
+}
+
+/// The word of a file.
+fn read_token(path: &Path) -> Result<String, String> {
+    let file = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{file}: {error}"))?;
+    let word = text.trim();
+    let is_good = word.len() >= TOKEN_MIN && word.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_good {
+        return Err(format!("{file}: the token is one word of at least {TOKEN_MIN} characters"));
+    }
+    Ok(word.to_owned())
 }
 
 fn users_of(text: &str) -> Result<HashMap<String, User>, String> {
@@ -191,11 +226,48 @@ mod tests {
 
     fn users() -> Users {
         let folder = tempfile::tempdir().expect("a folder");
+        Users::open(&config(&folder)).expect("they are good")
+    }
+
+    /// Of a file with one user.
+    fn config(folder: &tempfile::TempDir) -> ConsoleConfig {
         let path = folder.path().join("users.toml");
         let hash = PasswordHash::new("right", [7; 16]).expect("it can be made");
         let text = format!("[[user]]\nname = \"ada\"\nrole = \"risk\"\npassword = \"{hash}\"\n");
         std::fs::write(&path, text).expect("the folder is ours");
-        Users::open(Some(&path), Role::Viewer).expect("they are good")
+        ConsoleConfig { users: Some(path), ..ConsoleConfig::default() }
+    }
+
+    #[test]
+    fn users_may_come_but_not_go_while_it_runs() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let open = ConsoleConfig { role: Role::Risk, ..ConsoleConfig::default() };
+        let users = Users::open(&open).expect("there are none");
+        assert!(users.person(None).is_some_and(|anybody| anybody.role == Role::Risk));
+        users.reload(&config(&folder)).expect("they are good");
+        assert_eq!(users.person(None), None);
+        users.reload(&open).expect("there is nothing to read");
+        assert_eq!(users.person(None), None);
+        assert!(users.are_needed());
+    }
+
+    #[test]
+    fn a_scraper_bears_the_word_of_a_file_that_holds_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("token");
+        let config = ConsoleConfig { scrape_token: Some(path.clone()), ..config(&folder) };
+        for bad in ["", "short", "sixteen characters, many words"] {
+            std::fs::write(&path, bad).expect("the folder is ours");
+            let refused = Users::open(&config).expect_err("it is no token");
+            assert!(refused.contains("the token is one word"), "{refused}");
+        }
+        std::fs::write(&path, "0123456789abcdef\n").expect("the folder is ours");
+        let users = Users::open(&config).expect("it is good");
+        assert!(users.is_scraper("0123456789abcdef"));
+        assert!(!users.is_scraper("0123456789abcde") && !users.is_scraper(""));
+        let without = ConsoleConfig { scrape_token: None, ..config };
+        users.reload(&without).expect("they are good");
+        assert!(!users.is_scraper("0123456789abcdef") && !users.is_scraper(""));
     }
 
     #[test]

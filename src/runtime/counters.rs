@@ -9,12 +9,21 @@ pub trait CounterNames: Copy + 'static {
     const TABLE: &'static [(&'static str, &'static str)];
     /// Place in the table.
     fn index(self) -> usize;
+    /// Whether the value at a place is a level, which falls too, and not a count of what happened.
+    fn is_level(_place: usize) -> bool {
+        false
+    }
 }
 
-/// Declares an enumeration of counters: name, text and value live in one place.
+/// Declares an enumeration of counters: name, text and value live in one place. A text behind the
+/// word `level` is of what is so now, and not of what happened so far.
 #[macro_export]
 macro_rules! counters {
-    ($(#[$meta:meta])* $vis:vis $name:ident { $($variant:ident: $text:literal,)+ }) => {
+    (@is_level) => { false };
+    (@is_level level) => { true };
+    ($(#[$meta:meta])* $vis:vis $name:ident {
+        $($variant:ident: $($kind:ident)? $text:literal,)+
+    }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         $vis enum $name { $(#[doc = $text] $variant,)+ }
@@ -24,6 +33,10 @@ macro_rules! counters {
                 &[$((stringify!($variant), $text),)+];
             #[inline]
             fn index(self) -> usize { self as usize }
+            fn is_level(place: usize) -> bool {
+                const LEVELS: &[bool] = &[$($crate::counters!(@is_level $($kind)?),)+];
+                LEVELS.get(place).copied().unwrap_or(false)
+            }
         }
     };
 }
@@ -82,7 +95,7 @@ impl<N: CounterNames> Counters<N> {
 
     /// An end that reads.
     pub fn reader(&self) -> CounterReader {
-        CounterReader { table: N::TABLE, shared: Arc::clone(&self.shared) }
+        CounterReader { table: N::TABLE, is_level: N::is_level, shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -90,10 +103,17 @@ impl<N: CounterNames> Counters<N> {
 #[derive(Clone, Debug)]
 pub struct CounterReader {
     table: &'static [(&'static str, &'static str)],
+    is_level: fn(usize) -> bool,
     shared: Arc<[AtomicU64]>,
 }
 
 impl CounterReader {
+    /// Name and text of each, and whether it is a level.
+    pub fn listed(&self) -> Vec<(&'static str, &'static str, bool)> {
+        let row = |(place, &(name, text))| (name, text, (self.is_level)(place));
+        self.table.iter().enumerate().map(row).collect()
+    }
+
     /// Name, text and last published value of each.
     pub fn values(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> + '_ {
         let values = self.shared.iter().map(|value| value.load(Ordering::Relaxed));

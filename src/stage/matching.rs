@@ -19,7 +19,8 @@ crate::counters! {
         Fills: "executions, each side counted",
         Backpressured: "polls that found no room behind",
         Hardware: "commands that hardware answered",
-        Relieved: "why the software answers in its place: 1 asked, 2 differed, 3 silent, 4 unfit",
+        Relieved: level
+            "why the software answers in its place: 1 asked, 2 differed, 3 silent, 4 unfit",
     }
 }
 

@@ -19,7 +19,7 @@ crate::counters! {
         Waited: "polls that waited for an event that was due",
         Asked: "phases and ticks asked for, for a guard of an instrument",
         Alerts: "alerts given",
-        Broken: "1 where the gate found its own state wrong and refuses all but cancels",
+        Broken: level "1 where the gate found its own state wrong and refuses all but cancels",
     }
 }
 

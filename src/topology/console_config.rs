@@ -33,6 +33,10 @@ pub struct ConsoleConfig {
     /// What everybody may do where there are no users.
     pub role: Role,
     pub users: Option<PathBuf>,
+    /// Seconds without a request or an open page after which somebody must log in again.
+    pub idle_s: u32,
+    /// A file with the word that lets a scraper read the metrics, and nothing else.
+    pub scrape_token: Option<PathBuf>,
     pub certificate: Option<PathBuf>,
     pub private_key: Option<PathBuf>,
 }
@@ -44,6 +48,8 @@ impl Default for ConsoleConfig {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 9700)),
             role: Role::Viewer,
             users: None,
+            idle_s: 1800,
+            scrape_token: None,
             certificate: None,
             private_key: None,
         }
@@ -64,6 +70,9 @@ impl Default for AlarmConfig {
         Self { webhook: None, command: None, repeat_s: 300 }
     }
 }
+
+/// The longest that somebody who is silent stays logged in: a day.
+const IDLE_MAX_S: u32 = 86_400;
 
 impl ConsoleConfig {
     /// Whether the two files of TLS are named.
@@ -86,6 +95,9 @@ impl ConsoleConfig {
                 "`address` can be reached from other machines: name `users`, `certificate` and \
                  `private_key`, or use 127.0.0.1",
             );
+        }
+        if !(1..=IDLE_MAX_S).contains(&self.idle_s) {
+            return wrong("`idle_s` is from 1 to 86400 seconds");
         }
         let is_plain = |url: &String| url.starts_with("http://");
         if alarm.webhook.as_ref().is_some_and(|url| !is_plain(url)) {

@@ -27,6 +27,7 @@ mod retention;
 mod risk_config;
 mod schema;
 mod scribe;
+mod secret;
 mod shard_wiring;
 mod sharding;
 mod snapshots;
@@ -76,6 +77,8 @@ pub use regions::{FeeConfig, Foreign, RegionConfig, regions};
 pub use retention::{PruneError, prunable, prune};
 pub use risk_config::{AdminConfig, FirmConfig, RiskConfig};
 pub use schema::{Explained, explain, explained, schema};
+pub use scribe::occasional_series;
+pub use secret::{blacken, conceal};
 pub use sharding::{Home, Sharding};
 pub use snapshots::{
     Kept, SnapshotsConfig, TakeError, Taken, Unfit, begun, command_at, fits, good_snapshots,

@@ -56,8 +56,23 @@ pub fn load(path: &Path) -> Result<(Config, String), ConfigError> {
 pub fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
     toml::from_str(text).map_err(|error| {
         let span = error.span().unwrap_or(0..0);
-        ConfigError::at(file, text, span, error.message())
+        ConfigError::at(file, text, span, &with_nearest(error.message()))
     })
+}
+
+/// An unknown key or word with the known one that is most like it.
+fn with_nearest(message: &str) -> String {
+    const ALIKE: f64 = 0.8;
+    let mut names = message.split('`').skip(1).step_by(2);
+    let unknown = names.next().filter(|_| message.starts_with("unknown "));
+    let alike = |known| (strsim::jaro_winkler(unknown.unwrap_or_default(), known), known);
+    let nearest = names.map(alike).max_by(|one, other| one.0.total_cmp(&other.0));
+    match nearest {
+        Some((likeness, known)) if likeness >= ALIKE => {
+            format!("{message}; did you mean `{known}`?")
+        }
+        _ => message.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -77,6 +92,11 @@ mod tests {
         let error = parse("my.toml", "data = \"x\"\n\n[entry]\naddres = \"127.0.0.1:1\"\n");
         let message = error.unwrap_err().0;
         assert!(message.starts_with("my.toml:4:1: unknown field `addres`"), "{message}");
+        assert!(message.contains("; did you mean `address`?\n"), "{message}");
+        let error = parse("my.toml", "[entry]\nzzz = 1\n").unwrap_err().0;
+        assert!(!error.contains("did you mean"), "{error}");
+        let error = parse("my.toml", "[console]\nrole = \"opperator\"\n").unwrap_err().0;
+        assert!(error.contains("; did you mean `operator`?"), "{error}");
         assert!(message.ends_with("4 | addres = \"127.0.0.1:1\"\n  | ^^^^^^"), "{message}");
     }
 

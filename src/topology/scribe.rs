@@ -10,11 +10,13 @@ use std::time::Duration;
 use crate::engine::{Class, Hardware, Span};
 use crate::journal::Progress;
 use crate::model::{Nanos, RejectCode, SessionId};
-use crate::runtime::counters_file::{COUNTERS_NAME, CountersFile, Plan, Slot, Unit, Values};
+use crate::runtime::counters_file::{
+    COUNTERS_NAME, CountersFile, Plan, Series, Slot, Unit, Values,
+};
 use crate::runtime::{Clock, CoreTimes, CounterReader, Pulse, StopFlag, SystemClock, log, utc};
 use crate::slow::Roster;
 use crate::slow::levels::{Level, SharedLevels};
-use crate::stage::{Board, Refusals, Release, SessionBoard};
+use crate::stage::{Board, Refusals, Release, Rule, SessionBoard};
 use crate::topology::{LinkFill, StageLatency, StageName};
 
 /// How often the file is written.
@@ -116,6 +118,15 @@ pub(super) fn spawn_scribe(
     thread::Builder::new().name("scribe".into()).spawn(body)
 }
 
+/// What only some appliances show: with hardware, and with two machines.
+pub fn occasional_series() -> Vec<Series> {
+    let mut all = Sources::default();
+    hardware(&mut all, &Board::new(&[]), 0);
+    let release = Release::new(Arc::new(Progress::starting_at(1)), Rule::Journaled);
+    standby(&mut all, Some(Arc::new(release)));
+    all.plan.series().to_vec()
+}
+
 fn sources_of(seen: Seen) -> Sources {
     let mut all = Sources::default();
     let version = env!("CARGO_PKG_VERSION");
@@ -194,12 +205,12 @@ fn stages(all: &mut Sources, counters: Vec<(StageName, CounterReader)>) {
     for (stage, reader) in counters {
         let own = stage.name();
         let base = own.split('-').next().unwrap_or(&own).to_owned();
-        let listed: Vec<_> = reader.values().map(|(name, text, _)| (name, text)).collect();
-        for (name, text) in listed {
+        for (name, text, is_level) in reader.listed() {
             let reader = reader.clone();
             let series = format!("{base}_{}", snake(name));
             let read = move || reader.value(name);
-            all.counter((&series, text, Unit::None), &[("stage", &own)], read);
+            let (what, labels) = ((&*series, text, Unit::None), [("stage", &*own)]);
+            if is_level { all.gauge(what, &labels, read) } else { all.counter(what, &labels, read) }
         }
     }
 }
@@ -247,10 +258,10 @@ fn sessions(all: &mut Sources, board: &Arc<SessionBoard>, listed: &[(SessionId, 
         all.gauge(("session_up", "1: a client is there", Unit::None), &labels, read);
         let own = Arc::clone(board);
         let read = move || own.row(id).heard;
-        all.gauge(("session_heard", "messages taken from a client", Unit::None), &labels, read);
+        all.counter(("session_heard", "messages taken from a client", Unit::None), &labels, read);
         let own = Arc::clone(board);
         let read = move || own.row(id).told;
-        all.gauge(("session_told", "messages told to a client", Unit::None), &labels, read);
+        all.counter(("session_told", "messages told to a client", Unit::None), &labels, read);
         let own = Arc::clone(board);
         let read = move || own.row(id).last_ordinal;
         let text = "the highest order number a client has used";

@@ -8,6 +8,9 @@ const [url, pictures] = process.argv.slice(2);
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const pages = ["overview", "sessions", "books", "risk", "audit", "journal", "host", "hardware"];
 
+/** Those that the handbook shows. */
+const shown = ["overview", "risk", "audit"];
+
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
   headless: true,
@@ -51,21 +54,35 @@ async function inspect(page, name) {
   assert.ok(width <= 0, `${name} is ${width} px too wide`);
 }
 
+/** Posts as this page's user, with its cookie and token; past the page, whose console stays clean. */
+async function post(page, path, data) {
+  const { request } = page.context();
+  const { token } = await (await request.get(`${url}/api/me`)).json();
+  assert.ok(token);
+  const answer = await request.post(url + path, { headers: { "x-token": token }, data });
+  return answer.status();
+}
+
 async function done(page, name) {
   assert.deepEqual(page.errors, [], `${name}: errors`);
   await page.context().close();
   console.log(`${name}: good`);
 }
 
+const everything = (reason) => ({ whom: { scope: "everything" }, reason, word: "KILL" });
+const resume = (reason) => ({ reason, ask: { ask: "resume", whom: { scope: "everything" } } });
+
 // A viewer sees everything, on a narrow screen too, and can stop nothing.
 for (const width of [1280, 360]) {
   const page = await open(width);
+  await page.getByRole("heading", { name: "Log in" }).waitFor();
+  await inspect(page, `the login at ${width}`);
   await logIn(page, "vera");
   assert.equal(await page.locator("#kill-open").isVisible(), false);
   for (const name of pages) {
     await go(page, name);
     await inspect(page, `${name} at ${width}`);
-    if (width > 360) await page.screenshot({ path: `${pictures}/console-${name}.png` });
+    if (width > 360 && shown.includes(name)) await page.screenshot({ path: `${pictures}/console-${name}.png` });
     assert.equal(await page.locator(`[data-page="${name}"] form[data-role]:visible`).count(), 0);
   }
   await go(page, "overview");
@@ -73,16 +90,23 @@ for (const width of [1280, 360]) {
   await go(page, "books");
   await page.locator("#ladder tbody tr").first().waitFor();
   await page.locator("#trades tbody tr").first().waitFor();
-  const refused = await page.evaluate(async () => {
-    const token = (await (await fetch("/api/me")).json()).token;
-    const headers = { "content-type": "application/json", "x-token": token };
-    const body = JSON.stringify({ whom: { scope: "everything" }, reason: "no", word: "KILL" });
-    return { token: Boolean(token), headers, body };
-  });
-  assert.ok(refused.token);
+  assert.equal(await post(page, "/api/kill", everything("no")), 403, "a viewer stops nothing");
+  assert.equal(await post(page, "/api/ask", resume("no")), 403, "and lets nothing go on");
   await page.getByRole("button", { name: "Log out" }).click();
   await page.getByRole("heading", { name: "Log in" }).waitFor();
   await done(page, `viewer at ${width}`);
+}
+
+// Somebody from risk sees more, and that is good on both screens as well.
+for (const width of [1280, 360]) {
+  const page = await open(width);
+  await logIn(page, "rita");
+  for (const name of pages) {
+    await go(page, name);
+    await inspect(page, `${name} for risk at ${width}`);
+  }
+  assert.ok(await page.locator("form[data-role]").count() > 0);
+  await done(page, `risk's pages at ${width}`);
 }
 
 // Somebody from risk searches and verifies the record, sets a limit, stops one account by keyboard
@@ -115,6 +139,7 @@ for (const width of [1280, 360]) {
   await page.keyboard.press("Enter");
   await page.locator("#kill-scope").selectOption("account");
   await page.locator("#kill-id").fill("9");
+  await page.locator("#kill-state").selectOption("reduce-only");
   await page.locator("#kill-reason").fill("a drill");
   await page.locator("#kill-word").fill("kill");
   await page.keyboard.press("Enter");
@@ -123,7 +148,8 @@ for (const width of [1280, 360]) {
   await page.screenshot({ path: `${pictures}/console-kill.png` });
   await page.locator("#kill-word").fill("KILL");
   await page.keyboard.press("Enter");
-  await page.locator("#settings tbody tr", { hasText: "account 9" }).filter({ hasText: "rita" }).first().waitFor();
+  await page.locator("#settings tbody tr", { hasText: "account 9" }).filter({ hasText: "rita" })
+    .filter({ hasText: /reduce/ }).first().waitFor();
   await page.locator("#resume-scope").selectOption("account");
   await page.locator("#resume-id").fill("9");
   await page.locator("#resume-reason").fill("the drill is over");
@@ -138,11 +164,21 @@ for (const width of [1280, 360]) {
   await logIn(page, "otto");
   await go(page, "risk");
   assert.equal(await page.locator("form[data-role]:visible").count(), 0);
+  assert.equal(await post(page, "/api/ask", resume("no")), 403, "an operator lets nothing go on");
   await page.getByRole("button", { name: "Stop trading…" }).click();
   await page.locator("#kill-reason").fill("the end");
   await page.locator("#kill-word").fill("KILL");
   await page.getByRole("button", { name: "Stop trading", exact: true }).click();
   await page.locator("#settings tbody tr", { hasText: "everything" }).filter({ hasText: "otto" }).first().waitFor();
+  await page.locator("#kill-open").click();
+  await page.locator("#kill-reason").fill("once more");
+  await page.locator("#kill-word").fill("KILL");
+  await page.route("**/api/kill", (route) => route.fulfill({
+    contentType: "application/json", body: JSON.stringify({ ok: false, message: "the role viewer may not" }),
+  }));
+  await page.getByRole("button", { name: "Stop trading", exact: true }).click();
+  await page.locator("#kill-error", { hasText: "may not" }).waitFor();
+  assert.ok(await page.locator("#kill").isVisible(), "who is refused is told so");
   await done(page, "operator");
 }
 

@@ -84,6 +84,12 @@ impl Appliance {
         ended.flatten().is_some()
     }
 
+    /// Waits until it has ended, whoever asked it to.
+    pub fn end(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("it runs");
+        child.wait().expect("it was running")
+    }
+
     /// Asks it to stop in order, and waits until it has.
     pub fn stop(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("it runs");

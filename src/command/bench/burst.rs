@@ -11,7 +11,8 @@ use serde::Serialize;
 use crate::command::Failure;
 use crate::command::bench::machine::machine;
 use crate::command::bench::plot::{Plot, thousands, together};
-use crate::command::bench::{Bench, BenchArguments};
+use crate::command::bench::{Asked, Bench, BenchArguments};
+use crate::command::host::made_by;
 use crate::feed::exchange::Exchange;
 use crate::feed::{ArbiterOptions, WatchOptions};
 use crate::model::{Nanos, SessionId};
@@ -170,6 +171,11 @@ pub(super) fn prices(
 /// What came of it.
 #[derive(Debug, Serialize)]
 pub(super) struct Figures {
+    machine: String,
+    /// The build, and what the machine is set to.
+    made_by: serde_json::Value,
+    /// Of the orders.
+    asked: Asked,
     /// Messages of the exchange a second that were asked for, and that were taken in.
     asked_per_s: u32,
     taken_per_s: u64,
@@ -213,7 +219,16 @@ pub(super) fn run(bench: &Bench<'_>, cpus: &[usize], rate: u32) -> Result<Figure
     let (p50_ratio, p99_ratio) = (ratio(|of| of.p50_ns), ratio(|of| of.p99_ns));
     taken.sort_unstable();
     let taken_per_s = taken[taken.len() / 2];
-    Ok(Figures { asked_per_s: rate, taken_per_s, turns, p50_ratio, p99_ratio })
+    Ok(Figures {
+        machine: machine(),
+        made_by: made_by(),
+        asked: bench.arguments.asked(),
+        asked_per_s: rate,
+        taken_per_s,
+        turns,
+        p50_ratio,
+        p99_ratio,
+    })
 }
 
 /// The picture of orders' latency without and with a burst, of all turns.

@@ -24,6 +24,7 @@ use crate::command::bench::load::{Answers, LoadPort, NullPort, OURS, Plan, Progr
 use crate::command::bench::machine::machine;
 use crate::command::bench::plot::{Plot, PlotArguments, thousands};
 use crate::command::bench::port::PortArguments;
+use crate::command::host::made_by;
 use crate::command::{Failure, Outcome};
 use crate::flow::{MakeOptions, Profile, make};
 use crate::journal::{KeeperThread, UtcMapping, open_both};
@@ -95,6 +96,11 @@ impl BenchArguments {
         self.rate.unwrap_or(if self.port.is_asked() { 50_000 } else { 400_000 })
     }
 
+    fn asked(&self) -> Asked {
+        let gate = self.gate.clone();
+        Asked { messages: self.orders(), rate_per_s: self.rate(), seed: self.seed, gate }
+    }
+
     /// What is asked for, for a picture.
     fn sentence(&self) -> String {
         format!(
@@ -132,9 +138,21 @@ struct StageFigures {
     latency: Percentiles,
 }
 
+/// What the command line asked for: with it and the build a figure can be made again.
+#[derive(Debug, Serialize)]
+struct Asked {
+    messages: u32,
+    rate_per_s: u32,
+    seed: u64,
+    gate: String,
+}
+
 #[derive(Debug, Serialize)]
 struct Report {
     machine: String,
+    /// The build, and what the machine is set to.
+    made_by: serde_json::Value,
+    asked: Asked,
     floor_ns: Option<u64>,
     gate: String,
     rate_per_s: u32,
@@ -173,6 +191,8 @@ pub fn run(arguments: &BenchArguments) -> Outcome {
     };
     let report = Report {
         machine: machine(),
+        made_by: made_by(),
+        asked: arguments.asked(),
         floor_ns,
         gate: arguments.gate.clone(),
         rate_per_s: arguments.rate(),

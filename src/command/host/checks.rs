@@ -216,15 +216,6 @@ fn memory_and_kernel(machine: &Machine) -> Vec<Finding> {
         ),
         plain(
             Check(
-                "real-time throttling",
-                "-1 where stages run as SCHED_FIFO: else they stand still 50 ms each second",
-                "only with SCHED_FIFO and a CPU to spare: sysctl kernel.sched_rt_runtime_us=-1",
-            ),
-            "/proc/sys/kernel/sched_rt_runtime_us",
-            &["-1"],
-        ),
-        plain(
-            Check(
                 "watchdog",
                 "0: it interrupts every CPU",
                 "wirematch host init, or: sysctl kernel.watchdog=0",
@@ -268,7 +259,7 @@ fn clocks(machine: &Machine, wanted: &Wanted) -> Vec<Finding> {
     );
     let flags = machine.read("/proc/cpuinfo").unwrap_or_default();
     let has = |flag: &str| flags.split_whitespace().any(|word| word == flag);
-    let is_invariant = has("nonstop_tsc") || has("constant_tsc");
+    let is_invariant = has("nonstop_tsc") && has("constant_tsc");
     let kthreads = Check(
         "kernel workers",
         "unbound ones keep off the stages' CPUs",
@@ -291,8 +282,27 @@ fn clocks(machine: &Machine, wanted: &Wanted) -> Vec<Finding> {
         kthreads.file(machine, "/sys/devices/virtual/workqueue/cpumask", |text| {
             cpu_mask(text).is_disjoint(&stages)
         }),
+        swap(machine),
         utc_finding(utc(), wanted.utc_bound_us),
     ]
+}
+
+fn swap(machine: &Machine) -> Finding {
+    let check = Check(
+        "swap",
+        "none: a page that went out comes back from a disk, in milliseconds",
+        "swapoff -a, and its line out of /etc/fstab",
+    );
+    // The first line is the table's head.
+    match machine.read("/proc/swaps") {
+        Some(text) => {
+            let files: Vec<&str> =
+                text.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+            let found = if files.is_empty() { "none".to_owned() } else { files.join(" ") };
+            check.rather(files.is_empty(), found)
+        }
+        None => check.absent(),
+    }
 }
 
 fn utc_finding(state: Option<Utc>, bound_us: u64) -> Finding {
@@ -353,12 +363,6 @@ fn card(machine: &Machine, wanted: &Wanted) -> Vec<Finding> {
         node.rather(is_near, format!("node {of_card}")),
         groups.rather(!machine.names("/sys/kernel/iommu_groups").is_empty(), "groups counted"),
         lanes.rather(is_widest, format!("{speed}, {width} lanes")),
-        Check(
-            "card's rings and offloads",
-            "as the card says when it is opened; the appliance tells at start",
-            "none",
-        )
-        .found(Verdict::Good, "asked of the driver at start"),
     ]
 }
 
@@ -389,6 +393,34 @@ mod tests {
         assert!(found.iter().all(|finding| !finding.has_failed()));
         assert_eq!(verdict(&found, "governor"), Verdict::Absent);
         assert!(found.iter().all(|finding| !finding.cure.is_empty()));
+    }
+
+    #[test]
+    fn a_counter_is_invariant_where_it_neither_stops_nor_changes_its_pace() {
+        let wanted = Wanted { cpus: vec![1], card: None, utc_bound_us: 100 };
+        for (flags, expected) in [
+            ("fpu constant_tsc nonstop_tsc", Verdict::Good),
+            ("fpu constant_tsc", Verdict::Fail),
+            ("fpu nonstop_tsc", Verdict::Fail),
+            ("fpu", Verdict::Fail),
+        ] {
+            let cpus = format!("processor : 0\nflags\t: {flags}\n");
+            let (_folder, machine) = machine(&[("proc/cpuinfo", &cpus)]);
+            assert_eq!(verdict(&findings(&machine, &wanted), "invariant TSC"), expected, "{flags}");
+        }
+    }
+
+    #[test]
+    fn swap_is_told_by_its_files() {
+        let wanted = Wanted { cpus: vec![1], card: None, utc_bound_us: 100 };
+        let head = "Filename Type Size Used Priority\n";
+        let (_folder, none) = machine(&[("proc/swaps", head)]);
+        assert_eq!(verdict(&findings(&none, &wanted), "swap"), Verdict::Good);
+        let text = format!("{head}/dev/sda2 partition 8 0 -2\n");
+        let (_folder, some) = machine(&[("proc/swaps", &text)]);
+        let found = findings(&some, &wanted);
+        assert_eq!(verdict(&found, "swap"), Verdict::Warn);
+        assert!(found.iter().any(|one| one.check == "swap" && one.found == "/dev/sda2"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! there; `fini` writes that back.
 
 mod checks;
+mod jitter;
 mod machine;
 mod mend;
 
@@ -43,6 +44,9 @@ pub struct HostArguments {
     /// Where `init` keeps what it changed
     #[arg(long, global = true, default_value = "/run/wirematch-host.json", value_name = "FILE")]
     state: PathBuf,
+    /// A warning fails the check, too
+    #[arg(long, global = true)]
+    strict: bool,
     /// Print one JSON object
     #[arg(long, global = true)]
     json: bool,
@@ -51,7 +55,8 @@ pub struct HostArguments {
 /// What to do.
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum Task {
-    /// Only looks; the core-to-core latencies and a placement for this machine too
+    /// Only looks; what is taken from the stages' CPUs in a second, the core-to-core latencies and
+    /// a placement for this machine too
     Check,
     /// Mends what a write to a file mends, and keeps what was there
     Init,
@@ -116,26 +121,33 @@ fn check(arguments: &HostArguments, machine: &Machine, wanted: &Wanted) -> Outco
     let cpus = available_cpus();
     let matrix = core_to_core(&cpus);
     let proposal = placement(&cpus, &matrix);
+    let jitter = jitter::measured(&wanted.cpus, jitter::SPAN);
     if arguments.json {
         let matrix: Vec<_> = matrix
             .iter()
             .map(|(from, to, ns)| json!({ "from": from, "to": to, "one_way_ns": ns }))
             .collect();
         let report = json!({ "stages": wanted.cpus, "checks": found, "core_to_core": matrix,
+                             "jitter": jitter,
                              "placement": proposal });
         println!("{}", serde_json::to_string_pretty(&report).context("cannot write JSON")?);
     } else {
-        print(&found, &matrix, &proposal);
+        print(&found, &matrix, &jitter, &proposal);
     }
-    let failed: Vec<&str> =
-        found.iter().filter(|finding| finding.has_failed()).map(|finding| finding.check).collect();
+    let fails = |one: &&Finding| one.has_failed() || (arguments.strict && one.is_off());
+    let failed: Vec<&str> = found.iter().filter(fails).map(|finding| finding.check).collect();
     if failed.is_empty() {
         return Ok(());
     }
     Err(Failure::check(format!("required and not so: {}", failed.join(", "))))
 }
 
-fn print(found: &[Finding], matrix: &[(usize, usize, u64)], proposal: &str) {
+fn print(
+    found: &[Finding],
+    matrix: &[(usize, usize, u64)],
+    jitter: &[jitter::Jitter],
+    proposal: &str,
+) {
     for finding in found {
         println!("{:<5} {:<24} {}", finding.verdict.word(), finding.check, finding.found);
         if finding.is_off() {
@@ -146,6 +158,18 @@ fn print(found: &[Finding], matrix: &[(usize, usize, u64)], proposal: &str) {
     println!("\nfrom one CPU to another, one way:");
     for (from, to, ns) in matrix {
         println!("  {from} to {to}: {ns} ns");
+    }
+    println!("\nwhat is taken from the stages' CPUs, in a second of looking at the clock:");
+    for one in jitter {
+        println!(
+            "  cpu {}: 99.99 % of looks within {} ns, the longest gap {} µs; {} gaps above 1 µs \
+             took {} µs",
+            one.cpu,
+            one.p9999_ns,
+            one.max_ns / 1_000,
+            one.gaps,
+            one.lost_ns / 1_000
+        );
     }
     println!("\na placement for this machine:\n{proposal}");
 }

@@ -1,6 +1,8 @@
 //! `wirematch monitor`: the numbers of an appliance on a full screen, from its counters file alone:
 //! the process is not touched, and may be dead.
 
+mod blocks;
+mod order;
 pub mod screen;
 
 use std::io::IsTerminal;
@@ -10,20 +12,19 @@ use std::time::Duration;
 use anyhow::Context;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
 
-use crate::command::monitor::screen::{Order, draw};
+use crate::command::monitor::screen::{Looks, draw};
 use crate::command::{Failure, Outcome};
 use crate::console::Figures;
 use crate::runtime::counters_file::{COUNTERS_NAME, Snapshot};
 
-/// Shows cores, links, sessions, latencies by stage, books, risk, feed and standby, live.
+/// Shows cores, links, ports, sessions, latencies by stage, books, risk, feeds and standby, live.
 ///
 /// It reads the counters file in the data folder and nothing else, so it costs the appliance
 /// nothing and shows the last numbers of one that died.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Keys: s sorts sessions, q leaves.\n\nExit codes: 0 good, 1 the file cannot \
-    be read.\n\nExamples:\n  wirematch monitor\n  wirematch monitor --data run --once --json"
-)]
+#[command(after_help = "Keys: tab and the arrows turn pages, s sorts sessions, q leaves.\n\n\
+    Exit codes: 0 good, 1 the file cannot \
+    be read.\n\nExamples:\n  wirematch monitor\n  wirematch monitor --data run --once --json")]
 pub struct MonitorArguments {
     /// The data folder of the appliance
     #[arg(long, value_name = "DIR", default_value = "run")]
@@ -79,12 +80,12 @@ fn look(path: &Path) -> Result<Figures, Failure> {
 }
 
 fn show(terminal: &mut ratatui::DefaultTerminal, path: &Path) -> Outcome {
-    let (mut before, mut order) = (None, Order::Number);
+    let (mut before, mut looks) = (None, Looks::default());
     loop {
         let now = read(path)?;
         let figures = Figures::of(&now, before.as_ref());
         terminal
-            .draw(|frame| draw(frame, &figures, order))
+            .draw(|frame| draw(frame, &figures, &mut looks))
             .context("cannot draw on this terminal")?;
         if before.is_none_or(|before: Snapshot| before.written_at < now.written_at) {
             before = Some(now);
@@ -99,8 +100,7 @@ fn show(terminal: &mut ratatui::DefaultTerminal, path: &Path) -> Outcome {
         match key.code {
             KeyCode::Char('q') => return Ok(()),
             KeyCode::Char('c') if interrupt => return Ok(()),
-            KeyCode::Char('s') => order = order.next(),
-            _ => {}
+            key => looks.press(key),
         }
     }
 }

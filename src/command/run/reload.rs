@@ -13,7 +13,8 @@ use crate::topology::{Ask, Config, Message, ask_admin};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Keys that may change, with all below them.
-const MAY_CHANGE: &[&str] = &["alarm", "console.users", "risk.limits", "slow.utc_bound_us"];
+const MAY_CHANGE: &[&str] =
+    &["alarm", "console.scrape_token", "console.users", "risk.limits", "slow.utc_bound_us"];
 
 /// What a reload reaches.
 pub(super) struct Reload<'a> {
@@ -33,13 +34,18 @@ impl Reload<'_> {
             }
         };
         let differing = differences(config, &fresh);
+        // A console whose people log in is not opened to everybody while it runs.
+        let opens = config.console.users.is_some() && fresh.console.users.is_none();
         let may = |key: &&String| {
+            if opens && key.as_str() == "console.users" {
+                return false;
+            }
             let below = |one: &&str| key.as_str() == *one || key.starts_with(&format!("{one}."));
             MAY_CHANGE.iter().any(below)
         };
         let (changed, kept): (Vec<_>, Vec<_>) = differing.iter().partition(may);
         if let Some(console) = self.console
-            && let Err(error) = console.reload_users(fresh.console.users.as_deref())
+            && let Err(error) = console.reload(&fresh.console)
         {
             log::alert(&format!("the configuration stays as it was: {error}"));
             return;
@@ -47,7 +53,10 @@ impl Reload<'_> {
         self.bellman.set(fresh.alarm.clone());
         send_limits(&fresh);
         config.alarm = fresh.alarm;
-        config.console.users = fresh.console.users;
+        config.console.scrape_token = fresh.console.scrape_token;
+        if !opens {
+            config.console.users = fresh.console.users;
+        }
         config.risk.limits = fresh.risk.limits;
         config.slow.utc_bound_us = fresh.slow.utc_bound_us;
         log::say(&format!("the configuration was read again; changed: {}", words(&changed)));

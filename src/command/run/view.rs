@@ -6,7 +6,7 @@ use std::time::Duration;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
 
-use crate::command::monitor::screen::{Order, draw};
+use crate::command::monitor::screen::{Looks, draw};
 use crate::console::Figures;
 use crate::runtime::counters_file::Snapshot;
 
@@ -16,13 +16,13 @@ pub(super) struct View {
     /// The counters file.
     file: PathBuf,
     last: Option<Snapshot>,
-    order: Order,
+    looks: Looks,
 }
 
 impl View {
     pub(super) fn new(file: PathBuf) -> std::io::Result<Self> {
         let terminal = ratatui::try_init()?;
-        Ok(Self { terminal, file, last: None, order: Order::default() })
+        Ok(Self { terminal, file, last: None, looks: Looks::default() })
     }
 
     /// Whether somebody pressed `q` or Ctrl-C.
@@ -31,9 +31,7 @@ impl View {
         let Some(Event::Key(key)) = waiting.then(event::read).and_then(Result::ok) else {
             return false;
         };
-        if key.code == KeyCode::Char('s') {
-            self.order = self.order.next();
-        }
+        self.looks.press(key.code);
         let interrupt =
             key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
         key.code == KeyCode::Char('q') || interrupt
@@ -42,8 +40,8 @@ impl View {
     pub(super) fn draw(&mut self) -> std::io::Result<()> {
         let now = Snapshot::read(&self.file).map_err(std::io::Error::other)?;
         let figures = Figures::of(&now, self.last.as_ref());
-        let order = self.order;
-        self.terminal.draw(|frame| draw(frame, &figures, order))?;
+        let looks = &mut self.looks;
+        self.terminal.draw(|frame| draw(frame, &figures, looks))?;
         self.last = Some(now);
         Ok(())
     }

@@ -244,7 +244,7 @@ $("kill-close").onclick = () => $("kill").close();
 $("kill-form").onsubmit = async (event) => {
   event.preventDefault();
   const answer = await call("/api/kill", {
-    whom: whom("kill"), reduce_only: false, reason: $("kill-reason").value, word: $("kill-word").value,
+    whom: whom("kill"), reduce_only: $("kill-state").value === "reduce-only", reason: $("kill-reason").value, word: $("kill-word").value,
   });
   $("kill-error").textContent = answer.ok ? "" : answer.message;
   if (!answer.ok) return;

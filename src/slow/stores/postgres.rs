@@ -54,10 +54,21 @@ impl std::fmt::Debug for Database {
     }
 }
 
-/// Which database, in words without secrets.
+/// Which database, in words without secrets. The name of a name is itself.
 pub fn name_of(address: &str) -> String {
-    let hides = |part: &&str| !part.starts_with("password");
-    address.split_whitespace().filter(hides).collect::<Vec<_>>().join(" ")
+    const TOLD: [&str; 5] = ["host=", "hostaddr=", "port=", "user=", "dbname="];
+    let Some((scheme, rest)) = address.split_once("://") else {
+        let is_told = |part: &&str| TOLD.iter().any(|key| part.starts_with(key));
+        return address.split_whitespace().filter(is_told).collect::<Vec<_>>().join(" ");
+    };
+    // Who comes and with what stands before an @; what follows a ? may be a password as well.
+    let place = rest.split('?').next().unwrap_or_default();
+    let host = match place.rsplit_once('@') {
+        Some((_, host)) => host,
+        None if rest.contains('@') => "",
+        None => place,
+    };
+    format!("{scheme}://{host}")
 }
 
 /// Reaches a database, with a bound on how long anything takes there.
@@ -400,4 +411,27 @@ pub fn read_history(
         order: format!("{}:{}", row.get::<_, i64>(7), row.get::<_, i64>(8)),
     };
     Ok((rows.map_err(wrong)?.iter().map(line).collect(), behind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_holds_no_password_and_is_its_own_name() {
+        for (address, name) in [
+            ("postgres://w:hush@h:5432/books", "postgres://h:5432/books"),
+            ("postgres://w:hu@sh@h/books?sslmode=disable", "postgres://h/books"),
+            ("postgres://h/books?user=w&password=hush", "postgres://h/books"),
+            ("postgres://w:a?hush@h/books", "postgres://"),
+            (
+                "host=h port=1 user=w password=hush dbname=books",
+                "host=h port=1 user=w dbname=books",
+            ),
+            ("host=h password = 'hush hush' user=w", "host=h user=w"),
+        ] {
+            assert_eq!(name_of(address), name);
+            assert_eq!(name_of(name), name);
+        }
+    }
 }

@@ -194,7 +194,8 @@ impl Keeper {
     /// The database that is written now.
     fn address(&self) -> Result<String, StoreError> {
         let fenced = Places::read(&self.data, self.place.first_account)?.fenced;
-        let is_fenced = fenced.contains(&name_of(&self.place.primary));
+        let own = name_of(&self.place.primary);
+        let is_fenced = fenced.iter().any(|old| name_of(old) == own);
         let replica = self.place.replica.as_ref().filter(|_| is_fenced);
         Ok(replica.unwrap_or(&self.place.primary).clone())
     }

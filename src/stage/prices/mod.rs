@@ -41,8 +41,8 @@ crate::counters! {
         Jumps: "packets too far ahead, or long known, that were not believed",
         ClockJumps: "messages said ahead of our clock, or long before they came: no price",
         NoticesLost: "notices to people that found no room",
-        Feeds: "exchanges' feeds there are",
-        FeedsHeard: "of them, those of which a line is heard now",
+        Feeds: level "exchanges' feeds there are",
+        FeedsHeard: level "of them, those of which a line is heard now",
     }
 }
 
@@ -62,8 +62,8 @@ macro_rules! line_counters {
                 $lost: "messages the line skipped",
                 $foreign: "packets of other sessions",
                 $malformed: "packets that were broken",
-                $behind: "how far behind the other line, as a rule",
-                $behind_max: "and at most",
+                $behind: level "how far behind the other line, as a rule",
+                $behind_max: level "and at most",
             }
         }
 

@@ -43,7 +43,7 @@ crate::counters! {
         Logons: "sessions that came up",
         Failovers: "times another session of a venue was taken into use",
         Lost: "times a venue was not heard by any session: its orders are refused",
-        Unheard: "venues that no session hears now: trading there is halted",
+        Unheard: level "venues that no session hears now: trading there is halted",
         Foreign: "messages that were about no order of ours",
         Unrecorded: "times a session's record failed",
     }

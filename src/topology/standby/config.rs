@@ -57,10 +57,12 @@ impl WitnessConfig {
     fn check(&self) -> Result<(), String> {
         let Self::Database(address) = self else { return Ok(()) };
         if !["postgres://", "postgresql://"].iter().any(|scheme| address.starts_with(scheme)) {
-            return Err(format!(
-                "`witness` of [standby] is `{address}`: say HOST:PORT of `wirematch witness`, in \
-                 numbers, or postgres://USER@HOST:PORT/DATABASE"
-            ));
+            // It is not repeated: it may be an address with a password, wrong by a letter.
+            return Err(
+                "`witness` of [standby] is neither: say HOST:PORT of `wirematch witness`, \
+                        in numbers, or postgres://USER@HOST:PORT/DATABASE"
+                    .into(),
+            );
         }
         if !cfg!(feature = "scaled") {
             return Err("`witness` of [standby] names PostgreSQL, and this build cannot ask it: \

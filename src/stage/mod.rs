@@ -55,8 +55,8 @@ pub use hardware_board::HardwareBoard;
 pub use matching::{Board, DealEvents, EventLinks, Matching, MatchingCounter, TopOfBook};
 pub use peers::{PeerSpec, Peers, PeersCounter, PeersOptions, PeersState, REPORTS_DEPTH};
 pub use prices::{
-    Fetched, Fetcher, InletSpec, LineACounter, LineBCounter, PRICES_DEPTH, Prices, PricesCounter,
-    PricesLag, PricesLinks, PricesOptions,
+    Fetched, Fetcher, InletSpec, LineACounter, LineBCounter, Midnights, PRICES_DEPTH, Prices,
+    PricesCounter, PricesLag, PricesLinks, PricesOptions,
 };
 pub use recorder::{Recorder, RecorderCounter};
 pub use risk::{Refusals, Risk, RiskCounter, RiskVoice};

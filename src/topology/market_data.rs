@@ -13,7 +13,7 @@ use crate::model::{Instrument, InstrumentId, Nanos, SessionId, Symbol};
 use crate::outlet::OutletOptions;
 use crate::port::Port;
 use crate::runtime::SystemClock;
-use crate::stage::{InletSpec, PricesOptions};
+use crate::stage::{InletSpec, Midnights, PricesOptions};
 use crate::topology::ports::open_port_hearing;
 use crate::topology::state::feed_options;
 use crate::topology::{
@@ -180,7 +180,7 @@ impl InletConfig {
             arbiter,
             orders_max: self.orders_max as usize,
             levels_max: self.levels_max as usize,
-            midnight: midnight(&self.zone)?,
+            midnights: midnights(&self.zone)?,
             clock: Nanos(u64::from(self.clock_ms) * 1_000_000),
         })
     }
@@ -195,11 +195,18 @@ fn own(own: Option<SocketAddrV4>, line: SocketAddrV4) -> Result<SocketAddrV4, St
     }
 }
 
-/// How far a zone's time of day is ahead of UTC's, in nanoseconds of a day.
-fn midnight(zone: &str) -> Result<u64, String> {
+/// How far a zone's time of day is ahead of UTC's, now and after each change to come.
+fn midnights(zone: &str) -> Result<Midnights, String> {
     let zone = jiff::tz::TimeZone::get(zone).map_err(|error| error.to_string())?;
-    let offset = zone.to_offset(jiff::Timestamp::now()).seconds();
-    Ok((86_400 + i64::from(offset)).rem_euclid(86_400) as u64 * 1_000_000_000)
+    let ahead = |offset: jiff::tz::Offset| {
+        (86_400 + i64::from(offset.seconds())).rem_euclid(86_400) as u64 * 1_000_000_000
+    };
+    let now = jiff::Timestamp::now();
+    let following = zone.following(now).map(|change| {
+        let from = u64::try_from(change.timestamp().as_nanosecond()).unwrap_or(u64::MAX);
+        (Nanos(from), ahead(change.offset()))
+    });
+    Ok(Midnights::new(ahead(zone.to_offset(now)), following))
 }
 
 /// Checks the feeds of a configuration, and says what their stage is told.

@@ -10,9 +10,7 @@ use wirematch::port::stream::Stream;
 use wirematch::port::tcp::{TcpAcceptor, TcpLine};
 pub use wirematch::simulate::{Listed, Manner, Market, News};
 use wirematch::wire::fix::Version;
-use wirematch::wire::fix::session::{
-    Endpoint, Identity, MemoryStore, Phase, Role, SessionConfig, Store,
-};
+use wirematch::wire::fix::session::{Endpoint, Identity, MemoryStore, Phase, Role, SessionConfig};
 
 /// One of its sessions.
 pub struct Door {

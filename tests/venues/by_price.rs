@@ -116,7 +116,7 @@ impl Floor {
         {
             text += &format!(
                 "[[market_data.feed]]\nname = \"{name}\"\nvenue = \"{name}\"\na = \"{}\"\n\
-                 stale_ms = 500\ninstruments = [\"ACME\"]\n\
+                 stale_ms = 500\nclock_ms = 0\ninstruments = [\"ACME\"]\n\
                  [[venue]]\nname = \"{name}\"\nsession = {session}\nversion = \"FIX.4.4\"\n\
                  instruments = [\"ACME\"]\nfailover_s = 3\n[venue.primary]\naddress = \"{}\"\n\
                  sender = \"WIREMATCH\"\ntarget = \"EXCH\"\n",

@@ -18,7 +18,7 @@ use crate::feed::{ArbiterOptions, WatchOptions};
 use crate::model::{Nanos, SessionId};
 use crate::port::{FrameMeta, Full, Port};
 use crate::runtime::{Clock, Percentiles, SystemClock};
-use crate::stage::{InletSpec, PricesOptions};
+use crate::stage::{InletSpec, Midnights, PricesOptions};
 use crate::topology::{Catalogue, PricesParts, StageName};
 use crate::wire::ethernet::Mac;
 use crate::wire::itch::Message;
@@ -158,7 +158,7 @@ pub(super) fn prices(
         arbiter: ArbiterOptions { lines: 1, ..ArbiterOptions::default() },
         orders_max: 4 * ORDERS,
         levels_max: 512,
-        midnight: 0,
+        midnights: Midnights::new(0, []),
         clock: Nanos(5_000_000_000),
     };
     let (instruments, watch) = (listed.clone(), WatchOptions::default());

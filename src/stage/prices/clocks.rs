@@ -8,21 +8,50 @@ use crate::wire::itch;
 const DAY: u64 = 86_400_000_000_000;
 const HALF: i64 = (DAY / 2) as i64;
 
+/// How far an exchange's midnight is from UTC's, in nanoseconds of time of day, and from when on:
+/// summer time begins and ends while we run.
+#[derive(Clone, Copy, Debug)]
+pub struct Midnights([(Nanos, u64); Self::MOST]);
+
+impl Midnights {
+    /// How many are known at once: some years of summer and winter time.
+    const MOST: usize = 8;
+
+    /// What holds first, and what follows it, in order of time; nothing beyond the room.
+    pub fn new(first: u64, following: impl IntoIterator<Item = (Nanos, u64)>) -> Self {
+        let mut all = [(Nanos::MAX, 0); Self::MOST];
+        let known = std::iter::once((Nanos::ZERO, first)).chain(following);
+        all.iter_mut().zip(known).for_each(|(place, from)| *place = from);
+        Self(all)
+    }
+
+    #[inline]
+    fn at(&self, now: Nanos) -> u64 {
+        let begun = self.0.iter().take_while(|(from, _)| *from <= now);
+        begun.last().map_or(0, |(_, midnight)| *midnight)
+    }
+}
+
 /// The two clocks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clocks {
-    /// How far the exchange's midnight is from UTC's, in nanoseconds of time of day.
-    pub(super) midnight: u64,
+    pub(super) midnights: Midnights,
     /// How far they may be apart; 0: as they like.
     pub(super) apart_max: Nanos,
 }
 
 impl Clocks {
+    /// The time of day at the exchange, by our clock.
+    #[inline]
+    fn today(self, now: Nanos) -> u64 {
+        (since_midnight(now) + self.midnights.at(now)) % DAY
+    }
+
     /// How far a time of day is behind ours (or, negative, ahead), in nanoseconds, the shorter way
     /// round.
     #[inline]
     fn behind(self, at: u64, now: Nanos) -> i64 {
-        let lag = ((since_midnight(now) + DAY + self.midnight - at % DAY) % DAY) as i64;
+        let lag = ((self.today(now) + DAY - at % DAY) % DAY) as i64;
         if lag < HALF { lag } else { lag - DAY as i64 }
     }
 
@@ -49,7 +78,7 @@ impl Clocks {
     /// Whether a time of day is still to come, in the exchange's own day: what is of this morning
     /// is, the shorter way round, ahead in the night.
     fn is_later_today(self, at: u64, now: Nanos) -> bool {
-        at % DAY > (since_midnight(now) + self.midnight) % DAY
+        at % DAY > self.today(now)
     }
 }
 
@@ -77,7 +106,8 @@ mod tests {
             behind in prop_oneof![-20 * SECOND..20 * SECOND, -HALF + 1..HALF - 1],
             midnight in 0..DAY,
         ) {
-            let clocks = Clocks { midnight, apart_max: Nanos(5 * SECOND as u64) };
+            let midnights = Midnights::new(midnight, []);
+            let clocks = Clocks { midnights, apart_max: Nanos(5 * SECOND as u64) };
             let now = now + DAY as i64;
             let said = now - behind + midnight as i64;
             let at = said.rem_euclid(DAY as i64) as u64;
@@ -99,10 +129,21 @@ mod tests {
 
     #[test]
     fn what_was_said_thirteen_hours_ago_may_come_again() {
-        let clocks = Clocks { midnight: 0, apart_max: Nanos(5 * SECOND as u64) };
+        let midnights = Midnights::new(0, []);
+        let clocks = Clocks { midnights, apart_max: Nanos(5 * SECOND as u64) };
         let hour = 3_600 * SECOND as u64;
         let now = Nanos(20 * DAY + 20 * hour);
         assert!(!clocks.differ(7 * hour, now, false) && clocks.differ(7 * hour, now, true));
         assert!(clocks.differ(21 * hour, now, false), "that is still to come");
+    }
+    #[test]
+    fn summer_time_begins_while_we_run() {
+        let hour = 3_600 * SECOND as u64;
+        let begins = Nanos(20 * DAY + hour);
+        let midnights = Midnights::new(hour, [(begins, 2 * hour)]);
+        let clocks = Clocks { midnights, apart_max: Nanos(5 * SECOND as u64) };
+        let before = Nanos(begins.0 - 1);
+        assert!(!clocks.differ(2 * hour - 1, before, true));
+        assert!(!clocks.differ(3 * hour, begins, true) && clocks.differ(2 * hour, begins, true));
     }
 }

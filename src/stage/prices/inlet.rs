@@ -92,7 +92,7 @@ impl Inlet {
             ends,
             taking: None,
             silence: spec.arbiter.silence,
-            clocks: Clocks { midnight: spec.midnight, apart_max: spec.clock },
+            clocks: Clocks { midnights: spec.midnights, apart_max: spec.clock },
             was_heard: None,
             faults_seen: 0,
         }

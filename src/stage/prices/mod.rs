@@ -14,6 +14,7 @@ mod inlet;
 
 use std::net::SocketAddrV4;
 
+pub use clocks::Midnights;
 pub use fetcher::{Fetched, Fetcher};
 
 use crate::feed::{ArbiterOptions, Notice, Quotes, Seen, Watch, WatchOptions};
@@ -115,8 +116,8 @@ pub struct InletSpec {
     pub orders_max: usize,
     /// Prices a side, at most.
     pub levels_max: usize,
-    /// How far the exchange's midnight is from UTC's, in nanoseconds of time of day.
-    pub midnight: u64,
+    /// When its day begins.
+    pub midnights: Midnights,
     /// How far its clock and ours may be apart; 0: as they like.
     pub clock: Nanos,
 }

@@ -95,7 +95,7 @@ impl World {
             arbiter,
             orders_max: 1_000,
             levels_max: 100,
-            midnight: 0,
+            midnights: Midnights::new(0, []),
             clock: Nanos(5_000 * MILLISECOND),
         };
         let watch = WatchOptions::default();

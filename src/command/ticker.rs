@@ -239,6 +239,8 @@ impl Ticker {
             level.map_or_else(String::new, |level| Price(level.price.into()).to_string())
         };
         let shares = |level: Option<crate::feed::Level>| level.map_or(0, |level| level.shares);
+        let (reference, lower, upper) = book.status.collar;
+        let collar = [reference, lower, upper];
         let whole = if book.is_spoiled { "part" } else { "whole" };
         let (at, state) = (clock_of(book.at), char::from(state));
         let (bid, ask, traded) = (price(top.bid), price(top.ask), Price(last.price.into()));
@@ -262,6 +264,7 @@ impl Ticker {
                     "ask": ask, "ask_shares": asks, "last": traded.to_string(),
                     "last_shares": volume, "state": state.to_string(),
                     "is_whole": !book.is_spoiled,
+                    "collar": collar.map(|price| Price(price.into()).to_string()),
                 })
             ),
         };

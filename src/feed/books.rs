@@ -257,9 +257,7 @@ impl Books {
         }
         let place = self.places[usize::from(locate)].checked_sub(FIRST).map(usize::from);
         let Some(place) = place else {
-            if let Message::SystemEvent(event) = message {
-                self.day = event.event_code;
-            }
+            self.note_of_all(message);
             return Ok(None);
         };
         if let Some(book) = self.books.get_mut(place) {
@@ -336,6 +334,19 @@ impl Books {
                     collar.lower_auction_collar_price,
                     collar.upper_auction_collar_price,
                 );
+            }
+            _ => {}
+        }
+    }
+
+    /// What is said of no instrument. A breach of the market-wide breaker halts all there are; each
+    /// trades again when its own trading state says so.
+    #[cold]
+    fn note_of_all(&mut self, message: &Message) {
+        match message {
+            Message::SystemEvent(event) => self.day = event.event_code,
+            Message::MwcbStatus(_) => {
+                self.books.iter_mut().for_each(|book| book.status.trading_state = b'H');
             }
             _ => {}
         }

@@ -182,3 +182,21 @@ fn to_follow_one_more_forgets_nothing() {
     let tops = |books: &Books| books.books.iter().map(|of| (of.top(), of.last)).collect::<Vec<_>>();
     assert_eq!(tops(&grown), tops(&whole));
 }
+
+#[test]
+fn the_breaker_of_the_whole_market_halts_all_until_each_trades_again() {
+    use crate::wire::itch::MwcbStatus;
+    let symbols = symbols(3);
+    let mut exchange = Exchange::new(3, &symbols, 1_000_000, 50);
+    let mut books = Books::new(&symbols, 1_000, 100);
+    (0..100).for_each(|_| _ = books.apply_message(&exchange.next_message()).unwrap());
+    let trading = |books: &Books| [0, 1, 2].map(|place| books.book(place).unwrap().trades());
+    assert_eq!(trading(&books), [true; 3]);
+    let (stock_locate, tracking_number, timestamp) = (0, 0, [0; 6]);
+    let breach = MwcbStatus { stock_locate, tracking_number, timestamp, breached_level: b'1' };
+    books.apply_message(&Message::MwcbStatus(breach)).unwrap();
+    assert_eq!(trading(&books), [false; 3]);
+    books.apply_message(&exchange.action(1, b'Q')).unwrap();
+    books.apply_message(&exchange.action(2, b'T')).unwrap();
+    assert_eq!(trading(&books), [false, true, true]);
+}

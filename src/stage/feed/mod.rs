@@ -1,5 +1,6 @@
 //! Market data out: ITCH 5.0 over MoldUDP64 to a group, and messages sent again on request.
 
+mod allowance;
 mod days;
 mod publisher;
 mod store;
@@ -15,6 +16,7 @@ use crate::port::endpoint::{Opened, UdpEndpoint};
 use crate::runtime::{Counters, LatencyRecorder, Stage};
 use crate::snapshot::part;
 use crate::stage::device::{DeviceCounter, show_device};
+use crate::stage::feed::allowance::Allowance;
 use crate::stage::feed::publisher::Publisher;
 use crate::stage::{BURST, FrameCause, Gate};
 use crate::wire::ethernet::Mac;
@@ -43,9 +45,6 @@ const RETRY: Nanos = Nanos(50_000);
 
 /// How far a throttled channel may catch up at once, in nanoseconds of its pace.
 const BURST_SPAN: u64 = 1_000_000;
-
-/// Retransmitted packets a second, at most, all clients together.
-const RESENDS_PER_SECOND: u64 = 20_000;
 
 /// What a feed is told at boot.
 #[derive(Clone, Debug)]
@@ -167,9 +166,8 @@ pub struct Feed<P: Port> {
     heartbeat_due: Nanos,
     /// Nothing is sent before: the port was full, or the group's station is being asked for.
     retry_at: Nanos,
-    /// Nanoseconds of credit for retransmission.
-    credit: u64,
-    seen: Nanos,
+    /// What may be sent again.
+    allowance: Allowance,
     is_stopping: bool,
     packet: [u8; PACKET_MAX],
     /// Counters, for whoever shows them.
@@ -203,8 +201,7 @@ impl<P: Port> Feed<P> {
             gate,
             heartbeat_due: Nanos::ZERO,
             retry_at: Nanos::ZERO,
-            credit: 0,
-            seen: Nanos::ZERO,
+            allowance: Allowance::default(),
             is_stopping: false,
             packet: [0; PACKET_MAX],
             counters: Counters::default(),
@@ -379,20 +376,17 @@ impl<P: Port> Feed<P> {
 
     fn resend(&mut self, to: SocketAddrV4, request: &Request, now: Nanos) {
         self.counters.count(FeedCounter::Requests);
-        const COST: u64 = 1_000_000_000 / RESENDS_PER_SECOND;
-        let earned = now.saturating_sub(self.seen).0;
-        self.credit = self.credit.saturating_add(earned).min(COST * BURST as u64);
-        self.seen = now;
         let store = &self.state.publisher.store;
         let (kept, name) = (store.oldest()..store.next(), self.state.options.session);
         let place = self.state.days().place(name, request.session, request.sequence_number);
         let place = place.filter(|place| kept.contains(place));
         let most = request.requested_message_count;
-        let Some(place) = place.filter(|_| self.credit >= COST && most > 0) else {
+        let may = self.allowance.has(*to.ip(), now);
+        let Some(place) = place.filter(|_| may && most > 0) else {
             self.counters.count(FeedCounter::Refused);
             return;
         };
-        self.credit -= COST;
+        self.allowance.spend(*to.ip());
         let count = self.send_packet(to, place, most);
         self.counters.add(FeedCounter::Resent, count.unwrap_or(0) as u64);
     }

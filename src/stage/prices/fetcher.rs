@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, SocketAddrV4, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::model::Nanos;
 use crate::wire::session::Token;
@@ -13,6 +13,8 @@ use crate::wire::soupbintcp::{Login, Packet, snapshot_ends};
 
 /// How long a server may take to say the next thing.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long all of it may take: who says a byte now and then must not hold up the thread for ever.
+const WHOLE: Duration = Duration::from_secs(60);
 /// The pause after an attempt.
 const PAUSE: Nanos = Nanos(1_000_000_000);
 /// Bytes of a snapshot, at most.
@@ -171,7 +173,7 @@ impl Fetcher {
             }
             errand.next = now.saturating_add(PAUSE);
             work += 1;
-            match fetch(*address, user, password, errand.wished.session()) {
+            match fetch(*address, user, password, errand.wished.session(), WHOLE) {
                 Ok(fetched) => {
                     let _ = errand.fetched.push(Fetched { wish, ..fetched });
                     errand.done = wish;
@@ -183,13 +185,16 @@ impl Fetcher {
     }
 }
 
-/// Fetches one snapshot of a session.
+/// Fetches one snapshot of a session, within a time.
+#[allow(clippy::disallowed_methods, reason = "a server's time-out is by this machine's clock")]
 fn fetch(
     address: SocketAddrV4,
     user: &str,
     password: &str,
     session: Token,
+    within: Duration,
 ) -> Result<Fetched, String> {
+    let begun = Instant::now();
     let stream = TcpStream::connect_timeout(&SocketAddr::V4(address), PATIENCE);
     let mut stream = stream.map_err(|error| error.to_string())?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(|error| error.to_string())?;
@@ -224,8 +229,35 @@ fn fetch(
             at += length;
         }
         arrived.drain(..at);
+        if begun.elapsed() > within {
+            return Err(format!("it took more than {} s", within.as_secs_f32()));
+        }
         if snapshot.len() > BYTES_MAX {
             return Err("it has no end".into());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_trickles_is_left() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let std::net::SocketAddr::V4(address) = listener.local_addr().unwrap() else { panic!() };
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut beat = Vec::new();
+            Packet::ServerHeartbeat.write(&mut beat);
+            // It ends where the client hangs up.
+            while stream.write_all(&beat).is_ok() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let within = Duration::from_millis(300);
+        let outcome = fetch(address, "", "", [b' '; 10], within).map(|of| of.len());
+        assert!(outcome.clone().is_err_and(|why| why.contains("0.3 s")), "{outcome:?}");
+        server.join().unwrap();
     }
 }

@@ -1,5 +1,7 @@
 //! Whom the console lets in, for how long, and by which road.
 
+#![allow(clippy::disallowed_methods, reason = "a test waits for others by the clock")]
+
 #[path = "support/console.rs"]
 mod console;
 #[path = "support/process.rs"]

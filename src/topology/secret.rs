@@ -76,7 +76,7 @@ mod tests {
             replica = \"postgres://u:s5@h/d\"\n\
             [venue.primary]\npassword = \"s7\"\nusername = \"s8\"\nsender = \"US\"\n\
             [fix]\ncredentials = \"s9\"\n[alarm]\nwebhook = \"http://h/s0\"\n";
-        let table: toml::Table = toml::from_str(&text).expect("it is good");
+        let table: toml::Table = toml::from_str(text).expect("it is good");
         let mut value = serde_json::to_value(table).expect("plain data");
         let taken = conceal(&mut value);
         let shown = value.to_string();

@@ -10,7 +10,7 @@ mod fold;
 mod follow;
 mod identity;
 mod line;
-#[cfg(feature = "scaled")]
+#[cfg(any(feature = "scaled", test))]
 mod pipe;
 mod primary;
 mod to_primary;

@@ -11,8 +11,9 @@ use wirematch::simulate::{Found, Options, Sabotage, Struck, simulate};
 
 const TROUBLE: Nanos = Nanos(500_000_000);
 
-/// Seeds beyond the first that found something once.
-const FOUND_ONCE: [u64; 5] = [936, 1_408, 2_330, 3_518, 4_349];
+/// Seeds beyond the first that found something, drawn as they are now: a turned bit in the length
+/// of a message that was waited for, a standby that waited for ever for a disk that fails.
+const FOUND_ONCE: [u64; 2] = [3_940, 4_597];
 
 /// Of so many seeds one is run twice.
 const TWICE_EVERY: u64 = 5;

@@ -6,16 +6,16 @@ use crate::journal::{
     Annex, Annexed, Disk, Files, Health, Keeper, KeeperThread, Opened, UtcMapping, Writer,
     open_both_from,
 };
-use crate::model::{Command, Event, Group, Nanos, SeqNo};
+use crate::model::{Command, Event, Nanos, SeqNo};
 use crate::runtime::{Clock, SystemClock};
 use crate::snapshot::{Container, Stand};
 use crate::stage::{FixState, Rule, VenuesState};
 use crate::topology::standby::Copies;
 use crate::topology::{
-    BootError, Catalogue, Config, Kept, ReleaseGate, Replay, Taker, Unfit, empty_feed, empty_fold,
-    empty_gateway, empty_peers, fits, fix_options, fix_records, identity, journal_folder,
-    journal_settings, list_snapshots, meaning, open_fix, open_venues, snapshots_folder,
-    venues_options,
+    BootError, Catalogue, Config, Kept, Mender, ReleaseGate, Replay, Taker, Unfit, empty_feed,
+    empty_fold, empty_gateway, empty_peers, fits, fix_options, fix_records, identity,
+    journal_folder, journal_settings, list_snapshots, meaning, open_fix, open_venues,
+    snapshots_folder, step_or_wait, venues_options,
 };
 use crate::wire::fix::session::StoreError;
 
@@ -265,15 +265,16 @@ impl Recovered {
     /// As [`boot`].
     pub(crate) fn catch_up(&mut self, until: SeqNo) -> Result<(), BootError> {
         let Self { event_log, replay, mended, idle_keepers, .. } = self;
+        let mut mender = Mender::new(event_log, idle_keepers);
         replay.run(
             until,
             &mut |event| {
                 *mended += 1;
-                mend(event_log, idle_keepers, event);
+                mender.write(event);
             },
             &mut |_| (),
         )?;
-        Ok(())
+        mender.finish()
     }
 }
 
@@ -296,25 +297,4 @@ fn take_hand(config: &Config, replay: &mut Replay) -> Result<Vec<Annexed>, BootE
     let mut annexed = replay.fix.hand_over(hand)?;
     annexed.extend(replay.venues.hand_over(hand)?);
     Ok(annexed)
-}
-
-/// Writes an event that the crash kept from the event log, waiting for room as long as it takes.
-pub(crate) fn mend(log: &mut Writer<Event>, idle_keepers: &mut [Keeper], event: &Event) {
-    while log.room() < crate::model::LINES_MAX {
-        step_or_wait(idle_keepers);
-    }
-    if log.append(&Group::new(*event)).is_ok() {
-        log.commit();
-    }
-}
-
-/// A moment passes: for keepers that have threads, or for these, which have none.
-fn step_or_wait(idle_keepers: &mut [Keeper]) {
-    let pause = std::time::Duration::from_millis(1);
-    if idle_keepers.is_empty() {
-        std::thread::sleep(pause);
-    }
-    idle_keepers.iter_mut().for_each(|keeper| {
-        keeper.step(pause);
-    });
 }

@@ -9,7 +9,7 @@ use crate::simulate::Sabotage;
 use crate::simulate::cables::Switchboard;
 use crate::simulate::machine::{Fallen, Machine, MakePorts, State, said};
 use crate::simulate::platter::Platter;
-use crate::topology::{Crown, Ending, Folding, Receiver, Recovered, Replay, Shared, mend};
+use crate::topology::{Crown, Ending, Folding, Mender, Receiver, Recovered, Replay, Shared};
 
 /// Lines for the events of one command.
 const EVENTS_ROOM: usize = 64;
@@ -95,6 +95,7 @@ impl Standing {
             *is_flipped = true;
             forget_an_order(replay);
         }
+        let mut mender = Mender::new(event_log, idle_keepers);
         let (mut place, mut fill) = (0, None);
         let folded = folding
             .step(replay, &mut |event| {
@@ -102,10 +103,11 @@ impl Standing {
                 place += 1;
                 let is_dropped = sabotage == Some(Sabotage::DropEvent) && seq % 64 == 40;
                 if !is_dropped || place > 1 {
-                    mend(event_log, idle_keepers, event);
+                    mender.write(event);
                 }
             })
             .map_err(said);
+        mender.finish().map_err(said)?;
         if let Some(fill) = fill.filter(|_| sabotage == Some(Sabotage::FillTwice)) {
             let _ = replay.fold.gate.apply(&fill);
         }

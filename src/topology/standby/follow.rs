@@ -25,8 +25,8 @@ use crate::topology::standby::line::{Lines, TcpLines, ToWitness};
 use crate::topology::standby::to_primary::{ToPrimary, is_final};
 use crate::topology::standby::to_witness::to_witness;
 use crate::topology::{
-    BootError, Catalogue, Config, Crown, Part, Recovered, ReleaseGate, StandbyConfig, identity,
-    journal_folder, mend, spawn_snapshots,
+    BootError, Catalogue, Config, Crown, Mender, Part, Recovered, ReleaseGate, StandbyConfig,
+    identity, journal_folder, spawn_snapshots,
 };
 
 /// A standby that became primary.
@@ -163,7 +163,9 @@ fn stand(
         let folded = loop {
             // Read before the step: what was recorded until then is in it.
             let is_last = is_ended.load(Ordering::Acquire);
-            match folding.step(replay, &mut |event| mend(event_log, &mut [], event)) {
+            let mut mender = Mender::new(event_log, &mut []).until(stop);
+            let stepped = folding.step(replay, &mut |event| mender.write(event));
+            match mender.finish().and(stepped.map_err(BootError::Replay)) {
                 Ok(true) => idle = 0,
                 Ok(false) if is_last => break Ok(()),
                 Ok(false) => {
@@ -177,8 +179,11 @@ fn stand(
             }
         };
         let ending = receiving.join().unwrap_or(None);
-        folded.map_err(|error| StandbyError::Boot(BootError::Replay(error)))?;
-        Ok(ending)
+        match folded {
+            // It may have stopped while it waited for room.
+            Err(_) if stop.load(Ordering::Acquire) => Ok(None),
+            folded => folded.map(|()| ending).map_err(StandbyError::Boot),
+        }
     })
 }
 

@@ -102,7 +102,7 @@ impl Served {
             Some(folder) => {
                 std::fs::create_dir_all(folder).context("making the folder of the sessions")?;
                 let path = folder.join(format!("{}-{sender}-{target}.fix", version.name()));
-                let store = FileStore::open(&path, false).map_err(|error| anyhow::anyhow!(error));
+                let store = FileStore::open(&path).map_err(|error| anyhow::anyhow!(error));
                 Box::new(store.with_context(|| format!("opening {}", path.display()))?)
             }
         };

@@ -28,6 +28,19 @@ pub trait Disk: Send + Sync {
     /// What the system said.
     fn sync_file(&self, file: &File) -> io::Result<()>;
 
+    /// Opens a file that others write, and waits until its folder's entry of it is on the disk.
+    ///
+    /// # Errors
+    /// What the system said.
+    fn open(&self, path: &Path) -> io::Result<File>;
+
+    /// Waits until a file's length, and its bytes from an offset on, are on the disk; what is in
+    /// front of that is there already.
+    ///
+    /// # Errors
+    /// What the system said; final for that file.
+    fn sync_from(&self, file: &File, from: u64) -> io::Result<()>;
+
     /// Gives a whole file its name, and waits until the folder is on the disk.
     ///
     /// # Errors
@@ -70,9 +83,18 @@ impl Disk for Files {
         file.sync_all()
     }
 
+    fn open(&self, path: &Path) -> io::Result<File> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        sync_folder(path).map(|()| file)
+    }
+
+    fn sync_from(&self, file: &File, _: u64) -> io::Result<()> {
+        file.sync_data()
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)?;
-        to.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        sync_folder(to)
     }
 
     fn sync(&self, _: &Path, map: &MapMut, range: Range<usize>) -> io::Result<()> {
@@ -88,4 +110,9 @@ impl Disk for Files {
         let Ok(text) = fs::read("/proc/sys/kernel/random/boot_id") else { return 0 };
         blake3::hash(&text).as_bytes().first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
     }
+}
+
+/// Waits until the folder that a file is in is on the disk.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }

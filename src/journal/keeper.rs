@@ -129,7 +129,8 @@ impl Keeper {
         let Self { mut maker, mut syncer, mut sealer, interval, lock } = self;
         let stop = Arc::new(AtomicBool::new(false));
         let pause = interval.clamp(PAUSE_MIN, PAUSE_MAX);
-        let mut keeper = KeeperThread { stop: Arc::clone(&stop), threads: vec![], lock };
+        let mut keeper =
+            KeeperThread { stop: Arc::clone(&stop), threads: vec![], lock: Some(lock) };
         let stopped = Arc::clone(&stop);
         let synced = Arc::new(AtomicBool::new(false));
         let all_synced = Arc::clone(&synced);
@@ -174,10 +175,15 @@ pub struct KeeperThread {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
     #[expect(dead_code, reason = "held, not read: it locks the log until this is dropped")]
-    lock: std::fs::File,
+    lock: Option<std::fs::File>,
 }
 
 impl KeeperThread {
+    /// Of a thread that ends, with a last sync, once `stop` is raised and it is woken.
+    pub(crate) fn of(stop: Arc<AtomicBool>, thread: JoinHandle<()>) -> Self {
+        Self { stop, threads: vec![thread], lock: None }
+    }
+
     /// Stops it after a last sync; `false` if one of its threads had panicked.
     pub fn stop(mut self) -> bool {
         self.join()

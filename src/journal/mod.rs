@@ -14,6 +14,7 @@
 //! Opening a log after a crash cuts a torn tail; damage before good frames is never cut.
 
 mod annex;
+mod annex_keeper;
 mod aside;
 mod checksum;
 mod cut;
@@ -38,6 +39,7 @@ mod writer;
 use std::path::{Path, PathBuf};
 
 pub use annex::{Annex, Annexed};
+pub use annex_keeper::AnnexKeeper;
 pub use aside::{Aside, PutAside, mark_of_command};
 pub use cut::cut_back;
 pub use disk::{Disk, Files};

@@ -45,9 +45,9 @@ pub struct Follower {
     heard_at: Nanos,
     vigil: Vigil,
     digests: VecDeque<(u64, u64)>,
-    /// Pieces of files beside the journal that nobody has taken yet, and how many were taken.
+    /// Pieces of files beside the journal that nobody has taken yet, and how many count.
     pieces: VecDeque<Piece>,
-    taken: u64,
+    counted: u64,
     /// Whether the primary was told which of them are here.
     pub has_told: bool,
     /// The primary's last command, and the last it came through, as it said.
@@ -78,7 +78,7 @@ impl Follower {
             vigil: Vigil::default(),
             digests: VecDeque::new(),
             pieces: VecDeque::new(),
-            taken: 0,
+            counted: 0,
             has_told: false,
             last: 0,
             survived: 0,
@@ -140,11 +140,14 @@ impl Follower {
         self.channel.send(&Message::Holds { file, length, hands }.encode());
     }
 
-    /// The next piece of such a file; who takes it writes it before the next confirmation.
+    /// The next piece of such a file.
     pub fn piece(&mut self) -> Option<Piece> {
-        let piece = self.pieces.pop_front()?;
-        self.taken += 1;
-        Some(piece)
+        self.pieces.pop_front()
+    }
+
+    /// So many pieces that came on this line are here for good.
+    pub fn count(&mut self, pieces: u64) {
+        self.counted = pieces;
     }
 
     /// Takes what came; puts commands on record while there is room; says how many. Without a log
@@ -175,7 +178,7 @@ impl Follower {
 
     /// Says how far this side has come, where that is something new.
     pub fn confirm(&mut self, received: u64, settled: u64, applied: u64, differs_at: u64) {
-        let pieces = self.taken;
+        let pieces = self.counted;
         let now = [received, settled, applied, differs_at, pieces];
         if self.welcome.is_some() && now != self.confirmed && !self.channel.is_full() {
             self.confirmed = now;

@@ -186,7 +186,7 @@ pub enum Message {
         applied: u64,
         /// The first block whose digest differs; 0: none did.
         differs_at: u64,
-        /// Pieces of annexed files in its page cache, of those that were said on this line.
+        /// Pieces of annexed files that are there for good, of those that were said on this line.
         pieces: u64,
     },
     /// What a standby has of a file beside the journal.

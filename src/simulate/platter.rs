@@ -261,6 +261,22 @@ impl Disk for Platter {
         locked(&self.0).sync(file, 0..usize::MAX)
     }
 
+    fn open(&self, path: &Path) -> io::Result<File> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let number = file.metadata()?.ino();
+        let mut state = locked(&self.0);
+        // It may be the number of a file that is gone.
+        if state.plates.get(&number).is_none_or(|plate| plate.path != path) {
+            let (sure, dropped) = (BTreeMap::new(), BTreeMap::new());
+            state.plates.insert(number, Plate { path: path.to_owned(), sure, dropped });
+        }
+        Ok(file)
+    }
+
+    fn sync_from(&self, file: &File, from: u64) -> io::Result<()> {
+        locked(&self.0).sync(file, from as usize..usize::MAX)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = locked(&self.0);
         let number = fs::metadata(from)?.ino();

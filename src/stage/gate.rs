@@ -90,6 +90,11 @@ impl Rule {
         matches!(self, Self::Replicated | Self::SyncedReplicated)
     }
 
+    /// Whether this machine's disk has a part in it.
+    pub const fn needs_disk(self) -> bool {
+        matches!(self, Self::Synced | Self::SyncedReplicated)
+    }
+
     /// As the configuration writes it.
     pub const fn name(self) -> &'static str {
         match self {

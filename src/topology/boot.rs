@@ -21,7 +21,7 @@ use crate::topology::{
     AdminOptions, AdminServer, Catalogue, Config, ConfigError, Crown, DayEnd, FixParts, LimitsFile,
     Part, Parts, PeersParts, Placement, PricesParts, Promoted, Recovered, ReleaseGate, Replay,
     ReplayError, Timetable, VenuesParts, engine_limits, fix_options, journal_folder, open_court,
-    outlet_options, parse_limits, place, reign_of, risk_bound, wire,
+    outlet_options, parse_limits, place, reign_of, risk_bound, spawn_annex_keeper, wire,
 };
 
 /// The pause between attempts to reach an exchange.
@@ -148,7 +148,8 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
     let files = limits_files(config, catalogue)?;
     let journal = journal_folder(&config.data);
     let annex = recovered.resume_sessions(config, catalogue)?;
-    let Recovered { mut command_log, event_log, keepers, mut replay, mut epochs, .. } = recovered;
+    let Recovered { mut command_log, event_log, mut keepers, mut replay, mut epochs, .. } =
+        recovered;
     let Recovered { mended, torn, snapshot, passed_over, put_aside, taker, .. } = recovered;
     command_log.set_epoch(crown.epoch);
     // Where nobody grants epochs any more, the last one that somebody had goes on.
@@ -170,6 +171,7 @@ pub fn take_office<E: Port + 'static, F: Port + 'static>(
     }
     let (gate, release) = gate_of(config, &command_log);
     let progress = [command_log.progress(), event_log.progress()];
+    keepers.push(spawn_annex_keeper(config, &annex, &progress[0])?);
     let first = command_log.last() + 1;
     if epochs.last().is_none_or(|(epoch, _)| *epoch != crown.epoch) {
         epochs.push((crown.epoch, first));

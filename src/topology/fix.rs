@@ -250,7 +250,7 @@ pub fn open_fix(options: &FixOptions, data: &Path) -> Result<FixState, StoreErro
         std::fs::create_dir_all(data.join("fix"))?;
     }
     FixState::open(options, &mut |spec| -> OpenedRecord {
-        Ok(Box::new(FileStore::open(&record(data, spec.id), false)?))
+        Ok(Box::new(FileStore::open(&record(data, spec.id))?))
     })
 }
 

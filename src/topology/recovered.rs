@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::journal::{
-    Annex, Annexed, Disk, Files, Health, Keeper, KeeperThread, Opened, UtcMapping, Writer,
-    open_both_from,
+    Annex, AnnexKeeper, Annexed, Disk, Files, Health, Keeper, KeeperThread, Opened, Progress,
+    UtcMapping, Writer, open_both_from,
 };
 use crate::model::{Command, Event, Nanos, SeqNo};
 use crate::runtime::{Clock, SystemClock};
@@ -40,8 +40,7 @@ pub struct Recovered {
     pub(super) put_aside: Vec<String>,
     /// What a standby has of the primary's beside the journal.
     pub(crate) copies: Copies,
-    /// What stands beside a primary's journal and its standby must have too; nothing where there
-    /// is one machine.
+    /// What stands beside a primary's journal, and its standby must have too.
     annexed: Vec<Annexed>,
     /// The thread that took snapshots while this machine stood by; it has been asked to stop.
     pub(super) taker: Taker,
@@ -175,7 +174,7 @@ impl Recovered {
             Part::Primary => {
                 replay.venues = open_venues(&venues, &config.data)?;
                 replay.fix = open_fix(&fix, &config.data)?;
-                annexed = take_hand(config, &mut replay)?;
+                annexed = take_hand(&mut replay)?;
             }
             Part::Standby => {
                 copies = Copies::open(config, catalogue)?;
@@ -216,7 +215,7 @@ impl Recovered {
         let [clients, venues] = copies.into_stores();
         self.replay.venues.inherit(venues.into_iter());
         self.replay.fix.inherit(clients.into_iter());
-        self.annexed = take_hand(config, &mut self.replay)?;
+        self.annexed = take_hand(&mut self.replay)?;
         self.replay.fix.tell_untold();
         Ok(())
     }
@@ -237,7 +236,8 @@ impl Recovered {
     }
 
     /// Sessions with FIX clients and at exchanges go on from where history and their records are.
-    /// What they say waits for the standby, where there is one: says how far that has the records.
+    /// What they say waits for the disk or the standby, as is promised: says how far those have the
+    /// records.
     ///
     /// # Errors
     /// A record that cannot be written.
@@ -253,6 +253,10 @@ impl Recovered {
             return Ok(Arc::default());
         }
         let annex = Arc::new(Annex::new(std::mem::take(annexed)));
+        if !config.standby.is_used() {
+            annex.await_disk(config.gate() == ReleaseGate::Synced);
+            annex.await_standby(false);
+        }
         replay.fix.annex(&annex);
         replay.venues.annex(&annex, fix_records(config, catalogue).len());
         Ok(annex)
@@ -278,16 +282,36 @@ impl Recovered {
     }
 }
 
+/// Who brings what stands beside the journal to the disk.
+pub(crate) fn annex_keeper(
+    config: &Config,
+    annex: &Arc<Annex>,
+    commands: &Arc<Progress>,
+    disk: Arc<dyn Disk>,
+) -> AnnexKeeper {
+    let interval = journal_settings(config).sync_interval;
+    AnnexKeeper::new(Arc::clone(annex), disk, Arc::clone(commands), interval)
+}
+
+/// The same, at work on a thread of its own.
+///
+/// # Errors
+/// A system that has no thread left.
+pub(crate) fn spawn_annex_keeper(
+    config: &Config,
+    annex: &Arc<Annex>,
+    commands: &Arc<Progress>,
+) -> Result<KeeperThread, BootError> {
+    spawn(annex_keeper(config, annex, commands, Arc::new(Files)).spawn())
+}
+
 fn spawn<T>(outcome: std::io::Result<T>) -> Result<T, BootError> {
     outcome.map_err(|source| BootError::System { what: "cannot start a thread".into(), source })
 }
 
 /// What stands beside the journal is written by this running of this machine from here on, before
 /// it writes anything: what two have of one hand is the same.
-fn take_hand(config: &Config, replay: &mut Replay) -> Result<Vec<Annexed>, BootError> {
-    if !config.standby.is_used() {
-        return Ok(Vec::new());
-    }
+fn take_hand(replay: &mut Replay) -> Result<Vec<Annexed>, BootError> {
     let mut hand = [0; 8];
     getrandom::fill(&mut hand).map_err(|error| BootError::System {
         what: "the system has no randomness".into(),

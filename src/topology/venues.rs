@@ -109,7 +109,7 @@ pub fn open_venues(options: &VenuesOptions, data: &Path) -> Result<VenuesState, 
         std::fs::create_dir_all(data.join("venues"))?;
     }
     VenuesState::open(options, &mut |venue, line| -> VenueRecord {
-        Ok(Box::new(FileStore::open(&record(data, venue, line), false)?))
+        Ok(Box::new(FileStore::open(&record(data, venue, line))?))
     })
 }
 

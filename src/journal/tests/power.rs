@@ -36,6 +36,14 @@ impl Disk for Running {
         Quick.sync_file(file)
     }
 
+    fn open(&self, path: &Path) -> io::Result<File> {
+        Quick.open(path)
+    }
+
+    fn sync_from(&self, file: &File, from: u64) -> io::Result<()> {
+        Quick.sync_from(file, from)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         Quick.rename(from, to)
     }

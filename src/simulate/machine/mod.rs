@@ -12,7 +12,7 @@ use primary::Primary;
 use standing::{Standing, forget_an_order};
 
 use crate::engine::{Fold, Shards};
-use crate::journal::{Disk, Keeper, LogKind};
+use crate::journal::{Annex, AnnexKeeper, Disk, Keeper, LogKind, Progress};
 use crate::model::{Nanos, Request, SeqNo};
 use crate::port::Port;
 use crate::replica::{Name, Wish};
@@ -22,7 +22,7 @@ use crate::simulate::platter::Platter;
 use crate::stage::Rule;
 use crate::topology::{
     AtTheDoor, BootError, Catalogue, Config, Crown, Part, Recovered, ReleaseGate, TakeError,
-    ToWitness, journal_folder, looked_at, may_inherit, take_snapshot, to_witness,
+    ToWitness, annex_keeper, journal_folder, looked_at, may_inherit, take_snapshot, to_witness,
 };
 
 /// What a machine is at.
@@ -246,7 +246,7 @@ impl Machine {
             State::Standing(standing) => self.stand(standing, part, now, ports),
             State::Primary(mut primary) => {
                 if part == primary.stages.len() {
-                    self.keep(&mut primary.keepers, now);
+                    self.keep(&mut primary.keepers, &mut primary.annex_keeper, now);
                 }
                 let outcome = primary.step(part, now, self.sabotage);
                 match outcome {
@@ -320,7 +320,9 @@ impl Machine {
         let open = || self.open(Part::Standby);
         let (mut recovered, receiver) = door.enter(&self.config, witness, open).map_err(said)?;
         self.look_at_start(&mut recovered)?;
-        self.state = State::Standing(Box::new(Standing::new(recovered, receiver, heard)));
+        let commands = recovered.command_log.progress();
+        let keeper = self.annex_keeper(&receiver.copied(), &commands);
+        self.state = State::Standing(Box::new(Standing::new(recovered, receiver, heard, keeper)));
         self.syncs = 0;
         Ok(1)
     }
@@ -367,8 +369,12 @@ impl Machine {
         Recovered::open_idle(&self.config, &self.catalogue, part, &disk)
     }
 
+    fn annex_keeper(&self, annex: &Arc<Annex>, commands: &Arc<Progress>) -> AnnexKeeper {
+        annex_keeper(&self.config, annex, commands, Arc::new(self.disk.clone()))
+    }
+
     /// What its keepers' threads did since, as far as its time goes.
-    fn keep(&mut self, keepers: &mut [Keeper], now: Nanos) {
+    fn keep(&mut self, keepers: &mut [Keeper], annex_keeper: &mut AnnexKeeper, now: Nanos) {
         let since = Duration::from_nanos(now.saturating_sub(self.kept_at).0);
         if since < KEEP_EVERY {
             return;
@@ -378,6 +384,7 @@ impl Machine {
         keepers.iter_mut().for_each(|keeper| {
             keeper.step(since);
         });
+        annex_keeper.step(since);
     }
 
     /// The operator's request, where this is the primary.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::journal::{Health, Keeper, Progress};
+use crate::journal::{AnnexKeeper, Health, Keeper, Progress};
 use crate::link::Producer;
 use crate::model::{CommandKind, Group, InstrumentId, Nanos, Request, SeqNo};
 use crate::port::watch::Watch;
@@ -30,6 +30,7 @@ const ON_THE_WAY: u32 = 512;
 pub(super) struct Primary {
     pub(super) stages: Vec<Box<dyn Stage>>,
     pub(super) keepers: Vec<Keeper>,
+    pub(super) annex_keeper: AnnexKeeper,
     archive: Archive,
     door: Door,
     dialer: Dialer,
@@ -104,6 +105,7 @@ impl Machine {
             let _ = slow_requests.push(&Group::new(opening));
         }
         let reign = reign_of(config, catalogue, crown.epoch, epochs, &aside);
+        let annex_keeper = self.annex_keeper(&annex, &progress[0]);
         let sitting = Sitting::new(Court {
             config: config.standby.clone(),
             crown,
@@ -122,6 +124,7 @@ impl Machine {
         self.state = State::Primary(Box::new(Primary {
             stages: stages.into_iter().map(|(_, stage)| stage).collect(),
             keepers: idle_keepers,
+            annex_keeper,
             archive: Archive::new(&journal_folder(&config.data), &options, archive),
             door,
             dialer,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::engine::{BookView, Matcher};
+use crate::journal::AnnexKeeper;
 use crate::model::{Command, CommandKind, EventKind, Group, Nanos};
 use crate::replica::Heard;
 use crate::simulate::Sabotage;
@@ -19,6 +20,7 @@ pub(super) struct Standing {
     pub(super) recovered: Recovered,
     receiver: Receiver,
     folding: Folding,
+    annex_keeper: AnnexKeeper,
     shared: Arc<Shared>,
     is_flipped: bool,
 }
@@ -63,7 +65,8 @@ impl Machine {
                 Ok(work)
             }
             _ => {
-                self.keep(&mut standing.recovered.idle_keepers, now);
+                let Standing { recovered, annex_keeper, .. } = &mut *standing;
+                self.keep(&mut recovered.idle_keepers, annex_keeper, now);
                 self.state = State::Standing(standing);
                 Ok(0)
             }
@@ -72,10 +75,15 @@ impl Machine {
 }
 
 impl Standing {
-    pub(super) fn new(recovered: Recovered, receiver: Receiver, heard: Heard) -> Self {
+    pub(super) fn new(
+        recovered: Recovered,
+        receiver: Receiver,
+        heard: Heard,
+        annex_keeper: AnnexKeeper,
+    ) -> Self {
         let shared = Arc::<Shared>::default();
         let folding = Folding::new(&recovered, heard, Arc::clone(&shared));
-        Self { recovered, receiver, folding, shared, is_flipped: false }
+        Self { recovered, receiver, folding, annex_keeper, shared, is_flipped: false }
     }
 
     fn receive(&mut self, now: Nanos, lines: &mut Switchboard) -> Result<usize, Ending> {

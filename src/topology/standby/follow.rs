@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::journal::{
-    Aside, Health, JournalError, LogKind, Progress, PutAside, Writer, cut_back, scan,
+    Annex, Aside, Health, JournalError, LogKind, Progress, PutAside, Writer, cut_back, scan,
 };
 use crate::model::{Command, Nanos, SeqNo};
 use crate::replica::{Follower, Heard, Wish};
@@ -26,7 +26,7 @@ use crate::topology::standby::to_primary::{ToPrimary, is_final};
 use crate::topology::standby::to_witness::to_witness;
 use crate::topology::{
     BootError, Catalogue, Config, Crown, Mender, Part, Recovered, ReleaseGate, StandbyConfig,
-    identity, journal_folder, spawn_snapshots,
+    identity, journal_folder, spawn_annex_keeper, spawn_snapshots,
 };
 
 /// A standby that became primary.
@@ -105,7 +105,8 @@ pub fn stand_by(
             ((config.clone(), catalogue.clone()), recovered.command_log.progress());
         let taker = spawn_snapshots(parts, commands, None, stop_taking.clone(), None);
         let mut taker = taker.map_err(no_thread)?;
-        let ending = stand(&mut recovered, receiver, heard, &clock, &mut lines, (stop, say));
+        let ending =
+            stand(config, &mut recovered, receiver, heard, (&clock, &mut lines), (stop, say));
         stop_taking.raise();
         if matches!(ending, Ok(Some(Ending::Again(_)))) {
             // What it reads is about to be cut.
@@ -129,15 +130,17 @@ pub fn stand_by(
 
 /// Both threads, until the receiving one ends; nothing where somebody asked to stop.
 fn stand(
+    config: &Config,
     recovered: &mut Recovered,
     mut receiver: Receiver,
     heard: Heard,
-    clock: &SystemClock,
-    lines: &mut TcpLines,
+    (clock, lines): (&SystemClock, &mut TcpLines),
     (stop, say): (&AtomicBool, &(dyn Fn(StandbyReport) + Sync)),
 ) -> Result<Option<Ending>, StandbyError> {
     let shared = Arc::new(Shared::default());
     let mut folding = Folding::new(recovered, heard, Arc::clone(&shared));
+    // It ends, after a last sync, with the standing by.
+    let _annex_keeper = spawn_annex_keeper(config, &receiver.copied(), &receiver.progress)?;
     let Recovered { command_log, event_log, replay, epochs, .. } = recovered;
     let is_ended = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -342,6 +345,11 @@ pub struct Receiver {
 }
 
 impl Receiver {
+    /// What is copied of the files beside the journal, for whoever brings it to the disk.
+    pub(crate) fn copied(&self) -> Arc<Annex> {
+        self.copies.annex()
+    }
+
     /// Puts on record what came, confirms it, and asks to take over where the primary is gone; says
     /// how much was done.
     ///

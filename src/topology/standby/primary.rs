@@ -261,6 +261,8 @@ impl Sitting {
         if release.rule() != wanted {
             release.set_rule(wanted);
         }
+        // The one that comes before the one that goes.
+        annex.await_disk(wanted.needs_disk());
         annex.await_standby(!heir.is_nobody() || is_engaged);
         if self.paired != Some(heir) {
             let what = match heir.is_nobody() {
@@ -303,7 +305,9 @@ impl Sitting {
     /// standby that was: should our power go, only it knows.
     fn former(&self) -> Name {
         let Self { court, paired, told, .. } = self;
-        let is_owed = court.rule.needs_standby() && court.progress[0].synced() < *told;
+        let lacks =
+            court.progress[0].synced() < *told || !court.annex.has_settled_what_was_confirmed();
+        let is_owed = court.rule.needs_standby() && lacks;
         if is_owed { paired.unwrap_or_default() } else { Name::default() }
     }
 

@@ -1,6 +1,7 @@
 //! A session's record in a file that only grows. What one input led to is written as one batch,
 //! so that an order and its answer are on record together or not at all; a torn end is cut off,
-//! for nothing of it was sent. What was written survives the process, with `sync` the machine.
+//! for nothing of it was sent. What was written survives the process; whoever needs more syncs the
+//! file, and waits for that.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -54,7 +55,6 @@ pub struct FileStore {
     hands: Vec<(u64, u64)>,
     /// How far it reaches, for whoever copies it.
     reach: Arc<AtomicU64>,
-    sync: bool,
     /// What came of a batch that is not whole yet, where this is a copy.
     tail: Vec<u8>,
     /// The batch to come, behind room for its head.
@@ -64,12 +64,12 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// Opens a record, or begins one. With `sync` every batch waits for the disk.
+    /// Opens a record, or begins one.
     ///
     /// # Errors
     /// What the file system says.
-    pub fn open(path: &Path, sync: bool) -> Result<Self, StoreError> {
-        let mut store = Self::copy_at(path, sync)?;
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let mut store = Self::copy_at(path)?;
         if store.begins_at > OLD_BYTES_MAX {
             store.drop_old()?;
         }
@@ -80,13 +80,13 @@ impl FileStore {
     ///
     /// # Errors
     /// What the file system says.
-    pub fn copy_at(path: &Path, sync: bool) -> Result<Self, StoreError> {
-        let mut store = Self::of(path, open(path)?, sync);
+    pub fn copy_at(path: &Path) -> Result<Self, StoreError> {
+        let mut store = Self::of(path, open(path)?);
         store.recover()?;
         Ok(store)
     }
 
-    fn of(path: &Path, file: File, sync: bool) -> Self {
+    fn of(path: &Path, file: File) -> Self {
         let mut batch = Vec::with_capacity(BATCH_ROOM);
         batch.resize(HEAD, 0);
         Self {
@@ -102,7 +102,6 @@ impl FileStore {
             hands: Vec::new(),
             reach: Arc::default(),
             tail: Vec::new(),
-            sync,
             batch,
             room: Vec::with_capacity(SENT_HEAD + MESSAGE_MAX),
         }
@@ -118,9 +117,12 @@ impl FileStore {
         let record = [&9u32.to_le_bytes()[..], &[HAND], &hand].concat();
         let [length, sum] = [record.len() as u32, crc32c::crc32c(&record)].map(u32::to_le_bytes);
         let shorter = self.path.with_extension("shorter");
-        std::fs::write(&shorter, [&length[..], &sum, &record, &kept].concat())?;
+        let mut file = File::create(&shorter)?;
+        file.write_all(&[&length[..], &sum, &record, &kept].concat())?;
+        // It takes the place of what may be on the disk: it must be there first.
+        file.sync_all()?;
         std::fs::rename(&shorter, &self.path)?;
-        *self = Self::copy_at(&self.path, self.sync)?;
+        *self = Self::copy_at(&self.path)?;
         Ok(())
     }
 
@@ -146,7 +148,7 @@ impl FileStore {
     /// What the file system says.
     pub fn cut(&mut self, length: u64) -> Result<(), StoreError> {
         self.file.set_len(length)?;
-        *self = Self::copy_at(&self.path, self.sync)?;
+        *self = Self::copy_at(&self.path)?;
         Ok(())
     }
 
@@ -376,9 +378,7 @@ impl Store for FileStore {
         let (first, second) = head.split_at_mut(HEAD / 2);
         first.copy_from_slice(&length);
         second.copy_from_slice(&sum);
-        let written = self.file.write_all(&self.batch);
-        let synced = written.and_then(|()| if self.sync { self.file.sync_data() } else { Ok(()) });
-        if let Err(error) = synced {
+        if let Err(error) = self.file.write_all(&self.batch) {
             // Half a batch must not stay in front of the next try, which brings it again.
             self.file.set_len(self.end)?;
             self.file.seek(SeekFrom::Start(self.end))?;
@@ -429,7 +429,7 @@ mod tests {
         fn a_file_remembers_what_memory_does(steps in vec(step(), 0..40)) {
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join("session");
-            let mut file = FileStore::open(&path, false).expect("a file");
+            let mut file = FileStore::open(&path).expect("a file");
             let mut memory = MemoryStore::new(100);
             for step in steps {
                 match step {
@@ -453,7 +453,7 @@ mod tests {
                     }
                     Step::Reopen => {
                         file.flush().expect("written");
-                        file = FileStore::open(&path, false).expect("a file");
+                        file = FileStore::open(&path).expect("a file");
                     }
                 }
                 prop_assert_eq!(file.numbers(), memory.numbers());
@@ -472,7 +472,7 @@ mod tests {
         ) {
             let folder = tempfile::tempdir().expect("a folder");
             let (path, other) = (folder.path().join("session"), folder.path().join("copy"));
-            let mut file = FileStore::open(&path, false).expect("a file");
+            let mut file = FileStore::open(&path).expect("a file");
             file.hand_over(7).expect("written");
             for step in steps {
                 let seq = file.numbers().next_out;
@@ -486,7 +486,7 @@ mod tests {
             }
             file.flush().expect("written");
             let bytes = std::fs::read(&path).expect("readable");
-            let mut copy = FileStore::copy_at(&other, false).expect("a file");
+            let mut copy = FileStore::copy_at(&other).expect("a file");
             let mut rest = &bytes[..];
             for cut in cuts.iter().cycle() {
                 let (piece, more) = rest.split_at(rest.len().min(*cut));
@@ -509,7 +509,7 @@ mod tests {
             copy.hand_over(8).expect("written");
             copy.keep(&kept(next, b"58=heir\x01")).expect("kept");
             copy.flush().expect("written");
-            let again = FileStore::open(&other, false).expect("a file");
+            let again = FileStore::open(&other).expect("a file");
             prop_assert_eq!(again.hands(), copy.hands());
             prop_assert_eq!(again.numbers(), copy.numbers());
         }
@@ -517,7 +517,7 @@ mod tests {
         #[test]
         fn bytes_that_are_no_record_are_not_copied(bytes in vec(any::<u8>(), 9..99)) {
             let folder = tempfile::tempdir().expect("a folder");
-            let mut copy = FileStore::copy_at(&folder.path().join("copy"), false).expect("a file");
+            let mut copy = FileStore::copy_at(&folder.path().join("copy")).expect("a file");
             let _ = copy.copy(&bytes);
             prop_assert_eq!(copy.length(), 0);
         }
@@ -526,7 +526,7 @@ mod tests {
         fn what_came_before_a_reset_is_dropped_when_there_is_much_of_it(more in 1u64..9) {
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join("session");
-            let mut file = FileStore::open(&path, false).expect("a file");
+            let mut file = FileStore::open(&path).expect("a file");
             let long = vec![b'x'; 30_000];
             for seq in 1..=40 {
                 file.keep(&kept(seq, &long)).expect("kept");
@@ -539,7 +539,7 @@ mod tests {
             }
             file.flush().expect("written");
             for _ in 0..2 {
-                let mut again = FileStore::open(&path, false).expect("a file");
+                let mut again = FileStore::open(&path).expect("a file");
                 prop_assert!(std::fs::metadata(&path).expect("there").len() < 1_000);
                 prop_assert_eq!((again.generation(), again.told_of()), (5, 77));
                 prop_assert_eq!(again.numbers().next_out, more + 1);
@@ -552,7 +552,7 @@ mod tests {
         fn a_torn_end_is_cut_off(cut in 0usize..200) {
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join("session");
-            let mut file = FileStore::open(&path, false).expect("a file");
+            let mut file = FileStore::open(&path).expect("a file");
             for seq in 1..=4 {
                 file.keep(&kept(seq, b"58=some text\x01")).expect("kept");
                 file.expect(seq + 1).expect("kept");
@@ -563,13 +563,13 @@ mod tests {
             drop(file);
             let bytes = std::fs::read(&path).expect("readable");
             std::fs::write(&path, &bytes[..left]).expect("writable");
-            let mut file = FileStore::open(&path, true).expect("a file");
+            let mut file = FileStore::open(&path).expect("a file");
             let next = file.numbers().next_out;
             prop_assert_eq!(file.numbers().next_in, next, "both or neither");
             prop_assert_eq!(next as usize, 1 + left / (whole / 4));
             file.keep(&kept(next, b"58=more\x01")).expect("kept");
             file.flush().expect("written");
-            let mut again = FileStore::open(&path, false).expect("a file");
+            let mut again = FileStore::open(&path).expect("a file");
             prop_assert_eq!(again.numbers().next_out, next + 1);
             let rest = again.get(next).map(|kept| kept.rest.to_vec());
             prop_assert_eq!(rest, Some(b"58=more\x01".to_vec()));

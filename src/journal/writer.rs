@@ -149,6 +149,12 @@ impl<H: Logged> Writer<H> {
         current + ready * self.ready.slots()
     }
 
+    /// The same without the reserve.
+    #[inline]
+    pub fn room_to_spare(&self) -> usize {
+        self.room().saturating_sub(self.reserve)
+    }
+
     /// Whether only the reserve is left: new orders are then refused and cancels taken.
     #[inline]
     pub fn is_low(&self) -> bool {

@@ -39,6 +39,8 @@ const DIGESTS_MAX: usize = 1024;
 #[derive(Debug)]
 pub struct Follower {
     channel: Channel,
+    /// The last command here when the line was opened.
+    joined_at: u64,
     welcome: Option<Heard>,
     /// Commands that came and found no room in the log yet.
     waiting: VecDeque<(u32, Group<Command>)>,
@@ -72,6 +74,7 @@ impl Follower {
         channel.send(&Message::Join { identity, last, epochs: epochs.clone() }.encode());
         Self {
             channel,
+            joined_at: last,
             welcome: None,
             waiting: VecDeque::new(),
             heard_at: now,
@@ -97,6 +100,11 @@ impl Follower {
     /// What it learned when it was let in, once it was.
     pub fn welcome(&self) -> Option<Heard> {
         self.welcome
+    }
+
+    /// The last command that was here when the line was opened.
+    pub fn joined_at(&self) -> u64 {
+        self.joined_at
     }
 
     /// When the primary was heard last.
@@ -226,12 +234,12 @@ impl Follower {
         Ok(())
     }
 
-    /// Puts on record what waits, while there is room.
+    /// Puts on record what waits, while there is room; the reserve is for when this is the primary.
     fn record(&mut self, log: &mut Writer<Command>) -> Result<usize, LinkError> {
         let mut count = 0;
         let mut outcome = Ok(());
         while let Some((epoch, group)) = self.waiting.front()
-            && log.room() > 2 * crate::model::LINES_MAX
+            && log.room_to_spare() > 2 * crate::model::LINES_MAX
         {
             if *epoch < log.epoch() {
                 outcome = Err(LinkError::OldEpoch(*epoch));

@@ -319,8 +319,8 @@ impl World {
     /// What can be undone is; until then a full disk must have been no place for orders.
     pub(super) fn heal(&mut self) -> Result<(), Found> {
         for machine in &self.machines {
-            if let Some(from) = machine.refuses_from() {
-                check::refuses(&machine.journal(), from)?;
+            if let Some(refuses) = machine.refuses() {
+                check::refuses(&machine.journal(), refuses)?;
             }
         }
         self.heal_at = Nanos::ZERO;

@@ -90,10 +90,10 @@ pub(crate) use snapshots::{Taker, spawn_snapshots};
 pub use stage_name::StageName;
 use standby::open_court;
 pub use standby::{
-    AloneConfig, AtTheDoor, Copies, Court, Crown, Deposed, Ending, Folding, Line, Lines, Promoted,
-    Receiver, Shared, Sitting, StandbyConfig, StandbyError, StandbyReport, TcpLines, ToWitness,
-    WitnessConfig, WitnessError, WitnessOptions, WitnessServer, crown, identity, stand_by,
-    to_witness,
+    Admission, AloneConfig, AtTheDoor, Copies, Court, Crown, Deposed, Ending, Folding, Line, Lines,
+    Promoted, Receiver, Shared, Sitting, StandbyConfig, StandbyError, StandbyReport, TcpLines,
+    ToWitness, WitnessConfig, WitnessError, WitnessOptions, WitnessServer, crown, identity,
+    stand_by, to_witness,
 };
 #[cfg(feature = "scaled")]
 pub use standby::{DatabaseArbiter, Judged};

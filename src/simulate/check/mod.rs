@@ -13,6 +13,7 @@ use money::Ledger;
 use crate::engine::{BookView, Fold, Shards};
 use crate::journal::{Logged, Reader};
 use crate::model::{Command, CommandKind, Event, EventKind, Group, SeqNo};
+use crate::simulate::machine::Refuses;
 use crate::simulate::world::{CLIENTS, REFERENCE, World};
 use crate::topology::{Replay, empty_feed, empty_fold, empty_gateway};
 
@@ -45,13 +46,16 @@ fn ensure(is_so: bool, check: &'static str, what: impl FnOnce() -> String) -> Re
     if is_so { Ok(()) } else { Err(Found::new(check, what())) }
 }
 
-/// Checks what a primary took since its disk was full: what makes room, and no order.
-pub(super) fn refuses(journal: &Path, from: u64) -> Result<(), Found> {
+/// Checks what a primary took since its disk was full: what makes room, and no order but those that
+/// were on their way.
+pub(super) fn refuses(journal: &Path, refuses: Refuses) -> Result<(), Found> {
     let commands = log_of::<Command>(journal)?;
-    let mut since = commands.iter().map(|group| &group.head).filter(|head| head.seq.0 > from);
-    let order = since.find(|head| head.kind() == Some(CommandKind::Enter));
+    let heads = commands.iter().map(|group| &group.head);
+    let since = heads.filter(|head| head.seq.0 > refuses.from);
+    let mut orders = since.filter(|head| head.kind() == Some(CommandKind::Enter));
     let told = |head: &Command| format!("order {} was taken though the disk is full", head.seq);
-    order.map_or(Ok(()), |head| Err(Found::new("room", told(head))))
+    let first = orders.nth(refuses.on_the_way);
+    first.map_or(Ok(()), |head| Err(Found::new("room", told(head))))
 }
 
 /// Checks what a standby would take over with: its risk as it lives, against its events.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use primary::Primary;
+pub(super) use primary::Refuses;
 use standing::{Standing, forget_an_order};
 
 use crate::engine::{Fold, Shards};
@@ -21,8 +22,9 @@ use crate::simulate::cables::{MACHINES, Shared as Cables, Switchboard, address};
 use crate::simulate::platter::Platter;
 use crate::stage::Rule;
 use crate::topology::{
-    AtTheDoor, BootError, Catalogue, Config, Crown, Part, Recovered, ReleaseGate, TakeError,
-    ToWitness, annex_keeper, journal_folder, looked_at, may_inherit, take_snapshot, to_witness,
+    Admission, AtTheDoor, BootError, Catalogue, Config, Crown, Part, Recovered, ReleaseGate,
+    TakeError, ToWitness, annex_keeper, journal_folder, looked_at, may_inherit, take_snapshot,
+    to_witness,
 };
 
 /// What a machine is at.
@@ -172,17 +174,18 @@ impl Machine {
     /// Whether commands wait because the journal has no room: cancels wait too.
     pub(super) fn is_out_of_room(&self) -> bool {
         match &self.state {
-            State::Primary(primary) => {
+            // With room on the disk its keepers make some.
+            State::Primary(primary) if self.disk.is_full() => {
                 primary.stages.iter().any(|stage| stage.name() == "recorder" && stage.held() > 0)
             }
             _ => false,
         }
     }
 
-    /// The last command before its disk had been full for so long that it must refuse orders.
-    pub(super) fn refuses_from(&self) -> Option<u64> {
+    /// What it may take, where its disk has been full for so long that it must refuse orders.
+    pub(super) fn refuses(&self) -> Option<Refuses> {
         match &self.state {
-            State::Primary(primary) => primary.refuses_from,
+            State::Primary(primary) => primary.refuses,
             _ => None,
         }
     }
@@ -286,6 +289,7 @@ impl Machine {
     }
 
     fn go_to_the_door(&mut self, witness: Option<Box<ToWitness>>) -> Result<(), Fallen> {
+        self.waits &= !may_inherit(&self.config, self.disk.boot());
         let primary = address(MACHINES[1 - self.place]);
         let door = AtTheDoor::new(&self.config, &self.catalogue, primary).map_err(said)?;
         self.state = State::AtTheDoor(Box::new(door), witness);
@@ -298,22 +302,18 @@ impl Machine {
         mut witness: Option<Box<ToWitness>>,
         now: Nanos,
     ) -> Result<usize, Fallen> {
-        let Some(heard) = door.step(now, &mut self.lines).map_err(said)? else {
-            // Maybe there is no primary any more, and it should be this one.
-            if let Some(to_witness) = witness.as_mut().filter(|_| !self.waits) {
-                to_witness.tenant.wish(Wish::Acquire);
-                to_witness.step(now, &mut self.lines);
-                if to_witness.tenant.epoch() > 0 {
-                    self.state = State::Asking(witness.take().ok_or("it was there")?);
-                    return Ok(1);
-                }
+        let may_ask = witness.as_deref_mut().filter(|_| !self.waits);
+        let heard = match door.step(now, &mut self.lines, may_ask).map_err(said)? {
+            Some(Admission::In(heard)) => heard,
+            Some(Admission::Over) => {
+                self.state = State::Asking(witness.ok_or("it let this machine be primary")?);
+                return Ok(1);
             }
-            self.state = State::AtTheDoor(door, witness);
-            return Ok(0);
+            None => {
+                self.state = State::AtTheDoor(door, witness);
+                return Ok(0);
+            }
         };
-        if let Some(witness) = &mut witness {
-            witness.tenant.wish(Wish::Nothing);
-        }
         if self.sabotage == Some(Sabotage::KeepOldTail) {
             door.keep_all();
         }

@@ -23,8 +23,8 @@ const INTRODUCED_DEPTH: usize = 16;
 /// The pause between attempts to reach the exchange.
 const CALL_AGAIN: Nanos = Nanos(4_000_000);
 
-/// Rounds after which all that was on its way when the disk was full is on record.
-const ON_THE_WAY: u32 = 512;
+/// Rounds after which all stages know that the disk is full.
+const UNTIL_KNOWN: u32 = 128;
 
 /// A primary.
 pub(super) struct Primary {
@@ -42,9 +42,18 @@ pub(super) struct Primary {
     commands: Arc<Progress>,
     /// Of the event log.
     pub(super) events: Arc<Progress>,
-    /// Rounds for which its disk has been full, and where its commands stood after enough of them.
+    /// Rounds for which its disk has been full, and what it may take after enough of them.
     full_for: u32,
-    pub(super) refuses_from: Option<u64>,
+    pub(super) refuses: Option<Refuses>,
+}
+
+/// What a machine may take whose disk is full.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::simulate) struct Refuses {
+    /// Its last command when all stages knew.
+    pub(in crate::simulate) from: u64,
+    /// What was on its way then: so many orders may still come.
+    pub(in crate::simulate) on_the_way: usize,
 }
 
 impl Machine {
@@ -136,7 +145,7 @@ impl Machine {
             commands: Arc::clone(&progress[0]),
             events: Arc::clone(&progress[1]),
             full_for: 0,
-            refuses_from: None,
+            refuses: None,
         }));
         Ok(())
     }
@@ -192,12 +201,14 @@ impl Primary {
     fn see_the_disk(&mut self) {
         let logs = [&self.commands, &self.events];
         if logs.iter().all(|log| log.health() != Health::DiskFull) {
-            (self.full_for, self.refuses_from) = (0, None);
+            (self.full_for, self.refuses) = (0, None);
             return;
         }
         self.full_for += 1;
-        if self.full_for == ON_THE_WAY {
-            self.refuses_from = Some(self.commands.appended());
+        if self.full_for == UNTIL_KNOWN {
+            let held: u64 = self.stages.iter().map(|stage| stage.held()).sum();
+            let on_the_way = held as usize;
+            self.refuses = Some(Refuses { from: self.commands.appended(), on_the_way });
         }
     }
 

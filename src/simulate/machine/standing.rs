@@ -96,7 +96,7 @@ impl Standing {
         let Self { recovered, folding, is_flipped, .. } = self;
         let Recovered { event_log, replay, idle_keepers, .. } = recovered;
         let seq = replay.fold.seq.0;
-        if event_log.room() < EVENTS_ROOM && disk.is_full() {
+        if event_log.room_to_spare() < EVENTS_ROOM && disk.is_full() {
             return Ok(false);
         }
         if sabotage == Some(Sabotage::FlipState) && seq > 60 && !*is_flipped {

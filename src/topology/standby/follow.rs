@@ -3,21 +3,18 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use jiff::Timestamp;
-
-use crate::journal::{
-    Annex, Aside, Health, JournalError, LogKind, Progress, PutAside, Writer, cut_back, scan,
-};
-use crate::model::{Command, Nanos, SeqNo};
+use crate::journal::{Annex, Disk, Files, Health, Progress, Writer};
+use crate::model::{Command, Event, Nanos, SeqNo};
 use crate::replica::{Follower, Heard, Wish};
 use crate::runtime::{Clock, StopFlag, SystemClock};
 use crate::topology::standby::copies::Copies;
+use crate::topology::standby::door::{Admission, AtTheDoor};
 use crate::topology::standby::error::{StandbyError, StandbyReport};
 use crate::topology::standby::fold::{Folding, Shared};
 use crate::topology::standby::identity::life;
@@ -25,8 +22,8 @@ use crate::topology::standby::line::{Lines, TcpLines, ToWitness};
 use crate::topology::standby::to_primary::{ToPrimary, is_final};
 use crate::topology::standby::to_witness::to_witness;
 use crate::topology::{
-    BootError, Catalogue, Config, Crown, Mender, Part, Recovered, ReleaseGate, StandbyConfig,
-    identity, journal_folder, spawn_annex_keeper, spawn_snapshots,
+    BootError, Catalogue, Config, Crown, Mender, Part, Recovered, ReleaseGate, Replay,
+    StandbyConfig, spawn_annex_keeper, spawn_snapshots,
 };
 
 /// A standby that became primary.
@@ -86,14 +83,29 @@ pub fn stand_by(
     let mut witness = to_witness(config, life());
     loop {
         let mut door = AtTheDoor::new(config, catalogue, primary)?;
-        let heard = loop {
+        let may_inherit = may_inherit(config, Files.boot());
+        let opened = loop {
             if stop.load(Ordering::Acquire) {
                 return Ok(None);
             }
-            if let Some(heard) = door.step(clock.now(), &mut lines)? {
-                break heard;
+            let may_ask = witness.as_deref_mut().filter(|_| may_inherit);
+            if let Some(opened) = door.step(clock.now(), &mut lines, may_ask)? {
+                break opened;
             }
             thread::sleep(Duration::from_micros(200));
+        };
+        let heard = match (opened, witness.take()) {
+            (Admission::In(heard), back) => {
+                witness = back;
+                heard
+            }
+            (Admission::Over, witness) => {
+                let epoch = witness.as_ref().map_or(0, |witness| witness.tenant.epoch());
+                say(StandbyReport::TakesOver { epoch });
+                let mut recovered = Recovered::open(config, catalogue, Part::Primary)?;
+                recovered.fold_warily(config.standby.stuck())?;
+                return Ok(Some(Promoted { recovered, crown: Crown { witness, epoch } }));
+            }
         };
         say(StandbyReport::Joined(heard));
         let opening = || Recovered::open(config, catalogue, Part::Standby);
@@ -162,25 +174,10 @@ fn stand(
         };
         let receiving = thread::Builder::new().name("standby".into()).spawn_scoped(scope, task);
         let receiving = receiving.map_err(no_thread)?;
-        let mut idle = 0u32;
-        let folded = loop {
-            // Read before the step: what was recorded until then is in it.
-            let is_last = is_ended.load(Ordering::Acquire);
-            let mut mender = Mender::new(event_log, &mut []).until(stop);
-            let stepped = folding.step(replay, &mut |event| mender.write(event));
-            match mender.finish().and(stepped.map_err(BootError::Replay)) {
-                Ok(true) => idle = 0,
-                Ok(false) if is_last => break Ok(()),
-                Ok(false) => {
-                    idle += 1;
-                    rest(idle, 50);
-                }
-                Err(error) => {
-                    shared.has_failed.store(true, Ordering::Release);
-                    break Err(error);
-                }
-            }
-        };
+        let folded = fold_along(&mut folding, event_log, replay, is_ended, stop);
+        if folded.is_err() {
+            shared.has_failed.store(true, Ordering::Release);
+        }
         let ending = receiving.join().unwrap_or(None);
         match folded {
             // It may have stopped while it waited for room.
@@ -188,6 +185,35 @@ fn stand(
             folded => folded.map(|()| ending).map_err(StandbyError::Boot),
         }
     })
+}
+
+/// Folds what is put on record, to its end once the receiving thread has ended.
+fn fold_along(
+    folding: &mut Folding,
+    event_log: &mut Writer<Event>,
+    replay: &mut Replay,
+    is_ended: &AtomicBool,
+    stop: &AtomicBool,
+) -> Result<(), BootError> {
+    let mut idle = 0u32;
+    loop {
+        // Read before the step: what was recorded until then is in it.
+        let is_last = is_ended.load(Ordering::Acquire);
+        // The reserve is for when this is the primary; a disk that fails is found by writing.
+        let fails = !matches!(event_log.progress().health(), Health::Good | Health::DiskFull);
+        let has_room = !event_log.is_low() || fails;
+        let mut has_folded = false;
+        if has_room || is_last {
+            let mut mender = Mender::new(event_log, &mut []).until(stop);
+            let stepped = folding.step(replay, &mut |event| mender.write(event));
+            has_folded = mender.finish().and(stepped.map_err(BootError::Replay))?;
+        }
+        if !has_folded && is_last {
+            return Ok(());
+        }
+        idle = if has_folded { 0 } else { idle + 1 };
+        rest(idle, 50);
+    }
 }
 
 fn no_thread(source: std::io::Error) -> StandbyError {
@@ -201,126 +227,6 @@ fn rest(idle: u32, micros: u64) {
         1..64 => thread::yield_now(),
         _ => thread::sleep(Duration::from_micros(micros)),
     }
-}
-
-/// A standby that asks to be let in, its journal still closed.
-pub struct AtTheDoor {
-    to_primary: ToPrimary,
-    journal: PathBuf,
-    last: u64,
-    epochs: Vec<(u32, u64)>,
-    heard: Option<Heard>,
-}
-
-impl AtTheDoor {
-    /// Looks what the journal holds.
-    ///
-    /// # Errors
-    /// A journal that cannot be read.
-    pub fn new(
-        config: &Config,
-        catalogue: &Catalogue,
-        primary: SocketAddr,
-    ) -> Result<Self, StandbyError> {
-        let journal = journal_folder(&config.data);
-        let (last, epochs) = look(&journal).map_err(BootError::Journal)?;
-        let key = config.standby.key.as_bytes();
-        let to_primary = ToPrimary::new(primary, key, identity(config, catalogue));
-        Ok(Self { to_primary, journal, last, epochs, heard: None })
-    }
-
-    /// Asks, and hears whether it is let in.
-    ///
-    /// # Errors
-    /// A primary that will never let it in.
-    pub fn step(
-        &mut self,
-        now: Nanos,
-        lines: &mut dyn Lines,
-    ) -> Result<Option<Heard>, StandbyError> {
-        self.to_primary.dial(now, lines, self.last, &self.epochs);
-        if let Err(error) = self.to_primary.step(now, None)
-            && is_final(&error)
-        {
-            let address = self.to_primary.address;
-            return Err(StandbyError::Primary { address, source: error });
-        }
-        self.to_primary.push();
-        self.heard = self.to_primary.follower.as_ref().and_then(Follower::welcome);
-        Ok(self.heard)
-    }
-
-    /// Forgets that what is here may be another history: for a simulator that must notice.
-    pub(crate) fn keep_all(&mut self) {
-        self.last = 0;
-    }
-
-    /// Cuts off what is another history, opens the journal, and folds what it holds.
-    ///
-    /// # Errors
-    /// What stands in the way.
-    pub fn enter(
-        self,
-        config: &Config,
-        witness: Option<Box<ToWitness>>,
-        open: impl FnOnce() -> Result<Recovered, BootError>,
-    ) -> Result<(Recovered, Receiver), StandbyError> {
-        let Self { mut to_primary, journal, last, heard, .. } = self;
-        let keep = heard.map_or(0, |heard| heard.keep);
-        if keep < last {
-            cut_back(&journal, keep).map_err(BootError::Journal)?;
-        }
-        let aside = to_primary.follower.as_ref().map_or(&[][..], Follower::aside);
-        note_aside(&journal, aside).map_err(BootError::Journal)?;
-        let aside = aside.len();
-        let mut recovered = open()?;
-        recovered.fold_survived()?;
-        if recovered.command_log.last() < keep {
-            // What was cut with a whole frame is asked for again.
-            to_primary = ToPrimary::new(to_primary.address, &to_primary.key, to_primary.own);
-        }
-        let boot = recovered.boot;
-        let receiver = Receiver {
-            config: config.standby.clone(),
-            to_primary,
-            witness,
-            copies: std::mem::take(&mut recovered.copies),
-            progress: recovered.command_log.progress(),
-            promote: config.data.join(PROMOTE_FILE),
-            look_at: Nanos::ZERO,
-            aside,
-            theirs: VecDeque::new(),
-            is_ready: false,
-            may_inherit: may_inherit(config, boot),
-            caught_up: (config.data.join(CAUGHT_UP_FILE), boot),
-            is_lost: false,
-        };
-        Ok((recovered, receiver))
-    }
-}
-
-/// A log's last command, and each epoch with its first.
-type Known = (u64, Vec<(u32, u64)>);
-
-fn look(journal: &Path) -> Result<Known, JournalError> {
-    let folder = LogKind::Commands.folder(journal);
-    if !folder.is_dir() {
-        return Ok((0, vec![]));
-    }
-    let found = scan(&folder, LogKind::Commands, &mut |_| ())?;
-    Ok((found.last, found.epochs))
-}
-
-/// Puts aside what the primary has put aside.
-fn note_aside(journal: &Path, aside: &[(u64, [u8; 32])]) -> Result<(), JournalError> {
-    let (since, why) = (Timestamp::now(), "the primary has put it aside");
-    let entry = |(seq, mark): &(u64, [u8; 32])| Aside {
-        seq: SeqNo(*seq),
-        mark: *mark,
-        since,
-        why: why.to_owned(),
-    };
-    PutAside::read(journal)?.add(&aside.iter().map(entry).collect::<Vec<_>>())
 }
 
 /// The receiving thread's part.
@@ -345,6 +251,31 @@ pub struct Receiver {
 }
 
 impl Receiver {
+    pub(super) fn new(
+        config: &Config,
+        recovered: &mut Recovered,
+        to_primary: ToPrimary,
+        witness: Option<Box<ToWitness>>,
+        aside: usize,
+    ) -> Self {
+        let boot = recovered.boot;
+        Self {
+            config: config.standby.clone(),
+            to_primary,
+            witness,
+            copies: std::mem::take(&mut recovered.copies),
+            progress: recovered.command_log.progress(),
+            promote: config.data.join(PROMOTE_FILE),
+            look_at: Nanos::ZERO,
+            aside,
+            theirs: VecDeque::new(),
+            is_ready: false,
+            may_inherit: may_inherit(config, boot),
+            caught_up: (config.data.join(CAUGHT_UP_FILE), boot),
+            is_lost: false,
+        }
+    }
+
     /// What is copied of the files beside the journal, for whoever brings it to the disk.
     pub(crate) fn copied(&self) -> Arc<Annex> {
         self.copies.annex()
@@ -439,7 +370,7 @@ impl Receiver {
         } else if let Some(heard) = self.to_primary.follower.as_ref().and_then(Follower::welcome) {
             if heard.epoch < log.epoch() {
                 self.to_primary.line = None;
-            } else if self.is_lost && (heard.keep < log.last() || self.has_new_aside()) {
+            } else if self.is_lost && (self.to_primary.cuts() || self.has_new_aside()) {
                 return Err(Ending::Again(self.witness.take()));
             } else {
                 self.is_lost = false;

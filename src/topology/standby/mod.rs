@@ -5,6 +5,7 @@ mod copies;
 mod court;
 #[cfg(feature = "scaled")]
 mod database;
+mod door;
 mod error;
 mod fold;
 mod follow;
@@ -24,10 +25,11 @@ pub(crate) use court::reign_of;
 pub(super) use court::{CourtParts, open_court};
 #[cfg(feature = "scaled")]
 pub use database::{DatabaseArbiter, Judged};
+pub use door::{Admission, AtTheDoor};
 pub use error::{StandbyError, StandbyReport};
 pub use fold::{Folding, Shared};
 pub(crate) use follow::may_inherit;
-pub use follow::{AtTheDoor, Ending, Promoted, Receiver, stand_by};
+pub use follow::{Ending, Promoted, Receiver, stand_by};
 pub use identity::identity;
 pub use line::{Line, Lines, TcpLines, ToWitness};
 pub use primary::Court;

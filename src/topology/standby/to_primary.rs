@@ -92,6 +92,11 @@ impl ToPrimary {
         outcome.map(|work| work + pumped.unwrap_or(0))
     }
 
+    /// Whether some of what was here when the line was opened is another history.
+    pub(super) fn cuts(&self) -> bool {
+        self.follower.as_ref().is_some_and(|f| f.welcome().is_some_and(|h| h.keep < f.joined_at()))
+    }
+
     pub(super) fn push(&mut self) {
         if let (Some(line), Some(follower)) = (&mut self.line, &mut self.follower)
             && push(line, follower.channel()).is_err()

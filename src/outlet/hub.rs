@@ -2,6 +2,7 @@
 //! often, never more: what changed in between is told as it stands when it can take it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -120,12 +121,39 @@ struct Row {
     clients: Mutex<Vec<Arc<Client>>>,
 }
 
+/// What is counted of clients.
+#[derive(Debug, Default)]
+pub struct Tally {
+    here: AtomicU64,
+    missed: AtomicU64,
+    let_go: AtomicU64,
+}
+
+impl Tally {
+    /// Clients that are there now.
+    pub fn here(&self) -> u64 {
+        self.here.load(Ordering::Relaxed)
+    }
+
+    /// Trades that clients were too slow for.
+    pub fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+
+    /// Clients that were let go, for they read nothing.
+    pub fn let_go(&self) -> u64 {
+        self.let_go.load(Ordering::Relaxed)
+    }
+}
+
 /// All books and all clients.
 #[derive(Debug)]
 pub struct Hub {
     rows: Vec<Row>,
     /// How long things take.
     pub lag: Lag,
+    /// What is counted of clients.
+    pub tally: Tally,
     /// The tops, for those who only ask.
     pub cache: TopCache,
 }
@@ -144,7 +172,8 @@ impl Hub {
         };
         let symbols: Vec<_> = instruments.iter().map(|of| of.symbol.0).collect();
         let cache = TopCache::new(&symbols);
-        Self { rows: instruments.iter().map(row).collect(), lag: Lag::default(), cache }
+        let rows = instruments.iter().map(row).collect();
+        Self { rows, lag: Lag::default(), tally: Tally::default(), cache }
     }
 
     /// How many instruments there are.
@@ -206,13 +235,15 @@ impl Hub {
             if state.trades.len() == TRADES_MAX {
                 state.trades.pop_front();
                 state.missed += 1;
+                self.tally.missed.fetch_add(1, Ordering::Relaxed);
             }
             state.trades.push_back((place, told));
         }
     }
 
-    /// A client comes.
+    /// A client comes; it leaves once.
     pub fn enter(&self, format: Format) -> Arc<Client> {
+        self.tally.here.fetch_add(1, Ordering::Relaxed);
         Arc::new(Client { format, bell: Notify::new(), state: Mutex::default() })
     }
 
@@ -237,12 +268,19 @@ impl Hub {
         state.wants.remove(&place);
         state.told.remove(&place);
         state.dirty.remove(&place);
+        state.trades.retain(|(of, _)| *of != place);
     }
 
     /// A client goes.
     pub fn leave(&self, client: &Arc<Client>) {
+        self.tally.here.fetch_sub(1, Ordering::Relaxed);
         let places: Vec<usize> = locked(&client.state).wants.keys().copied().collect();
         places.into_iter().for_each(|place| self.unsubscribe(client, place));
+    }
+
+    /// A client that read nothing was let go.
+    pub fn let_go(&self) {
+        self.tally.let_go.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What a client has not been told: taken, each book as it stands now.

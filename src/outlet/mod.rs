@@ -7,6 +7,7 @@
 //!                 └► snapshots                 event log ─► rewinder, by client
 //! ```
 
+mod asked;
 mod cache;
 mod frame;
 mod hub;
@@ -14,6 +15,7 @@ mod lag;
 mod renderings;
 mod soup;
 mod tail;
+mod taken;
 mod websocket;
 
 use std::net::SocketAddrV4;
@@ -22,9 +24,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+pub use asked::Asked;
 pub use cache::TopCache;
 pub use frame::{Format, Frame};
-pub use hub::{Client, Hub, View, Wants};
+pub use hub::{Client, Hub, Tally, View, Wants};
 pub use lag::Lag;
 
 use crate::model::Instrument;

@@ -150,6 +150,8 @@ impl Tally {
 #[derive(Debug)]
 pub struct Hub {
     rows: Vec<Row>,
+    /// The place of each symbol.
+    places: Mutex<BTreeMap<[u8; 8], usize>>,
     /// How long things take.
     pub lag: Lag,
     /// What is counted of clients.
@@ -173,7 +175,9 @@ impl Hub {
         let symbols: Vec<_> = instruments.iter().map(|of| of.symbol.0).collect();
         let cache = TopCache::new(&symbols);
         let rows = instruments.iter().map(row).collect();
-        Self { rows, lag: Lag::default(), tally: Tally::default(), cache }
+        let places = symbols.into_iter().zip(0..).collect();
+        let (lag, tally) = (Lag::default(), Tally::default());
+        Self { rows, places: Mutex::new(places), lag, tally, cache }
     }
 
     /// How many instruments there are.
@@ -184,8 +188,7 @@ impl Hub {
     /// The place of a symbol.
     pub fn place(&self, symbol: &str) -> Option<usize> {
         let padded = crate::wire::soupbintcp::padded::<8>(symbol);
-        let is_it = |row: &Row| *locked(&row.symbol) == padded;
-        self.rows.iter().position(is_it).filter(|_| (1..=8).contains(&symbol.len()))
+        locked(&self.places).get(&padded).copied().filter(|_| (1..=8).contains(&symbol.len()))
     }
 
     /// The symbol at a place, without its blanks.
@@ -196,9 +199,13 @@ impl Hub {
 
     /// The instrument at a place has this symbol from now on.
     pub fn rename(&self, place: usize, symbol: [u8; 8]) {
-        if let Some(row) = self.rows.get(place) {
-            *locked(&row.symbol) = symbol;
+        let Some(row) = self.rows.get(place) else { return };
+        let before = std::mem::replace(&mut *locked(&row.symbol), symbol);
+        let mut places = locked(&self.places);
+        if places.get(&before) == Some(&place) {
+            places.remove(&before);
         }
+        places.insert(symbol, place);
     }
 
     /// The book at a place, as it stood last.
@@ -349,6 +356,15 @@ mod tests {
         };
         assert_eq!((view.number, before.bids.len()), (99, 0));
         assert!(hub.take(&client).is_empty());
+    }
+
+    #[test]
+    fn an_instrument_is_found_by_the_name_it_has_now() {
+        let hub = hub();
+        assert_eq!((hub.place("ACME"), hub.place("NEW"), hub.place("")), (Some(0), None, None));
+        hub.rename(0, *b"NEW     ");
+        assert_eq!((hub.place("ACME"), hub.place("NEW")), (None, Some(0)));
+        assert_eq!((hub.symbol(0), hub.place("NEW      X")), ("NEW".into(), None));
     }
 
     #[test]

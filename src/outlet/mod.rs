@@ -66,7 +66,7 @@ impl OutletOptions {
 /// How long the tail rests when there was nothing.
 const PAUSE: Duration = Duration::from_micros(500);
 
-/// Starts the two threads: one follows the journal, one serves clients.
+/// Starts the threads: one follows the journal, the others serve clients.
 ///
 /// # Errors
 /// A port that cannot be had, a log that cannot be read, a thread that does not start.
@@ -101,7 +101,8 @@ pub fn spawn(
     Ok(hub)
 }
 
-/// Serves clients on a thread of its own.
+/// Serves clients: books as they change on one thread, snapshots and the day again on another, for
+/// those take much at once and must not hold up who is told of each change.
 fn serve(
     options: &OutletOptions,
     servers: Servers,
@@ -120,23 +121,36 @@ fn serve(
     };
     let (websocket, snapshots) = (bind(options.websocket)?, bind(options.snapshots)?);
     let rewinder = bind(options.rewinder)?;
+    if let Some(listener) = websocket {
+        serve_on("outlet-serve", stop.clone(), move || {
+            tokio::spawn(websocket::serve(listener, hub, clock));
+        })?;
+    }
+    serve_on("outlet-soup", stop, move || {
+        let servers = Arc::new(servers);
+        if let Some(listener) = snapshots {
+            tokio::spawn(soup::serve(listener, Arc::clone(&servers), soup::Service::Snapshot));
+        }
+        if let Some(listener) = rewinder {
+            tokio::spawn(soup::serve(listener, servers, soup::Service::Rewinder));
+        }
+    })
+}
+
+/// Starts what serves on a thread of its own, until told to stop.
+fn serve_on(
+    name: &str,
+    stop: StopFlag,
+    begin: impl FnOnce() + Send + 'static,
+) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let body = move || {
         runtime.block_on(async move {
-            let servers = Arc::new(servers);
-            if let Some(listener) = websocket {
-                tokio::spawn(websocket::serve(listener, hub, clock));
-            }
-            if let Some(listener) = snapshots {
-                tokio::spawn(soup::serve(listener, Arc::clone(&servers), soup::Service::Snapshot));
-            }
-            if let Some(listener) = rewinder {
-                tokio::spawn(soup::serve(listener, servers, soup::Service::Rewinder));
-            }
+            begin();
             while !stop.is_raised() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         });
     };
-    thread::Builder::new().name("outlet-serve".into()).spawn(body).map(drop)
+    thread::Builder::new().name(name.into()).spawn(body).map(drop)
 }

@@ -292,15 +292,13 @@ impl Inlet {
         let is_due = self.heard_since.is_some_and(|since| now.saturating_sub(since) > silence);
         for (line, end) in self.lines.iter_mut().enumerate() {
             let quality = self.arbiter.lines.get(line);
-            let hears = quality.is_some_and(|line| line.is_heard(now, silence));
+            let hears = quality.is_some_and(|quality| quality.is_heard(now, silence));
             if end.was_heard.is_none() && !hears && !is_due {
                 continue;
             }
             match end.was_heard.replace(hears) {
                 None | Some(true) if !hears && is_heard => tell(Notice::LineLost { feed, line }),
-                Some(false) if hears && quality.is_some_and(|line| line.packets > 1) => {
-                    tell(Notice::LineBack { feed, line });
-                }
+                Some(false) if hears => tell(Notice::LineBack { feed, line }),
                 _ => {}
             }
         }

@@ -111,10 +111,15 @@ impl Inlet {
         self.books.book(place)
     }
 
-    /// The book at a place, where its prices can be used now.
+    /// The book at a place, where it is what the exchange's is.
+    pub(super) fn sound(&self, place: usize, now: Nanos) -> Option<&Book> {
+        self.book(place).filter(|book| !book.is_spoiled && self.is_sound(now))
+    }
+
+    /// The book at a place, where its prices can be used now: it is sound, and what was said last
+    /// of it was said when it says.
     pub(super) fn priced(&self, place: usize, now: Nanos) -> Option<&Book> {
-        let is_timely = self.untimely.get(place) == Some(&false);
-        self.book(place).filter(|book| is_timely && !book.is_spoiled && self.is_sound(now))
+        self.sound(place, now).filter(|_| self.untimely.get(place) == Some(&false))
     }
 
     /// When what was said last of a book was said, by our clock.

@@ -206,9 +206,10 @@ impl Prices {
             let (mut quotes, mut said_at) = (Quotes::default(), None);
             for &(inlet, place) in venues.get(row).into_iter().flatten() {
                 let Some(inlet) = inlets.get(inlet) else { continue };
-                let Some(book) = inlet.priced(place, now) else { continue };
+                let Some(book) = inlet.sound(place, now) else { continue };
                 seen.is_heard = true;
                 seen.is_halted |= inlet.halts && !book.trades();
+                let Some(book) = inlet.priced(place, now) else { continue };
                 quotes.consider(inlet.at, book);
                 said_at = said_at.max(inlet.said_at(book, now));
             }

@@ -262,7 +262,8 @@ fn what_was_not_said_when_it_says_prices_nothing() {
     let mut venue = Session::new(*b"MONDAY0001", 5);
     let mut world = World::new();
     let steps = |world: &mut World, venue: &mut Session, count| {
-        (0..count).for_each(|_| _ = world.step(Some(venue)));
+        let told: Vec<_> = (0..count).flat_map(|_| world.step(Some(venue))).collect();
+        assert!(!told.contains(&(CommandKind::SetPhase, Some(Phase::Halt))), "it has no price");
         let inlet = &world.stage.inlets[0];
         (inlet.priced(0, Nanos(world.now)).is_some(), inlet.clock_jumps)
     };

@@ -11,6 +11,8 @@ mod crowd;
 mod held;
 #[path = "market_data/out.rs"]
 mod out;
+#[path = "market_data/slow.rs"]
+mod slow;
 #[path = "market_data/sockets.rs"]
 mod sockets;
 #[path = "market_data/tools.rs"]
@@ -216,6 +218,13 @@ fn counter(data: &Path, name: &str) -> u64 {
     counters.and_then(|of| of[name].as_u64()).unwrap_or(0)
 }
 
+/// What is counted of a line of the exchange's feed.
+fn line_counter(data: &Path, line: &str, name: &str) -> u64 {
+    let status = status(data);
+    let feeds = status.get("feeds").or(status.pointer("/status/feeds"));
+    feeds.and_then(|of| of["EXCH"][line][name].as_u64()).unwrap_or(0)
+}
+
 /// Waits for something that comes soon as a rule; the bound is for a machine that is very busy.
 fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     #[allow(clippy::disallowed_methods, reason = "a test waits for others by the clock")]
@@ -249,7 +258,8 @@ fn exchange_prices_come_in_and_halt_what_they_price_when_they_stop() {
     appliance.start();
     eventually("a snapshot", || counter(&data, "Snapshots") > 0);
     eventually("reference prices", || counter(&data, "References") > 20);
-    eventually("losses on a line", || counter(&data, "ALost") > 50);
+    eventually("losses on a line", || line_counter(&data, "A", "Lost") > 50);
+    eventually("losses on the other", || line_counter(&data, "B", "Lost") > 50);
     assert_eq!(counter(&data, "Faults"), 0, "nothing was applied twice or never");
     lines.a_is_off.store(true, Ordering::Relaxed);
     let told = |words: &str| appliance.said().iter().any(|line| line.contains(words));
@@ -387,7 +397,11 @@ fn who_joins_late_has_the_same_book() {
 
 /// A WebSocket by hand, after its upgrade.
 fn upgraded(address: SocketAddrV4, path: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(address).expect("it listens");
+    upgrade(TcpStream::connect(address).expect("it listens"), path)
+}
+
+/// A line as a WebSocket.
+fn upgrade(mut stream: TcpStream, path: &str) -> TcpStream {
     stream.set_read_timeout(Some(Duration::from_secs(60))).expect("it has time-outs");
     let upgrade = format!(
         "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\

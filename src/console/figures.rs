@@ -35,10 +35,42 @@ pub struct Figures {
     pub hardware: Vec<HardwareFigures>,
     pub feed: Vec<(String, i64)>,
     pub prices: Vec<(String, i64)>,
+    pub exchanges: Vec<ExchangeFigures>,
     pub ports: Vec<(String, i64)>,
     pub clock_error_us: i64,
     pub clock_is_kept: bool,
     pub log: Vec<String>,
+}
+
+/// How an exchange's feed does.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct ExchangeFigures {
+    pub feed: String,
+    pub is_heard: bool,
+    pub is_sound: bool,
+    pub missing: i64,
+    pub gaps: i64,
+    pub closed: i64,
+    pub snapshots: i64,
+    pub restarts: i64,
+    pub lines: Vec<LineFigures>,
+}
+
+/// How a line of an exchange's feed does.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct LineFigures {
+    pub line: String,
+    pub packets: i64,
+    pub first: i64,
+    pub late: i64,
+    pub lost: i64,
+    pub disordered: i64,
+    pub foreign: i64,
+    pub malformed: i64,
+    pub behind_ns: i64,
+    pub silent_ns: i64,
 }
 
 /// Where a core's time went, in percent; the four are all of it.
@@ -181,6 +213,7 @@ impl Figures {
             hardware: hardware(now),
             feed: stage(now, "feed_"),
             prices: stage(now, "prices_"),
+            exchanges: exchanges(now),
             ports: stage(now, "gateway_"),
             clock_error_us: now.number("clock_error") / 1000,
             clock_is_kept: now.number("clock_kept") == 1,
@@ -354,7 +387,47 @@ fn named(now: &Snapshot, name: &str, label: &str) -> Vec<(String, i64)> {
 /// A stage's counters.
 fn stage(now: &Snapshot, prefix: &str) -> Vec<(String, i64)> {
     let of = |one: &Sample| Some((one.name.strip_prefix(prefix)?.to_owned(), one.number()));
-    now.samples.iter().filter_map(of).collect()
+    now.samples.iter().filter(|one| !one.label("stage").is_empty()).filter_map(of).collect()
+}
+
+fn exchanges(now: &Snapshot) -> Vec<ExchangeFigures> {
+    let of = |heard: &Sample| {
+        let own = heard.label("feed");
+        let number = |name: &str| {
+            let mut all = now.all(name);
+            all.find(|one| one.label("feed") == own).map_or(0, Sample::number)
+        };
+        let line = |packets: &Sample| {
+            let letter = packets.label("line");
+            let is_it = |one: &&Sample| one.label("feed") == own && one.label("line") == letter;
+            let number = |name: &str| now.all(name).find(is_it).map_or(0, Sample::number);
+            LineFigures {
+                line: letter.to_owned(),
+                packets: packets.number(),
+                first: number("prices_line_first"),
+                late: number("prices_line_late"),
+                lost: number("prices_line_lost"),
+                disordered: number("prices_line_disordered"),
+                foreign: number("prices_line_foreign"),
+                malformed: number("prices_line_malformed"),
+                behind_ns: number("prices_line_behind"),
+                silent_ns: number("prices_line_silent"),
+            }
+        };
+        let lines = now.all("prices_line_packets").filter(|one| one.label("feed") == own);
+        ExchangeFigures {
+            feed: own.to_owned(),
+            is_heard: heard.number() == 1,
+            is_sound: number("prices_feed_sound") == 1,
+            missing: number("prices_feed_missing"),
+            gaps: number("prices_feed_gaps"),
+            closed: number("prices_feed_closed"),
+            snapshots: number("prices_feed_snapshots"),
+            restarts: number("prices_feed_restarts"),
+            lines: lines.map(line).collect(),
+        }
+    };
+    now.all("prices_feed_heard").map(of).collect()
 }
 
 fn hardware(now: &Snapshot) -> Vec<HardwareFigures> {

@@ -18,8 +18,9 @@ mod users;
 
 pub use alarm::{Bellman, spawn_alarm};
 pub use figures::{
-    BookFigures, ClassFigures, CoreFigures, Figures, HardwareFigures, JournalFigures,
-    LatencyFigures, LinkFigures, SessionFigures, StandbyFigures, age_of,
+    BookFigures, ClassFigures, CoreFigures, ExchangeFigures, Figures, HardwareFigures,
+    JournalFigures, LatencyFigures, LineFigures, LinkFigures, SessionFigures, StandbyFigures,
+    age_of,
 };
 pub use health::{Verdict, unready, verdicts};
 pub use metrics::{BUCKETS, CONTENT_TYPE, open_metrics, reference};

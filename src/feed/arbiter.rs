@@ -94,12 +94,16 @@ pub struct Arbiter {
     /// What was asked for last, answered or not; 0 is nothing.
     asked: u64,
     tries: u32,
+    /// The end of the gap that was asked for, until all before it was shown.
+    gap_end: Option<u64>,
     doubted: Option<u64>,
     has_ended: bool,
     /// Nothing is shown until a snapshot says where to go on.
     is_waiting: bool,
     /// Gaps that neither line closed in time.
     pub gaps: u64,
+    /// Of them, those that are closed, by an answer, a line or a snapshot.
+    pub closed: u64,
     /// Messages shown that came as answers to requests.
     pub recovered: u64,
     /// Requests made.
@@ -127,10 +131,12 @@ impl Arbiter {
             asked_at: None,
             asked: 0,
             tries: 0,
+            gap_end: None,
             doubted: None,
             has_ended: false,
             is_waiting: false,
             gaps: 0,
+            closed: 0,
             recovered: 0,
             requests: 0,
             restarts: 0,
@@ -153,6 +159,11 @@ impl Arbiter {
     #[inline]
     pub fn missing(&self) -> u64 {
         self.known.saturating_sub(self.expected)
+    }
+
+    /// Whether a number may be the next one: it is not far beyond what is known.
+    pub fn believes(&self, next: u64) -> bool {
+        next.saturating_sub(self.known) <= JUMP_MAX
     }
 
     /// Whether a packet goes on where what was shown ends: it will be shown when it is received.
@@ -295,6 +306,7 @@ impl Arbiter {
         self.held.iter_mut().for_each(|held| held.number = 0);
         (self.gap_since, self.asked_at, self.tries, self.asked) = (None, None, 0, 0);
         (self.has_ended, self.is_waiting, self.doubted) = (false, false, None);
+        self.gap_end = None;
         self.back_then.clear();
         self.lines.iter_mut().for_each(LineQuality::begin);
     }
@@ -357,6 +369,10 @@ impl Arbiter {
     /// What is still missing may be asked for at once.
     fn progressed(&mut self) {
         (self.gap_since, self.asked_at, self.tries) = (None, None, 0);
+        if self.gap_end.is_some_and(|end| self.expected >= end) {
+            self.gap_end = None;
+            self.closed += 1;
+        }
     }
 
     fn mark_gap(&mut self, now: Nanos) {
@@ -380,7 +396,8 @@ impl Arbiter {
         if !has_waited || is_asked {
             return None;
         }
-        if self.tries == 0 {
+        if self.gap_end.is_none() {
+            self.gap_end = Some(self.known);
             self.gaps += 1;
         }
         if self.tries >= self.options.tries_max || self.missing() > self.options.request_max {

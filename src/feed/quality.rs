@@ -16,11 +16,13 @@ pub struct LineQuality {
     pub messages: u64,
     /// Packets that brought something new.
     pub first: u64,
-    /// Packets that brought only what was there.
+    /// Packets that brought only what was there: the other line was first, or it came twice.
     pub late: u64,
+    /// Packets that begin before the end of one this line brought earlier: out of order, or twice.
+    pub disordered: u64,
     /// Heartbeats and ends of session.
     pub heartbeats: u64,
-    /// Messages that this line skipped.
+    /// Messages that this line skipped; some may have come out of order.
     pub lost: u64,
     /// Packets of another session.
     pub foreign: u64,
@@ -52,6 +54,7 @@ impl LineQuality {
         if self.next > 0 && first > self.next {
             self.lost = self.lost.saturating_add(first - self.next);
         }
+        self.disordered += u64::from(count > 0 && first < self.next);
         self.next = self.next.max(first.saturating_add(count));
         self.heard_at = now;
     }
@@ -80,6 +83,11 @@ impl LineQuality {
     pub(super) fn begin(&mut self) {
         self.next = 0;
         self.marks = Default::default();
+    }
+
+    /// When it was heard last; nothing where it never was.
+    pub fn heard_at(&self) -> Option<Nanos> {
+        Some(self.heard_at).filter(|at| at.0 > 0)
     }
 
     /// Whether it was heard within `silence`.

@@ -59,6 +59,9 @@ pub(super) struct Redis {
     hub: Arc<Hub>,
 }
 
+/// Bytes of an answer, at most.
+const ANSWER_MAX: usize = 1024;
+
 /// How often they are copied: twice and more in the life of an entry.
 const EVERY: Duration = Duration::from_millis(100);
 
@@ -84,6 +87,7 @@ impl Redis {
         let patience = Duration::from_secs(1);
         let mut line = TcpStream::connect_timeout(&SocketAddr::V4(self.address), patience)?;
         line.set_read_timeout(Some(patience))?;
+        line.set_write_timeout(Some(patience))?;
         let mut told: Vec<Kept> = vec![None; self.hub.cache.rows.len()];
         while !is_over() {
             let mut batch = Vec::new();
@@ -138,6 +142,9 @@ fn read_answers(line: &mut TcpStream, count: usize) -> std::io::Result<()> {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
         answers.extend_from_slice(&room[..read]);
+        if answers.len() > ANSWER_MAX * count {
+            return Err(std::io::Error::other("its answers do not end"));
+        }
     }
     let text = String::from_utf8_lossy(&answers);
     match text.lines().find(|line| *line != "+OK") {

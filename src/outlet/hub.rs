@@ -2,6 +2,7 @@
 //! often, never more: what changed in between is told as it stands when it can take it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -120,12 +121,41 @@ struct Row {
     clients: Mutex<Vec<Arc<Client>>>,
 }
 
+/// What is counted of clients.
+#[derive(Debug, Default)]
+pub struct Tally {
+    here: AtomicU64,
+    missed: AtomicU64,
+    let_go: AtomicU64,
+}
+
+impl Tally {
+    /// Clients that are there now.
+    pub fn here(&self) -> u64 {
+        self.here.load(Ordering::Relaxed)
+    }
+
+    /// Trades that clients were too slow for.
+    pub fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+
+    /// Clients that were let go, for they read nothing.
+    pub fn let_go(&self) -> u64 {
+        self.let_go.load(Ordering::Relaxed)
+    }
+}
+
 /// All books and all clients.
 #[derive(Debug)]
 pub struct Hub {
     rows: Vec<Row>,
+    /// The place of each symbol.
+    places: Mutex<BTreeMap<[u8; 8], usize>>,
     /// How long things take.
     pub lag: Lag,
+    /// What is counted of clients.
+    pub tally: Tally,
     /// The tops, for those who only ask.
     pub cache: TopCache,
 }
@@ -144,7 +174,10 @@ impl Hub {
         };
         let symbols: Vec<_> = instruments.iter().map(|of| of.symbol.0).collect();
         let cache = TopCache::new(&symbols);
-        Self { rows: instruments.iter().map(row).collect(), lag: Lag::default(), cache }
+        let rows = instruments.iter().map(row).collect();
+        let places = symbols.into_iter().zip(0..).collect();
+        let (lag, tally) = (Lag::default(), Tally::default());
+        Self { rows, places: Mutex::new(places), lag, tally, cache }
     }
 
     /// How many instruments there are.
@@ -155,8 +188,7 @@ impl Hub {
     /// The place of a symbol.
     pub fn place(&self, symbol: &str) -> Option<usize> {
         let padded = crate::wire::soupbintcp::padded::<8>(symbol);
-        let is_it = |row: &Row| *locked(&row.symbol) == padded;
-        self.rows.iter().position(is_it).filter(|_| (1..=8).contains(&symbol.len()))
+        locked(&self.places).get(&padded).copied().filter(|_| (1..=8).contains(&symbol.len()))
     }
 
     /// The symbol at a place, without its blanks.
@@ -167,9 +199,13 @@ impl Hub {
 
     /// The instrument at a place has this symbol from now on.
     pub fn rename(&self, place: usize, symbol: [u8; 8]) {
-        if let Some(row) = self.rows.get(place) {
-            *locked(&row.symbol) = symbol;
+        let Some(row) = self.rows.get(place) else { return };
+        let before = std::mem::replace(&mut *locked(&row.symbol), symbol);
+        let mut places = locked(&self.places);
+        if places.get(&before) == Some(&place) {
+            places.remove(&before);
         }
+        places.insert(symbol, place);
     }
 
     /// The book at a place, as it stood last.
@@ -206,13 +242,15 @@ impl Hub {
             if state.trades.len() == TRADES_MAX {
                 state.trades.pop_front();
                 state.missed += 1;
+                self.tally.missed.fetch_add(1, Ordering::Relaxed);
             }
             state.trades.push_back((place, told));
         }
     }
 
-    /// A client comes.
+    /// A client comes; it leaves once.
     pub fn enter(&self, format: Format) -> Arc<Client> {
+        self.tally.here.fetch_add(1, Ordering::Relaxed);
         Arc::new(Client { format, bell: Notify::new(), state: Mutex::default() })
     }
 
@@ -237,12 +275,19 @@ impl Hub {
         state.wants.remove(&place);
         state.told.remove(&place);
         state.dirty.remove(&place);
+        state.trades.retain(|(of, _)| *of != place);
     }
 
     /// A client goes.
     pub fn leave(&self, client: &Arc<Client>) {
+        self.tally.here.fetch_sub(1, Ordering::Relaxed);
         let places: Vec<usize> = locked(&client.state).wants.keys().copied().collect();
         places.into_iter().for_each(|place| self.unsubscribe(client, place));
+    }
+
+    /// A client that read nothing was let go.
+    pub fn let_go(&self) {
+        self.tally.let_go.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What a client has not been told: taken, each book as it stands now.
@@ -311,6 +356,15 @@ mod tests {
         };
         assert_eq!((view.number, before.bids.len()), (99, 0));
         assert!(hub.take(&client).is_empty());
+    }
+
+    #[test]
+    fn an_instrument_is_found_by_the_name_it_has_now() {
+        let hub = hub();
+        assert_eq!((hub.place("ACME"), hub.place("NEW"), hub.place("")), (Some(0), None, None));
+        hub.rename(0, *b"NEW     ");
+        assert_eq!((hub.place("ACME"), hub.place("NEW")), (None, Some(0)));
+        assert_eq!((hub.symbol(0), hub.place("NEW      X")), ("NEW".into(), None));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //!                 └► snapshots                 event log ─► rewinder, by client
 //! ```
 
+mod asked;
 mod cache;
 mod frame;
 mod hub;
@@ -14,6 +15,7 @@ mod lag;
 mod renderings;
 mod soup;
 mod tail;
+mod taken;
 mod websocket;
 
 use std::net::SocketAddrV4;
@@ -22,9 +24,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+pub use asked::Asked;
 pub use cache::TopCache;
 pub use frame::{Format, Frame};
-pub use hub::{Client, Hub, View, Wants};
+pub use hub::{Client, Hub, Tally, View, Wants};
 pub use lag::Lag;
 
 use crate::model::Instrument;
@@ -63,7 +66,7 @@ impl OutletOptions {
 /// How long the tail rests when there was nothing.
 const PAUSE: Duration = Duration::from_micros(500);
 
-/// Starts the two threads: one follows the journal, one serves clients.
+/// Starts the threads: one follows the journal, the others serve clients.
 ///
 /// # Errors
 /// A port that cannot be had, a log that cannot be read, a thread that does not start.
@@ -98,7 +101,8 @@ pub fn spawn(
     Ok(hub)
 }
 
-/// Serves clients on a thread of its own.
+/// Serves clients: books as they change on one thread, snapshots and the day again on another, for
+/// those take much at once and must not hold up who is told of each change.
 fn serve(
     options: &OutletOptions,
     servers: Servers,
@@ -117,23 +121,36 @@ fn serve(
     };
     let (websocket, snapshots) = (bind(options.websocket)?, bind(options.snapshots)?);
     let rewinder = bind(options.rewinder)?;
+    if let Some(listener) = websocket {
+        serve_on("outlet-serve", stop.clone(), move || {
+            tokio::spawn(websocket::serve(listener, hub, clock));
+        })?;
+    }
+    serve_on("outlet-soup", stop, move || {
+        let servers = Arc::new(servers);
+        if let Some(listener) = snapshots {
+            tokio::spawn(soup::serve(listener, Arc::clone(&servers), soup::Service::Snapshot));
+        }
+        if let Some(listener) = rewinder {
+            tokio::spawn(soup::serve(listener, servers, soup::Service::Rewinder));
+        }
+    })
+}
+
+/// Starts what serves on a thread of its own, until told to stop.
+fn serve_on(
+    name: &str,
+    stop: StopFlag,
+    begin: impl FnOnce() + Send + 'static,
+) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let body = move || {
         runtime.block_on(async move {
-            let servers = Arc::new(servers);
-            if let Some(listener) = websocket {
-                tokio::spawn(websocket::serve(listener, hub, clock));
-            }
-            if let Some(listener) = snapshots {
-                tokio::spawn(soup::serve(listener, Arc::clone(&servers), soup::Service::Snapshot));
-            }
-            if let Some(listener) = rewinder {
-                tokio::spawn(soup::serve(listener, servers, soup::Service::Rewinder));
-            }
+            begin();
             while !stop.is_raised() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         });
     };
-    thread::Builder::new().name("outlet-serve".into()).spawn(body).map(drop)
+    thread::Builder::new().name(name.into()).spawn(body).map(drop)
 }

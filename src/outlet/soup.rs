@@ -20,6 +20,8 @@ use crate::wire::soupbintcp::{Login, Packet};
 /// How long a client may take to say who it is, to take what it is sent, and to say anything at all
 /// (it owes a heartbeat each second).
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Bytes that a client must take within that time.
+const PART: usize = 64 * 1024;
 /// Silence after which a heartbeat is sent.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// The pause when there was nothing new.
@@ -83,8 +85,8 @@ async fn converse(mut stream: TcpStream, of: &Servers, service: Service) -> Opti
             of.asks.send(ask).ok()?;
             let (session, packets) = timeout(PATIENCE, answer).await.ok()?.ok()?;
             Packet::Accepted { session, next: 1 }.write(&mut bytes);
-            bytes.extend(packets);
-            write(&mut stream, &bytes).await
+            write(&mut stream, &bytes).await?;
+            write(&mut stream, &packets).await
         }
         Service::Rewinder => {
             let (mut from, to) = stream.split();
@@ -158,7 +160,19 @@ async fn rewind(mut stream: impl AsyncWrite + Unpin, of: &Servers, login: &Login
 }
 
 async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Option<()> {
-    timeout(PATIENCE, stream.write_all(bytes)).await.ok()?.ok()
+    write_by_parts(stream, bytes, PATIENCE).await
+}
+
+/// Writes all of it, however long that takes a client, while it takes each part in time.
+async fn write_by_parts(
+    stream: &mut (impl AsyncWrite + Unpin),
+    bytes: &[u8],
+    patience: Duration,
+) -> Option<()> {
+    for part in bytes.chunks(PART) {
+        timeout(patience, stream.write_all(part)).await.ok()?.ok()?;
+    }
+    Some(())
 }
 
 /// Adds what a client says next; `None` where it has gone.
@@ -232,6 +246,26 @@ mod tests {
             }
             begun.elapsed()
         })
+    }
+
+    #[test]
+    fn who_takes_much_slowly_is_given_all_of_it_and_who_takes_nothing_is_not() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (mut client, mut server) = tokio::io::duplex(PART);
+            let bytes = vec![7; 8 * PART];
+            // Each part in time, and all of it far too late.
+            let take = async {
+                let mut room = vec![0; PART];
+                for _ in 0..8 {
+                    tokio::time::sleep(SHORT / 4).await;
+                    client.read_exact(&mut room).await.unwrap();
+                }
+            };
+            let (written, ()) = tokio::join!(write_by_parts(&mut server, &bytes, SHORT), take);
+            assert_eq!(written, Some(()));
+            assert_eq!(write_by_parts(&mut server, &bytes, SHORT).await, None);
+        });
     }
 
     #[test]

@@ -47,8 +47,8 @@ pub(super) struct Today {
 /// The day's session, for whoever wants it again.
 pub(super) type Index = Arc<Mutex<Today>>;
 
-/// A snapshot is wanted: its session and its packets are sent back.
-pub(super) type Ask = tokio::sync::oneshot::Sender<(Token, Vec<u8>)>;
+/// A snapshot is wanted: its session and its packets are sent back, the same to all who wait.
+pub(super) type Ask = tokio::sync::oneshot::Sender<(Token, Arc<Vec<u8>>)>;
 
 /// Follows the event log.
 pub(super) struct Tail {
@@ -143,8 +143,12 @@ impl Tail {
             self.tell_at = now.saturating_add(TELL_EVERY);
             self.tell(now);
         }
-        while let Ok(ask) = self.asked.try_recv() {
-            let _ = ask.send((self.state.session(), self.snapshot()));
+        if let Ok(first) = self.asked.try_recv() {
+            let (session, packets) = (self.state.session(), Arc::new(self.snapshot()));
+            let others = std::iter::from_fn(|| self.asked.try_recv().ok());
+            for ask in std::iter::once(first).chain(others) {
+                let _ = ask.send((session, Arc::clone(&packets)));
+            }
         }
         Ok(count)
     }

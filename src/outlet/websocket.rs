@@ -5,26 +5,24 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{Path, Query, State};
+use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::serve::ListenerExt;
 use futures_util::SinkExt;
 use rustix::net::sockopt;
 use serde::Deserialize;
 
+use crate::outlet::asked::Asked;
 use crate::outlet::frame::{Format, Frame};
-use crate::outlet::hub::{Client, Hub, Wants};
+use crate::outlet::hub::{Client, Hub};
 use crate::outlet::renderings::Renderings;
+use crate::outlet::taken::{Door, Taken};
 use crate::runtime::{Clock, SystemClock, log};
 
-/// A client that takes nothing for so long is hopeless.
-const HOPELESS: Duration = Duration::from_secs(5);
 /// Bytes of a client's own message, at most.
 const ASK_MAX: usize = 64 * 1024;
 /// Clients at a time, at most.
@@ -58,9 +56,8 @@ pub(super) async fn serve(listener: std::net::TcpListener, hub: Arc<Hub>, clock:
         .route("/top/{symbol}", get(top))
         .with_state(Served { hub, renderings, clock, seats });
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-    // What is small must not wait for a client to acknowledge what went before: that takes 40 ms.
-    let listener = listener.tap_io(|stream| _ = stream.set_nodelay(true));
-    if let Err(error) = axum::serve(listener, router).await {
+    let service = router.into_make_service_with_connect_info::<Taken>();
+    if let Err(error) = axum::serve(Door(listener), service).await {
         log::alert(&format!("WebSocket clients are not served: {error}"));
     }
 }
@@ -90,6 +87,7 @@ struct Entrance {
 async fn enter(
     State(served): State<Served>,
     Query(entrance): Query<Entrance>,
+    ConnectInfo(taken): ConnectInfo<Taken>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let format = match entrance.format.as_str() {
@@ -103,9 +101,12 @@ async fn enter(
     let upgrade = upgrade.read_buffer_size(READ_MAX);
     let upgrade = upgrade.max_message_size(ASK_MAX).max_write_buffer_size(BUFFER_MAX);
     upgrade.on_upgrade(move |socket| async move {
-        let client = Seated { client: served.hub.enter(format), hub: Arc::clone(&served.hub) };
-        converse(socket, &served, &client.client).await;
-        drop((client, seat));
+        let seated = Seated { client: served.hub.enter(format), hub: Arc::clone(&served.hub) };
+        let end = converse(socket, &served, &seated.client, &taken).await;
+        if end == End::Hopeless {
+            served.hub.let_go();
+        }
+        drop((seated, seat));
     })
 }
 
@@ -121,73 +122,73 @@ impl Drop for Seated {
     }
 }
 
-/// What a client asks.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Ask {
-    subscribe: Vec<String>,
-    unsubscribe: Vec<String>,
-    channels: Vec<String>,
+/// How a conversation ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The client goes.
+    Gone,
+    /// It reads nothing.
+    Hopeless,
 }
 
-async fn converse(mut socket: WebSocket, served: &Served, client: &Arc<Client>) {
+async fn converse(
+    mut socket: WebSocket,
+    served: &Served,
+    client: &Arc<Client>,
+    taken: &Taken,
+) -> End {
     loop {
         match race(client.bell.notified(), socket.recv()).await {
             Either::Left(()) => {
                 let frames = served.hub.take(client);
-                if send(&mut socket, served, client, &frames).await.is_none() {
-                    return;
+                match taken.wait(send(&mut socket, served, client, &frames)).await {
+                    Some(Ok(())) => {}
+                    Some(Err(_)) => return End::Gone,
+                    None => return End::Hopeless,
                 }
             }
             Either::Right(Some(Ok(message))) => {
                 let answer = match &message {
                     Message::Text(text) => ask(served, client, text.as_str()),
-                    Message::Close(_) => return,
+                    Message::Close(_) => return End::Gone,
                     _ => None,
                 };
                 if let Some(why) = answer {
                     let text = serde_json::json!({ "type": "error", "message": why }).to_string();
-                    let sending = socket.send(Message::text(text));
-                    if !matches!(tokio::time::timeout(HOPELESS, sending).await, Ok(Ok(()))) {
-                        return;
+                    match taken.wait(socket.send(Message::text(text))).await {
+                        Some(Ok(())) => {}
+                        Some(Err(_)) => return End::Gone,
+                        None => return End::Hopeless,
                     }
                 }
             }
-            Either::Right(_) => return,
+            Either::Right(_) => return End::Gone,
         }
     }
 }
 
-/// Writes frames, all at once; `None` where the client is gone, or hopeless.
+/// Writes frames, all at once.
 async fn send(
     socket: &mut WebSocket,
     served: &Served,
     client: &Client,
     frames: &[Frame],
-) -> Option<()> {
+) -> Result<(), axum::Error> {
     let Served { hub, renderings, clock, .. } = served;
     for frame in frames {
-        let message = renderings.message(hub, client.format, frame);
-        tokio::time::timeout(HOPELESS, socket.feed(message)).await.ok()?.ok()?;
+        socket.feed(renderings.message(hub, client.format, frame)).await?;
     }
-    tokio::time::timeout(HOPELESS, socket.flush()).await.ok()?.ok()?;
+    socket.flush().await?;
     let now = clock.now();
     frames.iter().filter_map(Frame::at).for_each(|at| hub.lag.written(at, now));
-    Some(())
+    Ok(())
 }
 
 /// Does what a client asks; says what is wrong with it.
 fn ask(served: &Served, client: &Arc<Client>, text: &str) -> Option<String> {
-    let ask: Ask = match serde_json::from_str(text) {
-        Ok(ask) => ask,
-        Err(error) => return Some(format!("this cannot be read: {error}")),
-    };
-    let wants = match ask.channels.is_empty() {
-        true => Wants::ALL,
-        false => match Wants::of(ask.channels.iter().map(String::as_str)) {
-            Some(wants) => wants,
-            None => return Some("channels are top, depth, trades and status".into()),
-        },
+    let Asked { subscribe, unsubscribe, wants } = match Asked::parse(text) {
+        Ok(asked) => asked,
+        Err(why) => return Some(why),
     };
     let mut unknown = Vec::new();
     let mut each = |symbols: &[String], act: &dyn Fn(usize)| {
@@ -198,8 +199,8 @@ fn ask(served: &Served, client: &Arc<Client>, text: &str) -> Option<String> {
             }
         }
     };
-    each(&ask.subscribe, &|place| served.hub.subscribe(client, place, wants));
-    each(&ask.unsubscribe, &|place| served.hub.unsubscribe(client, place));
+    each(&subscribe, &|place| served.hub.subscribe(client, place, wants));
+    each(&unsubscribe, &|place| served.hub.unsubscribe(client, place));
     (!unknown.is_empty()).then(|| format!("no such instrument: {}", unknown.join(", ")))
 }
 

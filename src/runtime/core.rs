@@ -19,6 +19,10 @@ const CHORES_WITHIN: Nanos = Nanos(20_000_000);
 /// Laps after which a background stage has its turn though the others are busy.
 const BACKGROUND_EVERY: u32 = 4;
 
+/// Less work than this in a lap is little: where nobody waits for any stage of a core that sleeps,
+/// it sleeps after such a lap too, and what comes fast is taken in parts worth waking for.
+const LITTLE: usize = 8;
+
 /// How long a core must find nothing to do, once told to stop, before it does.
 const QUIET_BEFORE_STOP: Nanos = Nanos(50_000_000);
 
@@ -93,6 +97,8 @@ pub struct Core {
     stages: Vec<Box<dyn Stage>>,
     /// So many of them, in front, let clients' messages in.
     entries: usize,
+    /// Whether it sleeps, and nobody waits for any of its stages.
+    is_background: bool,
     /// Where the time went.
     times: Arc<CoreTimes>,
     laps: u32,
@@ -109,7 +115,8 @@ impl Core {
     /// Stages in packet order, the background ones last.
     pub fn new(cpu: Option<usize>, idle: Idle, stages: Vec<Box<dyn Stage>>) -> Self {
         let entries = stages.iter().take_while(|stage| stage.lets_in()).count();
-        Self { cpu, idle, stages, entries, times: Arc::default(), laps: 0 }
+        let is_background = idle == Idle::Sleep && stages.iter().all(|of| of.is_background());
+        Self { cpu, idle, stages, entries, is_background, times: Arc::default(), laps: 0 }
     }
 
     /// The first stage's name, which its thread bears.
@@ -193,7 +200,7 @@ impl Core {
         let mut now = clock.now();
         let mut chores_due = now.saturating_add(CHORES_WITHIN);
         loop {
-            let work = self.lap_at(now, clock)?;
+            let mut work = self.lap_at(now, clock)?;
             laps = laps.wrapping_add(1);
             if laps.is_multiple_of(LAPS_PER_CHORES) || now > chores_due {
                 let begun = clock.now();
@@ -218,6 +225,11 @@ impl Core {
             }
             if work > 0 && quiet_since.is_some() {
                 quiet_since = Some(now.0);
+            }
+            if self.is_background && (1..LITTLE).contains(&work) {
+                let done = clock.now();
+                busy += done.0.saturating_sub(now.0);
+                (now, work) = (done, 0);
             }
             self.idle.after(work);
             let after = clock.now();
@@ -255,5 +267,53 @@ mod tests {
         assert_eq!((rest.idle, rest.held), (700, 1300));
         rest.share_out(1000);
         assert_eq!((rest.idle, rest.held), (700, 1300));
+    }
+
+    /// Finds so much to do in every lap, until it is told to stop.
+    struct Constant {
+        work: usize,
+        is_background: bool,
+    }
+
+    impl Stage for Constant {
+        fn name(&self) -> &str {
+            "constant"
+        }
+
+        fn poll(&mut self, _: Nanos) -> Result<usize, Fault> {
+            Ok(self.work)
+        }
+
+        fn is_background(&self) -> bool {
+            self.is_background
+        }
+
+        fn stop(&mut self, _: Nanos) {
+            self.work = 0;
+        }
+    }
+
+    #[test]
+    fn a_core_for_which_nobody_waits_sleeps_after_little_and_not_after_much() {
+        let times_of = |work, is_background| {
+            let stage: Box<dyn Stage> = Box::new(Constant { work, is_background });
+            let mut core = Core::new(None, Idle::Sleep, vec![stage]);
+            let (times, stop) = (core.times(), StopFlag::default());
+            std::thread::scope(|scope| {
+                let run = scope.spawn(|| core.run(&crate::runtime::SystemClock::new(), &stop));
+                std::thread::sleep(std::time::Duration::from_millis(200));
+                stop.raise();
+                run.join().unwrap().unwrap();
+            });
+            let [busy, idle] = [&times.busy, &times.idle].map(|of| of.load(Ordering::Relaxed));
+            (busy, idle)
+        };
+        // At the end a core finds nothing for 50 ms and sleeps, whatever it did before.
+        let (busy, idle) = times_of(LITTLE - 1, true);
+        assert!(busy < idle / 10, "{busy} ns busy, {idle} ns idle");
+        for (work, is_background) in [(LITTLE, true), (1, false)] {
+            let (busy, idle) = times_of(work, is_background);
+            assert!(busy > idle, "{busy} ns busy, {idle} ns idle with {work}");
+        }
     }
 }

@@ -55,7 +55,7 @@ pub use hardware_board::HardwareBoard;
 pub use matching::{Board, DealEvents, EventLinks, Matching, MatchingCounter, TopOfBook};
 pub use peers::{PeerSpec, Peers, PeersCounter, PeersOptions, PeersState, REPORTS_DEPTH};
 pub use prices::{
-    Fetched, Fetcher, InletSpec, LineACounter, LineBCounter, Midnights, PRICES_DEPTH, Prices,
+    Assembly, FeedReaders, Fetched, Fetcher, InletSpec, Midnights, PRICES_DEPTH, Prices,
     PricesCounter, PricesLag, PricesLinks, PricesOptions,
 };
 pub use recorder::{Recorder, RecorderCounter};

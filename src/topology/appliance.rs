@@ -168,16 +168,19 @@ impl Launch {
             spawn_prices(prices, self.feed_names, clock.clone(), stop_slow.clone())?;
         }
         let (outlet, gate) = self.outlet;
+        let mut hub = None;
         if outlet.is_used() {
-            let hub = crate::outlet::spawn(&outlet, gate, clock.clone(), stop_slow.clone())?;
-            let readers = hub.lag.readers().into_iter();
+            let served = crate::outlet::spawn(&outlet, gate, clock.clone(), stop_slow.clone())?;
+            let readers = served.lag.readers().into_iter();
             wired.latencies.extend(readers.map(|(name, reader)| StageLatency { name, reader }));
+            hub = Some(served);
         }
         spawn_kill_file(kill_file, clock.clone(), stop_slow.clone())?;
         let levels = SharedLevels::default();
         let seen = Seen {
             levels: levels.clone(),
             counters: wired.counters.clone(),
+            feeds: wired.feeds.clone(),
             latencies: wired.latencies,
             links: wired.links,
             cores: times,
@@ -191,6 +194,7 @@ impl Launch {
             release,
             gate: listing.gate,
             hardware: listing.hardware,
+            outlet: hub,
         };
         let scribe = spawn_scribe(seen, &listing.data, clock.clone(), stop_slow.clone())?;
         let heard = Heard {
@@ -198,6 +202,7 @@ impl Launch {
             pulse: wired.risk_pulse,
             refusals: wired.refusals,
             counters: wired.counters.clone(),
+            feeds: wired.feeds,
             board: Arc::clone(&board),
         };
         let utc_bound_us = self.utc.bound_us();

@@ -10,13 +10,14 @@ use std::time::Duration;
 use crate::engine::{Class, Hardware, Span};
 use crate::journal::Progress;
 use crate::model::{Nanos, RejectCode, SessionId};
+use crate::outlet::{Hub, Tally};
 use crate::runtime::counters_file::{
     COUNTERS_NAME, CountersFile, Plan, Series, Slot, Unit, Values,
 };
 use crate::runtime::{Clock, CoreTimes, CounterReader, Pulse, StopFlag, SystemClock, log, utc};
 use crate::slow::Roster;
 use crate::slow::levels::{Level, SharedLevels};
-use crate::stage::{Board, Refusals, Release, Rule, SessionBoard};
+use crate::stage::{Board, FeedReaders, Refusals, Release, Rule, SessionBoard};
 use crate::topology::{LinkFill, StageLatency, StageName};
 
 /// How often the file is written.
@@ -34,6 +35,7 @@ pub(super) struct Seen {
     /// Judged by what stages took.
     pub(super) levels: SharedLevels,
     pub(super) counters: Vec<(StageName, CounterReader)>,
+    pub(super) feeds: Vec<FeedReaders>,
     pub(super) latencies: Vec<StageLatency>,
     pub(super) links: Vec<LinkFill>,
     /// Each core's CPU, stages and times.
@@ -53,6 +55,8 @@ pub(super) struct Seen {
     pub(super) gate: &'static str,
     /// Shards that hardware matches, by place.
     pub(super) hardware: Vec<usize>,
+    /// Where WebSocket clients and others are told of our books.
+    pub(super) outlet: Option<Arc<Hub>>,
 }
 
 /// A value's place, and how it is found.
@@ -118,12 +122,13 @@ pub(super) fn spawn_scribe(
     thread::Builder::new().name("scribe".into()).spawn(body)
 }
 
-/// What only some appliances show: with hardware, and with two machines.
+/// What only some appliances show: with hardware, with two machines, with clients of the outlet.
 pub fn occasional_series() -> Vec<Series> {
     let mut all = Sources::default();
     hardware(&mut all, &Board::new(&[]), 0);
     let release = Release::new(Arc::new(Progress::starting_at(1)), Rule::Journaled);
     standby(&mut all, Some(Arc::new(release)));
+    outlet(&mut all, &Arc::new(Hub::new(&[])));
     all.plan.series().to_vec()
 }
 
@@ -142,6 +147,7 @@ fn sources_of(seen: Seen) -> Sources {
         all.gauge(("link_depth_lines", text, Unit::None), &labels, move || depth);
     }
     stages(&mut all, seen.counters);
+    feeds(&mut all, &seen.feeds);
     latencies(&mut all, seen.latencies, &seen.levels);
     sessions(&mut all, &seen.sessions, &seen.listed);
     books(&mut all, &seen.board, &seen.roster);
@@ -149,6 +155,9 @@ fn sources_of(seen: Seen) -> Sources {
     risk(&mut all, &seen.refusals, seen.pulse);
     journal(&mut all, seen.progress);
     standby(&mut all, seen.release);
+    if let Some(hub) = seen.outlet {
+        outlet(&mut all, &hub);
+    }
     clock(&mut all);
     for line in 0..LINES {
         let place = line.to_string();
@@ -205,12 +214,32 @@ fn stages(all: &mut Sources, counters: Vec<(StageName, CounterReader)>) {
     for (stage, reader) in counters {
         let own = stage.name();
         let base = own.split('-').next().unwrap_or(&own).to_owned();
-        for (name, text, is_level) in reader.listed() {
-            let reader = reader.clone();
-            let series = format!("{base}_{}", snake(name));
-            let read = move || reader.value(name);
-            let (what, labels) = ((&*series, text, Unit::None), [("stage", &*own)]);
-            if is_level { all.gauge(what, &labels, read) } else { all.counter(what, &labels, read) }
+        counted(all, &base, &[("stage", &*own)], &reader);
+    }
+}
+
+/// All counters of a reader, as series of these labels.
+fn counted(all: &mut Sources, base: &str, labels: &[(&str, &str)], reader: &CounterReader) {
+    for (name, text, is_level) in reader.listed() {
+        let reader = reader.clone();
+        let series = format!("{base}_{}", snake(name));
+        let read = move || reader.value(name);
+        let what = match series.strip_suffix("_ns") {
+            Some(series) => (series, text, Unit::Nanoseconds),
+            None => (&*series, text, Unit::None),
+        };
+        if is_level { all.gauge(what, labels, read) } else { all.counter(what, labels, read) }
+    }
+}
+
+/// Exchanges' feeds, and their lines. Each series of all of them lies together.
+fn feeds(all: &mut Sources, feeds: &[FeedReaders]) {
+    for of in feeds {
+        counted(all, "prices_feed", &[("feed", &*of.name)], &of.feed);
+    }
+    for of in feeds {
+        for (letter, line) in of.lines() {
+            counted(all, "prices_line", &[("feed", &*of.name), ("line", letter)], line);
         }
     }
 }
@@ -404,6 +433,20 @@ fn standby(all: &mut Sources, release: Option<Arc<Release>>) {
     all.gauge(("standby_paired", text, Unit::None), &[], read);
     let slot = all.plan.text("standby_rule", "what replies wait for now", 64, &[]);
     all.sources.push(Box::new(move |values, _| values.set_text(slot, release.rule().name())));
+}
+
+/// What is counted of clients that hear our books.
+fn outlet(all: &mut Sources, hub: &Arc<Hub>) {
+    let read = |field: fn(&Tally) -> u64| {
+        let own = Arc::clone(hub);
+        move || field(&own.tally)
+    };
+    let text = "WebSocket clients that are there";
+    all.gauge(("outlet_clients", text, Unit::None), &[], read(Tally::here));
+    let text = "trades that WebSocket clients were too slow for, and were told so";
+    all.counter(("outlet_missed", text, Unit::None), &[], read(Tally::missed));
+    let text = "WebSocket clients that were let go, for they read nothing";
+    all.counter(("outlet_let_go", text, Unit::None), &[], read(Tally::let_go));
 }
 
 fn clock(all: &mut Sources) {

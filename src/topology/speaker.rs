@@ -17,7 +17,7 @@ use crate::model::{
 use crate::runtime::{Clock, CounterReader, Pulse, SystemClock, log, utc};
 use crate::slow::books::Books;
 use crate::slow::levels::{Level, Levels, SharedLevels};
-use crate::stage::{Board, Refusals};
+use crate::stage::{Board, FeedReaders, Refusals};
 use crate::topology::accounts::Accounts;
 use crate::topology::utc_watch::UtcWatch;
 use crate::topology::{AdminServer, LimitsFile, StageName, Timetable, padded, shown};
@@ -38,6 +38,7 @@ pub(super) struct Heard {
     pub(super) pulse: Pulse,
     pub(super) refusals: Refusals,
     pub(super) counters: Vec<(StageName, CounterReader)>,
+    pub(super) feeds: Vec<FeedReaders>,
     pub(super) board: Arc<Board>,
 }
 
@@ -193,7 +194,19 @@ fn status(heard: &Heard, alerts: &VecDeque<String>, now: Nanos) -> serde_json::V
         "open_orders": heard.board.open_orders(),
         "alerts": alerts,
         "counters": counters,
+        "feeds": heard.feeds.iter().map(feed).collect::<serde_json::Map<_, _>>(),
     })
+}
+
+/// An exchange's feed by its name: what is counted of it, and of each of its lines.
+fn feed(of: &FeedReaders) -> (String, serde_json::Value) {
+    let values = |reader: &CounterReader| {
+        let values = reader.values().map(|(name, _, value)| (name.to_owned(), json!(value)));
+        values.collect::<serde_json::Map<_, _>>()
+    };
+    let mut row = values(&of.feed);
+    row.extend(of.lines().map(|(letter, line)| (letter.to_owned(), json!(values(line)))));
+    (of.name.clone(), json!(row))
 }
 
 /// What the slow thread says to the sequencer by itself: that the journal is short of room, and

@@ -14,10 +14,10 @@ use crate::port::host::TcpHost;
 use crate::port::watch::Watch;
 use crate::runtime::{CounterReader, LatencyReader, Pulse, Stage, latency};
 use crate::stage::{
-    ArchiveLinks, BURST, Board, Dialled, EventLinks, Feed, FeedState, Fetcher, FixGateway,
-    FixLinks, FixState, Gate, Gateway, GatewayLinks, GatewayState, Introduced, OldReply,
-    PRICES_DEPTH, Peers, PeersState, Prices, PricesLag, PricesLinks, PricesOptions, REPORTS_DEPTH,
-    Recorder, Refusals, Risk, RiskVoice, Sequencer, SequencerState, SessionBoard,
+    ArchiveLinks, BURST, Board, Dialled, EventLinks, Feed, FeedReaders, FeedState, Fetcher,
+    FixGateway, FixLinks, FixState, Gate, Gateway, GatewayLinks, GatewayState, Introduced,
+    OldReply, PRICES_DEPTH, Peers, PeersState, Prices, PricesLag, PricesLinks, PricesOptions,
+    REPORTS_DEPTH, Recorder, Refusals, Risk, RiskVoice, Sequencer, SequencerState, SessionBoard,
     VENUE_REPORTS_DEPTH, Venues, VenuesState, Wanted,
 };
 use crate::topology::StageName;
@@ -143,6 +143,8 @@ pub struct Wired {
     pub archive: ArchiveLinks,
     /// Each stage's counters.
     pub counters: Vec<(StageName, CounterReader)>,
+    /// Counters of each exchange's feed and its lines.
+    pub feeds: Vec<FeedReaders>,
     /// Latencies along the road.
     pub latencies: Vec<StageLatency>,
     /// How full the links are.
@@ -338,6 +340,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
             StageLatency { name: "published", reader: published_reader },
         ],
         stages,
+        feeds: Vec::new(),
         slow_requests,
         kill_requests,
         archive: ArchiveLinks { wanted: archive_wanted, found: archive_found },
@@ -352,8 +355,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     };
     if let Some((prices, readers, thread)) = prices {
         wired.counters.push((StageName::Prices, prices.counters.reader()));
-        wired.counters.push((StageName::Prices, prices.line_a.reader()));
-        wired.counters.push((StageName::Prices, prices.line_b.reader()));
+        wired.feeds = prices.readers();
         wired.latencies.extend(readers);
         wired.stages.insert(1, (StageName::Prices, Box::new(prices)));
         wired.prices = Some(thread);

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use wirematch::feed::Books;
+use wirematch::feed::{Book, Books, Level};
+use wirematch::model::Price;
 use wirematch::wire::soupbintcp::snapshot_ends;
 
 use crate::process::{Appliance, configuration, free_address};
@@ -41,7 +42,7 @@ fn get(address: SocketAddrV4, path: &str) -> serde_json::Value {
 }
 
 /// The book a client has: by price, both sides.
-type Levels = [BTreeMap<String, u64>; 2];
+pub(crate) type Levels = [BTreeMap<String, u64>; 2];
 
 /// Follows one instrument until told to stop; the book it has then.
 fn follow(mut stream: TcpStream, is_over: &AtomicBool) -> Levels {
@@ -59,26 +60,38 @@ fn follow(mut stream: TcpStream, is_over: &AtomicBool) -> Levels {
         stream.set_read_timeout(None).expect("it has time-outs");
         let message: serde_json::Value = serde_json::from_str(&said(&mut stream)).expect("JSON");
         stream.set_read_timeout(Some(Duration::from_millis(500))).expect("it has time-outs");
-        if message["type"] == "snapshot" {
-            levels = Levels::default();
-        }
-        if !matches!(message["type"].as_str(), Some("snapshot" | "depth")) {
-            continue;
-        }
-        for (side, levels) in ["bids", "asks"].iter().zip(&mut levels) {
-            for level in message[side].as_array().into_iter().flatten() {
-                let price = level[0].as_str().expect("a price").to_owned();
-                match level[1].as_u64().expect("shares") {
-                    0 => _ = levels.remove(&price),
-                    shares => _ = levels.insert(price, shares),
-                }
+        change(&mut levels, &message);
+    }
+}
+
+/// Changes a book as a message says.
+pub(crate) fn change(levels: &mut Levels, message: &serde_json::Value) {
+    match message["type"].as_str() {
+        Some("snapshot") => *levels = Levels::default(),
+        Some("depth") => {}
+        _ => return,
+    }
+    for (side, levels) in ["bids", "asks"].iter().zip(levels) {
+        for level in message[side].as_array().into_iter().flatten() {
+            let price = level[0].as_str().expect("a price").to_owned();
+            match level[1].as_u64().expect("shares") {
+                0 => _ = levels.remove(&price),
+                shares => _ = levels.insert(price, shares),
             }
         }
     }
 }
 
-/// What the appliance gives as a snapshot, ten levels a side.
-fn truth(snapshots: SocketAddrV4, symbols: &[[u8; 8]]) -> Books {
+/// The ten best levels a side.
+pub(crate) fn best(book: &Book) -> Levels {
+    let side = |levels: &mut dyn Iterator<Item = Level>| {
+        levels.take(10).map(|of| (Price(of.price.into()).to_string(), of.shares)).collect()
+    };
+    [side(&mut book.bids()), side(&mut book.asks())]
+}
+
+/// What the appliance gives as a snapshot.
+pub(crate) fn truth(snapshots: SocketAddrV4, symbols: &[[u8; 8]]) -> Books {
     let mut books = Books::new(symbols, 1 << 20, 10_000);
     soup(snapshots, 1, |message| {
         let is_end = snapshot_ends(message).is_some();
@@ -209,13 +222,7 @@ impl World {
         let truth = truth(self.snapshots, &symbols);
         for (at, levels) in books.into_iter().enumerate() {
             let book = truth.book(at).expect("it is listed");
-            let of = |levels: &mut dyn Iterator<Item = wirematch::feed::Level>| {
-                let named = levels
-                    .take(10)
-                    .map(|of| (wirematch::model::Price(of.price.into()).to_string(), of.shares));
-                named.collect::<BTreeMap<_, _>>()
-            };
-            assert_eq!(levels, [of(&mut book.bids()), of(&mut book.asks())], "client {at}");
+            assert_eq!(levels, best(book), "client {at}");
             assert!(!levels[0].is_empty());
         }
     }

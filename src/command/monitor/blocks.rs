@@ -23,6 +23,10 @@ pub(super) fn blocks(figures: &Figures, order: Order) -> Vec<Block> {
         block("feeds", &["feed", "count"], feed_rows(figures)),
         block("ports", &["entry port", "count"], counted(&figures.ports, "nothing passed")),
     ];
+    if !figures.exchanges.is_empty() {
+        all.push(block("exchanges' feeds", &EXCHANGE_HEADS, exchange_rows(figures)));
+        all.push(block("exchanges' lines", &LINE_HEADS, line_rows(figures)));
+    }
     if !figures.hardware.is_empty() {
         all.push(block("hardware", &["shard", "what"], hardware_rows(figures)));
     }
@@ -105,6 +109,50 @@ fn feed_rows(figures: &Figures) -> Vec<Vec<String>> {
     };
     let all = [named("ours", &figures.feed), named("exchanges'", &figures.prices)].concat();
     counted(&all, "nothing sent")
+}
+
+const EXCHANGE_HEADS: [&str; 7] =
+    ["feed", "state", "missing", "gaps", "closed", "snapshots", "restarts"];
+
+fn exchange_rows(figures: &Figures) -> Vec<Vec<String>> {
+    let of = |one: &crate::console::ExchangeFigures| {
+        let state = match (one.is_heard, one.is_sound) {
+            (false, _) => "SILENT",
+            (true, false) => "BEHIND",
+            (true, true) => "good",
+        };
+        let counts = [one.missing, one.gaps, one.closed, one.snapshots, one.restarts];
+        let counts = counts.map(|count| count.to_string());
+        [one.feed.clone(), state.into()].into_iter().chain(counts).collect()
+    };
+    figures.exchanges.iter().map(of).collect()
+}
+
+const LINE_HEADS: [&str; 10] = [
+    "line",
+    "packets",
+    "first",
+    "late",
+    "lost",
+    "disorder",
+    "foreign",
+    "broken",
+    "behind µs",
+    "silent ms",
+];
+
+fn line_rows(figures: &Figures) -> Vec<Vec<String>> {
+    let of = |feed: &str, one: &crate::console::LineFigures| {
+        let counts = [one.packets, one.first, one.late, one.lost, one.disordered];
+        let counts = counts.into_iter().chain([one.foreign, one.malformed]);
+        let spans = [one.behind_ns / 1_000, one.silent_ns / 1_000_000];
+        let cells = counts.chain(spans).map(|count| count.to_string());
+        std::iter::once(format!("{feed} {}", one.line)).chain(cells).collect()
+    };
+    let rows = |one: &crate::console::ExchangeFigures| {
+        one.lines.iter().map(|line| of(&one.feed, line)).collect::<Vec<_>>()
+    };
+    figures.exchanges.iter().flat_map(rows).collect()
 }
 
 fn hardware_rows(figures: &Figures) -> Vec<Vec<String>> {

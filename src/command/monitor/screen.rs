@@ -307,6 +307,7 @@ mod tests {
             hardware: Vec::new(),
             feed: counted("packets"),
             prices: counted("heard"),
+            exchanges: Vec::new(),
             ports: counted("frames"),
             clock_error_us: 0,
             clock_is_kept: true,

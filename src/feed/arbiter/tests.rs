@@ -278,3 +278,25 @@ fn a_line_that_is_behind_says_so() {
     assert_eq!((a.first, a.late, b.first, b.late), (100, 0, 0, 100));
     assert!((200..=300).contains(&b.behind_ns) && b.behind_max_ns == 300, "{b:?}");
 }
+
+#[test]
+fn what_comes_out_of_order_is_told_of_its_line_and_closes_nothing_twice() {
+    let mut world = World::new();
+    for (line, from) in [(0, 1), (1, 1), (0, 3), (0, 2), (0, 2), (1, 2), (1, 3)] {
+        world.bring(Some(line), from, 1, 1_000);
+    }
+    let [a, b] = world.arbiter.lines;
+    assert_eq!((a.packets, a.lost, a.disordered, a.late), (4, 1, 2, 1));
+    assert_eq!((b.packets, b.lost, b.disordered, b.late), (3, 0, 0, 3));
+    assert_eq!((world.arbiter.gaps, world.arbiter.closed), (0, 0), "the line itself was in time");
+    // A long gap is one gap, however many requests it takes; the next one is another.
+    for (total, gaps) in [(1_000, 1), (2_000, 2)] {
+        assert!(world.close(total, 1_000_000_000 * gaps) > 10);
+        assert_eq!((world.arbiter.gaps, world.arbiter.closed), (gaps, gaps));
+    }
+    world.bring(Some(0), 2_001, 1, 9_000_000_000);
+    assert!(world.arbiter.need(Nanos(9_100_000_000)).is_some());
+    assert_eq!((world.arbiter.gaps, world.arbiter.closed), (3, 2));
+    world.arbiter.resume(2_002, Nanos(9_200_000_000), |_, _| ());
+    assert_eq!(world.arbiter.closed, 3, "by a snapshot");
+}

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::model::Nanos;
+use crate::stage::prices::assembly::{Assembly, Fetched};
 use crate::wire::session::Token;
-use crate::wire::soupbintcp::{Login, Packet, snapshot_ends};
+use crate::wire::soupbintcp::{Login, Packet};
 
 /// How long a server may take to say the next thing.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -17,41 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const WHOLE: Duration = Duration::from_secs(60);
 /// The pause after an attempt.
 const PAUSE: Nanos = Nanos(1_000_000_000);
-/// Bytes of a snapshot, at most.
-const BYTES_MAX: usize = 1 << 30;
-
-/// A snapshot: every message with its length before it.
-#[derive(Debug, Default)]
-pub struct Fetched {
-    /// The wish it answers.
-    wish: u64,
-    /// The session it is of.
-    pub session: Token,
-    /// The first message of the stream that is not in it.
-    pub next: u64,
-    bytes: Vec<u8>,
-}
-
-impl Fetched {
-    /// Bytes of it.
-    pub(super) fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// The message at a place, which then is the next one's.
-    pub(super) fn message(&self, at: &mut usize) -> Option<&[u8]> {
-        let (length, rest) = self.bytes.get(*at..)?.split_first_chunk::<2>()?;
-        let message = rest.get(..usize::from(u16::from_be_bytes(*length)))?;
-        *at += 2 + message.len();
-        Some(message)
-    }
-
-    fn push(&mut self, message: &[u8]) {
-        self.bytes.extend_from_slice(&(message.len() as u16).to_be_bytes());
-        self.bytes.extend_from_slice(message);
-    }
-}
-
 /// What is wished for.
 #[derive(Debug, Default)]
 struct Wished {
@@ -174,8 +140,9 @@ impl Fetcher {
             errand.next = now.saturating_add(PAUSE);
             work += 1;
             match fetch(*address, user, password, errand.wished.session(), WHOLE) {
-                Ok(fetched) => {
-                    let _ = errand.fetched.push(Fetched { wish, ..fetched });
+                Ok(mut fetched) => {
+                    fetched.wish = wish;
+                    let _ = errand.fetched.push(fetched);
                     errand.done = wish;
                 }
                 Err(why) => complain(format!("no snapshot from {address}: {why}")),
@@ -201,39 +168,17 @@ fn fetch(
     let mut bytes = Vec::new();
     Packet::Login(Login { session, ..Login::new(user, password, 1) }).write(&mut bytes);
     stream.write_all(&bytes).map_err(|error| error.to_string())?;
-    let mut snapshot = Fetched::default();
-    let (mut arrived, mut room) = (Vec::new(), vec![0; 64 * 1024]);
+    let (mut assembly, mut room) = (Assembly::default(), vec![0; 64 * 1024]);
     loop {
         let count = stream.read(&mut room).map_err(|error| error.to_string())?;
         if count == 0 {
             return Err("the server went before the end".into());
         }
-        arrived.extend_from_slice(&room[..count]);
-        let mut at = 0;
-        while let Some((packet, length)) =
-            Packet::parse(&arrived[at..]).map_err(|cause| cause.sentence())?
-        {
-            match packet {
-                Packet::Sequenced(message) => match snapshot_ends(message) {
-                    Some(next) => {
-                        snapshot.next = next;
-                        return Ok(snapshot);
-                    }
-                    None => snapshot.push(message),
-                },
-                Packet::Accepted { session, .. } => snapshot.session = session,
-                Packet::Rejected(code) => return Err(format!("refused: {}", char::from(code))),
-                Packet::EndOfSession => return Err("it ended without its last message".into()),
-                _ => {}
-            }
-            at += length;
+        if let Some(snapshot) = assembly.take(&room[..count])? {
+            return Ok(snapshot);
         }
-        arrived.drain(..at);
         if begun.elapsed() > within {
             return Err(format!("it took more than {} s", within.as_secs_f32()));
-        }
-        if snapshot.len() > BYTES_MAX {
-            return Err("it has no end".into());
         }
     }
 }

@@ -8,8 +8,9 @@ use crate::port::endpoint::{ArpFrame, Opened, UdpEndpoint};
 use crate::port::{Port, TimeSource};
 use crate::stage::InletSpec;
 use crate::stage::prices::PricesLag;
+use crate::stage::prices::assembly::Fetched;
 use crate::stage::prices::clocks::{Clocks, time_of};
-use crate::stage::prices::fetcher::{Ends, Fetched};
+use crate::stage::prices::fetcher::Ends;
 use crate::wire::ethernet::Mac;
 use crate::wire::itch::Message;
 use crate::wire::moldudp64::{REQUEST_LENGTH, Request};
@@ -48,6 +49,8 @@ pub(super) struct Inlet {
     silence: Nanos,
     clocks: Clocks,
     was_heard: Option<bool>,
+    /// When one of its lines was heard first.
+    heard_since: Option<Nanos>,
     faults_seen: u64,
 }
 
@@ -94,6 +97,7 @@ impl Inlet {
             silence: spec.arbiter.silence,
             clocks: Clocks { midnights: spec.midnights, apart_max: spec.clock },
             was_heard: None,
+            heard_since: None,
             faults_seen: 0,
         }
     }
@@ -107,10 +111,15 @@ impl Inlet {
         self.books.book(place)
     }
 
-    /// The book at a place, where its prices can be used now.
+    /// The book at a place, where it is what the exchange's is.
+    pub(super) fn sound(&self, place: usize, now: Nanos) -> Option<&Book> {
+        self.book(place).filter(|book| !book.is_spoiled && self.is_sound(now))
+    }
+
+    /// The book at a place, where its prices can be used now: it is sound, and what was said last
+    /// of it was said when it says.
     pub(super) fn priced(&self, place: usize, now: Nanos) -> Option<&Book> {
-        let is_timely = self.untimely.get(place) == Some(&false);
-        self.book(place).filter(|book| is_timely && !book.is_spoiled && self.is_sound(now))
+        self.sound(place, now).filter(|_| self.untimely.get(place) == Some(&false))
     }
 
     /// When what was said last of a book was said, by our clock.
@@ -242,9 +251,11 @@ impl Inlet {
     fn take_snapshot(&mut self, now: Nanos, tell: &mut dyn FnMut(Notice)) -> usize {
         if self.taking.is_none() {
             let Some(fetched) = self.ends.fetched() else { return 0 };
-            let is_other = Some(fetched.session) != self.arbiter.session();
+            let is_other = Some(fetched.session) != self.arbiter.session()
+                || !self.arbiter.believes(fetched.next);
             if is_other || fetched.next < self.arbiter.expected() {
-                // It is of another day, or older than what is here; another one is wanted.
+                // It is of another day, ahead of all that was said, or older than what is here:
+                // another one is wanted.
                 self.snapshots_refused += u64::from(is_other);
                 self.ends.give_back(fetched);
                 self.ends.forget();
@@ -275,18 +286,24 @@ impl Inlet {
         1
     }
 
-    /// Tells people of lines that fell silent or came back.
+    /// Tells people of lines that fell silent or came back. One that was never heard is told of
+    /// too, once the other has been for as long as it may be silent.
     fn notice(&mut self, now: Nanos, tell: &mut dyn FnMut(Notice)) {
         let (feed, silence) = (self.at, self.silence);
         let is_heard = self.arbiter.is_heard(now);
+        if is_heard {
+            self.heard_since.get_or_insert(now);
+        }
+        let is_due = self.heard_since.is_some_and(|since| now.saturating_sub(since) > silence);
         for (line, end) in self.lines.iter_mut().enumerate() {
             let quality = self.arbiter.lines.get(line);
-            let hears = quality.is_some_and(|line| line.is_heard(now, silence));
+            let hears = quality.is_some_and(|quality| quality.is_heard(now, silence));
+            if end.was_heard.is_none() && !hears && !is_due {
+                continue;
+            }
             match end.was_heard.replace(hears) {
-                Some(true) if !hears && is_heard => tell(Notice::LineLost { feed, line }),
-                Some(false) if hears && quality.is_some_and(|line| line.packets > 1) => {
-                    tell(Notice::LineBack { feed, line });
-                }
+                None | Some(true) if !hears && is_heard => tell(Notice::LineLost { feed, line }),
+                Some(false) if hears => tell(Notice::LineBack { feed, line }),
                 _ => {}
             }
         }

@@ -8,14 +8,18 @@
 //!   └───────────┘     Fetcher, a thread
 //! ```
 
+mod assembly;
 mod clocks;
 mod fetcher;
 mod inlet;
+mod tally;
 
 use std::net::SocketAddrV4;
 
+pub use assembly::{Assembly, Fetched};
 pub use clocks::Midnights;
-pub use fetcher::{Fetched, Fetcher};
+pub use fetcher::Fetcher;
+pub use tally::FeedReaders;
 
 use crate::feed::{ArbiterOptions, Notice, Quotes, Seen, Watch, WatchOptions};
 use crate::link::Producer;
@@ -24,6 +28,7 @@ use crate::port::Port;
 use crate::runtime::{Counters, LatencyRecorder, Stage};
 use crate::stage::prices::fetcher::Ends;
 use crate::stage::prices::inlet::Inlet;
+use crate::stage::prices::tally::Tally;
 
 crate::counters! {
     /// What is counted of exchanges' prices as a whole.
@@ -37,7 +42,7 @@ crate::counters! {
         Asked: "requests for what was missing",
         Recovered: "messages that came as answers to requests",
         Snapshots: "snapshots taken in",
-        SnapshotsRefused: "snapshots of another session: not taken in",
+        SnapshotsRefused: "snapshots of another session, or too far ahead: not taken in",
         Restarts: "sessions that began anew",
         Jumps: "packets too far ahead, or long known, that were not believed",
         ClockJumps: "messages said ahead of our clock, or long before they came: no price",
@@ -46,50 +51,6 @@ crate::counters! {
         FeedsHeard: level "of them, those of which a line is heard now",
     }
 }
-
-/// What is counted of all feeds' lines of one letter: the names differ, and nothing else.
-macro_rules! line_counters {
-    ($text:literal, $name:ident: $packets:ident, $messages:ident, $first:ident, $late:ident,
-     $heartbeats:ident, $lost:ident, $foreign:ident, $malformed:ident, $behind:ident,
-     $behind_max:ident) => {
-        crate::counters! {
-            #[doc = $text]
-            pub $name {
-                $packets: "packets of the line",
-                $messages: "messages in them",
-                $first: "packets that brought something new",
-                $late: "packets that brought nothing new",
-                $heartbeats: "heartbeats",
-                $lost: "messages the line skipped",
-                $foreign: "packets of other sessions",
-                $malformed: "packets that were broken",
-                $behind: level "how far behind the other line, as a rule",
-                $behind_max: level "and at most",
-            }
-        }
-
-        impl $name {
-            /// In the order of [`sums`].
-            const ALL: [Self; 10] = [
-                Self::$packets,
-                Self::$messages,
-                Self::$first,
-                Self::$late,
-                Self::$heartbeats,
-                Self::$lost,
-                Self::$foreign,
-                Self::$malformed,
-                Self::$behind,
-                Self::$behind_max,
-            ];
-        }
-    };
-}
-
-line_counters!("What is counted of all feeds' A lines.", LineACounter: APackets, AMessages, AFirst,
-    ALate, AHeartbeats, ALost, AForeign, AMalformed, ABehindNs, ABehindMaxNs);
-line_counters!("What is counted of all feeds' B lines.", LineBCounter: BPackets, BMessages, BFirst,
-    BLate, BHeartbeats, BLost, BForeign, BMalformed, BBehindNs, BBehindMaxNs);
 
 /// A feed, as configured.
 #[derive(Clone, Debug)]
@@ -186,10 +147,8 @@ pub struct Prices {
     is_stopping: bool,
     /// Counters, for whoever shows them.
     pub counters: Counters<PricesCounter>,
-    /// Of A lines.
-    pub line_a: Counters<LineACounter>,
-    /// Of B lines.
-    pub line_b: Counters<LineBCounter>,
+    /// Of each feed, in the inlets' order.
+    tallies: Vec<Tally>,
 }
 
 impl Prices {
@@ -212,6 +171,7 @@ impl Prices {
             inlets.push(Inlet::new(at, spec, &options.instruments, ports, ends));
         }
         let sessions: Vec<_> = options.inlets.iter().map(|inlet| inlet.session).collect();
+        let tallies = options.inlets.iter().map(Tally::of).collect();
         let watch = Watch::new(options.watch, &ids, &sessions);
         let stage = Self {
             inlets,
@@ -222,10 +182,14 @@ impl Prices {
             round_at: Nanos::ZERO,
             is_stopping: false,
             counters: Counters::default(),
-            line_a: Counters::default(),
-            line_b: Counters::default(),
+            tallies,
         };
         (stage, fetcher)
+    }
+
+    /// The reading ends of what is counted of each feed.
+    pub fn readers(&self) -> Vec<FeedReaders> {
+        self.tallies.iter().map(Tally::readers).collect()
     }
 
     /// Looks at the next rows, and says what follows.
@@ -242,9 +206,10 @@ impl Prices {
             let (mut quotes, mut said_at) = (Quotes::default(), None);
             for &(inlet, place) in venues.get(row).into_iter().flatten() {
                 let Some(inlet) = inlets.get(inlet) else { continue };
-                let Some(book) = inlet.priced(place, now) else { continue };
+                let Some(book) = inlet.sound(place, now) else { continue };
                 seen.is_heard = true;
                 seen.is_halted |= inlet.halts && !book.trades();
+                let Some(book) = inlet.priced(place, now) else { continue };
                 quotes.consider(inlet.at, book);
                 said_at = said_at.max(inlet.said_at(book, now));
             }
@@ -294,26 +259,7 @@ impl Prices {
             (C::FeedsHeard, sum(&|inlet| u64::from(inlet.is_heard()))),
         ];
         values.into_iter().for_each(|(counter, value)| self.counters.set(counter, value));
-        let Self { inlets, line_a, line_b, .. } = self;
-        let a = LineACounter::ALL.into_iter().zip(sums(inlets, 0));
-        a.for_each(|(counter, value)| line_a.set(counter, value));
-        let b = LineBCounter::ALL.into_iter().zip(sums(inlets, 1));
-        b.for_each(|(counter, value)| line_b.set(counter, value));
     }
-}
-
-/// What all feeds' lines of one letter brought; of how far they were behind, the furthest.
-fn sums(inlets: &[Inlet], line: usize) -> [u64; 10] {
-    let mut sums = [0u64; 10];
-    for of in inlets.iter().filter_map(|inlet| inlet.arbiter.lines.get(line)) {
-        let heard = [of.packets, of.messages, of.first, of.late];
-        let values = [of.heartbeats, of.lost, of.foreign, of.malformed];
-        let values = heard.into_iter().chain(values);
-        sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
-        sums[8] = sums[8].max(of.behind_ns);
-        sums[9] = sums[9].max(of.behind_max_ns);
-    }
-    sums
 }
 
 impl Stage for Prices {
@@ -353,11 +299,11 @@ impl Stage for Prices {
         self.is_stopping = true;
     }
 
-    fn housekeep(&mut self, _now: Nanos) {
+    fn housekeep(&mut self, now: Nanos) {
         self.count();
         self.counters.publish();
-        self.line_a.publish();
-        self.line_b.publish();
+        let tallies = self.tallies.iter_mut().zip(&self.inlets);
+        tallies.for_each(|(tally, inlet)| tally.count(inlet, now));
         let PricesLag { heard, priced, referred } = &mut self.links.lag;
         [heard, priced, referred].into_iter().for_each(LatencyRecorder::hand_over);
     }

@@ -64,6 +64,7 @@ struct World {
     fetcher: Fetcher,
     lines: [MemoryPort; 2],
     requests: Consumer<Request>,
+    notices: rtrb::Consumer<Notice>,
     now: u64,
     asked: u64,
 }
@@ -103,11 +104,12 @@ impl World {
         let (sent, requests) = link::<Request>(PRICES_DEPTH);
         let [heard, priced, referred] = [(); 3].map(|()| latency().0);
         let lag = PricesLag { heard, priced, referred };
-        let notices = rtrb::RingBuffer::new(64).0;
+        let (notice, notices) = rtrb::RingBuffer::new(64);
         let ports: Vec<Box<dyn Port>> = vec![Box::new(a), Box::new(b)];
-        let links = PricesLinks { requests: sent, notices, lag };
+        let links = PricesLinks { requests: sent, notices: notice, lag };
         let (stage, fetcher) = Prices::new(&options, vec![ports], links);
-        Self { stage, fetcher, lines: [far_a, far_b], requests, now: 20 * DAY, asked: 0 }
+        let lines = [far_a, far_b];
+        Self { stage, fetcher, lines, requests, notices, now: 20 * DAY, asked: 0 }
     }
 
     /// A millisecond: the venue says something on both lines and answers what it is asked; what the
@@ -228,24 +230,26 @@ fn serve(answers: Vec<Vec<u8>>) -> (SocketAddrV4, std::thread::JoinHandle<Vec<To
 }
 
 #[test]
-fn a_snapshot_of_another_session_is_not_taken_in() {
+fn a_snapshot_of_another_session_or_far_ahead_is_not_taken_in() {
     let mut venue = Session::new(*b"MONDAY0002", 4);
     (0..100).for_each(|_| venue.say(20 * DAY));
-    // The server is still of the day before, and far ahead; then it is of today.
+    // The server is still of the day before, and far ahead.
     let old = snapshot(*b"MONDAY0001", &venue, 90_001);
-    let (address, server) = serve(vec![old, snapshot(venue.token, &venue, 101)]);
+    // Then it is of today, and says to go on where nobody has been.
+    let far = snapshot(venue.token, &venue, 1 << 40);
+    let (address, server) = serve(vec![old, far, snapshot(venue.token, &venue, 101)]);
     let options = ArbiterOptions { request_max: 10, ..ArbiterOptions::default() };
     let mut world = World::with_snapshots(Some(address), options);
-    for _ in 0..4_000 {
+    for _ in 0..6_000 {
         world.step(Some(&mut venue));
         let now = Nanos(world.now);
         world.fetcher.step(now, &mut |why| panic!("{why}"));
     }
-    assert_eq!(server.join().expect("it served"), [venue.token; 2]);
+    assert_eq!(server.join().expect("it served"), [venue.token; 3]);
     world.stage.count();
     let counted = |counter| world.stage.counters.value(counter);
     let snapshots = counted(PricesCounter::Snapshots);
-    assert_eq!((snapshots, counted(PricesCounter::SnapshotsRefused)), (1, 1));
+    assert_eq!((snapshots, counted(PricesCounter::SnapshotsRefused)), (1, 2));
     let mut whole = Books::new(&[SYMBOL], 1_000, 100);
     venue.said.iter().for_each(|bytes| _ = whole.apply(bytes).expect("it can be"));
     let inlet = &world.stage.inlets[0];
@@ -258,7 +262,8 @@ fn what_was_not_said_when_it_says_prices_nothing() {
     let mut venue = Session::new(*b"MONDAY0001", 5);
     let mut world = World::new();
     let steps = |world: &mut World, venue: &mut Session, count| {
-        (0..count).for_each(|_| _ = world.step(Some(venue)));
+        let told: Vec<_> = (0..count).flat_map(|_| world.step(Some(venue))).collect();
+        assert!(!told.contains(&(CommandKind::SetPhase, Some(Phase::Halt))), "it has no price");
         let inlet = &world.stage.inlets[0];
         (inlet.priced(0, Nanos(world.now)).is_some(), inlet.clock_jumps)
     };
@@ -277,4 +282,57 @@ fn what_was_not_said_when_it_says_prices_nothing() {
     world.now += 10 * second as u64;
     assert_eq!(steps(&mut world, &mut venue, 100), (true, 400));
     assert!(world.asked > 0 && world.stage.inlets[0].arbiter.missing() == 0);
+}
+
+#[test]
+fn each_line_of_a_feed_is_told_of_by_itself() {
+    let mut venue = Session::new(*b"MONDAY0001", 6);
+    let mut world = World::new();
+    let to = [address(1, 26_400), address(2, 26_400)];
+    let readers = world.stage.readers();
+    for step in 1..=200 {
+        world.now += MILLISECOND;
+        venue.say(world.now);
+        // The A line loses every tenth packet, and falls silent in the end.
+        if step % 10 != 0 && step <= 150 {
+            send(&mut world.lines[0], &venue.frame(step, 1, to[0]));
+        }
+        send(&mut world.lines[1], &venue.frame(step, 1, to[1]));
+        world.stage.poll(Nanos(world.now)).expect("it goes on");
+    }
+    world.stage.housekeep(Nanos(world.now));
+    let [of] = &readers[..] else { panic!("one feed") };
+    assert_eq!((&*of.name, of.feed.value("Heard"), of.feed.value("Sound")), ("EXCH", 1, 1));
+    let lines: Vec<_> = of.lines().collect();
+    let [("A", a), ("B", b)] = lines[..] else { panic!("two lines") };
+    // The last one it lost was never shown to be lost by a later one.
+    assert_eq!((a.value("Packets"), a.value("Lost"), a.value("First")), (135, 14, 135));
+    assert_eq!((b.value("Packets"), b.value("Lost"), b.value("First")), (200, 0, 65));
+    assert_eq!((b.value("Late"), b.value("Disordered")), (135, 0));
+    assert_eq!((a.value("SilentNs"), b.value("SilentNs")), (51 * MILLISECOND, 0));
+}
+
+#[test]
+fn a_line_that_was_never_heard_is_told_of_once_and_when_it_comes() {
+    let mut venue = Session::new(*b"MONDAY0001", 7);
+    let mut world = World::new();
+    let to = [address(1, 26_400), address(2, 26_400)];
+    let mut live = |world: &mut World, lines: std::ops::Range<usize>, milliseconds| {
+        for _ in 0..milliseconds {
+            world.now += MILLISECOND;
+            venue.say(world.now);
+            for line in lines.clone() {
+                let frame = venue.frame(venue.said.len() as u64, 1, to[line]);
+                send(&mut world.lines[line], &frame);
+            }
+            world.stage.poll(Nanos(world.now)).expect("it goes on");
+        }
+        std::iter::from_fn(|| world.notices.pop().ok())
+            .filter(|notice| matches!(notice, Notice::LineLost { .. } | Notice::LineBack { .. }))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(live(&mut world, 1..2, 2_900), [], "it may be late");
+    assert_eq!(live(&mut world, 1..2, 5_000), [Notice::LineLost { feed: 0, line: 0 }]);
+    assert_eq!(live(&mut world, 0..2, 100), [Notice::LineBack { feed: 0, line: 0 }]);
+    assert_eq!(live(&mut world, 0..2, 5_000), []);
 }

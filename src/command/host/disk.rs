@@ -83,8 +83,12 @@ fn tempfile_in(folder: &Path) -> std::io::Result<File> {
 }
 
 fn judged(check: &Check, folder: &Path, disk: &Disk) -> Finding {
-    let high = disk.syncs.get(disk.syncs.len() * 99 / 100).copied().unwrap_or_default();
-    let half = disk.syncs.get(disk.syncs.len() / 2).copied().unwrap_or_default();
+    // The longest of so many of a hundred.
+    let of_hundred = |part: usize| {
+        let place = (disk.syncs.len() * part).div_ceil(100).saturating_sub(1);
+        disk.syncs.get(place).copied().unwrap_or_default()
+    };
+    let (half, high) = (of_hundred(50), of_hundred(99));
     let found = format!(
         "{}: {:.1} GiB free{}, a page on it within {} µs, 99 of 100 within {} µs",
         folder.display(),

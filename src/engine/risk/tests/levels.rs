@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::{REFERENCE, World, account, limit_order, options};
 use crate::engine::risk::{AccountLimits, FILLED, MoreLimits, RateClass};
-use crate::model::{Command, LimitKind, Nanos, Notional, RejectCode, Scope, Side};
+use crate::model::{Command, LimitKind, Nanos, Notional, Quantity, RejectCode, Scope, Side};
 
 /// Orders of account 1, which is firm 1's.
 fn buy(quantity: u32) -> Command {
@@ -86,10 +86,12 @@ proptest! {
         let limit = Notional(most * REFERENCE);
         let (own, of_all) = if of_firm { (NO_LIMIT, limit) } else { (limit, NO_LIMIT) };
         let at = usize::from(!by_money);
-        let mut options = match by_money {
-            true => options(AccountLimits { buying_power: own, exposure_max: NO_LIMIT, ..account() }),
-            false => options(AccountLimits { exposure_max: own, buying_power: NO_LIMIT, ..account() }),
-        };
+        let (order_quantity_max, order_notional_max) = (Quantity(10_000), NO_LIMIT);
+        let account = AccountLimits { order_quantity_max, order_notional_max, ..account() };
+        let mut options = options(match by_money {
+            true => AccountLimits { buying_power: own, exposure_max: NO_LIMIT, ..account },
+            false => AccountLimits { exposure_max: own, buying_power: NO_LIMIT, ..account },
+        });
         let firm = &mut options.firms[0];
         firm.exposure_max = NO_LIMIT;
         *(if by_money { &mut firm.buying_power } else { &mut firm.exposure_max }) = of_all;
@@ -107,8 +109,8 @@ proptest! {
         };
         let left = |world: &World| {
             let used = world.fold.gate.usage(scope, 1, Nanos(world.now)).expect("known").used[at];
-            assert_eq!(FILLED[at], if by_money { LimitKind::BuyingPower } else { LimitKind::Exposure });
-            assert_eq!(used.most, limit.0);
+            let kind = if by_money { LimitKind::BuyingPower } else { LimitKind::Exposure };
+            assert_eq!((FILLED[at], used.most), (kind, limit.0));
             ((used.most - used.used) / REFERENCE) as u32
         };
         let free = left(&world);

@@ -364,7 +364,7 @@ fn limits_in_force_are_shown_with_what_is_used_of_them() {
         };
         let whom = |one: &Value| format!("account {}", one["account"]);
         let count = all.iter().filter(|one| exposure(&shown, &whom(one)).is_some()).count();
-        count > 10 && all.iter().all(is_right)
+        count > 3 && all.iter().all(is_right)
     });
     let percents = |rows: &Value| -> Vec<f64> {
         let rows = rows.as_array().cloned().unwrap_or_default();

@@ -30,14 +30,15 @@ impl Used {
     /// No limit.
     pub const UNLIMITED: Self = Self { used: 0, most: -1 };
 
-    /// The used part, in hundredths of a percent; nothing without a limit, and all of one of 0
-    /// that is used at all.
+    /// The used part, in hundredths of a percent, rounded up; nothing without a limit, and all of
+    /// one of 0 that is used at all.
     pub fn share_bps(self) -> u32 {
         match (self.used.max(0), self.most) {
             (_, ..0) | (0, _) => 0,
             (_, 0) => u32::MAX,
             (used, most) => {
-                let share = used.checked_mul(10_000).map(|whole| whole / most);
+                let (used, most) = (used.unsigned_abs(), most.unsigned_abs());
+                let share = used.checked_mul(10_000).map(|whole| whole.div_ceil(most));
                 let share = share.unwrap_or_else(|| used / (most / 10_000).max(1));
                 u32::try_from(share).unwrap_or(u32::MAX)
             }

@@ -322,3 +322,67 @@ fn readiness_names_what_stands_still_and_a_kill_needs_no_slow_thread() {
     drop(still);
     assert!(appliance.stop().success());
 }
+
+/// What the page shows of limits is what the journal gives when it is folded again.
+#[test]
+fn limits_in_force_are_shown_with_what_is_used_of_them() {
+    let world = World::new("role = \"risk\"\n");
+    let mut appliance = world.start();
+    let text = std::fs::read_to_string(&world.config).expect("it was written");
+    let (_, entry) = text.split_once("[entry]\naddress = \"").expect("it has a gateway");
+    let entry = entry.split('"').next().expect("it has an end");
+    let load = Command::new(env!("CARGO_BIN_EXE_wirematch"))
+        .args(["client", "--gateway", entry, "--session", "1", "--key", "test-key-1", "load"])
+        .args(["--symbols", "ACME", "--orders", "60", "--rate", "0"])
+        .output()
+        .expect("the binary starts");
+    assert!(load.status.success(), "{}", String::from_utf8_lossy(&load.stderr));
+    let folded = || -> Value {
+        let config = world.config.display().to_string();
+        let show = Command::new(env!("CARGO_BIN_EXE_wirematch"))
+            .args(["risk", "show", "--usage", "--json", "--config", &config])
+            .output()
+            .expect("the binary starts");
+        serde_json::from_slice(&show.stdout).unwrap_or(Value::Null)
+    };
+    let shown = |path: &str| body_of(&world.get(path, &[]).1)["limits"].clone();
+    let exposure = |rows: &Value, whom: &str| -> Option<[String; 2]> {
+        let row = rows.as_array()?.iter().find(|row| row["whom"] == whom)?;
+        let one = row["used"].as_array()?.iter().find(|used| used["limit"] == "exposure")?;
+        Some(["used", "most"].map(|key| one[key].as_str().unwrap_or("").to_owned()))
+    };
+    // Not all who use something are on the page; those who are, are as the journal has them.
+    until("the page shows what the journal gives", || {
+        let (folded, shown) = (folded(), shown("/api/limits"));
+        let all = folded["usage"].as_array().cloned().unwrap_or_default();
+        let of = |one: &Value| -> Option<[String; 2]> {
+            Some(["exposure", "exposure_max"].map(|key| one[key].as_str().unwrap_or("").to_owned()))
+        };
+        let is_right = |one: &Value| {
+            let there = exposure(&shown, &format!("account {}", one["account"]));
+            there.is_none() || there == of(one)
+        };
+        let whom = |one: &Value| format!("account {}", one["account"]);
+        let count = all.iter().filter(|one| exposure(&shown, &whom(one)).is_some()).count();
+        count > 3 && all.iter().all(is_right)
+    });
+    let percents = |rows: &Value| -> Vec<f64> {
+        let rows = rows.as_array().cloned().unwrap_or_default();
+        rows.iter().filter_map(|row| row["percent"].as_f64()).collect()
+    };
+    let rows = shown("/api/limits");
+    assert!(percents(&rows).first().is_some_and(|first| *first > 0.0), "{rows}");
+    assert!(percents(&rows).is_sorted_by(|one, other| one >= other), "{rows}");
+    // Whom somebody asks for comes first, whether it uses anything or not, with all its limits.
+    let of_two = || shown("/api/limits?account=2");
+    until("account 2 is shown", || of_two()[0]["whom"] == "account 2");
+    assert!(of_two()[0]["each"].as_array().is_some_and(|each| !each.is_empty()));
+    let token = body_of(&world.get("/api/me", &[]).1)["token"].as_str().unwrap_or("").to_owned();
+    let wish = json!({ "reason": "less", "ask": { "ask": "set", "limit": "exposure",
+        "value": "1234", "whom": { "scope": "account", "id": 2 } } });
+    let (status, answer) = world.post("/api/ask", &[("X-Token", &token)], &wish);
+    assert_eq!(status, 200, "{answer}");
+    let most = || exposure(&of_two(), "account 2").map(|[_, most]| most);
+    until("it is in force", || most().as_deref() == Some("1234.00"));
+    assert!(appliance.stop().success());
+}

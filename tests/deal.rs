@@ -2,6 +2,8 @@
 
 use std::process::{Command, Output};
 
+use serde_json::Value;
+
 fn wirematch(arguments: &[&str]) -> Output {
     let mut process = Command::new(env!("CARGO_BIN_EXE_wirematch"));
     process.args(arguments).output().expect("the binary runs")
@@ -24,6 +26,15 @@ fn the_busiest_thousand_of_ten_thousand_are_dealt_over_sixteen_appliances() {
     assert_eq!((sum(1), sum(2), sum(3)), (1_000, 15, 10_000), "{told}");
     let table = out(&wirematch(&[&deal[..], &["--dedicated", "1000"]].concat()));
     assert_eq!(table.matches("[[shard]]").count(), 1_015);
+    let json = out(&wirematch(&[&deal[..], &["--dedicated", "1000", "--json"]].concat()));
+    let json: Value = serde_json::from_str(&json).expect("it is JSON");
+    let of = |key: &str| json[key].as_array().map_or(&[][..], |all| all);
+    assert_eq!((of("shards").len(), of("appliances").len()), (1_015, 16));
+    for (row, one) in rows[1..17].iter().zip(of("appliances")) {
+        let told = [&one["name"], &one["dedicated"], &one["shared"], &one["instruments"]];
+        let told = told.map(|value| value.as_str().map_or(value.to_string(), str::to_owned));
+        assert_eq!(&row[..4], told, "{one}");
+    }
     let few = wirematch(&["deal", "--example", "100", "--shards", "4", "--dedicated", "9"]);
     assert_eq!(few.status.code(), Some(2));
 }

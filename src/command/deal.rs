@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
+use serde_json::json;
 
 use crate::command::{Failure, Outcome};
 use crate::engine::{SHARDS_MAX, SoftwareMatcher};
@@ -13,6 +14,7 @@ use crate::topology::{Busy, DealtShard, deal, deal_table};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0 good, 2 too few shards or a broken file.\n\nExamples:\n  \
     wirematch deal --example 10000 --appliances 16 --shards 64 --dedicated 1000 --summary\n  \
+    wirematch deal --example 100 --json\n  \
     wirematch deal --volumes yesterday.txt --appliances 2 --shards 8 --dedicated 14 > shards.toml")]
 pub struct DealArguments {
     /// A line for each instrument: symbol, blank, how busy it is
@@ -36,6 +38,18 @@ pub struct DealArguments {
     /// Print only what each appliance has
     #[arg(long)]
     summary: bool,
+    /// Print one JSON object: every shard, and what each appliance has
+    #[arg(long, conflicts_with = "summary")]
+    json: bool,
+}
+
+/// What one appliance has.
+struct Had {
+    name: String,
+    dedicated: usize,
+    shared: usize,
+    instruments: usize,
+    percent: f64,
 }
 
 /// Runs the command.
@@ -57,25 +71,63 @@ pub fn run(arguments: &DealArguments) -> Outcome {
     };
     let dealt = deal(busy, appliances, shards, dedicated).map_err(Failure::usage)?;
     let names: Vec<String> = (1..=appliances).map(|number| format!("a{number}")).collect();
+    if arguments.json {
+        return print_json(&dealt, &names, arguments.shared_ticks);
+    }
     if !arguments.summary {
         print!("{}", deal_table(&dealt, &names, arguments.shared_ticks));
         return Ok(());
     }
-    let bytes = SoftwareMatcher::idle_bytes(arguments.shared_ticks);
     println!("appliance  dedicated  shared  instruments  share of all");
-    let all = dealt.iter().map(DealtShard::volume).sum::<u64>().max(1);
-    for (at, name) in names.iter().enumerate() {
-        let own: Vec<&DealtShard> = dealt.iter().filter(|shard| shard.appliance == at).collect();
-        let alone = own.iter().filter(|shard| shard.is_dedicated).count();
-        let instruments: usize = own.iter().map(|shard| shard.instruments.len()).sum();
-        let volume: u64 = own.iter().map(|shard| shard.volume()).sum();
-        let share = volume as f64 / all as f64 * 100.0;
-        println!(
-            "{name:<10} {alone:>9} {:>7} {instruments:>12} {share:>11.1} %",
-            own.len() - alone
-        );
+    for Had { name, dedicated, shared, instruments, percent } in had(&dealt, &names) {
+        println!("{name:<10} {dedicated:>9} {shared:>7} {instruments:>12} {percent:>11.1} %");
     }
+    let bytes = SoftwareMatcher::idle_bytes(arguments.shared_ticks);
     println!("an idle instrument of a shared shard takes {bytes} bytes");
+    Ok(())
+}
+
+/// What each appliance has, in the order of their names.
+fn had(dealt: &[DealtShard], names: &[String]) -> Vec<Had> {
+    let all = dealt.iter().map(DealtShard::volume).sum::<u64>().max(1);
+    let of = |(at, name): (usize, &String)| {
+        let own: Vec<&DealtShard> = dealt.iter().filter(|shard| shard.appliance == at).collect();
+        let dedicated = own.iter().filter(|shard| shard.is_dedicated).count();
+        let volume: u64 = own.iter().map(|shard| shard.volume()).sum();
+        Had {
+            name: name.clone(),
+            dedicated,
+            shared: own.len() - dedicated,
+            instruments: own.iter().map(|shard| shard.instruments.len()).sum(),
+            percent: volume as f64 / all as f64 * 100.0,
+        }
+    };
+    names.iter().enumerate().map(of).collect()
+}
+
+fn print_json(dealt: &[DealtShard], names: &[String], shared_ticks: u32) -> Outcome {
+    let shard = |shard: &DealtShard| {
+        let symbols: Vec<_> = shard.instruments.iter().map(|busy| &busy.symbol).collect();
+        json!({
+            "appliance": names.get(shard.appliance),
+            "instruments": symbols,
+            "is_dedicated": shard.is_dedicated,
+            "ladder_ticks": (!shard.is_dedicated).then_some(shared_ticks),
+            "volume": shard.volume(),
+        })
+    };
+    let appliance = |had: &Had| {
+        json!({
+            "name": had.name, "dedicated": had.dedicated, "shared": had.shared,
+            "instruments": had.instruments, "percent": had.percent,
+        })
+    };
+    let report = json!({
+        "shards": dealt.iter().map(shard).collect::<Vec<_>>(),
+        "appliances": had(dealt, names).iter().map(appliance).collect::<Vec<_>>(),
+        "idle_instrument_bytes": SoftwareMatcher::idle_bytes(shared_ticks),
+    });
+    println!("{}", serde_json::to_string_pretty(&report).context("cannot write JSON")?);
     Ok(())
 }
 

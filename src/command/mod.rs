@@ -23,6 +23,7 @@ pub mod journal;
 pub mod manual;
 pub mod monitor;
 pub mod positions;
+mod progress;
 pub mod reconcile;
 pub mod reference;
 pub mod region;

@@ -1,15 +1,13 @@
 //! `wirematch replay`: folds a journal again and compares every event with the recorded one.
 
-use std::io::IsTerminal;
 use std::path::Path;
 
 use anyhow::Context;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::command::configuration::{ConfigArguments, Loaded, must_exist};
 use crate::command::snapshot::hex;
-use crate::command::{Failure, Outcome};
+use crate::command::{Failure, Outcome, progress};
 use crate::engine::BookView;
 use crate::journal::{JournalError, LogKind, check_pair, scan};
 use crate::model::SeqNo;
@@ -57,7 +55,7 @@ pub fn run(arguments: &ReplayArguments) -> Outcome {
         false => looked_at(&config, &catalogue).map_err(Failure::usage)?,
     };
     let begun_at = replay.fold.seq;
-    let bar = progress_bar();
+    let bar = progress::so_far("commands");
     let mut unrecorded = 0u64;
     let outcome = replay.run(until, &mut |_| unrecorded += 1, &mut |count| {
         if count.is_multiple_of(1 << 14) {
@@ -147,12 +145,4 @@ fn from_snapshot(
 fn verify(journal: &Path) -> Result<(), JournalError> {
     let read = |kind: LogKind| scan(&kind.folder(journal), kind, &mut |_| ());
     check_pair(journal, &read(LogKind::Commands)?, &read(LogKind::Events)?)
-}
-
-fn progress_bar() -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{spinner} {human_pos} commands, {per_sec}");
-    ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -1,16 +1,15 @@
 //! `wirematch simulate`: two machines, witness and clients in one thread from one seed.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Context, anyhow};
 use clap::ValueEnum;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::json;
 
-use crate::command::{Failure, Outcome};
+use crate::command::{Failure, Outcome, progress};
 use crate::model::Nanos;
 use crate::runtime::{Clock, SystemClock};
 use crate::simulate::{self, Found, Options, Struck};
@@ -89,7 +88,7 @@ enum Why {
 pub fn run(arguments: &SimulateArguments) -> Outcome {
     let clock = SystemClock::new();
     let trouble = arguments.trouble.unwrap_or(arguments.profile.trouble());
-    let bar = progress_bar(arguments.seeds);
+    let bar = progress::of_so_much(arguments.seeds, "seeds");
     let began = clock.now();
     let ran = run_all(arguments, trouble, &bar);
     bar.finish_and_clear();
@@ -209,12 +208,4 @@ fn report(arguments: &SimulateArguments, struck: &Struck, commands: u64, seconds
         println!("{count:>10}  {what}");
     }
     Ok(())
-}
-
-fn progress_bar(seeds: u64) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{bar:40} seed {pos} of {len} {per_sec}");
-    ProgressBar::new(seeds).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -7,13 +7,13 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::command::configuration::{ConfigArguments, Loaded, must_exist};
-use crate::command::{Failure, Outcome};
+use crate::command::{Failure, Outcome, progress};
 use crate::journal::LogKind;
 use crate::model::SeqNo;
 use crate::snapshot::Container;
 use crate::topology::{
-    Catalogue, Config, Kept, TakeError, Unfit, fits, identity, journal_folder, list_snapshots,
-    looked_at, snapshots_folder, take_snapshot,
+    Catalogue, Config, Kept, SNAPSHOT_ASKS_EVERY, TakeError, Unfit, fits, identity, journal_folder,
+    list_snapshots, looked_at, snapshots_folder, take_snapshot,
 };
 
 /// Looks after snapshots: state kept beside the journal, from which a start begins.
@@ -66,7 +66,14 @@ pub fn run(arguments: &SnapshotArguments) -> Outcome {
 }
 
 fn take(config: &Config, catalogue: &Catalogue, as_json: bool) -> Outcome {
-    let taken = take_snapshot(config, catalogue, SeqNo::MAX, &|| false).map_err(|e| match e {
+    let bar = progress::so_far("commands");
+    let folded = || {
+        bar.inc(SNAPSHOT_ASKS_EVERY);
+        false
+    };
+    let taken = take_snapshot(config, catalogue, SeqNo::MAX, &folded);
+    bar.finish_and_clear();
+    let taken = taken.map_err(|e| match e {
         TakeError::Setup(error) => Failure::usage(error),
         error @ (TakeError::Replay(_) | TakeError::Unfit(_) | TakeError::Differs) => {
             Failure::verification(error)

@@ -12,9 +12,11 @@ use serde_json::{Value, json};
 use crate::console::figures::shown_price;
 use crate::console::server::{Console, cookie_of, refusal};
 use crate::console::{CONTENT_TYPE, open_metrics, record, unready, verdicts};
+use crate::engine::risk::{EACH, FILLED};
 use crate::model::AccountId;
 use crate::slow::{AsOf, read_books};
-use crate::topology::journal_folder;
+use crate::stage::LimitRow;
+use crate::topology::{journal_folder, shown};
 
 type Shared = State<Arc<Console>>;
 type Asked = Query<HashMap<String, String>>;
@@ -74,6 +76,46 @@ pub(super) async fn trades(State(console): Shared) -> Json<Value> {
 /// `GET /api/settings`: what operators have set, by whom and why.
 pub(super) async fn settings(State(console): Shared) -> Json<Value> {
     Json(console.read.lock().unwrap_or_else(|bad| bad.into_inner()).settings())
+}
+
+/// The limits that are used most, and those of an account that is asked for.
+pub(super) fn limits_of(console: &Console, account: u32) -> Value {
+    let board = &console.parts.limits;
+    let mut rows = board.rows();
+    if account != 0
+        && let Some(asked) = board.ask(AccountId(account))
+    {
+        rows.retain(|row| (row.scope, row.id) != (asked.scope, asked.id));
+        rows.insert(0, asked);
+    }
+    rows.iter().map(limit_row).collect()
+}
+
+fn limit_row(row: &LimitRow) -> Value {
+    let used = FILLED.iter().zip(&row.usage.used).filter(|(_, used)| used.most >= 0);
+    let used = used.map(|(kind, used)| {
+        json!({
+            "limit": kind.key(),
+            "used": shown(*kind, used.used.max(0)),
+            "most": shown(*kind, used.most),
+            "percent": f64::from(used.share_bps()) / 100.0,
+        })
+    });
+    let each = EACH.iter().zip(&row.usage.each).filter(|(_, most)| **most >= 0);
+    let each = each.map(|(kind, most)| json!({ "limit": kind.key(), "most": shown(*kind, *most) }));
+    json!({
+        "whom": format!("{} {}", row.scope.name().to_lowercase(), row.id),
+        "percent": f64::from(row.usage.share_bps()) / 100.0,
+        "used": used.collect::<Vec<_>>(),
+        "each": each.collect::<Vec<_>>(),
+    })
+}
+
+/// `GET /api/limits?account=7`: limits in force and how much of them is used, the fullest first;
+/// the account that is asked for comes before them, as soon as risk has shown it.
+pub(super) async fn limits(State(console): Shared, Query(asked): Asked) -> Json<Value> {
+    let account = asked.get("account").and_then(|number| number.parse().ok()).unwrap_or(0);
+    Json(json!({ "limits": limits_of(&console, account) }))
 }
 
 /// Long work on a thread of its own, a little of it at a time.

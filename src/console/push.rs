@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use crate::console::Figures;
-use crate::console::look::book_of;
+use crate::console::look::{book_of, limits_of};
 use crate::console::server::{Console, cookie_of};
 use crate::runtime::counters_file::Snapshot;
 
@@ -65,10 +65,14 @@ pub(super) async fn read_on(file: PathBuf, sender: watch::Sender<Readings>) {
 /// comes.
 const VERSION: u32 = 1;
 
-/// What a page says: whose book it shows.
+/// What a page says.
 #[derive(Deserialize)]
-struct Wish {
-    watch: String,
+#[serde(rename_all = "lowercase")]
+enum Wish {
+    /// Whose book it shows.
+    Watch(String),
+    /// It shows limits, those of this account among them (0: of none); null: no more.
+    Limits(Option<u32>),
 }
 
 /// `GET /ws`.
@@ -86,6 +90,7 @@ pub(super) async fn socket(
 async fn serve(mut socket: WebSocket, console: Arc<Console>, cookie: Option<String>) {
     let mut readings = console.readings.clone();
     let mut watched = console.parts.roster.all().first().map(|one| one.symbol.name());
+    let mut asked = None;
     loop {
         tokio::select! {
             changed = readings.changed() => {
@@ -95,8 +100,10 @@ async fn serve(mut socket: WebSocket, console: Arc<Console>, cookie: Option<Stri
                 let figures = readings.borrow_and_update().figures();
                 let book = watched.as_deref().map(|symbol| book_of(&console, symbol));
                 let trades = console.read.lock().unwrap_or_else(|bad| bad.into_inner()).trades();
+                let limits = asked.map(|account| limits_of(&console, account));
                 let text = json!({
                     "version": VERSION, "figures": figures, "book": book, "trades": trades,
+                    "limits": limits,
                 });
                 let sent = socket.send(Message::Text(text.to_string().into()));
                 if !matches!(tokio::time::timeout(SEND_WITHIN, sent).await, Ok(Ok(()))) {
@@ -105,8 +112,10 @@ async fn serve(mut socket: WebSocket, console: Arc<Console>, cookie: Option<Stri
             }
             heard = socket.recv() => match heard {
                 Some(Ok(Message::Text(text))) => {
-                    if let Ok(wish) = serde_json::from_str::<Wish>(&text) {
-                        watched = Some(wish.watch);
+                    match serde_json::from_str::<Wish>(&text) {
+                        Ok(Wish::Watch(symbol)) => watched = Some(symbol),
+                        Ok(Wish::Limits(account)) => asked = account,
+                        Err(_) => {}
                     }
                 }
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,

@@ -20,7 +20,7 @@ use crate::console::{act, assets, follow, look, push, tls};
 use crate::runtime::StopFlag;
 use crate::runtime::counters_file::Snapshot;
 use crate::slow::Roster;
-use crate::stage::Board;
+use crate::stage::{Board, LimitBoard};
 use crate::topology::{ConsoleConfig, KillSwitch};
 
 /// Long work at once: searches, verifications, logins.
@@ -39,6 +39,8 @@ pub struct ConsoleParts {
     pub roster: Roster,
     /// The best prices of each book.
     pub board: Arc<Board>,
+    /// The limits that are used most.
+    pub limits: Arc<LimitBoard>,
     /// Stops trading past all that may be busy.
     pub kill: KillSwitch,
     /// What the machine is fit for; may take long.
@@ -145,6 +147,7 @@ fn routes(console: Arc<Console>) -> Router {
         .route("/api/book", get(look::book))
         .route("/api/trades", get(look::trades))
         .route("/api/settings", get(look::settings))
+        .route("/api/limits", get(look::limits))
         .route("/api/positions", get(look::positions))
         .route("/api/audit", get(look::audit))
         .route("/api/audit/verify", get(look::verify))

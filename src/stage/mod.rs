@@ -27,6 +27,7 @@ mod fix;
 mod gate;
 mod gateway;
 mod hardware_board;
+mod limit_board;
 mod matching;
 mod peers;
 mod prices;
@@ -52,6 +53,7 @@ pub use gateway::{
     GatewayState, OldReply, SessionSpec, SessionView, Wanted,
 };
 pub use hardware_board::HardwareBoard;
+pub use limit_board::{HOLDERS_SHOWN, LimitBoard, LimitRow};
 pub use matching::{Board, DealEvents, EventLinks, Matching, MatchingCounter, TopOfBook};
 pub use peers::{PeerSpec, Peers, PeersCounter, PeersOptions, PeersState, REPORTS_DEPTH};
 pub use prices::{

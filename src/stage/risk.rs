@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::engine::risk::{Alert, Feedback, Readiness, RiskGate};
 use crate::link::{Batch, Consumer, Producer, Taken};
 use crate::model::{
-    Command, CommandKind, Event, Fault, LINES_MAX, Line, LineKind, Nanos, RejectCode, Request,
+    AccountId, Command, CommandKind, Event, Fault, LINES_MAX, Line, LineKind, Nanos, RejectCode,
+    Request, SessionId,
 };
 use crate::runtime::{Counters, Pulse, Stage};
-use crate::stage::BURST;
+use crate::stage::limit_board::LimitShow;
+use crate::stage::{BURST, LimitBoard};
 
 crate::counters! {
     /// What the risk stage counts.
@@ -57,6 +59,8 @@ pub struct RiskVoice {
     pub pulse: Pulse,
     /// Why commands were refused.
     pub refusals: Refusals,
+    /// The limits that are used most.
+    pub limits: Arc<LimitBoard>,
 }
 
 /// So many lines are checked without asking the caches for what they need.
@@ -70,6 +74,9 @@ pub struct Risk {
     events: Consumer<Event>,
     matching: Producer<Command>,
     voice: Option<RiskVoice>,
+    show: Option<LimitShow>,
+    /// Whose the last command is.
+    last: (AccountId, SessionId),
     /// A tick was asked for and has not come.
     tick_asked: bool,
     /// Counters, for whoever shows them.
@@ -92,6 +99,8 @@ impl Risk {
             events,
             matching,
             voice: None,
+            show: None,
+            last: Default::default(),
             tick_asked: false,
             counters: Counters::default(),
         }
@@ -101,6 +110,7 @@ impl Risk {
     #[must_use]
     pub fn with_voice(mut self, voice: RiskVoice) -> Self {
         self.gate.ask_again();
+        self.show = Some(LimitShow::new(Arc::clone(&voice.limits), &self.gate));
         self.voice = Some(voice);
         self
     }
@@ -137,7 +147,7 @@ impl Risk {
 
     /// Checks commands while matching has room and no event that is due is missing.
     fn check_commands(&mut self) -> Result<usize, Fault> {
-        let Self { gate, feedback, commands, matching, counters, voice, .. } = self;
+        let Self { gate, feedback, commands, matching, counters, voice, last, .. } = self;
         // What a burst will touch comes while it is checked from its beginning; for a few commands
         // asking takes longer than waiting.
         if commands.waiting() > FEW {
@@ -163,6 +173,7 @@ impl Risk {
                 let mut command = *command;
                 gate.check(&mut command);
                 feedback.passed(&command);
+                *last = (command.account, command.session);
                 if command.verdict != 0 {
                     counters.count(RiskCounter::Refused);
                     if let Some(voice) = voice {
@@ -225,6 +236,9 @@ impl Stage for Risk {
 
     fn housekeep(&mut self, now: Nanos) {
         self.speak(now);
+        if let Some(show) = &mut self.show {
+            show.show(&self.gate, self.last, now);
+        }
         if self.gate.is_broken() && self.counters.value(RiskCounter::Broken) == 0 {
             self.counters.count(RiskCounter::Broken);
         }

@@ -17,7 +17,7 @@ use crate::port::tcp::TcpLine;
 use crate::runtime::{Clock, Core, CounterReader, StopFlag, SystemClock, log, pin};
 use crate::slow::levels::{Levels, SharedLevels};
 use crate::slow::{Roster, SlowError, SlowPath};
-use crate::stage::{Archive, Board, Dialer, Door, Gate, GatewayOptions};
+use crate::stage::{Archive, Board, Dialer, Door, Gate, GatewayOptions, LimitBoard};
 #[cfg(feature = "scaled")]
 use crate::topology::ScaledConfig;
 use crate::topology::accounts::Accounts;
@@ -104,6 +104,8 @@ pub struct Appliance {
     pub kill_switch: KillSwitch,
     /// What matching shows.
     pub board: Arc<Board>,
+    /// The limits that are used most.
+    pub limits: Arc<LimitBoard>,
     /// How far the command log and the event log reach.
     pub progress: [Arc<Progress>; 2],
     /// The service levels.
@@ -259,6 +261,7 @@ impl Launch {
             counters: wired.counters,
             kill_switch,
             board,
+            limits: wired.limits,
             progress,
             levels,
             utc_bound_us,

@@ -83,8 +83,9 @@ pub use scribe::occasional_series;
 pub use secret::{blacken, conceal};
 pub use sharding::{Home, Sharding};
 pub use snapshots::{
-    Kept, SnapshotsConfig, TakeError, Taken, Unfit, begun, command_at, fits, good_snapshots,
-    list as list_snapshots, looked_at, mark_of, snapshots_folder, take as take_snapshot,
+    ASKS_EVERY as SNAPSHOT_ASKS_EVERY, Kept, SnapshotsConfig, TakeError, Taken, Unfit, begun,
+    command_at, fits, good_snapshots, list as list_snapshots, looked_at, mark_of, snapshots_folder,
+    take as take_snapshot,
 };
 pub(crate) use snapshots::{Taker, spawn_snapshots};
 pub use stage_name::StageName;

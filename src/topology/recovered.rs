@@ -7,7 +7,7 @@ use crate::journal::{
     UtcMapping, Writer, open_both_from,
 };
 use crate::model::{Command, Event, Nanos, SeqNo};
-use crate::runtime::{Clock, SystemClock};
+use crate::runtime::{Clock, SystemClock, log};
 use crate::snapshot::{Container, Stand};
 use crate::stage::{FixState, Rule, VenuesState};
 use crate::topology::standby::Copies;
@@ -58,6 +58,10 @@ pub(crate) enum Part {
 /// Links between a primary's journal and what it tells clients, and some more: each holds as many
 /// commands as it has lines, at most.
 const COMMANDS_PER_LINK_DEPTH: u64 = 8;
+
+/// How often a long fold says that it goes on, and commands between two looks at the clock.
+const TOLD_EVERY: Nanos = Nanos(5_000_000_000);
+const LOOKED_EVERY: u64 = 1 << 14;
 
 impl Recovered {
     /// Opens the journal, cuts torn tails, and makes state: of the newest snapshot that is good and
@@ -270,13 +274,23 @@ impl Recovered {
     pub(crate) fn catch_up(&mut self, until: SeqNo) -> Result<(), BootError> {
         let Self { event_log, replay, mended, idle_keepers, .. } = self;
         let mut mender = Mender::new(event_log, idle_keepers);
+        let clock = SystemClock::new();
+        let mut told_at = clock.now();
         replay.run(
             until,
             &mut |event| {
                 *mended += 1;
                 mender.write(event);
             },
-            &mut |_| (),
+            &mut |count| {
+                // Whoever waits for a start sees that it goes on.
+                if count.is_multiple_of(LOOKED_EVERY)
+                    && clock.now().saturating_sub(told_at) >= TOLD_EVERY
+                {
+                    told_at = clock.now();
+                    log::say(&format!("folding the journal: {count} commands so far"));
+                }
+            },
         )?;
         mender.finish()
     }

@@ -16,9 +16,9 @@ use crate::runtime::{CounterReader, LatencyReader, Pulse, Stage, latency};
 use crate::stage::{
     ArchiveLinks, BURST, Board, Dialled, EventLinks, Feed, FeedReaders, FeedState, Fetcher,
     FixGateway, FixLinks, FixState, Gate, Gateway, GatewayLinks, GatewayState, Introduced,
-    OldReply, PRICES_DEPTH, Peers, PeersState, Prices, PricesLag, PricesLinks, PricesOptions,
-    REPORTS_DEPTH, Recorder, Refusals, Risk, RiskVoice, Sequencer, SequencerState, SessionBoard,
-    VENUE_REPORTS_DEPTH, Venues, VenuesState, Wanted,
+    LimitBoard, OldReply, PRICES_DEPTH, Peers, PeersState, Prices, PricesLag, PricesLinks,
+    PricesOptions, REPORTS_DEPTH, Recorder, Refusals, Risk, RiskVoice, Sequencer, SequencerState,
+    SessionBoard, VENUE_REPORTS_DEPTH, Venues, VenuesState, Wanted,
 };
 use crate::topology::StageName;
 use crate::topology::shard_wiring::{Depths, Unwired, wire_matching};
@@ -159,6 +159,8 @@ pub struct Wired {
     pub refusals: Refusals,
     /// What gateways show of their sessions.
     pub sessions: Arc<SessionBoard>,
+    /// The limits that are used most.
+    pub limits: Arc<LimitBoard>,
     /// What of exchanges' prices is a thread's.
     pub prices: Option<PricesThread>,
     /// Whether history has orders refused, for want of room and because of the clock.
@@ -241,11 +243,13 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
     let (risk_requests, risk_sequencer) = link::<Request>(SLOW_DEPTH);
     let (alert, alerts) = rtrb::RingBuffer::<Alert>::new(SLOW_DEPTH);
     let refusals = Refusals::default();
+    let limits = LimitBoard::new();
     let voice = RiskVoice {
         requests: risk_requests,
         alerts: alert,
         pulse: risk_pulse.clone(),
         refusals: refusals.clone(),
+        limits: Arc::clone(&limits),
     };
     let risk = Risk::new(gate, feedback, sequencer_risk, matching_risk, risk_commands);
     let risk = risk.with_voice(voice);
@@ -349,6 +353,7 @@ pub fn wire<E: Port + 'static, F: Port + 'static>(parts: Parts<E, F>) -> Wired {
         alerts,
         risk_pulse,
         refusals,
+        limits,
         sessions,
         prices: None,
         throttles,

@@ -90,6 +90,12 @@ for (const width of [1280, 360]) {
   await go(page, "books");
   await page.locator("#ladder tbody tr").first().waitFor();
   await page.locator("#trades tbody tr").first().waitFor();
+  await go(page, "risk");
+  const full = page.locator("#limits-table tbody tr", { hasText: "account" }).first();
+  await full.locator("meter").waitFor();
+  assert.match(await full.textContent(), /[0-9.]+ of [0-9.]+/, "what is used, of how much");
+  await page.locator("#limits-account").fill("9");
+  await page.locator("#limits-table tbody tr").first().locator("td", { hasText: /^account 9$/ }).waitFor();
   assert.equal(await post(page, "/api/kill", everything("no")), 403, "a viewer stops nothing");
   assert.equal(await post(page, "/api/ask", resume("no")), 403, "and lets nothing go on");
   await page.getByRole("button", { name: "Log out" }).click();
@@ -135,6 +141,9 @@ for (const width of [1280, 360]) {
   await page.locator("#limit-reason").fill("a drill");
   await page.getByRole("button", { name: "Set" }).click();
   await page.locator("#settings tbody tr", { hasText: "account 7" }).first().waitFor();
+  // What was set is in force at once, and shown as such.
+  await page.locator("#limits-account").fill("7");
+  await page.locator("#limits-table tbody tr", { hasText: "account 7" }).filter({ hasText: "of 1000.00" }).waitFor();
   await page.locator("#kill-open").focus();
   await page.keyboard.press("Enter");
   await page.locator("#kill-scope").selectOption("account");
@@ -145,8 +154,11 @@ for (const width of [1280, 360]) {
   await page.keyboard.press("Enter");
   assert.ok(await page.locator("#kill").isVisible(), "the wrong word stops nothing");
   await inspect(page, "the dialog");
-  await page.screenshot({ path: `${pictures}/console-kill.png` });
   await page.locator("#kill-word").fill("KILL");
+  // The browser's word about the wrong one goes when the field is left.
+  await page.locator("#kill-reason").focus();
+  await page.screenshot({ path: `${pictures}/console-kill.png` });
+  await page.locator("#kill-word").focus();
   await page.keyboard.press("Enter");
   await page.locator("#settings tbody tr", { hasText: "account 9" }).filter({ hasText: "rita" })
     .filter({ hasText: /reduce/ }).first().waitFor();

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::command::audit::parquet::Table;
 use crate::command::audit::row::{COLUMNS, Row};
-use crate::command::{Failure, Outcome};
+use crate::command::{Failure, Outcome, progress};
 use crate::model::EventKind;
 use crate::slow::audit::{
     AUDIT_NAME, AuditError, Entry, HEAD_NAME, RETENTION_REASON, RETENTION_YEARS, Verified, read_all,
@@ -172,9 +172,12 @@ pub fn run(arguments: &AuditArguments) -> Outcome {
         Action::Export { place, filter, format, out: Some(path) } => {
             let file = File::create(path)
                 .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-            let mut file = BufWriter::new(file);
-            export(&place.record()?, filter, *format, &mut file)
-                .and_then(|()| file.flush().map_err(Failure::from_output))
+            let bar = progress::so_far("bytes");
+            let mut file = BufWriter::new(bar.wrap_write(file));
+            let written = export(&place.record()?, filter, *format, &mut file)
+                .and_then(|()| file.flush().map_err(Failure::from_output));
+            bar.finish_and_clear();
+            written
         }
     };
     let flushed = out.flush().map_err(Failure::from_output);
@@ -310,7 +313,13 @@ fn cell(value: &Value) -> String {
 }
 
 fn verify(record: &Path, as_json: bool, out: &mut impl Write) -> Outcome {
-    let Verified { files, records, last, seal } = read_all(record, |_, _| Ok::<_, AuditError>(()))?;
+    let bar = progress::so_far("records");
+    let verified = read_all(record, |_, _| {
+        bar.inc(1);
+        Ok::<_, AuditError>(())
+    });
+    bar.finish_and_clear();
+    let Verified { files, records, last, seal } = verified?;
     let written = if as_json {
         let last = format!("{}.{}", last.seq(), last.index());
         let value = json!({

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::command::Failure;
 use crate::command::bench::machine::machine;
 use crate::command::bench::plot::{Plot, thousands, together};
 use crate::command::bench::{Asked, Bench, BenchArguments};
 use crate::command::host::made_by;
+use crate::command::{Failure, progress};
 use crate::feed::exchange::Exchange;
 use crate::feed::{ArbiterOptions, WatchOptions};
 use crate::model::{Nanos, SessionId};
@@ -200,6 +200,7 @@ struct Turn {
 pub(super) fn run(bench: &Bench<'_>, cpus: &[usize], rate: u32) -> Result<Figures, Failure> {
     let cores: &[&[StageName]] = &[&StageName::ALL];
     let (mut turns, mut taken) = (Vec::new(), Vec::new());
+    let bar = progress::of_so_much(TURNS as u64, "turns");
     for _ in 0..TURNS {
         let (calm, _) = bench.measure_beside(cores, cpus, 0)?;
         let (burst, per_second) = bench.measure_beside(cores, cpus, rate)?;
@@ -209,7 +210,9 @@ pub(super) fn run(bench: &Bench<'_>, cpus: &[usize], rate: u32) -> Result<Figure
             burst: Percentiles::of(&burst),
             distributions: [calm, burst],
         });
+        bar.inc(1);
     }
+    bar.finish_and_clear();
     let ratio = |of: fn(&Percentiles) -> u64| {
         let ratio = |turn: &Turn| of(&turn.burst) as f64 / of(&turn.calm).max(1) as f64;
         let mut ratios: Vec<f64> = turns.iter().map(ratio).collect();

@@ -25,7 +25,7 @@ use crate::command::bench::machine::machine;
 use crate::command::bench::plot::{Plot, PlotArguments, thousands};
 use crate::command::bench::port::PortArguments;
 use crate::command::host::made_by;
-use crate::command::{Failure, Outcome};
+use crate::command::{Failure, Outcome, progress};
 use crate::flow::{MakeOptions, Profile, make};
 use crate::journal::{KeeperThread, UtcMapping, open_both};
 use crate::model::{CommandKind, Fault, Group, InstrumentId, Nanos, Request};
@@ -183,12 +183,15 @@ pub fn run(arguments: &BenchArguments) -> Outcome {
     }
     // Where nothing crosses, the floor says nothing.
     let floor_ns = if arguments.fused_only { None } else { floor::floor_ns(&cpus) };
+    let bar = progress::of_so_much(if arguments.fused_only { 1 } else { 2 }, "placements");
     let fused = bench.placement(&[&StageName::ALL], &cpus)?;
+    bar.inc(1);
     let (front, back) = StageName::ALL.split_at(3);
     let split = match arguments.fused_only || cpus.len() < 2 {
         true => None,
         false => Some(bench.placement(&[front, back], &cpus)?),
     };
+    bar.finish_and_clear();
     let report = Report {
         machine: machine(),
         made_by: made_by(),

@@ -1,16 +1,13 @@
 //! Plays order flow to its end: sends on schedule, takes every answer, waits for the last.
 
-use std::io::IsTerminal;
-
 use anyhow::{Context, anyhow};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::client::script::{Accounts, Part, Script};
 use crate::client::{Counts, Tally};
 use crate::command::client::ClientArguments;
 use crate::command::client::connection::Connection;
 use crate::command::client::report::Report;
-use crate::command::{Failure, Outcome};
+use crate::command::{Failure, Outcome, progress};
 use crate::model::Nanos;
 use crate::runtime::Clock;
 use crate::wire::ouch::Inbound;
@@ -54,7 +51,7 @@ fn send_all(
     rate: u32,
     tally: &mut Tally,
 ) -> Result<Nanos, Failure> {
-    let bar = progress_bar(script.messages.len() as u64);
+    let bar = progress::of_so_much(script.messages.len() as u64, "messages");
     let interval = 1_000_000_000u64.checked_div(u64::from(rate)).unwrap_or(0);
     let began = connection.clock.now();
     let mut heard_at = began;
@@ -133,12 +130,4 @@ fn user_ref_num(message: &[u8]) -> Option<u32> {
         Ok(Inbound::ReplaceOrderRequest(order, _)) => Some(order.user_ref_num),
         _ => None,
     }
-}
-
-fn progress_bar(messages: u64) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} {per_sec}");
-    ProgressBar::new(messages).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::command::host::machine::{Machine, cpu_list, cpu_mask};
+use crate::command::host::process;
 use crate::runtime::{Utc, utc};
 
 /// What the machine is to be fit for.
@@ -63,20 +64,20 @@ impl Finding {
 }
 
 /// A check: its name, what it wants, its cure.
-struct Check(&'static str, &'static str, &'static str);
+pub(super) struct Check(pub(super) &'static str, pub(super) &'static str, pub(super) &'static str);
 
 impl Check {
-    fn found(&self, verdict: Verdict, found: impl Into<String>) -> Finding {
+    pub(super) fn found(&self, verdict: Verdict, found: impl Into<String>) -> Finding {
         let Check(check, wanted, cure) = *self;
         Finding { check, verdict, found: found.into(), wanted, cure }
     }
 
     /// Good, or a warning.
-    fn rather(&self, is_good: bool, found: impl Into<String>) -> Finding {
+    pub(super) fn rather(&self, is_good: bool, found: impl Into<String>) -> Finding {
         self.found(if is_good { Verdict::Good } else { Verdict::Warn }, found)
     }
 
-    fn absent(&self) -> Finding {
+    pub(super) fn absent(&self) -> Finding {
         self.found(Verdict::Absent, "this machine has no such thing")
     }
 
@@ -97,6 +98,7 @@ pub(super) fn findings(machine: &Machine, wanted: &Wanted) -> Vec<Finding> {
     let mut found = vec![huge_pages(machine, wanted)];
     found.extend(cpus(machine, wanted));
     found.extend(memory_and_kernel(machine));
+    found.extend(process::findings(machine, wanted));
     found.push(interrupts(machine, wanted));
     found.extend(clocks(machine, wanted));
     found.extend(card(machine, wanted));
@@ -106,7 +108,7 @@ pub(super) fn findings(machine: &Machine, wanted: &Wanted) -> Vec<Finding> {
 fn huge_pages(machine: &Machine, wanted: &Wanted) -> Finding {
     let check = Check(
         "huge pages",
-        "256 MiB free, for DPDK's memory; a card cannot do without",
+        "256 MiB free, for DPDK's memory, which needs no mount; a card cannot do without",
         "wirematch host init, or: echo 128 > /proc/sys/vm/nr_hugepages",
     );
     let value = |name| machine.entry("/proc/meminfo", name);

@@ -4,9 +4,11 @@
 //! there; `fini` writes that back.
 
 mod checks;
+mod disk;
 mod jitter;
 mod machine;
 mod mend;
+mod process;
 
 use std::path::PathBuf;
 
@@ -26,7 +28,8 @@ use crate::runtime::{available_cpus, quietest_last};
 #[command(
     after_help = "Exit codes: 0 good or with warnings, 1 failed while running, 2 wrong usage, \
     3 a required check failed.\n\nExamples:\n  wirematch host check\n  \
-    wirematch host check --cpus 2,3 --card 0000:03:00.0 --json\n  sudo wirematch host init\n  \
+    wirematch host check --cpus 2,3 --card 0000:03:00.0 --json\n  \
+    wirematch host check --explain 'clock source'\n  sudo wirematch host init\n  \
     sudo wirematch host fini"
 )]
 pub struct HostArguments {
@@ -41,6 +44,9 @@ pub struct HostArguments {
     /// How far the clock may be from UTC, in microseconds (100 for fast trading in Europe)
     #[arg(long, global = true, default_value_t = 100, value_name = "MICROSECONDS")]
     utc_bound_us: u64,
+    /// Where the journal is to be
+    #[arg(long, global = true, default_value = "run", value_name = "DIR")]
+    data: PathBuf,
     /// Where `init` keeps what it changed
     #[arg(long, global = true, default_value = "/run/wirematch-host.json", value_name = "FILE")]
     state: PathBuf,
@@ -53,11 +59,15 @@ pub struct HostArguments {
 }
 
 /// What to do.
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 enum Task {
-    /// Only looks; what is taken from the stages' CPUs in a second, the core-to-core latencies and
-    /// a placement for this machine too
-    Check,
+    /// Only looks; what is taken from the stages' CPUs in a second, how long a page takes to be on
+    /// the journal's disk, the core-to-core latencies and a placement for this machine too
+    Check {
+        /// Only this check, in full: what was found, what it should be, how to mend it
+        #[arg(long, value_name = "NAME")]
+        explain: Option<String>,
+    },
     /// Mends what a write to a file mends, and keeps what was there
     Init,
     /// Undoes what `init` did
@@ -89,8 +99,11 @@ pub fn run(arguments: &HostArguments) -> Outcome {
         card: arguments.card.clone(),
         utc_bound_us: arguments.utc_bound_us,
     };
-    match arguments.task {
-        Task::Check => check(arguments, &machine, &wanted),
+    match &arguments.task {
+        Task::Check { explain: None } => check(arguments, &machine, &wanted),
+        Task::Check { explain: Some(name) } => {
+            explain(arguments, &all(arguments, &machine, &wanted), name)
+        }
         Task::Init => {
             let done = mend::init(&machine, &wanted, &arguments.state)?;
             tell_changes(arguments.json, "mended", &done)?;
@@ -116,8 +129,35 @@ fn stages(arguments: &HostArguments) -> Result<Vec<usize>, Failure> {
     Ok(cpus.into_iter().rev().take(count).collect())
 }
 
+/// The checks, and what is measured on the journal's disk.
+fn all(arguments: &HostArguments, machine: &Machine, wanted: &Wanted) -> Vec<Finding> {
+    let mut found = findings(machine, wanted);
+    found.push(disk::finding(&arguments.data));
+    found
+}
+
+/// One check in full, whatever came of it.
+fn explain(arguments: &HostArguments, found: &[Finding], name: &str) -> Outcome {
+    let named = |one: &&Finding| one.check.eq_ignore_ascii_case(name.trim());
+    let Some(one) = found.iter().find(named) else {
+        let names: Vec<&str> = found.iter().map(|one| one.check).collect();
+        let known = names.join(", ");
+        return Err(Failure::usage(format!("there is no check `{name}`; there are: {known}")));
+    };
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(one).context("cannot write JSON")?);
+        return Ok(());
+    }
+    println!("check      {}", one.check);
+    println!("verdict    {}", one.verdict.word());
+    println!("found      {}", one.found);
+    println!("should be  {}", one.wanted);
+    println!("to mend    {}", one.cure);
+    Ok(())
+}
+
 fn check(arguments: &HostArguments, machine: &Machine, wanted: &Wanted) -> Outcome {
-    let found = findings(machine, wanted);
+    let found = all(arguments, machine, wanted);
     let cpus = available_cpus();
     let matrix = core_to_core(&cpus);
     let proposal = placement(&cpus, &matrix);

@@ -137,6 +137,7 @@ fn open_console(
         data: config.data.clone(),
         roster: appliance.roster.clone(),
         board: std::sync::Arc::clone(&appliance.board),
+        limits: std::sync::Arc::clone(&appliance.limits),
         kill: appliance.kill_switch.clone(),
         host: looked_at,
         hardware: serde_json::json!({

@@ -33,7 +33,8 @@ function fill(id, heads, rows) {
       const cell = line.insertCell();
       if (value !== null && typeof value === "object") {
         cell.textContent = value.text;
-        cell.className = value.kind;
+        cell.className = value.kind ?? "";
+        if (value.percent !== undefined) cell.append(gauge(value.percent, value.name));
       } else {
         cell.textContent = value;
         if (typeof value === "number") cell.className = "number";
@@ -45,6 +46,13 @@ function fill(id, heads, rows) {
     if (cell.className === "number") line.cells[at].className = "number";
   }
   table.replaceChildren(head, body);
+}
+
+/** How full something is; the words beside it say the same. */
+function gauge(percent, name) {
+  const meter = document.createElement("meter");
+  Object.assign(meter, { max: 100, high: 80, optimum: 0, value: Math.min(percent, 100), ariaLabel: name });
+  return meter;
 }
 
 function tiles(id, pairs) {
@@ -97,7 +105,18 @@ const draw = {
     fill("trades", ["time", "symbol", "price", "quantity", "match"],
       message.trades.slice(0, 30).map((t) => [t.time, t.symbol, t.price, t.quantity, t.match]));
   },
-  risk(f) {
+  risk(f, message) {
+    const filled = ["buying-power", "exposure", "net-exposure", "message-burst"];
+    fill("limits-table", ["whom", "fullest", "buying power", "exposure", "net exposure", "messages at once", "each"],
+      (message.limits ?? []).map((row) => [
+        row.whom,
+        { text: `${percent(row.percent)} `, kind: row.percent >= 100 ? "bad" : "", percent: row.percent, name: `fullest limit of ${row.whom}` },
+        ...filled.map((limit) => {
+          const one = row.used.find((used) => used.limit === limit);
+          return { text: one ? `${one.used} of ${one.most}` : "no limit", kind: "number" };
+        }),
+        row.each.map((one) => `${one.limit} ${one.most}`).join(", "),
+      ]));
     fill("refusals", ["reason", "orders"], f.refusals);
   },
   audit() {},
@@ -138,10 +157,17 @@ function show() {
     if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
   }
   if (!isIn) return;
+  limits();
   if (name === "risk") { settings(); positions(); }
   if (name === "host") host();
   if (name === "hardware") hardware();
   if (state.message) draw[name](state.message.figures, state.message);
+}
+
+/** Asks for limits as they come, and for an account's among them. */
+function limits() {
+  if (state.socket?.readyState !== WebSocket.OPEN) return;
+  state.socket.send(JSON.stringify({ limits: page() === "risk" ? Number($("limits-account").value) || 0 : null }));
 }
 
 async function settings() {
@@ -188,6 +214,7 @@ function connect() {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   const socket = new WebSocket(`${scheme}://${location.host}/ws`);
   state.socket = socket;
+  socket.onopen = limits;
   socket.onmessage = (event) => {
     const message = JSON.parse(event.data);
     if (!message.figures) return;
@@ -238,6 +265,7 @@ $("resume-form").onsubmit = (event) => wish(event, { ask: "resume", whom: whom("
 $("limit-form").onsubmit = (event) => wish(event,
   { ask: "set", whom: whom("limit"), limit: $("limit-name").value, value: $("limit-value").value }, $("limit-reason").value);
 $("symbol").onchange = () => state.socket?.send(JSON.stringify({ watch: $("symbol").value }));
+$("limits-account").oninput = limits;
 $("host-check").onclick = host;
 $("kill-open").onclick = () => $("kill").showModal();
 $("kill-close").onclick = () => $("kill").close();

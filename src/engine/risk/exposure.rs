@@ -132,6 +132,16 @@ impl Exposure {
         self.firms.get(firm)
     }
 
+    /// How many firms there are.
+    pub(super) fn firms_len(&self) -> usize {
+        self.firms.iter().count()
+    }
+
+    /// How many accounts there is room for.
+    pub(super) fn accounts_len(&self) -> usize {
+        self.accounts.len()
+    }
+
     /// The firm of an account; 0 is none.
     pub(super) fn firm_of(&self, account: AccountId) -> u16 {
         self.accounts.get(account).map_or(0, |account| account.firm)

@@ -29,6 +29,7 @@ mod price_band;
 mod rate;
 mod screen;
 mod table;
+mod usage;
 
 pub use accounts::AccountState;
 pub use alerts::Alert;
@@ -39,6 +40,7 @@ pub use limits::{
     SessionRights,
 };
 pub use table::{CONTROLS, Control, table};
+pub use usage::{EACH, FILLED, Usage, Used};
 
 use limits::{count, milliseconds, share};
 

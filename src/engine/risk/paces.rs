@@ -1,7 +1,7 @@
 //! Paces of accounts: how fast orders come, over all sessions, and how often they trade.
 
-use crate::engine::risk::MoreLimits;
 use crate::engine::risk::rate::Rate;
+use crate::engine::risk::{MoreLimits, Used};
 use crate::model::{AccountId, Nanos, RejectCode, fetch};
 use crate::snapshot::{value, wrapped};
 
@@ -53,6 +53,14 @@ impl Paces {
         let pace = self.0.get_mut(account.index()).ok_or(RejectCode::UnknownAccount)?;
         pace.rate.keep_to(more.rate);
         pace.rate.take(now).map_err(|_| RejectCode::AccountRate)
+    }
+
+    /// How many of the orders that may come at once are used up at `now`.
+    pub(super) fn used(&self, account: AccountId, more: &MoreLimits, now: Nanos) -> Used {
+        let Some(pace) = self.0.get(account.index()) else { return Used::UNLIMITED };
+        let mut rate = pace.rate;
+        rate.keep_to(more.rate);
+        rate.used(now)
     }
 
     /// Counts an execution; says whether it is the one that stops the account.

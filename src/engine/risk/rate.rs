@@ -1,6 +1,6 @@
 //! Message rates, by log time: a token bucket, and a ban for those who ignore it.
 
-use crate::engine::risk::RateClass;
+use crate::engine::risk::{RateClass, Used};
 use crate::model::{Nanos, RejectCode};
 use crate::snapshot::value;
 
@@ -76,6 +76,17 @@ impl Rate {
         Ok(())
     }
 
+    /// How many of the messages that may come at once are used up at `now`.
+    pub(super) fn used(&self, now: Nanos) -> Used {
+        if self.class.per_second == 0 {
+            return Used::UNLIMITED;
+        }
+        let passed = now.saturating_sub(self.seen).0;
+        let credit = self.credit.saturating_add(passed).min(self.capacity);
+        let most = self.class.burst.max(1).into();
+        Used { used: most - (credit / self.cost.max(1)) as i64, most }
+    }
+
     fn count(&mut self, now: Nanos) {
         if now.saturating_sub(self.second_began).0 >= SECOND {
             self.second_began = now;
@@ -103,6 +114,7 @@ mod tests {
         let passed =
             (0..100).filter(|step| rate.take(Nanos(SECOND + step * 1_000)).is_ok()).count();
         assert_eq!(passed, 10);
+        assert_eq!(rate.used(Nanos(SECOND + 100_000)), Used { used: 10, most: 10 });
         let later = Nanos(2 * SECOND);
         let passed = (0..200)
             .filter(|step| rate.take(later.saturating_add(Nanos(step * SECOND / 200))).is_ok())

@@ -80,6 +80,7 @@ fn start_here(cards: &[String]) -> Result<Eal, String> {
         Pages::Huge => arguments.push("--in-memory".into()),
         Pages::Plain => arguments.extend(["--no-huge".into(), "--no-shconf".into()]),
     }
+    // Telemetry would be a thread and a socket of DPDK's own; what is to be told, counters tell.
     arguments.extend(["-m".into(), MEMORY_MIB.to_string(), "--no-telemetry".into()]);
     arguments.push("--log-level=*:error".into());
     match cards {

@@ -17,5 +17,5 @@ mod take;
 pub use config::SnapshotsConfig;
 pub use fit::{Unfit, command_at, fits, mark_of};
 pub use folder::{Kept, list, snapshots_folder};
-pub use take::{TakeError, Taken, begun, good_snapshots, looked_at, take};
+pub use take::{ASKS_EVERY, TakeError, Taken, begun, good_snapshots, looked_at, take};
 pub(crate) use take::{Taker, spawn_snapshots};

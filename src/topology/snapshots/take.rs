@@ -180,7 +180,11 @@ fn resume(
     Ok(container.stand)
 }
 
-/// Takes a snapshot at a command, or at the next at which the books are at rest.
+/// Commands that are folded between two questions whether to stop.
+pub const ASKS_EVERY: u64 = 1 << 10;
+
+/// Takes a snapshot at a command, or at the next at which the books are at rest; `stop` is asked
+/// once in [`ASKS_EVERY`] commands.
 ///
 /// # Errors
 /// [`TakeError`]; no snapshot that was there is lost by it.
@@ -194,7 +198,7 @@ pub fn take(
     let until = until.min(last_survived(&journal_folder(&config.data))?);
     let (mut replay, passed_over) = begun(config, catalogue, until)?;
     while replay.fold.seq < until || !replay.is_at_rest() {
-        if replay.command_count.is_multiple_of(1 << 10) && stop() {
+        if replay.command_count.is_multiple_of(ASKS_EVERY) && stop() {
             return Err(TakeError::Stopped);
         }
         if !replay.step(&mut |_| ())? {

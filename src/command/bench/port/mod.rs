@@ -18,7 +18,7 @@ use crate::command::bench::plot::Files;
 use crate::command::bench::port::network::{Kind, Place, Server};
 use crate::command::bench::port::outcome::{Measured, Outcomes, Turn};
 use crate::command::bench::{Bench, BenchArguments, floor};
-use crate::command::{Failure, Outcome};
+use crate::command::{Failure, Outcome, progress};
 use crate::model::Nanos;
 use crate::port::Port;
 use crate::runtime::{Clock, SystemClock, available_cpus, pin, quietest_last};
@@ -98,15 +98,19 @@ pub(super) fn run(arguments: &BenchArguments, files: Files) -> Outcome {
     };
     let floor_ns = floor::floor_ns(&cpus);
     let mut outcomes = Outcomes::new(kind, arguments.rate(), floor_ns);
-    for _ in 0..arguments.port.rounds.max(1) {
+    let rounds = arguments.port.rounds.max(1);
+    let bar = progress::of_so_much(rounds as u64 * roles.len() as u64, "turns");
+    for _ in 0..rounds {
         for &role in &roles {
             // On a thread of its own, so that what this one starts may run anywhere.
             let taken = std::thread::scope(|scope| {
                 scope.spawn(|| turn(&bench, kind, role, [client_cpu, server_cpu])).join()
             });
             outcomes.turns.push(taken.map_err(|_| anyhow!("the client panicked"))??);
+            bar.inc(1);
         }
     }
+    bar.finish_and_clear();
     let machine = machine();
     files.write(&outcomes.plot(&arguments.sentence(), &machine))?;
     outcomes.print(&machine, arguments.json)

@@ -85,10 +85,13 @@ impl Outcomes {
 
     /// The picture of every role; `asked` says how it was measured.
     pub(super) fn plot(&self, asked: &str, machine: &str) -> Plot {
-        let turns = self.turns.iter().filter(|turn| turn.role == Role::Echo).count();
+        let turns = match self.turns.iter().filter(|turn| turn.role == Role::Echo).count() {
+            1 => "1 turn".to_owned(),
+            turns => format!("{turns} turns"),
+        };
         Plot {
             title: format!("Wire to wire over {}, by percentile", self.kind.name()),
-            said: vec![format!("{asked}; {turns} turns of each"), machine.to_owned()],
+            said: vec![format!("{asked}; {turns} of each"), machine.to_owned()],
             lines: self.lines(),
         }
     }

@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 
 use super::{REFERENCE, World, account, limit_order, options};
-use crate::engine::risk::{AccountLimits, MoreLimits, RateClass};
-use crate::model::{Command, LimitKind, Nanos, Notional, RejectCode, Scope, Side};
+use crate::engine::risk::{AccountLimits, FILLED, MoreLimits, RateClass};
+use crate::model::{Command, LimitKind, Nanos, Notional, Quantity, RejectCode, Scope, Side};
 
 /// Orders of account 1, which is firm 1's.
 fn buy(quantity: u32) -> Command {
@@ -74,6 +74,50 @@ proptest! {
             };
             prop_assert_eq!(world.order(buy(1)), code);
             open += i64::from(code.is_none());
+        }
+    }
+
+    /// What a limit has left is exactly what one more order may be: a share more is refused.
+    #[test]
+    fn what_is_shown_as_left_is_what_one_more_order_may_be(
+        most in 50..900i64, of_firm in any::<bool>(), by_money in any::<bool>(),
+        quantities in prop::collection::vec((1..40u32, any::<bool>()), 0..20),
+    ) {
+        let limit = Notional(most * REFERENCE);
+        let (own, of_all) = if of_firm { (NO_LIMIT, limit) } else { (limit, NO_LIMIT) };
+        let at = usize::from(!by_money);
+        let (order_quantity_max, order_notional_max) = (Quantity(10_000), NO_LIMIT);
+        let account = AccountLimits { order_quantity_max, order_notional_max, ..account() };
+        let mut options = options(match by_money {
+            true => AccountLimits { buying_power: own, exposure_max: NO_LIMIT, ..account },
+            false => AccountLimits { exposure_max: own, buying_power: NO_LIMIT, ..account },
+        });
+        let firm = &mut options.firms[0];
+        firm.exposure_max = NO_LIMIT;
+        *(if by_money { &mut firm.buying_power } else { &mut firm.exposure_max }) = of_all;
+        let mut world = World::new(&options);
+        for (quantity, is_buy) in quantities {
+            let side = if is_buy { Side::Buy } else { Side::Sell };
+            world.order(limit_order(1 + u32::from(!is_buy), side, REFERENCE, quantity));
+        }
+        world.settle();
+        let (scope, code) = match (of_firm, by_money) {
+            (true, true) => (Scope::Firm, RejectCode::FirmBuyingPower),
+            (true, false) => (Scope::Firm, RejectCode::FirmExposure),
+            (false, true) => (Scope::Account, RejectCode::BuyingPower),
+            (false, false) => (Scope::Account, RejectCode::Exposure),
+        };
+        let left = |world: &World| {
+            let used = world.fold.gate.usage(scope, 1, Nanos(world.now)).expect("known").used[at];
+            let kind = if by_money { LimitKind::BuyingPower } else { LimitKind::Exposure };
+            assert_eq!((FILLED[at], used.most), (kind, limit.0));
+            ((used.most - used.used) / REFERENCE) as u32
+        };
+        let free = left(&world);
+        prop_assert_eq!(world.order(buy(free + 1)), Some(code), "{} are free", free);
+        if free > 0 {
+            prop_assert_eq!(world.order(buy(free)), None, "{} are free", free);
+            prop_assert_eq!(left(&world), 0);
         }
     }
 }

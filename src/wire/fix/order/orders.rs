@@ -26,6 +26,10 @@ struct Pending {
 }
 part!(Pending { client_seq, kind, state, id, target });
 
+/// Requests that are remembered until they are answered, a power of two: twice as many as a client
+/// may have on the way, for not every number of a client's asks for something.
+const PENDING: usize = 1024;
+
 /// The orders. Finished ones are known until their room is needed.
 #[derive(Clone, Debug)]
 pub struct Orders {
@@ -35,13 +39,16 @@ pub struct Orders {
     index: Box<[u32]>,
     key: u64,
     pending: Box<[Pending]>,
+    /// What the order was called that each of those is about: it may make way before the answer.
+    originals: Box<[Id]>,
     next: u32,
 }
 
 /// With which orders are found by their ClOrdIDs, not where: that depends on a key.
 impl Part for Orders {
     fn write(&self, to: &mut Vec<u8>) {
-        let Self { version: _, slots, index, key: _, pending, next } = self;
+        // Snapshots are taken at rest, when there is no answer to come.
+        let Self { version: _, slots, index, key: _, pending, originals: _, next } = self;
         slots.write(to);
         pending.write(to);
         next.write(to);
@@ -74,7 +81,8 @@ impl Orders {
             slots: vec![Order::default(); orders].into(),
             index: vec![0; orders * 2].into(),
             key,
-            pending: vec![Pending::default(); orders.min(1024)].into(),
+            pending: vec![Pending::default(); PENDING].into(),
+            originals: vec![Id::default(); PENDING].into(),
             next: 1,
         }
     }
@@ -170,6 +178,8 @@ impl Orders {
     pub fn note<H: Head>(&mut self, group: &Group<H>, command: &Command) {
         let id = Id(group.text().map_or([0; 32], |text| text.client_order_id));
         let target = command.target;
+        // Before another order may take its place.
+        let original = self.get(target).map(|order| order.id).unwrap_or_default();
         match command.kind() {
             Some(CommandKind::Enter) => self.add(command, id, 0),
             Some(CommandKind::Replace) => self.add(command, id, target),
@@ -177,10 +187,11 @@ impl Orders {
             Some(CommandKind::Kill | CommandKind::Revive) if command.client_seq != 0 => {}
             _ => return,
         }
-        let slots = self.pending.len();
-        if let Some(place) = self.pending.get_mut(command.client_seq as usize & (slots - 1)) {
+        let at = command.client_seq as usize & (self.pending.len() - 1);
+        if let (Some(place), Some(name)) = (self.pending.get_mut(at), self.originals.get_mut(at)) {
             let Command { client_seq, kind, order_type: state, .. } = *command;
             *place = Pending { client_seq, kind, state, id, target };
+            *name = original;
         }
     }
 
@@ -270,6 +281,12 @@ impl Orders {
         let report = ExecutionReport::of(order).as_status(self.version);
         let text = codes::doubt_text(is_in_doubt);
         Some(OrderReport::Execution(ExecutionReport { text, time: event.timestamp, ..report }))
+    }
+
+    /// What the order was called that was asked about.
+    fn original(&self, client_seq: u32) -> Id {
+        let at = client_seq as usize & (self.originals.len() - 1);
+        self.originals.get(at).copied().unwrap_or_default()
     }
 
     /// What was asked was sent on: it is answered when the destination has spoken.
@@ -448,7 +465,7 @@ impl Orders {
         OrderReport::CancelReject(CancelReject {
             order_id: order.map_or(0, |order| order.reference),
             id: asked.id,
-            original_id: order.map_or(Id::default(), |order| order.id),
+            original_id: order.map_or_else(|| self.original(event.client_seq), |order| order.id),
             status: order.map_or(b'8', Order::status),
             response_to,
             reason: codes::cancel_reject_reason(code, order.is_some(), self.version),

@@ -293,7 +293,7 @@ fn a_late_answer_names_the_cancel_however_much_was_asked_since() {
     let reason = CommandKind::Cancel.code();
     let routed = Event::answering(&cancel, 0, EventKind::Routed);
     orders.apply(&Event { reason, ordinal: 1, ..routed });
-    (3..40).for_each(|number| _ = ask(&mut orders, CommandKind::Cancel, number, id(number)));
+    (3..2_000).for_each(|number| _ = ask(&mut orders, CommandKind::Cancel, number, id(number)));
     let late = Event { ordinal: 1, client_seq: 0, ..Event::default() };
     let mut other = orders.clone();
     let refused = Event { kind: EventKind::CancelRejected.code(), ..late };
@@ -305,6 +305,32 @@ fn a_late_answer_names_the_cancel_however_much_was_asked_since() {
     // What was refused is not asked any more.
     let Some(OrderReport::Execution(told)) = orders.apply(&gone) else { panic!("no answer") };
     assert_eq!((told.id, told.original_id), (id(1), Id::default()));
+}
+
+/// A cancel that comes with many orders is answered when others have taken its order's place.
+#[test]
+fn what_is_refused_names_its_order_though_that_made_way() {
+    let mut orders = orders();
+    let note = |orders: &mut Orders, kind: CommandKind, ordinal: u32, client_seq: u32| {
+        let (mut command, mut group) = entering(ordinal, id(client_seq));
+        (command.kind, command.client_seq, command.target) = (kind.code(), client_seq, 1);
+        group.head = command;
+        orders.note(&group, &command);
+        command
+    };
+    let entered = note(&mut orders, CommandKind::Enter, 1, 1);
+    orders.apply(&Event {
+        flags: EventFlags::DONE,
+        ..Event::answering(&entered, 0, EventKind::Executed)
+    });
+    let cancel = note(&mut orders, CommandKind::Cancel, 0, 2);
+    (2..=17).for_each(|next| {
+        note(&mut orders, CommandKind::Enter, next, 16 + next);
+    });
+    assert!(orders.get(1).is_none(), "17 stands in its place");
+    let refused = Event::answering(&cancel, 0, EventKind::CancelRejected);
+    let Some(OrderReport::CancelReject(told)) = orders.apply(&refused) else { panic!("no answer") };
+    assert_eq!((told.id, told.original_id), (id(2), id(1)));
 }
 
 /// What replaces an order may be refused long after that has ended: both are named.

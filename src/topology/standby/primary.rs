@@ -139,6 +139,7 @@ pub struct Sitting {
     /// The last command the standby confirmed at some time, and when that was.
     progress: (u64, Nanos),
     vigil: Vigil,
+    is_stuck: bool,
     look_at: Nanos,
     /// The heir that people were told of; nothing before they were told of any.
     paired: Option<Name>,
@@ -166,9 +167,9 @@ impl Sitting {
     pub(crate) fn new(court: Court) -> Self {
         let (paired, owed, told) = (None, None, 0);
         let progress = (0, Nanos::ZERO);
-        let (vigil, look_at) = (Vigil::default(), Nanos::ZERO);
+        let (vigil, is_stuck, look_at) = (Vigil::default(), false, Nanos::ZERO);
         let (standby, newcomer) = (None, None);
-        Self { court, standby, newcomer, progress, vigil, look_at, paired, owed, told }
+        Self { court, standby, newcomer, progress, vigil, is_stuck, look_at, paired, owed, told }
     }
 
     /// Feeds the standby, keeps the lease, chooses the rule; says how much was done.
@@ -350,7 +351,7 @@ impl Sitting {
         Ok(work)
     }
 
-    /// Steps down where one of our own stages stands still: the standby may do better.
+    /// Steps down where one of our own stages stands still and the standby may do better.
     fn look_at_ourselves(&mut self, now: Nanos) -> Result<(), Deposed> {
         if now < self.look_at {
             return Ok(());
@@ -365,11 +366,19 @@ impl Sitting {
             return Err(Deposed(complaint.unwrap_or_else(|| "a sync failed".to_owned())));
         }
         self.vigil.watch(&self.court.vitals.beats(), now);
-        let Court { crown, release, config, .. } = &mut self.court;
-        if crown.witness.is_some() && self.vigil.is_stuck(now, config.stuck()) {
+        let Court { crown, release, config, say, .. } = &mut self.court;
+        let Some(witness) = &crown.witness else { return Ok(()) };
+        let is_stuck = self.vigil.is_stuck(now, config.stuck());
+        let has_heir = witness.tenant.heir().is_some_and(|heir| !heir.is_nobody());
+        if is_stuck && has_heir {
             release.set_rule(Rule::Shut);
             return Err(Deposed("a stage stands still".to_owned()));
         }
+        // With nobody to take over, one that may go on is better than none.
+        if is_stuck && !self.is_stuck {
+            say("alert: a stage stands still, and there is no standby that could take over");
+        }
+        self.is_stuck = is_stuck;
         Ok(())
     }
 }

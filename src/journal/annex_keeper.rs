@@ -1,8 +1,13 @@
 //! Brings the files beside the journal to the disk: for whom what is told waits for it, as soon as
 //! it can be; for all others now and then, so that a loss of power takes little of them.
+//!
+//! After a sync that failed the system takes pages for clean that never reached the disk, and no
+//! later sync brings them there. A file of which that may be so has a mark beside it, and is written
+//! again before it is synced by the next process.
 
 use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -18,8 +23,8 @@ const BUSY: Duration = Duration::from_micros(50);
 pub struct AnnexKeeper {
     annex: Arc<Annex>,
     disk: Arc<dyn Disk>,
-    /// By place in the annex, once each was opened.
-    files: Vec<Option<File>>,
+    /// By place in the annex.
+    files: Vec<Known>,
     /// Of the journal they stand beside: where one of them fails, so does that.
     progress: Arc<Progress>,
     /// The pause between two rounds where somebody waits, and what is left of the present one.
@@ -27,15 +32,30 @@ pub struct AnnexKeeper {
     left: Duration,
 }
 
+/// What is known of a file.
+#[derive(Default)]
+struct Known {
+    /// Once it was opened.
+    file: Option<File>,
+    /// A mark stands beside it.
+    is_marked: bool,
+}
+
 impl AnnexKeeper {
-    /// Of files beside a journal, with the pause between its syncs.
+    /// Of files beside a journal, with the pause between its syncs. Nobody writes them yet.
     pub fn new(
         annex: Arc<Annex>,
         disk: Arc<dyn Disk>,
         progress: Arc<Progress>,
         interval: Duration,
     ) -> Self {
-        let files = annex.files().iter().map(|_| None).collect();
+        let known = |annexed: &Annexed| {
+            let is_marked = mark_of(annexed).exists();
+            let again =
+                || write_again(&*disk, annexed).inspect_err(|e| fail(annexed, &progress, e));
+            Known { file: is_marked.then(again).and_then(Result::ok), is_marked }
+        };
+        let files = annex.files().iter().map(known).collect();
         Self { annex, disk, files, progress, interval, left: Duration::ZERO }
     }
 
@@ -52,15 +72,14 @@ impl AnnexKeeper {
     /// Syncs all that was written.
     pub fn sync(&mut self) {
         let Self { annex, disk, files, progress, .. } = self;
-        for (annexed, file) in annex.files().iter().zip(files) {
+        for (annexed, known) in annex.files().iter().zip(files) {
             let Some((from, reach)) = annexed.unsettled() else { continue };
-            match sync(&**disk, annexed, file, from) {
-                Ok(()) => annexed.settle(reach),
-                Err(error) => {
-                    let complaint = format!("{}: cannot sync: {error}", annexed.path.display());
-                    return progress.report(Health::SyncFailed, Some(complaint));
-                }
+            if let Err(error) = sync(&**disk, annexed, known, from) {
+                // Where even that cannot be written, the disk is beyond what a start could mend.
+                let _ = File::create(mark_of(annexed));
+                return fail(annexed, progress, &error);
             }
+            annexed.settle(reach);
         }
     }
 
@@ -88,10 +107,29 @@ impl AnnexKeeper {
     }
 }
 
-fn sync(disk: &dyn Disk, annexed: &Annexed, file: &mut Option<File>, from: u64) -> io::Result<()> {
-    let file = match file {
+fn sync(disk: &dyn Disk, annexed: &Annexed, known: &mut Known, from: u64) -> io::Result<()> {
+    let file = match &mut known.file {
         Some(file) => file,
-        None => file.insert(disk.open(&annexed.path)?),
+        slot => slot.insert(disk.open(&annexed.path)?),
     };
-    disk.sync_from(file, from)
+    disk.sync_from(file, from)?;
+    if std::mem::take(&mut known.is_marked) {
+        std::fs::remove_file(mark_of(annexed))?;
+    }
+    Ok(())
+}
+
+/// Writes a file as it is, so that no page of it is taken for clean.
+fn write_again(disk: &dyn Disk, annexed: &Annexed) -> io::Result<File> {
+    let file = disk.open(&annexed.path)?;
+    disk.write(&file, 0, &std::fs::read(&annexed.path)?).map(|()| file)
+}
+
+fn mark_of(annexed: &Annexed) -> PathBuf {
+    annexed.path.with_extension("unsynced")
+}
+
+fn fail(annexed: &Annexed, progress: &Progress, error: &io::Error) {
+    let complaint = format!("{}: cannot sync: {error}", annexed.path.display());
+    progress.report(Health::SyncFailed, Some(complaint));
 }

@@ -11,7 +11,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::journal::{
-    Disk, Files, Health, JournalError, MapMut, Meaning, Opened, Settings, UtcMapping, open_with,
+    Annex, AnnexKeeper, Annexed, Disk, Files, Health, JournalError, MapMut, Meaning, Opened,
+    Progress, Settings, UtcMapping, open_with,
 };
 use crate::model::{Command, Fault};
 
@@ -228,4 +229,40 @@ proptest! {
             }
         }
     }
+}
+
+/// After a sync that failed the system takes pages for clean: only what is written again is brought
+/// to the disk by the next process.
+#[test]
+fn a_file_beside_the_journal_whose_sync_failed_is_written_again_by_the_next_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, mark) = (folder.path().join("7.session"), folder.path().join("7.unsynced"));
+    std::fs::write(&path, b"what was said").unwrap();
+    let weather = Weather::default();
+    let begin = || {
+        let annexed = Annexed::new(path.clone(), vec![], Arc::new(AtomicU64::new(13)));
+        let (annex, progress) = (Arc::new(Annex::new(vec![annexed])), Arc::<Progress>::default());
+        let disk = Arc::new(Faulty(weather.clone()));
+        let keeper =
+            AnnexKeeper::new(Arc::clone(&annex), disk, Arc::clone(&progress), Duration::ZERO);
+        (keeper, annex, progress)
+    };
+    *weather.sync.lock().unwrap() = Some(libc::EIO);
+    let (mut keeper, annex, progress) = begin();
+    keeper.step(Duration::ZERO);
+    assert_eq!((progress.health(), annex.files()[0].settled()), (Health::SyncFailed, 0));
+    *weather.sync.lock().unwrap() = None;
+    keeper.step(Duration::from_secs(1));
+    assert_eq!(annex.files()[0].settled(), 0, "it is not tried again by this process");
+    assert!(mark.exists());
+    *weather.zero.lock().unwrap() = Some(libc::EIO);
+    let (mut keeper, annex, progress) = begin();
+    keeper.step(Duration::ZERO);
+    assert_eq!((progress.health(), annex.files()[0].settled()), (Health::SyncFailed, 0));
+    assert!(mark.exists(), "it could not be written");
+    *weather.zero.lock().unwrap() = None;
+    let (mut keeper, annex, progress) = begin();
+    keeper.step(Duration::ZERO);
+    assert_eq!((progress.health(), annex.files()[0].settled()), (Health::Good, 13));
+    assert!(!mark.exists() && std::fs::read(&path).unwrap() == b"what was said");
 }

@@ -2,8 +2,8 @@
 //! it can be; for all others now and then, so that a loss of power takes little of them.
 //!
 //! After a sync that failed the system takes pages for clean that never reached the disk, and no
-//! later sync brings them there. A file of which that may be so has a mark beside it, and is written
-//! again before it is synced by the next process.
+//! later sync brings them there. A file of which that may be so has a mark beside it, and the next
+//! process writes it again before it syncs it.
 
 use std::fs::File;
 use std::io;

@@ -179,7 +179,7 @@ fn a_clock_too_far_from_utc_for_too_long_refuses_orders_until_it_is_near() {
     // It stays so over a restart, for history says so; and it is lifted when the bound goes.
     assert!(appliance.stop().success());
     appliance.start();
-    let said = ask(entry);
+    said = ask(entry);
     assert!(is_refused(&said), "after a restart orders are taken: {said}");
     let data = folder.path().join("data");
     std::fs::write(&path, with(u64::MAX >> 1).replace("utc_refuse_after_s = 2\n", ""))

@@ -59,19 +59,22 @@ impl AnnexKeeper {
         Self { annex, disk, files, progress, interval, left: Duration::ZERO }
     }
 
-    /// A round, where one is due. After a sync that failed there is none: what reached the disk is
-    /// unknown, and nothing counts as settled again.
+    /// A round, where one is due.
     pub fn step(&mut self, since_last: Duration) {
         self.left = self.left.saturating_sub(since_last);
-        if self.left.is_zero() && self.progress.health() != Health::SyncFailed {
+        if self.left.is_zero() {
             self.left = self.pause();
             self.sync();
         }
     }
 
-    /// Syncs all that was written.
+    /// Syncs all that was written. After a sync that failed it does nothing: what reached the disk
+    /// is unknown, nothing counts as settled again, and no mark may go.
     pub fn sync(&mut self) {
         let Self { annex, disk, files, progress, .. } = self;
+        if progress.health() == Health::SyncFailed {
+            return;
+        }
         for (annexed, known) in annex.files().iter().zip(files) {
             let Some((from, reach)) = annexed.unsettled() else { continue };
             if let Err(error) = sync(&**disk, annexed, known, from) {

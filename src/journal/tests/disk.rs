@@ -253,12 +253,14 @@ fn a_file_beside_the_journal_whose_sync_failed_is_written_again_by_the_next_proc
     assert_eq!((progress.health(), annex.files()[0].settled()), (Health::SyncFailed, 0));
     *weather.sync.lock().unwrap() = None;
     keeper.step(Duration::from_secs(1));
+    keeper.sync();
     assert_eq!(annex.files()[0].settled(), 0, "it is not tried again by this process");
     assert!(mark.exists());
     *weather.zero.lock().unwrap() = Some(libc::EIO);
     let (mut keeper, annex, progress) = begin();
     keeper.step(Duration::ZERO);
     assert_eq!((progress.health(), annex.files()[0].settled()), (Health::SyncFailed, 0));
+    keeper.sync();
     assert!(mark.exists(), "it could not be written");
     *weather.zero.lock().unwrap() = None;
     let (mut keeper, annex, progress) = begin();

@@ -24,8 +24,7 @@ use wirematch::wire::fix::Version;
 use wirematch::wire::fix::session::Ending;
 
 use fix_client::{FixClient, client_config, sessions_of};
-use pair::{MILLISECOND, Pair, log_of, percentile};
-use process::free_address;
+use pair::{MILLISECOND, Pair, free_tcp, log_of, percentile};
 
 const SECOND: u64 = 1_000 * MILLISECOND;
 const PRICE: Price = Price(3_000_000);
@@ -43,7 +42,7 @@ struct Desk {
 
 impl Desk {
     fn start(sessions: u32) -> Self {
-        let addresses = [0; 2].map(|_| SocketAddr::V4(free_address()));
+        let addresses = [0; 2].map(|_| SocketAddr::from(([127, 0, 0, 1], free_tcp())));
         let tables = sessions_of(sessions, "FIX.4.4", "cancel_on_disconnect = false");
         let lines = |at: usize| {
             format!(

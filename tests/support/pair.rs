@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{SocketAddrV4, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -220,9 +221,15 @@ pub fn log_of<H: Logged>(journal: &Path) -> Vec<Group<H>> {
     std::iter::from_fn(|| reader.read().expect("the log is good")).collect()
 }
 
-fn free_tcp() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
-    listener.local_addr().expect("it is bound").port()
+/// A port below those that the system gives to whoever dials: a client that asks for the heir again
+/// and again would be given it, and would hold it when the heir wants to listen there.
+pub fn free_tcp() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = (std::process::id() % 16_000) as u16;
+    let ports = std::iter::from_fn(|| Some(NEXT.fetch_add(1, Ordering::Relaxed) % 16_000));
+    let mut ports = ports.map(|next| 12_000 + (first + next) % 16_000);
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.find(is_free).expect("they never end")
 }
 
 /// Two machines, one of them primary, and a witness.

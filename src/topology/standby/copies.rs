@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::io::{Error, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use crate::journal::{Annex, Annexed};
 use crate::replica::{Follower, Piece};
@@ -38,8 +39,11 @@ impl Copies {
             path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
             FileStore::copy_at(path)
         };
-        let files = paths.iter().map(open).collect::<Result<_, StoreError>>()?;
-        let annexed = paths.into_iter().map(|path| Annexed::new(path, vec![], Arc::default()));
+        let files = paths.iter().map(open).collect::<Result<Vec<_>, StoreError>>()?;
+        // What is here may be in the page cache alone.
+        let annexed = paths.into_iter().zip(&files).map(|(path, file)| {
+            Annexed::new(path, vec![], Arc::new(AtomicU64::new(file.length())))
+        });
         let annex = Annex::new(annexed.collect());
         annex.await_disk(config.gate() == ReleaseGate::SyncedReplicated);
         let (annex, under_way) = (Arc::new(annex), VecDeque::new());
@@ -56,11 +60,13 @@ impl Copies {
         self.files.iter().take(self.clients).map(Store::told_of).collect()
     }
 
-    /// Tells the primary what is here, once on every line.
+    /// Tells the primary what is here, once on every line, for what it tells counts.
     pub(super) fn tell(&mut self, follower: &mut Follower) {
-        if follower.welcome().is_none() || std::mem::replace(&mut follower.has_told, true) {
+        let is_due = follower.welcome().is_some() && !follower.has_told;
+        if !is_due || !self.annex.reaches().into_iter().enumerate().all(|file| self.counts(&file)) {
             return;
         }
+        follower.has_told = true;
         self.under_way.clear();
         self.counted = 0;
         for (place, file) in (0..).zip(&self.files) {
